@@ -1,0 +1,165 @@
+//! The kernel: descriptors and bytes, nothing of HTTP, load or statistics.
+//!
+//! A [`Driver`] serves one worker. It owns the sockets of up to `slots` connections, the receive
+//! buffers, and the immutable payloads that sends point at. Its clock is part of it, so that
+//! [`sim`] can run a whole worker in virtual time.
+//!
+//! One turn of a worker: `wait`, then `next` until `None` (releasing each buffer), then verbs
+//! for what is to be started; the verbs only queue, the next `wait` submits them all at once.
+
+pub mod buf_ring;
+pub mod epoll;
+pub mod sim;
+pub mod token;
+pub mod uring;
+
+use std::io;
+
+use crate::units::Nanos;
+
+/// Names one connection: a slot, and which of the slot's successive connections.
+///
+/// Completions of a connection that was closed may still arrive ("stale"); they carry the old
+/// generation. The worker, which owns the truth, compares; drivers merely pass it on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ConnId {
+    /// Index below the driver's `slots`.
+    pub slot: u32,
+    /// Grows by one with each connection that the slot has held; 24 bits are significant.
+    pub generation: u32,
+}
+
+/// Index into the payload table that the driver was built with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PayloadId(pub u32);
+
+/// A receive buffer lent by the driver; give it back with [`Driver::release`].
+#[derive(Debug, PartialEq, Eq)]
+pub struct Buffer {
+    /// Which buffer of the driver.
+    pub id: u16,
+    /// How many bytes of it are filled.
+    pub len: u32,
+}
+
+/// Something happened to a connection.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Completion {
+    /// To which connection (perhaps a stale one).
+    pub conn: ConnId,
+    /// What.
+    pub event: Event,
+}
+
+/// What happened to a connection.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The connection stands; receiving is armed. Sends may be queued from now on.
+    Connected,
+    /// Connecting failed with this errno. The slot's socket is already gone.
+    ConnectFailed(i32),
+    /// Bytes arrived.
+    Data(Buffer),
+    /// This many bytes arrived and were thrown away, as [`Driver::discard`] asked.
+    Discarded(u64),
+    /// The last send that asked for it (see [`Driver::send`]) is wholly in the kernel.
+    Sent,
+    /// The peer closed its side (end of file).
+    Eof,
+    /// Sending or receiving failed with this errno (reset, broken pipe, …). Close the connection.
+    Failed(i32),
+}
+
+/// How [`Driver::wait`] waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wait {
+    /// Submit, reap what is there, return at once. Never sleeps.
+    Poll,
+    /// Submit, then sleep until `want` completions are there or the driver's clock reads `until`.
+    Until {
+        /// Point on the driver's clock.
+        until: Nanos,
+        /// At least 1. Must not exceed what can still arrive: the driver does not check.
+        want: u32,
+    },
+}
+
+/// Readings about the driver itself, for the verdict. All are totals since it was built.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DriverCounters {
+    /// Completions that did not fit into the completion queue at once.
+    pub cq_overflows: u64,
+    /// Receives that found no free buffer.
+    pub buffer_starvations: u64,
+    /// System calls made to submit or wait.
+    pub enters: u64,
+}
+
+/// Where a connection goes, and how its socket is set up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// The peer.
+    pub addr: socket2::SockAddr,
+    /// Local address to bind to first (port 0), with IP_BIND_ADDRESS_NO_PORT.
+    pub source: Option<std::net::IpAddr>,
+    /// TCP_CONGESTION, when asked for.
+    pub congestion: Option<String>,
+}
+
+/// What a driver is built from.
+#[derive(Clone, Debug)]
+pub struct DriverConfig {
+    /// How many connections can be open at a time, 1 to 2^24.
+    pub slots: u32,
+    /// The bytes that sends point at. They live as long as the driver.
+    pub payloads: Vec<std::sync::Arc<[u8]>>,
+    /// Addresses; `connect` names one by index.
+    pub endpoints: Vec<Endpoint>,
+    /// True when bodies are not read, so that large ones may be dropped in the kernel.
+    pub expect_large: bool,
+}
+
+/// The verbs. All but `wait` only queue work and never block; errors of queued work come back as
+/// completions.
+pub trait Driver {
+    /// The driver's clock: CLOCK_MONOTONIC, or virtual time.
+    fn now(&mut self) -> Nanos;
+
+    /// Opens a connection to `endpoint` in `conn.slot`, which must be free (never used, closed, or
+    /// its connect failed). Completes with `Connected` or `ConnectFailed`.
+    fn connect(&mut self, conn: ConnId, endpoint: u32);
+
+    /// Queues `payload[..len]`. `len` is at most the payload's length.
+    ///
+    /// With `notify` false no completion comes unless the send fails: only for sends that surely
+    /// fit into an empty socket buffer (RFC-less rule of thumb: 4 KiB). With `notify` true `Sent`
+    /// arrives when the kernel has taken every byte. There must be no unfinished send on `conn`.
+    fn send(&mut self, conn: ConnId, payload: PayloadId, len: u32, notify: bool);
+
+    /// Says that the next `bytes` bytes of `conn` interest nobody. Some of them may still arrive as
+    /// `Data`; the rest arrive as `Discarded` counts; the sum is exactly `bytes`, then `Data` goes on.
+    /// Called while handling a `Data` completion of `conn`, at most once per response.
+    fn discard(&mut self, conn: ConnId, bytes: u64);
+
+    /// Closes the connection and frees its slot for the next generation. With `reset` the peer gets
+    /// RST rather than FIN (SO_LINGER {1, 0}): no TIME_WAIT remains.
+    fn close(&mut self, conn: ConnId, reset: bool);
+
+    /// Submits everything queued and waits.
+    ///
+    /// # Errors
+    /// Only when the driver itself is broken (never for a single connection): the run cannot go on.
+    fn wait(&mut self, wait: Wait) -> io::Result<()>;
+
+    /// The next completion, if there is one.
+    fn next(&mut self) -> Option<Completion>;
+
+    /// The bytes in a lent buffer.
+    fn bytes(&self, buffer: &Buffer) -> &[u8];
+
+    /// Gives a buffer back.
+    fn release(&mut self, buffer: Buffer);
+
+    /// Readings about the driver itself.
+    fn counters(&self) -> DriverCounters;
+}

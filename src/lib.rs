@@ -1,0 +1,38 @@
+//! squall: an HTTP load generator for Linux.
+//!
+//! One pinned worker thread per core, each with its own ring, sends raw HTTP/1.1 and parses the
+//! answers by hand. Modules stand on floors; a module imports only lower floors (held by
+//! `tests/tidy.rs`):
+//!
+//! ```text
+//! F0  units  clock  rng
+//! F1  http   load   stats   driver          (siblings do not import each other)
+//! F2  plan (http, rng)   verdict (stats)   target
+//! F3  worker (plan, load, http, driver, stats)   report (stats, verdict)
+//! F4  observer (report)
+//! F5  run (worker, observer)   output (report, observer)
+//! F7  cli
+//! ```
+
+pub mod clock;
+pub mod rng;
+pub mod units;
+
+pub mod driver;
+pub mod http;
+pub mod load;
+pub mod stats;
+
+pub mod plan;
+pub mod target;
+pub mod verdict;
+
+pub mod report;
+pub mod worker;
+
+pub mod observer;
+
+pub mod output;
+pub mod run;
+
+pub mod cli;

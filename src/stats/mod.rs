@@ -1,0 +1,7 @@
+//! What happened: every measurement type lives here.
+
+pub mod histogram;
+pub mod outcome;
+pub mod recorder;
+pub mod snapshot;
+pub mod summary;

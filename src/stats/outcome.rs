@@ -1,0 +1,80 @@
+//! How one request ended.
+
+use crate::units::Nanos;
+
+/// Why a request, or a connection attempt, failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum ErrorKind {
+    /// Connecting failed (refused, unreachable, …).
+    Connect,
+    /// No whole answer within the request's time limit.
+    Timeout,
+    /// The connection broke while an answer was due: RST, or broken pipe.
+    Reset,
+    /// The peer closed the connection while an answer was due.
+    Closed,
+    /// The answer was not HTTP/1.1 as RFC 9112 has it, or bytes came that nobody had asked for.
+    Protocol,
+    /// TLS failed.
+    Tls,
+    /// The name did not resolve.
+    Dns,
+    /// No local port was left (EADDRNOTAVAIL).
+    PortExhausted,
+    /// No descriptor was left (EMFILE, ENFILE).
+    FdExhausted,
+    /// Connecting took longer than its time limit.
+    ConnectTimeout,
+    /// Any other error of the operating system.
+    Other,
+}
+
+impl ErrorKind {
+    /// All kinds, in the order of their discriminants.
+    pub const ALL: [ErrorKind; 11] = [
+        ErrorKind::Connect,
+        ErrorKind::Timeout,
+        ErrorKind::Reset,
+        ErrorKind::Closed,
+        ErrorKind::Protocol,
+        ErrorKind::Tls,
+        ErrorKind::Dns,
+        ErrorKind::PortExhausted,
+        ErrorKind::FdExhausted,
+        ErrorKind::ConnectTimeout,
+        ErrorKind::Other,
+    ];
+
+    /// The key in the JSON report's `errors`.
+    pub fn key(self) -> &'static str {
+        match self {
+            ErrorKind::Connect => "connect",
+            ErrorKind::Timeout => "timeout",
+            ErrorKind::Reset => "reset",
+            ErrorKind::Closed => "closed",
+            ErrorKind::Protocol => "protocol",
+            ErrorKind::Tls => "tls",
+            ErrorKind::Dns => "dns",
+            ErrorKind::PortExhausted => "port_exhausted",
+            ErrorKind::FdExhausted => "fd_exhausted",
+            ErrorKind::ConnectTimeout => "connect_timeout",
+            ErrorKind::Other => "other",
+        }
+    }
+}
+
+/// One whole answer, as the worker saw it. All points are on the driver's clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sample {
+    /// When the load model meant the request to start (closed model: same as `sent`).
+    pub scheduled: Nanos,
+    /// When its send was submitted.
+    pub sent: Nanos,
+    /// When the first byte of the answer was seen.
+    pub first_byte: Nanos,
+    /// When the answer was complete.
+    pub done: Nanos,
+    /// Status code, 100 to 999.
+    pub status: u16,
+}

@@ -10,6 +10,7 @@
 pub mod buf_ring;
 pub mod epoll;
 pub mod sim;
+pub mod socket;
 pub mod token;
 pub mod uring;
 

@@ -1,0 +1,697 @@
+//! The io_uring driver: multishot receives into provided buffers, sends that complete silently.
+//!
+//! Per keep-alive request the kernel sees one submission (the send) and posts one completion (the
+//! answer's bytes). Receiving is armed once per connection and stays armed.
+//!
+//! How a slot receives:
+//!
+//! ```text
+//!                discard                cancelled              all bytes gone
+//! Multi ─────────────────▶ Stopping ───────────────▶ Discarding ─────────────▶ Once
+//!   ▲                                                     ▲                      │ data
+//!   │ a whole answer without a discard                    │ discard              ▼
+//!   └─────────────────────────────────────────────────────┴───────────────── Handled
+//! ```
+//!
+//! `Starved` stands beside them: the kernel found no free buffer and disarmed the receive; it is
+//! armed again at the next wait, when buffers have been released.
+
+mod setup;
+
+use std::collections::VecDeque;
+use std::io;
+use std::mem::ManuallyDrop;
+use std::sync::Arc;
+
+use io_uring::types::{CancelBuilder, Fixed, SubmitArgs, Timespec};
+use io_uring::{CompletionQueue, IoUring, SubmissionQueue, Submitter, cqueue, opcode, squeue};
+
+use super::buf_ring::BufRing;
+use super::token::{self, Op};
+use super::{
+    Buffer, Completion, ConnId, Driver, DriverConfig, DriverCounters, Endpoint, Event, PayloadId,
+    Wait, socket,
+};
+use crate::clock;
+use crate::units::Nanos;
+
+pub use setup::SetupError;
+
+const GROUP: u16 = 0;
+/// sqe->ioprio: poll before the first attempt (Linux 5.19): nothing can be there yet.
+const POLL_FIRST: u16 = 1;
+/// As much as one discarding receive asks for; the length of a receive is an int.
+const DISCARD_MAX: u64 = 1 << 30;
+/// A wait further away than this needs no fresh clock reading.
+const FAR: Nanos = Nanos::from_millis(2);
+
+/// SO_LINGER {1, 0}: close with RST.
+static RESET: libc::linger = libc::linger {
+    l_onoff: 1,
+    l_linger: 0,
+};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Free,
+    Connecting,
+    Multi,
+    Stopping,
+    Discarding,
+    Once,
+    Handled,
+    Starved,
+    /// End of file or an error was reported; only `close` makes sense now.
+    Dead,
+}
+
+#[derive(Debug)]
+struct Slot {
+    generation: u32,
+    state: State,
+    /// After a discard: receive one by one, since the next body is probably large as well.
+    one_by_one: bool,
+    /// Length of the send that asked for `Sent`.
+    sending: u32,
+    /// Bytes that nobody wants, still to come.
+    discard: u64,
+}
+
+/// One worker's ring and sockets.
+pub struct UringDriver {
+    // Borrow from `ring`; dropped by hand before it.
+    submitter: ManuallyDrop<Submitter<'static>>,
+    sq: ManuallyDrop<SubmissionQueue<'static>>,
+    cq: ManuallyDrop<CompletionQueue<'static>>,
+    ring: *mut IoUring,
+    // The kernel reads and writes these until the ring is gone.
+    buffers: ManuallyDrop<BufRing>,
+    payloads: ManuallyDrop<Vec<Arc<[u8]>>>,
+    endpoints: ManuallyDrop<Box<[Endpoint]>>,
+    slots: Vec<Slot>,
+    /// Completions that did not come from the ring (sockets that could not even be made).
+    local: VecDeque<Completion>,
+    /// The slot whose single receive was just handed out: it is armed again once handled.
+    handled: Option<u32>,
+    starved: Vec<u32>,
+    /// A close is queued but not submitted: the fixed-file table must not be changed before it.
+    closes_queued: bool,
+    reading: Nanos,
+    counters: DriverCounters,
+    features: Vec<&'static str>,
+    /// The kernel raises IORING_SQ_TASKRUN when it has deferred work for us.
+    taskrun_flag: bool,
+}
+
+impl UringDriver {
+    /// Builds the ring on the calling thread, which alone may use it from then on.
+    ///
+    /// # Errors
+    /// Says which gate is shut or what this kernel lacks.
+    pub fn new(config: DriverConfig) -> Result<UringDriver, SetupError> {
+        let completions = (config.slots.saturating_mul(2))
+            .next_power_of_two()
+            .clamp(1024, 65_536);
+        let setup::Built { ring, mut features } = setup::build(1024, completions)?;
+        let ring = Box::into_raw(Box::new(ring));
+        // SAFETY: the box is leaked until `drop`, which ends these three borrows before it frees it.
+        let (mut submitter, sq, cq) = unsafe { (*ring).split() };
+        if submitter.register_ring_fd().is_ok() {
+            features.push("registered_ring_fd");
+        }
+        let lacks = |what| move |errno| SetupError::Lacks { what, errno };
+        let prepared = submitter
+            .register_files_sparse(config.slots)
+            .map_err(lacks("sparse fixed files"))
+            .and_then(|()| {
+                let (count, len) = buffer_shape(&config);
+                BufRing::register(&submitter, GROUP, count, len).map_err(lacks("buffer rings"))
+            });
+        let buffers = match prepared {
+            Ok(buffers) => buffers,
+            Err(e) => {
+                drop((submitter, sq, cq));
+                // SAFETY: made by Box::into_raw above, no borrow is left.
+                drop(unsafe { Box::from_raw(ring) });
+                return Err(e);
+            }
+        };
+        features.extend(["fixed_files", "buffer_ring", "multishot_recv"]);
+        let slots = (0..config.slots).map(|_| Slot {
+            generation: 0,
+            state: State::Free,
+            one_by_one: false,
+            sending: 0,
+            discard: 0,
+        });
+        let mut driver = UringDriver {
+            submitter: ManuallyDrop::new(submitter),
+            sq: ManuallyDrop::new(sq),
+            cq: ManuallyDrop::new(cq),
+            ring,
+            buffers: ManuallyDrop::new(buffers),
+            payloads: ManuallyDrop::new(config.payloads),
+            endpoints: ManuallyDrop::new(config.endpoints.into_boxed_slice()),
+            slots: slots.collect(),
+            local: VecDeque::new(),
+            handled: None,
+            starved: Vec::new(),
+            closes_queued: false,
+            reading: clock::now(),
+            counters: DriverCounters::default(),
+            taskrun_flag: features.contains(&"taskrun_flag"),
+            features,
+        };
+        driver.probe_multishot()?;
+        Ok(driver)
+    }
+
+    /// What the ring has, for the report.
+    pub fn features(&self) -> &[&'static str] {
+        &self.features
+    }
+
+    /// Tries a multishot receive on a socket pair: no flag tells whether the kernel has it (6.0).
+    fn probe_multishot(&mut self) -> Result<(), SetupError> {
+        use std::io::Write;
+        use std::os::fd::AsRawFd;
+        let lacks = |errno| SetupError::Lacks {
+            what: "multishot receive",
+            errno,
+        };
+        let (mut near, far) = std::os::unix::net::UnixStream::pair().map_err(SetupError::Other)?;
+        near.write_all(b"x").map_err(SetupError::Other)?;
+        let fd = io_uring::types::Fd(far.as_raw_fd());
+        let mark = token::pack(
+            Op::Ignore,
+            ConnId {
+                slot: 0,
+                generation: 0,
+            },
+        );
+        self.push(opcode::RecvMulti::new(fd, GROUP).build().user_data(mark));
+        drop(near); // end of file ends the multishot
+        let deadline = clock::now() + Nanos::from_secs(1);
+        loop {
+            let until = Wait::Until {
+                until: deadline,
+                want: 1,
+            };
+            self.wait(until).map_err(lacks)?;
+            while let Some(cqe) = self.cq.next() {
+                if let Some(id) = cqueue::buffer_select(cqe.flags()) {
+                    self.buffers.release(id);
+                }
+                if cqe.result() < 0 {
+                    return Err(lacks(io::Error::from_raw_os_error(-cqe.result())));
+                }
+                if !cqueue::more(cqe.flags()) {
+                    return Ok(());
+                }
+            }
+            if clock::now() >= deadline {
+                return Err(lacks(io::Error::from_raw_os_error(libc::ETIME)));
+            }
+        }
+    }
+
+    #[inline]
+    fn push(&mut self, entry: squeue::Entry) {
+        // SAFETY: every entry points only at payloads, endpoints, RESET or this struct's own
+        // buffers, all of which outlive the ring (see `drop`).
+        while unsafe { self.sq.push(&entry) }.is_err() {
+            self.flush();
+        }
+    }
+
+    /// Submits what is queued without waiting or reaping.
+    #[cold]
+    fn flush(&mut self) {
+        self.sq.sync();
+        self.counters.enters += 1;
+        if let Err(e) = self.submitter.submit() {
+            // EBUSY: completions overflowed and must be reaped first; they are, into memory the
+            // kernel keeps for us, by the GETEVENTS that the next submit carries.
+            debug_assert!(transient(&e), "submit: {e}");
+        }
+        self.closes_queued = false;
+        self.sq.sync();
+    }
+
+    fn live(&self, conn: ConnId) -> bool {
+        let slot = &self.slots[conn.slot as usize];
+        slot.generation == conn.generation && slot.state != State::Free
+    }
+
+    fn conn(&self, slot: u32) -> ConnId {
+        ConnId {
+            slot,
+            generation: self.slots[slot as usize].generation,
+        }
+    }
+
+    fn arm(&mut self, slot: u32) {
+        let conn = self.conn(slot);
+        let fd = Fixed(slot);
+        if self.slots[slot as usize].one_by_one {
+            self.slots[slot as usize].state = State::Once;
+            let len = self.buffers.buffer_len();
+            let entry = opcode::Recv::new(fd, std::ptr::null_mut(), len)
+                .buf_group(GROUP)
+                .ioprio(POLL_FIRST)
+                .build()
+                .flags(squeue::Flags::BUFFER_SELECT)
+                .user_data(token::pack(Op::RecvOnce, conn));
+            self.push(entry);
+        } else {
+            self.slots[slot as usize].state = State::Multi;
+            let entry = opcode::RecvMulti::new(fd, GROUP).build();
+            self.push(entry.user_data(token::pack(Op::Recv, conn)));
+        }
+    }
+
+    /// Receives with MSG_TRUNC, which for TCP drops the bytes in the kernel (tcp(7)), and with
+    /// MSG_WAITALL, so that a whole body is one completion.
+    fn arm_discard(&mut self, slot: u32) {
+        let conn = self.conn(slot);
+        let len = self.slots[slot as usize].discard.min(DISCARD_MAX) as u32;
+        self.slots[slot as usize].state = State::Discarding;
+        self.slots[slot as usize].one_by_one = true;
+        // The address is never written to; it only has to lie in user space.
+        let address = self.buffers.bytes(0, 0).as_ptr().cast_mut();
+        let entry = opcode::Recv::new(Fixed(slot), address, len)
+            .flags(libc::MSG_TRUNC | libc::MSG_WAITALL)
+            .build()
+            .user_data(token::pack(Op::Discard, conn));
+        self.push(entry);
+    }
+
+    /// Arms whatever the slot needs after its receive ended.
+    fn rearm(&mut self, slot: u32) {
+        if self.slots[slot as usize].discard > 0 {
+            self.arm_discard(slot);
+        } else {
+            self.arm(slot);
+        }
+    }
+
+    fn translate(&mut self, cqe: &cqueue::Entry) -> Option<Completion> {
+        let (op, conn) = token::unpack(cqe.user_data())?;
+        let event = match op {
+            Op::Recv => self.received(conn, cqe)?,
+            Op::RecvOnce => self.received_once(conn, cqe)?,
+            Op::Discard => self.discarded(conn, cqe.result())?,
+            Op::Send if cqe.result() >= 0 => return None, // a kernel that ignores the skip flag
+            Op::Send => self.broke(conn, cqe.result())?,
+            Op::SendNotify => self.sent(conn, cqe.result())?,
+            Op::Connect => self.connected(conn, cqe.result())?,
+            Op::Ignore => return None,
+        };
+        Some(Completion { conn, event })
+    }
+
+    #[inline]
+    fn received(&mut self, conn: ConnId, cqe: &cqueue::Entry) -> Option<Event> {
+        let data = lent(cqe);
+        if !self.live(conn) {
+            return data.map(Event::Data); // stale, but the buffer must come back
+        }
+        let slot = &mut self.slots[conn.slot as usize];
+        if let Some(buffer) = &data {
+            slot.discard = slot.discard.saturating_sub(u64::from(buffer.len));
+        }
+        if cqueue::more(cqe.flags()) {
+            return data.map(Event::Data);
+        }
+        self.multishot_ended(conn, cqe.result(), data)
+    }
+
+    #[cold]
+    fn multishot_ended(
+        &mut self,
+        conn: ConnId,
+        result: i32,
+        data: Option<Buffer>,
+    ) -> Option<Event> {
+        let stopping = self.slots[conn.slot as usize].state == State::Stopping;
+        match result {
+            1.. => {
+                self.rearm(conn.slot);
+                data.map(Event::Data)
+            }
+            r if stopping && (r == -libc::ECANCELED || r == -libc::ENOBUFS) => {
+                self.rearm(conn.slot);
+                None
+            }
+            r if r == -libc::ENOBUFS => self.starve(conn),
+            0 => self.ended(conn),
+            _ => self.broke(conn, result),
+        }
+    }
+
+    fn received_once(&mut self, conn: ConnId, cqe: &cqueue::Entry) -> Option<Event> {
+        let data = lent(cqe);
+        if !self.live(conn) {
+            return data.map(Event::Data);
+        }
+        match cqe.result() {
+            1.. => {
+                self.slots[conn.slot as usize].state = State::Handled;
+                self.handled = Some(conn.slot);
+                data.map(Event::Data)
+            }
+            0 => self.ended(conn),
+            r if r == -libc::ENOBUFS => self.starve(conn),
+            r => self.broke(conn, r),
+        }
+    }
+
+    fn starve(&mut self, conn: ConnId) -> Option<Event> {
+        self.counters.buffer_starvations += 1;
+        self.slots[conn.slot as usize].state = State::Starved;
+        self.starved.push(conn.slot);
+        None
+    }
+
+    fn discarded(&mut self, conn: ConnId, result: i32) -> Option<Event> {
+        if !self.live(conn) {
+            return None;
+        }
+        match result {
+            1.. => {
+                let slot = &mut self.slots[conn.slot as usize];
+                slot.discard = slot.discard.saturating_sub(result as u64);
+                self.rearm(conn.slot);
+                Some(Event::Discarded(result as u64))
+            }
+            0 => self.ended(conn),
+            _ => self.broke(conn, result),
+        }
+    }
+
+    fn sent(&mut self, conn: ConnId, result: i32) -> Option<Event> {
+        if !self.live(conn) {
+            return None;
+        }
+        match u32::try_from(result) {
+            Ok(sent) if sent == self.slots[conn.slot as usize].sending => Some(Event::Sent),
+            // MSG_WAITALL came back short: the connection broke in the middle.
+            Ok(_) => self.broke(conn, -libc::EPIPE),
+            Err(_) => self.broke(conn, result),
+        }
+    }
+
+    fn connected(&mut self, conn: ConnId, result: i32) -> Option<Event> {
+        if !self.live(conn) {
+            return None;
+        }
+        if result < 0 {
+            self.vacate(conn, false);
+            return Some(Event::ConnectFailed(-result));
+        }
+        self.arm(conn.slot);
+        Some(Event::Connected)
+    }
+
+    fn ended(&mut self, conn: ConnId) -> Option<Event> {
+        self.slots[conn.slot as usize].state = State::Dead;
+        Some(Event::Eof)
+    }
+
+    fn broke(&mut self, conn: ConnId, result: i32) -> Option<Event> {
+        if !self.live(conn) {
+            return None;
+        }
+        self.slots[conn.slot as usize].state = State::Dead;
+        Some(Event::Failed(-result))
+    }
+
+    /// Cancels what is in flight on the slot and takes its file out of the table.
+    fn vacate(&mut self, conn: ConnId, reset: bool) {
+        let silent = squeue::Flags::SKIP_SUCCESS;
+        let mark = token::pack(Op::Ignore, conn);
+        if reset {
+            let linger = opcode::SetSockOpt::new(
+                Fixed(conn.slot),
+                libc::SOL_SOCKET as u32,
+                libc::SO_LINGER as u32,
+                (&raw const RESET).cast(),
+                size_of::<libc::linger>() as u32,
+            );
+            self.push(linger.build().flags(silent).user_data(mark));
+        }
+        let all = CancelBuilder::fd(Fixed(conn.slot)).all();
+        self.push(
+            opcode::AsyncCancel2::new(all)
+                .build()
+                .flags(silent)
+                .user_data(mark),
+        );
+        self.push(
+            opcode::Close::new(Fixed(conn.slot))
+                .build()
+                .flags(silent)
+                .user_data(mark),
+        );
+        self.closes_queued = true;
+        let slot = &mut self.slots[conn.slot as usize];
+        slot.state = State::Free;
+        slot.one_by_one = false;
+        slot.discard = 0;
+    }
+
+    fn before_enter(&mut self) {
+        self.buffers.publish();
+        for at in 0..self.starved.len() {
+            let slot = self.starved[at];
+            if self.slots[slot as usize].state == State::Starved {
+                self.rearm(slot);
+            }
+        }
+        self.starved.clear();
+        self.sq.sync();
+        if self.sq.cq_overflow() {
+            self.counters.cq_overflows += 1;
+        }
+    }
+
+    /// Submits, runs deferred work, does not sleep. An empty turn costs no system call: the kernel
+    /// raises a flag when it has work for us (IORING_SQ_TASKRUN, Linux 5.19).
+    fn poll(&mut self) -> io::Result<usize> {
+        let queued = self.sq.len();
+        if queued == 0 && self.taskrun_flag && !self.sq.taskrun() && !self.sq.cq_overflow() {
+            return Ok(0);
+        }
+        self.counters.enters += 1;
+        let flags = GETEVENTS;
+        // SAFETY: no argument is passed; `queued` entries are published.
+        unsafe {
+            self.submitter
+                .enter::<libc::sigset_t>(queued as u32, 0, flags, None)
+        }
+    }
+
+    fn sleep(&mut self, until: Nanos, want: u32) -> io::Result<usize> {
+        // The last reading is too old for a near deadline, and good enough for a far one.
+        let now = if until - self.reading > FAR {
+            self.reading
+        } else {
+            clock::now()
+        };
+        let left = until - now;
+        let span = Timespec::new()
+            .sec(left.0 / 1_000_000_000)
+            .nsec((left.0 % 1_000_000_000) as u32);
+        let args = SubmitArgs::new().timespec(&span);
+        self.counters.enters += 1;
+        self.submitter.submit_with_args(want.max(1) as usize, &args)
+    }
+}
+
+/// IORING_ENTER_GETEVENTS.
+const GETEVENTS: u32 = 1;
+
+fn transient(e: &io::Error) -> bool {
+    matches!(
+        e.raw_os_error(),
+        Some(libc::ETIME | libc::EINTR | libc::EBUSY | libc::EAGAIN)
+    )
+}
+
+/// The buffer that a completion lends, if any.
+#[inline]
+fn lent(cqe: &cqueue::Entry) -> Option<Buffer> {
+    let id = cqueue::buffer_select(cqe.flags())?;
+    Some(Buffer {
+        id,
+        len: cqe.result().max(0) as u32,
+    })
+}
+
+/// How many buffers, how large: enough for every connection to be answered at once up to 8 MiB,
+/// few enough to stay in the cache. Figures in docs/journal.md.
+fn buffer_shape(config: &DriverConfig) -> (u16, u32) {
+    let count = config.slots.next_power_of_two().clamp(64, 2048) as u16;
+    (count, 4096)
+}
+
+impl Driver for UringDriver {
+    #[inline]
+    fn now(&mut self) -> Nanos {
+        self.reading = clock::now();
+        self.reading
+    }
+
+    fn connect(&mut self, conn: ConnId, endpoint: u32) {
+        debug_assert!(self.slots[conn.slot as usize].state == State::Free);
+        if self.closes_queued {
+            self.flush();
+        }
+        let slot = &mut self.slots[conn.slot as usize];
+        slot.generation = conn.generation;
+        let endpoint = &self.endpoints[endpoint as usize];
+        // The table holds its own reference: the descriptor can go at once.
+        let prepared = socket::open(endpoint).and_then(|socket| {
+            let fd = std::os::fd::AsRawFd::as_raw_fd(&socket);
+            self.submitter.register_files_update(conn.slot, &[fd])
+        });
+        match prepared {
+            Ok(_) => {
+                slot.state = State::Connecting;
+                let (address, len) = (endpoint.addr.as_ptr(), endpoint.addr.len());
+                let entry = opcode::Connect::new(Fixed(conn.slot), address.cast(), len).build();
+                self.push(entry.user_data(token::pack(Op::Connect, conn)));
+            }
+            Err(e) => {
+                let errno = e.raw_os_error().unwrap_or(libc::EIO);
+                self.local.push_back(Completion {
+                    conn,
+                    event: Event::ConnectFailed(errno),
+                });
+            }
+        }
+    }
+
+    #[inline]
+    fn send(&mut self, conn: ConnId, payload: PayloadId, len: u32, notify: bool) {
+        let bytes = &self.payloads[payload.0 as usize][..len as usize];
+        let entry = opcode::Send::new(Fixed(conn.slot), bytes.as_ptr(), len)
+            .flags(libc::MSG_WAITALL | libc::MSG_NOSIGNAL)
+            .build();
+        let entry = if notify {
+            self.slots[conn.slot as usize].sending = len;
+            entry.user_data(token::pack(Op::SendNotify, conn))
+        } else {
+            let mark = token::pack(Op::Send, conn);
+            entry.flags(squeue::Flags::SKIP_SUCCESS).user_data(mark)
+        };
+        self.push(entry);
+    }
+
+    fn discard(&mut self, conn: ConnId, bytes: u64) {
+        if !self.live(conn) || bytes == 0 {
+            return;
+        }
+        let slot = &mut self.slots[conn.slot as usize];
+        slot.discard = bytes;
+        match slot.state {
+            State::Multi => {
+                slot.state = State::Stopping;
+                let armed = token::pack(Op::Recv, conn);
+                let entry = opcode::AsyncCancel::new(armed)
+                    .build()
+                    .flags(squeue::Flags::SKIP_SUCCESS)
+                    .user_data(token::pack(Op::Ignore, conn));
+                self.push(entry);
+            }
+            State::Handled => self.arm_discard(conn.slot),
+            // Starved: the discard is armed instead of a receive. Dead: nothing will come.
+            _ => {}
+        }
+    }
+
+    fn close(&mut self, conn: ConnId, reset: bool) {
+        if self.live(conn) {
+            self.vacate(conn, reset);
+        }
+    }
+
+    fn wait(&mut self, wait: Wait) -> io::Result<()> {
+        self.before_enter();
+        let entered = match wait {
+            Wait::Until { until, want } if self.local.is_empty() => self.sleep(until, want),
+            _ => self.poll(),
+        };
+        self.closes_queued = false;
+        self.sq.sync();
+        self.cq.sync();
+        match entered {
+            Err(e) if !transient(&e) => Err(e),
+            _ => Ok(()),
+        }
+    }
+
+    #[inline]
+    fn next(&mut self) -> Option<Completion> {
+        if let Some(slot) = self.handled.take()
+            && self.slots[slot as usize].state == State::Handled
+        {
+            // Its answer was small or is not over: back to the multishot.
+            self.slots[slot as usize].one_by_one = false;
+            self.arm(slot);
+        }
+        if let Some(completion) = self.local.pop_front() {
+            return Some(completion);
+        }
+        loop {
+            let cqe = self.cq.next()?;
+            if let Some(completion) = self.translate(&cqe) {
+                return Some(completion);
+            }
+        }
+    }
+
+    #[inline]
+    fn bytes(&self, buffer: &Buffer) -> &[u8] {
+        self.buffers.bytes(buffer.id, buffer.len)
+    }
+
+    #[inline]
+    fn release(&mut self, buffer: Buffer) {
+        self.buffers.release(buffer.id);
+    }
+
+    fn counters(&self) -> DriverCounters {
+        self.counters
+    }
+}
+
+impl Drop for UringDriver {
+    fn drop(&mut self) {
+        self.sq.sync();
+        let _ = self.submitter.submit();
+        // Requests in flight name our memory. The kernel lets go of them asynchronously after the
+        // ring is closed, so cancel them and wait first; where that fails, leak the memory.
+        let second = Timespec::new().sec(1);
+        let cancelled = self
+            .submitter
+            .register_sync_cancel(Some(second), CancelBuilder::any().all());
+        let gone = match cancelled {
+            Ok(()) => true,
+            Err(e) => e.raw_os_error() == Some(libc::ENOENT),
+        };
+        // SAFETY: each is dropped once, here: first the borrows of the ring, then the ring, then
+        // what the kernel was pointed at.
+        unsafe {
+            ManuallyDrop::drop(&mut self.cq);
+            ManuallyDrop::drop(&mut self.sq);
+            ManuallyDrop::drop(&mut self.submitter);
+            drop(Box::from_raw(self.ring));
+            if gone {
+                ManuallyDrop::drop(&mut self.buffers);
+                ManuallyDrop::drop(&mut self.payloads);
+                ManuallyDrop::drop(&mut self.endpoints);
+            }
+        }
+    }
+}

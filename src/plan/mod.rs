@@ -1,1 +1,45 @@
-//! To come.
+//! What to send: requests encoded once, before any load.
+
+use std::sync::Arc;
+
+use crate::http::request::{Request, RequestError};
+use crate::http::response::Expect;
+
+/// Sends up to this many bytes surely fit into an empty socket buffer, so that their success need
+/// not be reported (the smallest default of net.ipv4.tcp_wmem is 16 KiB, half of it overhead).
+const SURE: usize = 4096;
+
+/// The immutable bytes of a run, shared by all workers.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The request, `pipeline` times back to back: a send of k requests is a prefix.
+    pub payload: Arc<[u8]>,
+    /// Length of one request in bytes.
+    pub request_len: u32,
+    /// What framing the answers have.
+    pub expect: Expect,
+    /// Requests in flight per connection, at least 1.
+    pub pipeline: u16,
+}
+
+impl Plan {
+    /// Encodes `request` for `pipeline` requests per connection.
+    ///
+    /// # Errors
+    /// When the request cannot be encoded (bad method, header name or value).
+    pub fn compile(request: &Request, pipeline: u16) -> Result<Plan, RequestError> {
+        let bytes = request.encode()?;
+        Ok(Plan {
+            request_len: bytes.len() as u32,
+            payload: bytes.repeat(usize::from(pipeline)).into(),
+            expect: request.expect(),
+            pipeline,
+        })
+    }
+
+    /// True when the driver must report that a send is whole: when another one could be due before
+    /// the answer proves it, or when it might not fit into the socket buffer.
+    pub fn notify(&self) -> bool {
+        self.pipeline > 1 || self.payload.len() > SURE
+    }
+}

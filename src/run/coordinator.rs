@@ -1,0 +1,190 @@
+//! Leads the workers through a run: all connected, start, intervals, end.
+
+use crossbeam_channel::RecvTimeoutError;
+
+use super::collector::Collector;
+use super::config::RunConfig;
+use super::crew::Crew;
+use super::{RunError, connect_error};
+use crate::clock;
+use crate::observer::{Observer, Phase, Progress, StopFlag};
+use crate::stats::snapshot::Snapshot;
+use crate::stats::summary::{Summary, TimelinePoint};
+use crate::units::Nanos;
+use crate::worker::channel::{Connected, Finished, Message};
+
+/// How often to look for Ctrl-C.
+const GLANCE: Nanos = Nanos::from_millis(20);
+
+/// From "all are connected" to the first request: time for every worker to see it.
+const LEAD: Nanos = Nanos::from_millis(1);
+
+/// How a run went.
+pub(super) struct Course {
+    pub(super) summary: Summary,
+    /// By worker.
+    pub(super) finished: Vec<Finished>,
+    /// Stopped before its time, by a signal.
+    pub(super) aborted: bool,
+}
+
+pub(super) struct Coordinator<'a> {
+    config: &'a RunConfig,
+    crew: &'a Crew,
+    observer: &'a mut dyn Observer,
+    stop: &'a StopFlag,
+    collector: Collector,
+    connected: Vec<Connected>,
+    finished: Vec<Option<Finished>>,
+    /// When measuring begins, once that is known.
+    open: Option<Nanos>,
+    phase: Phase,
+    aborted: bool,
+    completed: u64,
+    failed: u64,
+}
+
+impl<'a> Coordinator<'a> {
+    pub(super) fn new(
+        config: &'a RunConfig,
+        crew: &'a Crew,
+        observer: &'a mut dyn Observer,
+        stop: &'a StopFlag,
+    ) -> Coordinator<'a> {
+        let workers = config.cores.len();
+        Coordinator {
+            config,
+            crew,
+            observer,
+            stop,
+            collector: Collector::new(workers, config.interval, config.load.is_open()),
+            connected: Vec::with_capacity(workers),
+            finished: vec![None; workers],
+            open: None,
+            phase: Phase::Connect,
+            aborted: false,
+            completed: 0,
+            failed: 0,
+        }
+    }
+
+    /// Until every worker has said its last word.
+    pub(super) fn conduct(mut self) -> Result<Course, RunError> {
+        self.observer.on_phase(Phase::Connect);
+        while self.finished.iter().any(Option::is_none) {
+            self.watch();
+            let glance = std::time::Duration::from_nanos(GLANCE.0);
+            match self.crew.messages.recv_timeout(glance) {
+                Ok((worker, message)) => self.hear(worker, message)?,
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => {
+                    return Err(RunError::Worker { worker: 0, cause: "it went away without a word".into() });
+                }
+            }
+        }
+        self.hand_on();
+        Ok(self.course())
+    }
+
+    fn hear(&mut self, worker: u32, message: Message) -> Result<(), RunError> {
+        match message {
+            Message::Connected(connected) => {
+                self.connected.push(connected);
+                if self.connected.len() == self.config.cores.len() {
+                    self.begin()?;
+                }
+            }
+            Message::Interval(mut snapshot) => {
+                self.collector.add(&mut snapshot);
+                self.crew.give_back(snapshot);
+                self.hand_on();
+            }
+            Message::Finished(finished) => {
+                self.collector.finished(worker);
+                self.finished[worker as usize] = Some(*finished);
+            }
+            Message::Broken(cause) => return Err(RunError::Worker { worker, cause }),
+        }
+        Ok(())
+    }
+
+    /// Lets the load begin, unless there is nobody to send it to.
+    fn begin(&mut self) -> Result<(), RunError> {
+        let open: u32 = self.connected.iter().map(|c| c.open).sum();
+        if open == 0 && !self.aborted {
+            let failure = self.connected.iter().find_map(|c| c.last_failure);
+            return Err(connect_error(self.config, failure));
+        }
+        let start = clock::now() + LEAD;
+        self.open = Some(start + self.config.warmup);
+        self.crew.control.start(start);
+        let phase = if self.config.warmup > Nanos::ZERO { Phase::Warmup } else { Phase::Measure };
+        self.enter(phase);
+        Ok(())
+    }
+
+    /// Passes Ctrl-C on, and tells the observer of phases that the clock has reached.
+    fn watch(&mut self) {
+        if !self.aborted && self.stop.is_set() {
+            self.aborted = true;
+            self.crew.control.stop();
+            if self.open.is_some() {
+                self.enter(Phase::Drain);
+            }
+        }
+        let Some(open) = self.open else { return };
+        let now = clock::now();
+        let close = self.config.duration.map_or(Nanos::MAX, |d| open + d);
+        if self.phase == Phase::Warmup && now >= open {
+            self.enter(Phase::Measure);
+        }
+        if self.phase == Phase::Measure && now >= close {
+            self.enter(Phase::Drain);
+        }
+    }
+
+    fn enter(&mut self, phase: Phase) {
+        if self.phase != phase {
+            self.phase = phase;
+            self.observer.on_phase(phase);
+        }
+    }
+
+    fn hand_on(&mut self) {
+        while let Some((point, snapshot)) = self.collector.next() {
+            self.completed += snapshot.counts.completed;
+            self.failed += snapshot.counts.failed;
+            self.observer.on_snapshot(&self.progress(&point, &snapshot));
+            self.collector.recycle(snapshot);
+        }
+    }
+
+    fn progress(&self, point: &TimelinePoint, snapshot: &Snapshot) -> Progress {
+        let span = point.span.as_secs_f64();
+        Progress {
+            elapsed: point.t,
+            total: self.config.duration,
+            rate: if span > 0.0 { point.requests as f64 / span } else { 0.0 },
+            p50: point.p50,
+            p99: point.p99,
+            completed: self.completed,
+            failed: self.failed,
+            connections: snapshot.connections,
+            in_flight: snapshot.in_flight,
+            backlog: snapshot.backlog,
+        }
+    }
+
+    fn course(self) -> Course {
+        let finished: Vec<Finished> = self.finished.into_iter().flatten().collect();
+        // Workers share the start; with a request limit the window is over when the last one is.
+        let wall = finished.iter().map(|f| f.readings.wall).max().unwrap_or(Nanos::ZERO);
+        let in_flight = finished.iter().map(|f| f.in_flight).sum();
+        let backlog = finished.iter().map(|f| f.backlog).sum();
+        Course {
+            summary: self.collector.finish(wall, in_flight, backlog),
+            finished,
+            aborted: self.aborted,
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! The worker threads: started, pinned, given a driver, joined.
+
+use std::io;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+
+use super::config::RunConfig;
+use super::{RunError, machine};
+use crate::driver::epoll::EpollDriver;
+use crate::driver::uring::UringDriver;
+use crate::driver::{DriverConfig, Endpoint};
+use crate::load::share;
+use crate::plan::Plan;
+use crate::stats::snapshot::Snapshot;
+use crate::worker::channel::{Channel, Control, Message};
+use crate::worker::{Worker, WorkerConfig};
+
+/// Snapshots on their way per worker: one fills, one is merged.
+const SNAPSHOTS: usize = 2;
+
+/// Which driver the workers get.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum DriverKind {
+    Uring,
+    Epoll,
+}
+
+/// The workers of a run, and the coordinator's ends of their channels.
+pub(super) struct Crew {
+    pub(super) control: Arc<Control>,
+    pub(super) messages: Receiver<(u32, Message)>,
+    emptied: Vec<Sender<Snapshot>>,
+    threads: Vec<JoinHandle<bool>>,
+}
+
+impl Crew {
+    /// Starts one thread per core of `config.cores`; each begins to connect at once.
+    pub(super) fn start(
+        config: &RunConfig,
+        plan: &Plan,
+        kind: DriverKind,
+        spin: bool,
+    ) -> Result<Crew, RunError> {
+        let workers = config.cores.len();
+        // Each worker has at most its snapshots, one `Connected` and one last word under way.
+        let (out, messages) = bounded(workers * (SNAPSHOTS + 3));
+        let mut crew = Crew {
+            control: Arc::new(Control::new()),
+            messages,
+            emptied: Vec::with_capacity(workers),
+            threads: Vec::with_capacity(workers),
+        };
+        for (worker, &core) in config.cores.iter().enumerate() {
+            let (give, emptied) = bounded(SNAPSHOTS);
+            for _ in 0..SNAPSHOTS {
+                give.send(Snapshot::new()).expect("the channel holds that many");
+            }
+            crew.emptied.push(give);
+            let seat = Seat {
+                core,
+                kind,
+                plan: plan.clone(),
+                worker: worker_config(config, worker as u32, spin),
+                driver: driver_config(config, plan, worker as u32),
+                channel: Channel { out: out.clone(), emptied },
+                control: Arc::clone(&crew.control),
+            };
+            let thread = thread::Builder::new()
+                .name(format!("squall-{worker}"))
+                .spawn(move || seat.work());
+            match thread {
+                Ok(thread) => crew.threads.push(thread),
+                Err(e) => {
+                    crew.control.stop();
+                    crew.join();
+                    return Err(RunError::Thread(e));
+                }
+            }
+        }
+        Ok(crew)
+    }
+
+    /// Sends an emptied snapshot back to its worker.
+    pub(super) fn give_back(&self, snapshot: Snapshot) {
+        // The worker's last snapshot has nowhere to go: the channel is full or closed.
+        let _ = self.emptied[snapshot.worker as usize].try_send(snapshot);
+    }
+
+    /// Waits for every thread to end; says which were pinned.
+    pub(super) fn join(self) -> Vec<bool> {
+        // Nobody may be left waiting for room in the channel.
+        let (threads, messages) = (self.threads, self.messages);
+        let drain = thread::spawn(move || while messages.recv().is_ok() {});
+        let pinned = threads.into_iter().map(|t| t.join().unwrap_or(false)).collect();
+        // Every sender is gone with its thread.
+        let _ = drain.join();
+        pinned
+    }
+}
+
+/// Everything that one worker thread takes with it.
+struct Seat {
+    core: usize,
+    kind: DriverKind,
+    plan: Plan,
+    worker: WorkerConfig,
+    driver: DriverConfig,
+    channel: Channel,
+    control: Arc<Control>,
+}
+
+impl Seat {
+    /// The thread's life; true when it could be pinned.
+    fn work(self) -> bool {
+        let pinned = core_affinity::set_for_current(core_affinity::CoreId { id: self.core });
+        machine::tighten_timers();
+        let number = self.worker.worker;
+        let cpu = machine::thread_cpu;
+        // The ring belongs to the thread that builds it (IORING_SETUP_SINGLE_ISSUER).
+        let broken = match self.kind {
+            DriverKind::Uring => match UringDriver::new(self.driver) {
+                Ok(driver) => {
+                    Worker::new(driver, self.plan, self.worker, &self.channel, cpu).run(&self.control);
+                    None
+                }
+                Err(e) => Some(e.to_string()),
+            },
+            DriverKind::Epoll => match EpollDriver::new(self.driver) {
+                Ok(driver) => {
+                    Worker::new(driver, self.plan, self.worker, &self.channel, cpu).run(&self.control);
+                    None
+                }
+                Err(e) => Some(explain_epoll(&e)),
+            },
+        };
+        if let Some(cause) = broken {
+            let _ = self.channel.out.send((number, Message::Broken(cause)));
+        }
+        pinned
+    }
+}
+
+fn explain_epoll(e: &io::Error) -> String {
+    format!("epoll set-up failed: {e}")
+}
+
+fn worker_config(config: &RunConfig, worker: u32, spin: bool) -> WorkerConfig {
+    let workers = config.cores.len() as u32;
+    WorkerConfig {
+        worker,
+        workers,
+        connections: share(u64::from(config.connections), worker, workers) as u32,
+        load: config.load,
+        requests: config.requests.map(|n| share(n, worker, workers)),
+        duration: config.duration,
+        warmup: config.warmup,
+        timeout: config.timeout,
+        connect_timeout: config.connect_timeout,
+        drain: config.drain,
+        interval: config.interval,
+        spin,
+        max_backlog: share(config.max_backlog, worker, workers),
+        endpoints: config.addresses.len() as u32,
+    }
+}
+
+fn driver_config(config: &RunConfig, plan: &Plan, worker: u32) -> DriverConfig {
+    let endpoints = config.addresses.iter().map(|&addr| Endpoint {
+        addr: addr.into(),
+        source: None,
+        congestion: None,
+    });
+    DriverConfig {
+        slots: share(u64::from(config.connections), worker, config.cores.len() as u32) as u32,
+        payloads: vec![Arc::clone(&plan.payload)],
+        endpoints: endpoints.collect(),
+        expect_large: true,
+    }
+}

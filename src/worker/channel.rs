@@ -1,0 +1,113 @@
+//! What the workers and the thread that runs them say to each other.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use crossbeam_channel::{Receiver, Sender};
+
+use crate::driver::DriverCounters;
+use crate::stats::outcome::ErrorKind;
+use crate::stats::snapshot::Snapshot;
+use crate::units::Nanos;
+
+/// Read by every worker each turn, written by the coordinator: start time and stop flag.
+#[derive(Debug, Default)]
+pub struct Control {
+    start: AtomicU64,
+    stop: AtomicBool,
+}
+
+impl Control {
+    /// Nothing has started yet.
+    pub fn new() -> Control {
+        Control::default()
+    }
+
+    /// Lets the load begin at `at` on the monotonic clock.
+    pub fn start(&self, at: Nanos) {
+        self.start.store(at.0, Ordering::Release);
+    }
+
+    /// When the load begins; `None` while connections are still being opened.
+    pub fn started(&self) -> Option<Nanos> {
+        match self.start.load(Ordering::Acquire) {
+            0 => None,
+            at => Some(Nanos(at)),
+        }
+    }
+
+    /// Ends the load now; what is in flight is still waited for.
+    pub fn stop(&self) {
+        self.stop.store(true, Ordering::Release);
+    }
+
+    /// True once [`stop`](Control::stop) was called.
+    #[inline]
+    pub fn stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+}
+
+/// How opening the connections went.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Connected {
+    /// Connections that were tried once.
+    pub tried: u32,
+    /// Connections that stand.
+    pub open: u32,
+    /// The last failure: kind and errno (0: our own time limit).
+    pub last_failure: Option<(ErrorKind, i32)>,
+}
+
+/// What a worker knows at its end.
+#[derive(Clone, Debug)]
+pub struct Finished {
+    /// Measured requests sent and neither answered nor failed.
+    pub in_flight: u64,
+    /// Measured arrivals that were never sent.
+    pub backlog: u64,
+    /// When its measuring ended: the end of the window, or with a request limit the last answer.
+    pub measured_until: Nanos,
+    /// No connection could be had for so long that a run without an end in time was given up.
+    pub gave_up: bool,
+    /// Readings for the verdict.
+    pub readings: LoopReadings,
+}
+
+/// Readings of a worker's loop over the measured window.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LoopReadings {
+    /// Turns of the loop.
+    pub turns: u64,
+    /// Time in turns that did something.
+    pub busy: Nanos,
+    /// Length of the measured window on this worker.
+    pub wall: Nanos,
+    /// Longest that a turn came after it should have: the thread stood still.
+    pub stood_still: Nanos,
+    /// User and system CPU time of the thread.
+    pub cpu: (Nanos, Nanos),
+    /// The driver's own.
+    pub driver: DriverCounters,
+}
+
+/// From a worker to the collector.
+#[derive(Debug)]
+pub enum Message {
+    /// Every connection was tried once.
+    Connected(Connected),
+    /// What happened up to an interval's edge.
+    Interval(Snapshot),
+    /// The worker is done.
+    Finished(Box<Finished>),
+    /// The driver broke: the worker cannot go on.
+    Broken(String),
+}
+
+/// A worker's ends of the two bounded channels: full snapshots go out, emptied ones come back.
+#[derive(Debug)]
+pub struct Channel {
+    /// To the collector, with the worker's number.
+    pub out: Sender<(u32, Message)>,
+    /// Emptied snapshots.
+    pub emptied: Receiver<Snapshot>,
+}

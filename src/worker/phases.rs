@@ -1,0 +1,170 @@
+//! From the first connection to the last word: connect, wait for the start, warm up, measure, drain.
+
+use std::io;
+
+use super::channel::{Control, Finished, LoopReadings, Message};
+use super::{Window, Worker};
+use crate::driver::Driver;
+use crate::stats::snapshot::Snapshot;
+use crate::units::Nanos;
+
+/// While waiting for the coordinator, look for its word this often.
+const GLANCE: Nanos = Nanos::from_micros(200);
+
+/// While load is sent, look for the stop flag at least this often.
+const STOP_GLANCE: Nanos = Nanos::from_millis(20);
+
+impl<D: Driver> Worker<'_, D> {
+    /// Opens the connections, waits for the start, sends the load, drains, and reports.
+    ///
+    /// Returns when everything was said through the channel; a driver that breaks is said there too.
+    pub fn run(mut self, control: &Control) {
+        let said = match self.phases(control) {
+            Ok(finished) => Message::Finished(Box::new(finished)),
+            Err(e) => Message::Broken(e.to_string()),
+        };
+        self.say(said);
+    }
+
+    fn phases(&mut self, control: &Control) -> io::Result<Finished> {
+        self.connect(control)?;
+        self.connected.open = self.pool.open;
+        self.say(Message::Connected(self.connected));
+        if self.wait_for_start(control)? {
+            self.warm_up(control)?;
+            let gave_up = self.measure(control)?;
+            self.drain()?;
+            return Ok(self.finish(gave_up));
+        }
+        Ok(self.finish(false))
+    }
+
+    /// Until every connection was tried once, or the run is stopped.
+    fn connect(&mut self, control: &Control) -> io::Result<()> {
+        while self.connected.tried < self.config.connections && !control.stopped() {
+            let soon = self.driver.now() + STOP_GLANCE;
+            self.turn(soon)?;
+        }
+        Ok(())
+    }
+
+    /// False when the run was stopped before it began.
+    fn wait_for_start(&mut self, control: &Control) -> io::Result<bool> {
+        while !control.stopped() {
+            let now = self.driver.now();
+            match control.started() {
+                None => self.turn(now + GLANCE)?,
+                Some(start) if start > now => self.turn(start)?,
+                Some(start) => {
+                    let open = start + self.config.warmup;
+                    let close = self.config.duration.map_or(Nanos::MAX, |d| open + d);
+                    self.window = Window { start, open, close };
+                    return Ok(true);
+                }
+            };
+        }
+        Ok(false)
+    }
+
+    fn warm_up(&mut self, control: &Control) -> io::Result<()> {
+        if self.config.warmup > Nanos::ZERO {
+            self.source.begin_warm_up(self.window.start);
+            while self.driver.now() < self.window.open && !control.stopped() {
+                let limit = self.window.open.min(self.driver.now() + STOP_GLANCE);
+                self.turn(limit)?;
+            }
+        }
+        self.source.begin_measuring(self.window.open);
+        self.edge = self.window.open + self.config.interval;
+        let base = self.driver.counters();
+        self.readings = LoopReadings { driver: base, cpu: (self.cpu)(), ..LoopReadings::default() };
+        self.last_open = self.driver.now();
+        Ok(())
+    }
+
+    /// True when it gave up: with a request limit alone, when no connection could be had for long.
+    fn measure(&mut self, control: &Control) -> io::Result<bool> {
+        let mut gave_up = false;
+        loop {
+            // A far limit would leave a stop unseen while the target is silent.
+            let limit = self.window.close.min(self.before.began + STOP_GLANCE);
+            let now = self.turn(limit)?;
+            if control.stopped() {
+                self.window.close = self.window.close.min(now);
+            }
+            if self.pool.open > 0 {
+                self.last_open = now;
+            } else if self.config.duration.is_none() && now - self.last_open > self.config.connect_timeout {
+                gave_up = true;
+            }
+            if now >= self.window.close || gave_up || self.exhausted() {
+                break;
+            }
+        }
+        self.end_measuring();
+        Ok(gave_up)
+    }
+
+    /// True when everything that was to be sent was sent and has ended.
+    fn exhausted(&self) -> bool {
+        self.pool.in_flight == 0 && self.dirty.is_empty() && self.source.exhausted()
+    }
+
+    fn end_measuring(&mut self) {
+        let now = self.driver.now();
+        if self.window.close > now {
+            // A request limit: the window was as long as it took.
+            self.window.close = if self.source.exhausted() && self.last_done > self.window.open {
+                self.last_done
+            } else {
+                now
+            };
+        }
+        self.source.end(self.window.close, &mut self.recorder, &self.window);
+        self.edge = Nanos::MAX;
+        let base = self.readings;
+        let (user, system) = (self.cpu)();
+        let counters = self.driver.counters();
+        self.readings.cpu = (user - base.cpu.0, system - base.cpu.1);
+        self.readings.wall = self.window.close - self.window.open;
+        self.readings.driver.enters = counters.enters - base.driver.enters;
+        self.readings.driver.cq_overflows = counters.cq_overflows - base.driver.cq_overflows;
+        self.readings.driver.buffer_starvations =
+            counters.buffer_starvations - base.driver.buffer_starvations;
+    }
+
+    fn drain(&mut self) -> io::Result<()> {
+        let readings = self.readings;
+        let limit = self.window.close + self.config.drain;
+        while self.pool.in_flight > 0 && self.driver.now() < limit {
+            self.turn(limit)?;
+        }
+        self.readings = readings;
+        Ok(())
+    }
+
+    fn finish(&mut self, gave_up: bool) -> Finished {
+        let mut last = self.recorder.rotate(Snapshot::new());
+        self.describe(&mut last, self.window.close);
+        self.say(Message::Interval(last));
+        Finished {
+            in_flight: self.measured_in_flight(),
+            backlog: self.source.measured_backlog(&self.window),
+            measured_until: self.window.close,
+            gave_up,
+            readings: self.readings,
+        }
+    }
+
+    fn measured_in_flight(&self) -> u64 {
+        let mut count = 0;
+        for (slot, connection) in self.pool.connections.iter().enumerate() {
+            let sent = connection.fifo.len() - connection.unsent;
+            for index in 0..sent {
+                let entry = self.inflight.get(slot as u32, connection.fifo, index);
+                count += u64::from(self.window.measures(entry.scheduled));
+            }
+        }
+        count
+    }
+}

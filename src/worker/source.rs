@@ -1,0 +1,231 @@
+//! Where requests come from: the loops of the closed model, or the arrivals of the open one with the
+//! backlog of those that found no connection.
+
+use std::collections::VecDeque;
+
+use super::{Window, WorkerConfig};
+use crate::load::pacer::Pacer;
+use crate::load::{LoadModel, Schedule};
+use crate::stats::recorder::Recorder;
+use crate::units::Nanos;
+
+#[derive(Debug)]
+pub(super) enum Source {
+    /// Each connection sends its next request when the last one was answered.
+    Closed(Closed),
+    /// Requests arrive by the clock.
+    Open(Box<Open>),
+}
+
+#[derive(Debug)]
+pub(super) struct Closed {
+    /// Load is on (warm-up or measuring).
+    on: bool,
+    /// Measured requests that may still be sent; those of the warm-up are free.
+    left: u64,
+    measuring: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct Open {
+    schedule: Schedule,
+    warmup: Nanos,
+    worker: u32,
+    workers: u32,
+    pacer: Option<Pacer>,
+    /// Where the pacer's time begins.
+    base: Nanos,
+    /// Scheduled times of arrivals that wait for a connection, oldest first.
+    backlog: VecDeque<Nanos>,
+    max_backlog: u64,
+    /// Requests may be sent (warm-up or measuring).
+    on: bool,
+    /// No arrival is taken any more.
+    ended: bool,
+}
+
+impl Source {
+    pub(super) fn new(config: &WorkerConfig) -> Source {
+        match &config.load {
+            LoadModel::Closed => Source::Closed(Closed {
+                on: false,
+                left: config.requests.unwrap_or(u64::MAX),
+                measuring: false,
+            }),
+            LoadModel::Open(schedule) => Source::Open(Box::new(Open {
+                schedule: schedule.clone(),
+                warmup: config.warmup,
+                worker: config.worker,
+                workers: config.workers,
+                pacer: None,
+                base: Nanos::ZERO,
+                backlog: VecDeque::new(),
+                max_backlog: config.max_backlog,
+                on: false,
+                ended: false,
+            })),
+        }
+    }
+
+    /// Load begins at `start`, unmeasured.
+    pub(super) fn begin_warm_up(&mut self, start: Nanos) {
+        match self {
+            Source::Closed(closed) => closed.on = true,
+            Source::Open(open) => {
+                let schedule = Schedule { end: Some(open.warmup), limit: None, ..open.schedule.clone() };
+                open.pace(&schedule, start);
+            }
+        }
+    }
+
+    /// The measured load begins at `open`. What the warm-up left in the backlog is still sent.
+    pub(super) fn begin_measuring(&mut self, at: Nanos) {
+        match self {
+            Source::Closed(closed) => {
+                closed.on = true;
+                closed.measuring = true;
+            }
+            Source::Open(open) => {
+                let schedule = open.schedule.clone();
+                open.pace(&schedule, at);
+            }
+        }
+    }
+
+    /// Sends nothing more.
+    #[cold]
+    pub(super) fn stop(&mut self) {
+        match self {
+            Source::Closed(closed) => closed.on = false,
+            Source::Open(open) => open.on = false,
+        }
+    }
+
+    /// Load ends at `close`: arrivals before it that nobody has noticed yet join the backlog.
+    pub(super) fn end(&mut self, close: Nanos, recorder: &mut Recorder, window: &Window) {
+        self.stop();
+        match self {
+            Source::Closed(_) => {}
+            Source::Open(open) => {
+                while let Some(scheduled) = open.due(Nanos(close.0.saturating_sub(1))) {
+                    open.queue(scheduled, close, recorder, window);
+                }
+                open.ended = true;
+            }
+        }
+    }
+
+    /// When the next arrival is due: MAX in the closed model.
+    #[inline]
+    pub(super) fn next_arrival(&self) -> Nanos {
+        match self {
+            Source::Closed(_) => Nanos::MAX,
+            Source::Open(open) if open.ended => Nanos::MAX,
+            Source::Open(open) => {
+                let next = open.pacer.as_ref().and_then(Pacer::next);
+                next.map_or(Nanos::MAX, |at| open.base + at)
+            }
+        }
+    }
+
+    /// True when nothing more will be sent.
+    pub(super) fn exhausted(&self) -> bool {
+        match self {
+            Source::Closed(closed) => closed.left == 0,
+            Source::Open(open) => {
+                open.backlog.is_empty() && open.pacer.as_ref().is_some_and(|p| p.next().is_none())
+            }
+        }
+    }
+
+    pub(super) fn backlog_len(&self) -> u64 {
+        match self {
+            Source::Closed(_) => 0,
+            Source::Open(open) => open.backlog.len() as u64,
+        }
+    }
+
+    pub(super) fn measured_backlog(&self, window: &Window) -> u64 {
+        match self {
+            Source::Closed(_) => 0,
+            Source::Open(open) => {
+                open.backlog.iter().filter(|at| window.measures(**at)).count() as u64
+            }
+        }
+    }
+}
+
+impl Closed {
+    /// Takes one request out of what may still be sent.
+    #[inline]
+    pub(super) fn take(&mut self) -> bool {
+        if !self.on || self.left == 0 {
+            return false;
+        }
+        if self.measuring && self.left != u64::MAX {
+            self.left -= 1;
+        }
+        true
+    }
+
+    /// Puts back what was taken and not sent.
+    pub(super) fn put_back(&mut self, count: u64) {
+        if self.measuring && self.left != u64::MAX {
+            self.left += count;
+        }
+    }
+}
+
+impl Open {
+    fn pace(&mut self, schedule: &Schedule, base: Nanos) {
+        self.on = true;
+        self.base = base;
+        self.pacer = Some(Pacer::new(schedule, self.worker, self.workers));
+    }
+
+    /// The earliest arrival due by `now` that nobody has taken.
+    #[inline]
+    pub(super) fn due(&mut self, now: Nanos) -> Option<Nanos> {
+        if self.ended || now < self.base {
+            return None;
+        }
+        let base = self.base;
+        self.pacer.as_mut()?.due(now - base).map(|at| base + at)
+    }
+
+    /// Requests may be sent.
+    #[inline]
+    pub(super) fn on(&self) -> bool {
+        self.on
+    }
+
+    /// An arrival in the backlog may be sent.
+    #[inline]
+    pub(super) fn waiting(&self) -> bool {
+        self.on && !self.backlog.is_empty()
+    }
+
+    /// Takes the oldest arrival out of the backlog.
+    #[inline]
+    pub(super) fn unqueue(&mut self) -> Option<Nanos> {
+        self.backlog.pop_front()
+    }
+
+    /// Puts an arrival back that was taken and not sent: it is the oldest.
+    pub(super) fn put_back(&mut self, scheduled: Nanos) {
+        self.backlog.push_front(scheduled);
+    }
+
+    /// Books a new arrival that found no connection: it waits, or is dropped when too many do.
+    pub(super) fn queue(&mut self, scheduled: Nanos, now: Nanos, recorder: &mut Recorder, window: &Window) {
+        let measured = window.measures(scheduled);
+        if measured {
+            recorder.picked_up(now - scheduled);
+        }
+        if (self.backlog.len() as u64) < self.max_backlog {
+            self.backlog.push_back(scheduled);
+        } else if measured {
+            recorder.dropped();
+        }
+    }
+}

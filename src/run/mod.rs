@@ -1,1 +1,4 @@
 //! To come.
+
+pub mod machine;
+pub mod resolve;

@@ -1,4 +1,5 @@
 //! To come.
 
+pub mod config;
 pub mod machine;
 pub mod resolve;

@@ -1,7 +1,36 @@
 //! Newtypes for the quantities that must not be mixed up, with their parsers and formatters.
+//!
+//! Two kinds of text: what `Display` writes is exact and parses back to the same value; what
+//! [`human`] writes is rounded for reading.
+
+mod decimal;
+mod duration;
+pub mod human;
+mod rate;
+mod size;
 
 use std::fmt;
 use std::ops::{Add, AddAssign, Sub};
+
+pub use self::duration::parse_duration;
+pub use self::rate::Rate;
+pub use self::size::ByteSize;
+
+/// A text that is not the quantity it should be.
+///
+/// The message names the text, what is wrong with it, and what would be accepted.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{text}` is not {what}: {problem} (accepted: {accepted})")]
+pub struct UnitError {
+    /// The text as it was given.
+    pub text: String,
+    /// What it should have been, with its article: "a duration".
+    pub what: &'static str,
+    /// What is wrong with it.
+    pub problem: String,
+    /// Examples of what is accepted.
+    pub accepted: &'static str,
+}
 
 /// A span of time, or a point on the monotonic clock, in nanoseconds.
 ///
@@ -61,7 +90,15 @@ impl Sub for Nanos {
 }
 
 impl fmt::Display for Nanos {
+    /// Exact: `1.5ms`, `10s`, `1m30s`, `2h`. [`parse_duration`] reads it back to the same value.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}", std::time::Duration::from_nanos(self.0))
+        duration::write_exact(*self, f)
+    }
+}
+
+impl std::str::FromStr for Nanos {
+    type Err = UnitError;
+    fn from_str(text: &str) -> Result<Nanos, UnitError> {
+        parse_duration(text)
     }
 }

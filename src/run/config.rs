@@ -1,0 +1,215 @@
+//! From the flags as they were given to a run that can be started.
+//!
+//! Two stages: [`RawConfig`] holds what was typed, [`RunConfig`] only what makes sense.
+//! [`RunConfig::validate`] is the only way from one to the other, and reports every problem that it
+//! finds at once.
+
+mod error;
+mod host;
+mod load;
+mod request;
+mod values;
+mod workers;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+pub use self::error::{ConfigError, Problem};
+pub use self::values::{DriverChoice, WaitMode};
+
+use self::error::Problems;
+use self::host::{Host, ThisHost};
+use crate::clock;
+use crate::http::url::Url;
+use crate::load::LoadModel;
+use crate::units::Nanos;
+
+/// Connections when `-c` is not given.
+pub const CONNECTIONS_DEFAULT: u64 = 50;
+/// How long a run takes when neither `-d` nor `-n` is given.
+pub const DURATION_DEFAULT: Nanos = Nanos::from_secs(10);
+/// How long a request, and the opening of a connection, may take when `--timeout` is not given.
+pub const TIMEOUT_DEFAULT: Nanos = Nanos::from_secs(10);
+/// Most requests in flight on one connection.
+pub const PIPELINE_MAX: u64 = 1_024;
+
+/// How long requests in flight may take after the end, at most.
+const DRAIN_MAX: Nanos = Nanos::from_secs(5);
+/// How often the workers hand their figures over.
+const INTERVAL: Nanos = Nanos::from_secs(1);
+
+/// The options as the flags give them, unjudged. `None` is "not given".
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RawConfig {
+    /// The URL.
+    pub url: String,
+    /// `-c, --connections`
+    pub connections: Option<u64>,
+    /// `-t, --threads`
+    pub threads: Option<u64>,
+    /// `--cores`, such as `1,3-5`
+    pub cores: Option<String>,
+    /// `-d, --duration`
+    pub duration: Option<String>,
+    /// `-n, --requests`
+    pub requests: Option<u64>,
+    /// `-R, --rate`
+    pub rate: Option<String>,
+    /// `--arrivals`: `uniform` or `poisson`
+    pub arrivals: Option<String>,
+    /// `--seed`
+    pub seed: Option<u64>,
+    /// `-p, --pipeline`
+    pub pipeline: Option<u64>,
+    /// `-m, --method`
+    pub method: Option<String>,
+    /// `-H, --header`, each `Name: value`
+    pub headers: Vec<String>,
+    /// `--body`
+    pub body: Option<String>,
+    /// `--body-file`
+    pub body_file: Option<PathBuf>,
+    /// `--timeout`
+    pub timeout: Option<String>,
+    /// `--connect-timeout`
+    pub connect_timeout: Option<String>,
+    /// `--warmup`
+    pub warmup: Option<String>,
+    /// `--wait`: `auto`, `spin` or `sleep`
+    pub wait: Option<String>,
+    /// `--max-backlog`
+    pub max_backlog: Option<u64>,
+    /// `--driver`: `auto`, `uring` or `epoll`
+    pub driver: Option<String>,
+    /// `--allow-invalid`
+    pub allow_invalid: bool,
+}
+
+/// A run that can be started. Every figure is in its bounds, and the target has an address.
+#[derive(Clone, Debug)]
+pub struct RunConfig {
+    /// The target, as given.
+    pub target: Url,
+    /// The request's method, a token; GET unless asked otherwise, POST when there is a body.
+    pub method: String,
+    /// The request's own headers, in order; names are tokens, values without CR, LF and NUL.
+    pub headers: Vec<(String, String)>,
+    /// The request's body; with `pipeline` copies of it below 1 GiB.
+    pub body: Vec<u8>,
+    /// Connections in total, at least one for each worker.
+    pub connections: u32,
+    /// One worker per entry, pinned to that core; never empty, no core twice.
+    pub cores: Vec<usize>,
+    /// Whether at least one of the addresses is on this host.
+    pub shared_host: bool,
+    /// The cores that the target may run on, when it is on this host and they can be known. Read
+    /// before the workers are pinned, so it is right even if the target is in this very process.
+    pub target_cores: Option<Vec<usize>>,
+    /// Whether the workers have their cores for themselves: `--wait auto` may spin then.
+    pub cores_to_spare: bool,
+    /// How long to measure. With `requests` given too, whichever comes first ends the run.
+    pub duration: Option<Nanos>,
+    /// How many requests to start in total, at least 1.
+    pub requests: Option<u64>,
+    /// When requests start.
+    pub load: LoadModel,
+    /// Requests in flight per connection, 1 to [`PIPELINE_MAX`].
+    pub pipeline: u32,
+    /// How long one request may take; above zero.
+    pub timeout: Nanos,
+    /// How long opening a connection may take; above zero.
+    pub connect_timeout: Nanos,
+    /// Load before the measuring starts; zero for none.
+    pub warmup: Nanos,
+    /// How workers wait.
+    pub wait: WaitMode,
+    /// How many arrivals may wait for a connection, over all workers (open model only).
+    pub max_backlog: u64,
+    /// Which driver.
+    pub driver: DriverChoice,
+    /// Seed of everything random; given, or taken from the clock, but always reported.
+    pub seed: u64,
+    /// The target's addresses, in the resolver's order; never empty.
+    pub addresses: Vec<SocketAddr>,
+    /// How often the workers hand their figures over.
+    pub interval: Nanos,
+    /// How long requests in flight may take after the end.
+    pub drain: Nanos,
+    /// Whether a verdict of INVALID still exits 0.
+    pub allow_invalid: bool,
+}
+
+impl RunConfig {
+    /// Judges the options, and resolves the target's name when they are fine (up to 10 s).
+    ///
+    /// Raises the soft limit on descriptors to the hard one, and reads `--body-file`.
+    ///
+    /// # Errors
+    /// [`ConfigError::Refused`] with every problem found; [`ConfigError::Resolve`] when only the
+    /// name is at fault.
+    pub fn validate(raw: RawConfig) -> Result<RunConfig, ConfigError> {
+        validate_on(raw, &ThisHost::new())
+    }
+}
+
+/// As [`RunConfig::validate`], on a host that may be a test's.
+fn validate_on(raw: RawConfig, host: &impl Host) -> Result<RunConfig, ConfigError> {
+    let mut problems = Problems::default();
+    let seed = raw.seed.unwrap_or_else(random_seed);
+    let target = request::target(&raw, &mut problems);
+    let times = load::times(&raw, &mut problems);
+    let load = load::model(&raw, times.duration, seed, &mut problems);
+    let max_backlog = load::max_backlog(&raw, &load, &mut problems);
+    let pipeline = load::pipeline(&raw, &mut problems);
+    let request = request::request(&raw, pipeline, &mut problems);
+    let usable = host.usable_cores();
+    let wish = workers::wish(&raw, &usable, &mut problems);
+    let connections = workers::connections(&raw, &wish, host.descriptors(), &mut problems);
+    let wait = problems.choice("--wait", raw.wait.as_deref());
+    let driver = problems.choice("--driver", raw.driver.as_deref());
+
+    let target = match target {
+        Some(target) if problems.is_empty() => target,
+        _ => return Err(ConfigError::Refused(problems.into_vec())),
+    };
+    let addresses = host
+        .resolve(&target.host, target.port)
+        .map_err(ConfigError::Resolve)?;
+    let workers = workers::place(wish, connections, &usable, &addresses, host);
+    Ok(RunConfig {
+        target,
+        method: request.method,
+        headers: request.headers,
+        body: request.body,
+        connections,
+        cores: workers.cores,
+        shared_host: workers.shared_host,
+        target_cores: workers.target_cores,
+        cores_to_spare: workers.cores_to_spare,
+        duration: times.duration,
+        requests: raw.requests,
+        load,
+        pipeline,
+        timeout: times.timeout,
+        connect_timeout: times.connect_timeout,
+        warmup: times.warmup,
+        wait,
+        max_backlog,
+        driver,
+        seed,
+        addresses,
+        interval: INTERVAL,
+        drain: times.timeout.min(DRAIN_MAX),
+        allow_invalid: raw.allow_invalid,
+    })
+}
+
+/// A seed from the clock: 32 bits, since people copy it from the report by hand.
+fn random_seed() -> u64 {
+    // The upper half of a product with an odd constant depends on all the clock's bits
+    // (Fibonacci hashing, Knuth, TAOCP 3, 6.4).
+    clock::wall().0.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,56 @@
+//! What judging the options needs to know about the host: a seam for tests.
+
+use std::net::{IpAddr, SocketAddr};
+
+use crate::run::machine::{self, UsableCores};
+use crate::run::resolve::{self, ResolveError};
+
+/// The host, as far as the options depend on it.
+pub(super) trait Host {
+    /// Cores that this process may use.
+    fn usable_cores(&self) -> UsableCores;
+    /// Descriptors that this process may open.
+    fn descriptors(&self) -> u64;
+    /// The addresses of a name.
+    fn resolve(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, ResolveError>;
+    /// Whether an address is this host's.
+    fn is_local(&self, addr: IpAddr) -> bool;
+    /// The cores of whoever listens there.
+    fn listener_cores(&self, addr: SocketAddr) -> Option<Vec<usize>>;
+}
+
+/// The host that this process runs on.
+pub(super) struct ThisHost {
+    descriptors: u64,
+}
+
+impl ThisHost {
+    /// Raises the soft limit on descriptors to the hard one.
+    pub(super) fn new() -> ThisHost {
+        // A limit that cannot be read is not enforced here: opening sockets will tell.
+        let descriptors = machine::raise_nofile().map_or(u64::MAX, |limits| limits.soft);
+        ThisHost { descriptors }
+    }
+}
+
+impl Host for ThisHost {
+    fn usable_cores(&self) -> UsableCores {
+        machine::usable_cores()
+    }
+
+    fn descriptors(&self) -> u64 {
+        self.descriptors
+    }
+
+    fn resolve(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, ResolveError> {
+        resolve::resolve(host, port, resolve::RESOLVE_LIMIT)
+    }
+
+    fn is_local(&self, addr: IpAddr) -> bool {
+        machine::is_local(addr)
+    }
+
+    fn listener_cores(&self, addr: SocketAddr) -> Option<Vec<usize>> {
+        machine::listener_cores(addr)
+    }
+}

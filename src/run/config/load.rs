@@ -1,0 +1,150 @@
+//! When requests start, and how long things may take.
+
+use super::error::Problems;
+use super::{DURATION_DEFAULT, PIPELINE_MAX, RawConfig, TIMEOUT_DEFAULT, values};
+use crate::load::{Arrivals, LoadModel, Schedule};
+use crate::units::{Nanos, Rate, parse_duration};
+
+/// The backlog's default is at least this many arrivals, …
+const BACKLOG_DEFAULT_MIN: u64 = 100_000;
+/// … and grows with the rate to hold this much time, …
+const BACKLOG_DEFAULT_TIME: Nanos = Nanos::from_secs(10);
+/// … up to this many: at 8 bytes each, 80 MB that only a stalled target fills.
+const BACKLOG_DEFAULT_MAX: u64 = 10_000_000;
+/// What may be asked for: 800 MB.
+const BACKLOG_MAX: u64 = 100_000_000;
+
+/// The options that are durations.
+pub(super) struct Times {
+    pub(super) duration: Option<Nanos>,
+    pub(super) timeout: Nanos,
+    pub(super) connect_timeout: Nanos,
+    pub(super) warmup: Nanos,
+}
+
+/// Reads the durations.
+pub(super) fn times(raw: &RawConfig, problems: &mut Problems) -> Times {
+    let duration = match raw.duration.as_deref() {
+        Some(text) => match parse_duration(text) {
+            Ok(Nanos::ZERO) => {
+                problems.add("-d", "a run must last longer than zero");
+                None
+            }
+            Ok(span) => Some(span),
+            Err(error) => {
+                // What hey, oha and ab users type for a body.
+                problems.add(
+                    "-d",
+                    format!("{error}. -d is how long the run takes; a request body goes in --body"),
+                );
+                None
+            }
+        },
+        None if raw.requests.is_some() => None,
+        None => Some(DURATION_DEFAULT),
+    };
+    if raw.requests == Some(0) {
+        problems.add("-n", "at least one request is needed");
+    }
+    let timeout = limit("--timeout", raw.timeout.as_deref(), problems).unwrap_or(TIMEOUT_DEFAULT);
+    let connect_timeout = limit(
+        "--connect-timeout",
+        raw.connect_timeout.as_deref(),
+        problems,
+    )
+    .unwrap_or(timeout);
+    let warmup = raw.warmup.as_deref().map(parse_duration);
+    Times {
+        duration,
+        timeout,
+        connect_timeout,
+        warmup: warmup
+            .and_then(|result| problems.note("--warmup", result))
+            .unwrap_or(Nanos::ZERO),
+    }
+}
+
+fn limit(option: &'static str, text: Option<&str>, problems: &mut Problems) -> Option<Nanos> {
+    let span = problems.note(option, parse_duration(text?))?;
+    if span == Nanos::ZERO {
+        problems.add(option, "must be above zero: nothing is done in no time");
+        return None;
+    }
+    Some(span)
+}
+
+/// Reads the load model: open with `-R`, closed without.
+pub(super) fn model(
+    raw: &RawConfig,
+    duration: Option<Nanos>,
+    seed: u64,
+    problems: &mut Problems,
+) -> LoadModel {
+    let arrivals = raw
+        .arrivals
+        .as_deref()
+        .and_then(|text| problems.note("--arrivals", values::arrivals(text)));
+    let Some(text) = raw.rate.as_deref() else {
+        if arrivals.is_some() {
+            problems.add(
+                "--arrivals",
+                "needs a rate: without -R each connection sends as soon as its answer is there \
+                 (closed model), so nothing arrives by a schedule. Add -R, for example -R 1000/s",
+            );
+        }
+        return LoadModel::Closed;
+    };
+    match problems.note("-R", text.parse::<Rate>()) {
+        Some(rate) => LoadModel::Open(Schedule {
+            rate,
+            arrivals: arrivals.unwrap_or(Arrivals::Uniform),
+            seed,
+            end: duration,
+            limit: raw.requests,
+        }),
+        None => LoadModel::Closed,
+    }
+}
+
+/// Reads `--max-backlog`; 0 lets no arrival wait. In the closed model there is no backlog.
+pub(super) fn max_backlog(raw: &RawConfig, load: &LoadModel, problems: &mut Problems) -> u64 {
+    let LoadModel::Open(schedule) = load else {
+        // A rate that does not parse is a problem of its own.
+        if raw.max_backlog.is_some() && raw.rate.is_none() {
+            problems.add(
+                "--max-backlog",
+                "needs a rate: without -R no arrivals can wait. Add -R, for example -R 1000/s",
+            );
+        }
+        return 0;
+    };
+    match raw.max_backlog {
+        Some(asked) if asked > BACKLOG_MAX => {
+            problems.add(
+                "--max-backlog",
+                format!("{asked} is above {BACKLOG_MAX}: each waiting arrival takes memory"),
+            );
+            BACKLOG_MAX
+        }
+        Some(asked) => asked,
+        None => schedule
+            .rate
+            .arrivals_in(BACKLOG_DEFAULT_TIME)
+            .clamp(BACKLOG_DEFAULT_MIN, BACKLOG_DEFAULT_MAX),
+    }
+}
+
+/// Reads `-p`.
+pub(super) fn pipeline(raw: &RawConfig, problems: &mut Problems) -> u32 {
+    match raw.pipeline {
+        None => 1,
+        Some(depth) if (1..=PIPELINE_MAX).contains(&depth) => depth as u32,
+        Some(depth) => {
+            problems.add(
+                "-p",
+                format!("{depth} requests in flight per connection; it takes 1 (no pipelining) to {PIPELINE_MAX}"),
+            );
+            1
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! How many connections, how many workers, and on which cores.
+
+use std::net::SocketAddr;
+
+use super::error::Problems;
+use super::host::Host;
+use super::{CONNECTIONS_DEFAULT, RawConfig};
+use crate::run::machine::{UsableCores, cores_to_spare, default_cores, parse_core_list};
+
+/// Descriptors kept for rings, files, the resolver and the standard streams.
+const DESCRIPTORS_RESERVED: u64 = 64;
+/// Slots of a driver are 24 bits wide.
+const CONNECTIONS_MAX: u64 = 1 << 24;
+
+/// Which workers were asked for.
+pub(super) enum Wish {
+    /// These cores, in this order.
+    Cores(Vec<usize>),
+    /// This many workers.
+    Threads(usize),
+    /// As many as suit the machine.
+    Default,
+}
+
+/// Reads `-t` and `--cores` against the cores that there are.
+pub(super) fn wish(raw: &RawConfig, usable: &UsableCores, problems: &mut Problems) -> Wish {
+    let threads = raw.threads.and_then(|threads| {
+        if threads == 0 {
+            problems.add(
+                "-t",
+                "at least one worker is needed; leave -t out for a fitting number",
+            );
+            return None;
+        }
+        usize::try_from(threads).ok()
+    });
+    let cores = raw.cores.as_deref().and_then(|text| {
+        let cores = problems.note(
+            "--cores",
+            parse_core_list(text)
+                .map_err(|error| format!("`{text}`: {error} (a list looks like `1,3-5`)")),
+        )?;
+        check_cores(&cores, usable, problems).then_some(cores)
+    });
+    match (threads, cores) {
+        (Some(threads), Some(cores)) if threads > cores.len() => {
+            problems.add(
+                "-t",
+                format!(
+                    "{threads} workers do not fit on the {} of --cores: each needs a core of its own",
+                    plural(cores.len() as u64, "core")
+                ),
+            );
+            Wish::Cores(cores)
+        }
+        (Some(threads), Some(mut cores)) => {
+            cores.truncate(threads);
+            Wish::Cores(cores)
+        }
+        (None, Some(cores)) => Wish::Cores(cores),
+        // With --cores refused, its number says nothing about -t.
+        (Some(threads), None) if raw.cores.is_none() && threads > usable.mask.len() => {
+            problems.add(
+                "-t",
+                format!(
+                    "{threads} workers, but this process may use only {}: each worker needs a core \
+                     of its own. Leave -t out for a fitting number",
+                    plural(usable.mask.len() as u64, "core")
+                ),
+            );
+            Wish::Default
+        }
+        (Some(threads), None) => Wish::Threads(threads),
+        (None, None) => Wish::Default,
+    }
+}
+
+fn check_cores(cores: &[usize], usable: &UsableCores, problems: &mut Problems) -> bool {
+    let outside: Vec<String> = cores
+        .iter()
+        .filter(|core| !usable.mask.contains(core))
+        .map(usize::to_string)
+        .collect();
+    if outside.is_empty() {
+        return true;
+    }
+    let inside: Vec<String> = usable.mask.iter().map(usize::to_string).collect();
+    problems.add(
+        "--cores",
+        format!(
+            "core {} does not exist or is not in this process's affinity mask; it may use {}",
+            outside.join(", "),
+            inside.join(", ")
+        ),
+    );
+    false
+}
+
+/// Reads `-c` against the limit on descriptors.
+///
+/// Sockets of the io_uring driver live in its table of fixed files, but each is a descriptor first;
+/// so one per connection must fit whichever driver is taken.
+pub(super) fn connections(
+    raw: &RawConfig,
+    wish: &Wish,
+    descriptors: u64,
+    problems: &mut Problems,
+) -> u32 {
+    let workers = match wish {
+        Wish::Cores(cores) => cores.len() as u64,
+        Wish::Threads(threads) => *threads as u64,
+        Wish::Default => 0,
+    };
+    let connections = raw
+        .connections
+        .unwrap_or_else(|| CONNECTIONS_DEFAULT.max(workers));
+    let needed = connections.saturating_add(DESCRIPTORS_RESERVED);
+    if connections == 0 {
+        problems.add("-c", "at least one connection is needed");
+    } else if connections > CONNECTIONS_MAX {
+        problems.add(
+            "-c",
+            format!(
+                "{connections} connections are more than the {CONNECTIONS_MAX} that squall can keep"
+            ),
+        );
+    } else if needed > descriptors {
+        problems.add(
+            "-c",
+            format!(
+                "{} need {needed} descriptors ({DESCRIPTORS_RESERVED} are for squall itself), but \
+                 this process may open {descriptors}, its soft limit raised to the hard one \
+                 already. Raise the hard limit (as root `ulimit -Hn {needed}`, in a systemd unit \
+                 LimitNOFILE={needed}, for a container `--ulimit nofile={needed}`), or use at \
+                 most -c {}",
+                plural(connections, "connection"),
+                descriptors.saturating_sub(DESCRIPTORS_RESERVED)
+            ),
+        );
+    }
+    u32::try_from(connections).unwrap_or(u32::MAX)
+}
+
+/// The workers' places, and what they share with the target.
+pub(super) struct Workers {
+    pub(super) cores: Vec<usize>,
+    pub(super) shared_host: bool,
+    pub(super) target_cores: Option<Vec<usize>>,
+    pub(super) cores_to_spare: bool,
+}
+
+/// Settles the cores. There are never more workers than connections: the surplus ones would have
+/// nothing to do.
+pub(super) fn place(
+    wish: Wish,
+    connections: u32,
+    usable: &UsableCores,
+    addresses: &[SocketAddr],
+    host: &impl Host,
+) -> Workers {
+    let shared_host = addresses.iter().any(|addr| host.is_local(addr.ip()));
+    let target_cores = listener_cores(addresses, host).filter(|_| shared_host);
+    let target = target_cores.as_deref();
+    let most = connections as usize;
+    let cores = match wish {
+        Wish::Cores(mut cores) => {
+            cores.truncate(most);
+            cores
+        }
+        Wish::Threads(threads) => {
+            default_cores(Some(threads.min(most)), usable, shared_host, target)
+        }
+        Wish::Default => {
+            let cores = default_cores(None, usable, shared_host, target);
+            cores[cores.len().saturating_sub(most)..].to_vec()
+        }
+    };
+    let cores_to_spare = cores_to_spare(usable, &cores, shared_host, target);
+    Workers {
+        cores,
+        shared_host,
+        target_cores,
+        cores_to_spare,
+    }
+}
+
+/// `localhost` has two addresses, and often only one has a listener.
+fn listener_cores(addresses: &[SocketAddr], host: &impl Host) -> Option<Vec<usize>> {
+    let mut cores: Vec<usize> = addresses
+        .iter()
+        .filter_map(|addr| host.listener_cores(*addr))
+        .flatten()
+        .collect();
+    cores.sort_unstable();
+    cores.dedup();
+    (!cores.is_empty()).then_some(cores)
+}
+
+fn plural(n: u64, thing: &str) -> String {
+    format!("{n} {thing}{}", if n == 1 { "" } else { "s" })
+}

@@ -1,0 +1,102 @@
+//! What the kernel lets this process have, and what it has used.
+
+use std::io;
+
+use nix::sys::resource::{Resource, UsageWho, getrlimit, getrusage, setrlimit};
+use nix::sys::time::TimeVal;
+
+use super::{field, read};
+use crate::units::Nanos;
+
+/// The limits on open descriptors (RLIMIT_NOFILE, getrlimit(2)).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Nofile {
+    /// What holds now.
+    pub soft: u64,
+    /// How far a process without privileges may raise it.
+    pub hard: u64,
+}
+
+/// The limits as they are.
+///
+/// # Errors
+/// What getrlimit(2) answers; not expected on Linux.
+pub fn nofile() -> io::Result<Nofile> {
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    Ok(Nofile { soft, hard })
+}
+
+/// Raises the soft limit to the hard one and returns the limits that hold then.
+///
+/// Where raising is refused (a seccomp filter, say) the old limits hold and are returned.
+///
+/// # Errors
+/// As [`nofile`].
+pub fn raise_nofile() -> io::Result<Nofile> {
+    let limits = nofile()?;
+    if limits.soft < limits.hard {
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, limits.hard, limits.hard);
+    }
+    nofile()
+}
+
+/// User and system time that the calling thread has used (getrusage(2), RUSAGE_THREAD).
+pub fn thread_cpu() -> (Nanos, Nanos) {
+    match getrusage(UsageWho::RUSAGE_THREAD) {
+        Ok(usage) => (nanos(usage.user_time()), nanos(usage.system_time())),
+        Err(_) => (Nanos::ZERO, Nanos::ZERO),
+    }
+}
+
+fn nanos(time: TimeVal) -> Nanos {
+    Nanos::from_secs(time.tv_sec().max(0) as u64) + Nanos::from_micros(time.tv_usec().max(0) as u64)
+}
+
+/// The most memory that this process has had resident, in bytes; 0 when /proc is not there.
+pub fn max_rss_bytes() -> u64 {
+    read("/proc/self/status")
+        .and_then(|status| parse_max_rss(&status))
+        .unwrap_or(0)
+}
+
+/// VmHWM in /proc/PID/status, which the kernel writes in kB of 1,024 bytes.
+fn parse_max_rss(status: &str) -> Option<u64> {
+    let kib: u64 = field(status, "VmHWM")?
+        .strip_suffix("kB")?
+        .trim()
+        .parse()
+        .ok()?;
+    kib.checked_mul(1_024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_high_water_mark_is_read() {
+        let status = "Name:\tsquall\nVmPeak:\t   99999 kB\nVmHWM:\t   12345 kB\nThreads:\t1\n";
+        assert_eq!(parse_max_rss(status), Some(12_345 * 1_024));
+        assert_eq!(parse_max_rss("Name:\tsquall\n"), None);
+        assert_eq!(parse_max_rss("VmHWM:\tlots\n"), None);
+        assert!(max_rss_bytes() > 100_000);
+    }
+
+    #[test]
+    fn raising_the_limit_reaches_the_hard_one() {
+        let limits = raise_nofile().unwrap();
+        assert_eq!(limits.soft, limits.hard);
+        assert_eq!(nofile().unwrap(), limits);
+    }
+
+    #[test]
+    fn a_busy_thread_uses_processor_time() {
+        let before = thread_cpu();
+        let mut x = 1u64;
+        while thread_cpu().0 + thread_cpu().1 <= before.0 + before.1 {
+            x = std::hint::black_box(x.wrapping_mul(3));
+        }
+        let after = thread_cpu();
+        assert!(after.0 >= before.0 && after.1 >= before.1);
+    }
+}

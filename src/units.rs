@@ -65,3 +65,12 @@ impl fmt::Display for Nanos {
         write!(f, "{:?}", std::time::Duration::from_nanos(self.0))
     }
 }
+
+/// How often something happens: exactly `count` times in every `per`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Rate {
+    /// How many in each `per`.
+    pub count: u64,
+    /// The span that `count` refers to. Not zero.
+    pub per: Nanos,
+}

@@ -1,1 +1,190 @@
-//! To come.
+//! Latency histograms: hdrhistogram with bounds that are the same everywhere, so that merging is exact.
+
+use std::io;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use hdrhistogram::serialization::{Deserializer, Serializer, V2DeflateSerializer};
+
+use crate::units::Nanos;
+
+/// Resolution below which values are not told apart, in ns.
+///
+/// With three significant digits a histogram has 2,048 steps of this size before the steps begin to
+/// grow: 16 ns up to 32 µs, which is finer than 0.1 % from 16 µs on. A finer unit would cost 1,024 more
+/// counters for each halving and say nothing: reading the clock alone takes longer.
+const LOWEST: u64 = 16;
+
+/// Largest value: one hour. Longer ones count as this.
+const HIGHEST: u64 = 3_600_000_000_000;
+
+/// Three significant digits: a value is off by less than 0.1 %.
+const DIGITS: u8 = 3;
+
+/// How often each latency occurred. Values are in ns, from 0 to one hour, with three significant
+/// digits from 16 µs up and to 16 ns below; longer ones saturate at one hour.
+///
+/// All histograms have the same 29,696 counters (232 KiB, of which only the pages in use are
+/// resident); it never allocates after [`Histogram::new`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct Histogram(hdrhistogram::Histogram<u64>);
+
+/// One step of the percentile spectrum, see [`Histogram::spectrum`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SpectrumPoint {
+    /// 0 to 100.
+    pub percentile: f64,
+    /// So many percent of the values are at or below this one.
+    pub value: Nanos,
+    /// How many values those are.
+    pub count: u64,
+}
+
+/// Text that is not a histogram which squall, or another HdrHistogram in its range, has written.
+#[derive(Debug, thiserror::Error)]
+pub enum HistogramError {
+    /// Not base64.
+    #[error("not base64: {0}")]
+    Base64(#[from] base64::DecodeError),
+    /// Not the HdrHistogram V2 format with deflate.
+    #[error("not a V2-DEFLATE histogram: {0}")]
+    Format(String),
+    /// Values above one hour.
+    #[error("the histogram holds values above one hour")]
+    Range,
+}
+
+impl Default for Histogram {
+    fn default() -> Histogram {
+        Histogram::new()
+    }
+}
+
+impl Histogram {
+    /// An empty histogram.
+    pub fn new() -> Histogram {
+        let inner = hdrhistogram::Histogram::new_with_bounds(LOWEST, HIGHEST, DIGITS);
+        Histogram(inner.expect("the bounds are constants that hdrhistogram takes"))
+    }
+
+    /// Counts one value. Never allocates.
+    #[inline]
+    pub fn record(&mut self, value: Nanos) {
+        self.0.saturating_record(value.0.min(HIGHEST));
+    }
+
+    /// Counts `count` equal values. Never allocates.
+    pub fn record_n(&mut self, value: Nanos, count: u64) {
+        // hdrhistogram would take a value that occurred zero times as a minimum or maximum.
+        if count > 0 {
+            self.0.saturating_record_n(value.0.min(HIGHEST), count);
+        }
+    }
+
+    /// How many values were counted.
+    pub fn len(&self) -> u64 {
+        self.0.len()
+    }
+
+    /// True when nothing was counted.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The smallest value, rounded down to the resolution; 0 when empty.
+    pub fn min(&self) -> Nanos {
+        Nanos(self.0.min())
+    }
+
+    /// The largest value, rounded up to the resolution (below 16 ns: 0); 0 when empty.
+    pub fn max(&self) -> Nanos {
+        upper(self.0.max())
+    }
+
+    /// Mean in ns; 0 when empty. Off by less than 0.05 % or 8 ns: each value counts as the middle
+    /// of its step.
+    pub fn mean(&self) -> f64 {
+        self.0.mean()
+    }
+
+    /// Standard deviation in ns (of the values themselves, not an estimate from a sample); 0 when empty.
+    pub fn stddev(&self) -> f64 {
+        self.0.stdev()
+    }
+
+    /// The value that `percent` (0 to 100) of the values do not exceed, rounded up to the
+    /// resolution (below 16 ns: 0); 0 when empty.
+    pub fn percentile(&self, percent: f64) -> Nanos {
+        if self.is_empty() {
+            return Nanos::ZERO;
+        }
+        upper(self.0.value_at_quantile(percent / 100.0))
+    }
+
+    /// Adds another's counts to this one: exactly as if all its values had been recorded here.
+    /// Never allocates. About 20 µs; nothing when `other` is empty.
+    pub fn merge(&mut self, other: &Histogram) {
+        let merged = self.0.add(&other.0);
+        merged.expect("all histograms have the same bounds");
+    }
+
+    /// Forgets everything. About 5 µs; nothing when it is empty already.
+    pub fn clear(&mut self) {
+        // Untouched pages stay unmapped this way, in histograms that a run never uses.
+        if !self.is_empty() {
+            self.0.reset();
+        }
+    }
+
+    /// The steps that hold values, in ascending order: (upper end of the step, count).
+    pub fn iter(&self) -> impl Iterator<Item = (Nanos, u64)> + '_ {
+        let recorded = self.0.iter_recorded();
+        recorded.map(|v| (upper(v.value_iterated_to()), v.count_at_value()))
+    }
+
+    /// The percentile spectrum as HdrHistogram prints it: `ticks` (at least 1) points for each
+    /// halving of the distance to 100 %, the last one at 100 %.
+    pub fn spectrum(&self, ticks: u32) -> impl Iterator<Item = SpectrumPoint> + '_ {
+        let mut count = 0;
+        self.0.iter_quantiles(ticks.max(1)).map(move |v| {
+            count += v.count_since_last_iteration();
+            SpectrumPoint {
+                percentile: v.quantile_iterated_to() * 100.0,
+                value: upper(v.value_iterated_to()),
+                count,
+            }
+        })
+    }
+
+    /// As base64 of the HdrHistogram V2 format with deflate, which HdrHistogram's tools in all
+    /// languages read. Values are in ns.
+    pub fn to_base64(&self) -> String {
+        let mut bytes = Vec::new();
+        V2DeflateSerializer::new()
+            .serialize(&self.0, &mut bytes)
+            .expect("writing to memory does not fail, and the counters fit the format");
+        BASE64.encode(bytes)
+    }
+
+    /// The inverse of [`Histogram::to_base64`]. Histograms of other bounds are taken too and rounded
+    /// to this one's.
+    ///
+    /// # Errors
+    /// When the text is not such a histogram, or holds values above one hour.
+    pub fn from_base64(text: &str) -> Result<Histogram, HistogramError> {
+        let bytes = BASE64.decode(text.trim())?;
+        let foreign: hdrhistogram::Histogram<u64> = Deserializer::new()
+            .deserialize(&mut io::Cursor::new(bytes))
+            .map_err(|e| HistogramError::Format(e.to_string()))?;
+        let mut own = Histogram::new();
+        own.0.add(&foreign).map_err(|_| HistogramError::Range)?;
+        Ok(own)
+    }
+}
+
+/// The first step reaches from 0 to 15 ns: "no time at all" is the honest name for it, where its
+/// upper end would show 15 ns of lag in a run that has none.
+fn upper(value: u64) -> Nanos {
+    Nanos(if value < LOWEST { 0 } else { value })
+}
+

@@ -1,1 +1,132 @@
-//! To come.
+//! Where a worker puts what it sees.
+
+use std::mem;
+
+use crate::stats::outcome::{ErrorKind, Sample};
+use crate::stats::snapshot::{Counts, Latencies, Snapshot};
+use crate::units::Nanos;
+
+/// One worker's statistics of the running interval. Nothing here allocates after [`Recorder::new`],
+/// and nothing is shared: the collector gets the whole interval by [`Recorder::rotate`].
+#[derive(Debug)]
+pub struct Recorder {
+    /// What was counted since the last rotation.
+    pub counts: Counts,
+    latencies: Latencies,
+    open_model: bool,
+    window_end: Nanos,
+}
+
+impl Recorder {
+    /// An empty one. `open_model` says whether requests follow a schedule, so that response time and
+    /// start lag are quantities of their own.
+    pub fn new(open_model: bool) -> Recorder {
+        Recorder {
+            counts: Counts::default(),
+            latencies: Latencies::default(),
+            open_model,
+            window_end: Nanos::MAX,
+        }
+    }
+
+    /// Answers that are complete at or after `end` (on the driver's clock) no longer count as
+    /// completed in the window. Until this is called all of them do.
+    pub fn close_window_at(&mut self, end: Nanos) {
+        self.window_end = end;
+    }
+
+    /// The worker saw an arrival `lag` after its scheduled time. Open model: counts it as scheduled.
+    #[inline]
+    pub fn picked_up(&mut self, lag: Nanos) {
+        debug_assert!(self.open_model, "the closed model has no arrivals");
+        self.counts.scheduled += 1;
+        self.latencies.pickup_lag.record(lag);
+    }
+
+    /// A request was submitted. In the closed model it counts as scheduled as well.
+    #[inline]
+    pub fn started(&mut self, scheduled: Nanos, sent: Nanos) {
+        self.counts.started += 1;
+        if self.open_model {
+            self.latencies.start_lag.record(sent - scheduled);
+        } else {
+            self.counts.scheduled += 1;
+        }
+    }
+
+    /// A whole answer arrived. The hot path: one histogram in the closed model (two when the answer
+    /// came in several completions), one more in the open model.
+    #[inline]
+    pub fn record(&mut self, sample: &Sample) {
+        self.counts.completed += 1;
+        self.counts.completed_in_window += u64::from(sample.done < self.window_end);
+        self.counts.status.add(sample.status);
+        let service = sample.done - sample.sent;
+        if sample.first_byte == sample.done {
+            self.latencies.whole.record(service);
+        } else {
+            let first_byte = sample.first_byte - sample.sent;
+            self.latencies.split_service.record(service);
+            self.latencies.split_first_byte.record(first_byte);
+        }
+        if self.open_model {
+            let response = sample.done - sample.scheduled;
+            self.latencies.response_time.record(response);
+        }
+    }
+
+    /// A started request got no whole answer.
+    #[inline]
+    pub fn failed(&mut self, kind: ErrorKind) {
+        self.counts.failed += 1;
+        self.counts.errors.add(kind);
+    }
+
+    /// An arrival could not start within the bounds.
+    #[inline]
+    pub fn dropped(&mut self) {
+        self.counts.dropped += 1;
+    }
+
+    /// A connection stands, after `took`. Whether it replaces a lost one is the worker's to count
+    /// (`counts.reconnects`).
+    #[inline]
+    pub fn connected(&mut self, took: Nanos) {
+        self.counts.connects += 1;
+        self.latencies.connect.record(took);
+    }
+
+    /// A connection attempt failed; no request was on it.
+    #[inline]
+    pub fn connect_failed(&mut self, kind: ErrorKind) {
+        self.counts.connect_failures += 1;
+        self.counts.connect_errors.add(kind);
+    }
+
+    /// Bytes of requests went out.
+    #[inline]
+    pub fn bytes_out(&mut self, bytes: u64) {
+        self.counts.sent_bytes += bytes;
+    }
+
+    /// Bytes of answers came in.
+    #[inline]
+    pub fn bytes_in(&mut self, bytes: u64) {
+        self.counts.received_bytes += bytes;
+    }
+
+    /// Ends the interval: returns what was recorded, in the shell of `empty`, whose emptied tables
+    /// take the next interval. Only pointers and a few hundred bytes move.
+    ///
+    /// The gauges and the edge (`connections`, `vus`, `in_flight`, `backlog`, `end`) are the worker's to fill in.
+    pub fn rotate(&mut self, mut empty: Snapshot) -> Snapshot {
+        debug_assert!(
+            empty.counts.scheduled == 0 && empty.latencies.whole.is_empty(),
+            "rotate takes a snapshot that was cleared"
+        );
+        mem::swap(&mut self.counts, &mut empty.counts);
+        mem::swap(&mut self.latencies, &mut empty.latencies);
+        empty
+    }
+}
+

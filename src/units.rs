@@ -103,11 +103,3 @@ impl std::str::FromStr for Nanos {
     }
 }
 
-/// How often something happens: exactly `count` times in every `per`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Rate {
-    /// How many in each `per`.
-    pub count: u64,
-    /// The span that `count` refers to. Not zero.
-    pub per: Nanos,
-}

@@ -75,6 +75,7 @@ impl<D: Driver> Worker<'_, D> {
             }
         }
         self.source.begin_measuring(self.window.open);
+        self.recorder.close_window_at(self.window.close);
         self.edge = self.window.open + self.config.interval;
         let base = self.driver.counters();
         self.readings = LoopReadings { driver: base, cpu: (self.cpu)(), ..LoopReadings::default() };
@@ -91,6 +92,7 @@ impl<D: Driver> Worker<'_, D> {
             let now = self.turn(limit)?;
             if control.stopped() {
                 self.window.close = self.window.close.min(now);
+                self.recorder.close_window_at(self.window.close);
             }
             if self.pool.open > 0 {
                 self.last_open = now;

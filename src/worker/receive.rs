@@ -29,7 +29,7 @@ impl<D: Driver> Worker<'_, D> {
             let id = completion.conn;
             match completion.event {
                 Event::Data(buffer) => self.on_data(id, buffer, now),
-                _ if !self.pool.get_mut(id.slot).is(id) => self.recorder.stale(),
+                _ if !self.pool.get_mut(id.slot).is(id) => self.recorder.counts.stale += 1,
                 Event::Discarded(bytes) => self.on_discarded(id.slot, bytes, now),
                 Event::Sent => self.on_sent(id.slot),
                 Event::Eof => self.on_eof(id.slot, now),
@@ -45,12 +45,12 @@ impl<D: Driver> Worker<'_, D> {
     fn on_data(&mut self, id: ConnId, buffer: Buffer, now: Nanos) {
         let slot = id.slot;
         if !self.pool.get_mut(slot).is(id) {
-            self.recorder.stale();
+            self.recorder.counts.stale += 1;
             self.driver.release(buffer);
             return;
         }
         if now >= self.window.open {
-            self.recorder.received_bytes(u64::from(buffer.len));
+            self.recorder.bytes_in(u64::from(buffer.len));
         }
         let fate = self.parse(slot, &buffer, now);
         self.driver.release(buffer);
@@ -108,9 +108,6 @@ impl<D: Driver> Worker<'_, D> {
                 done: now,
                 status: response.status,
             });
-            if now <= self.window.close {
-                self.recorder.in_window();
-            }
             self.last_done = now;
         }
         if !response.keep_alive {
@@ -137,7 +134,7 @@ impl<D: Driver> Worker<'_, D> {
 
     fn on_discarded(&mut self, slot: u32, bytes: u64, now: Nanos) {
         if now >= self.window.open {
-            self.recorder.received_bytes(bytes);
+            self.recorder.bytes_in(bytes);
         }
         let fate = match self.pool.get_mut(slot).parser.skip(bytes) {
             Ok(response::Event::Complete(response)) => self.answered(slot, response, now),

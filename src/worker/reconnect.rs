@@ -40,7 +40,9 @@ impl<D: Driver> Worker<'_, D> {
         self.pool.connecting -= 1;
         self.pool.open += 1;
         self.recorder.connected(took);
-        if !std::mem::replace(&mut self.pool.get_mut(slot).tried, true) {
+        if std::mem::replace(&mut self.pool.get_mut(slot).tried, true) {
+            self.recorder.counts.reconnects += 1;
+        } else {
             self.connected.tried += 1;
         }
         for _ in 0..self.plan.pipeline {

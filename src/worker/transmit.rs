@@ -97,7 +97,7 @@ impl<D: Driver> Worker<'_, D> {
             let bytes = u32::from(count) * self.plan.request_len;
             self.driver.send(id, PAYLOAD, bytes, notify);
             if self.window.measures(sent) {
-                self.recorder.sent_bytes(u64::from(bytes));
+                self.recorder.bytes_out(u64::from(bytes));
             }
             self.pool.in_flight += u64::from(count);
             self.pool.set_timer(slot, sent + self.config.timeout);

@@ -1,0 +1,202 @@
+//! The heads that were seen before, so that the next equal one need not be parsed.
+//!
+//! Servers answer equal requests with equal heads but for the Date value. An entry keeps the head's
+//! bytes and what the parser made of them; an answer whose bytes match on both sides of the Date has
+//! the same meaning, for the Date takes no part in the framing.
+//!
+//! There are [`ENTRIES`] entries, so that alternating heads (200 and 404, two routes of a pipelined
+//! flow) all hit rather than evict each other. Replacement is "second chance": a hit marks an entry,
+//! and a new head takes the place of the first unmarked one, so that a stray head cannot drive out
+//! one in use. Where no two heads are ever equal (a request id in each) learning is waste: after
+//! [`EAGER_MISSES`] misses in a row only every [`LEARN_EVERY`]th head is learnt.
+
+use super::head::{DATE_LEN, Framing, Head};
+use super::response::{Expect, Response};
+
+/// Heads that are remembered at a time.
+const ENTRIES: usize = 4;
+
+/// Misses in a row after which learning becomes rare.
+const EAGER_MISSES: u32 = 64;
+
+/// One in so many heads is learnt then.
+const LEARN_EVERY: u32 = 16;
+
+/// Longest head that is remembered, in bytes; longer ones are rare, and would hold memory for long.
+const MAX_CACHED: usize = 8 * 1024;
+
+/// Half-read heads kept for reuse at most.
+const MAX_SPARE: u32 = 64;
+
+/// A head that was parsed before.
+pub(super) struct Entry {
+    /// Up to the Date value, or all of it where there is none.
+    before: Vec<u8>,
+    /// From the end of the Date value; empty where there is none.
+    after: Vec<u8>,
+    /// [`DATE_LEN`], or 0.
+    date_len: usize,
+    /// What was asked: the answer to HEAD ends where that to GET goes on.
+    expect: Expect,
+    /// Second chance.
+    used: bool,
+    /// Where the body ends.
+    pub(super) framing: Framing,
+    /// What completes if the framing is a length: the body is counted in already.
+    pub(super) response: Response,
+}
+
+impl Entry {
+    #[inline]
+    fn matches(&self, expect: Expect, bytes: &[u8]) -> bool {
+        let Some((before, rest)) = bytes.split_at_checked(self.before.len()) else {
+            return false;
+        };
+        // An unused entry is empty and would match anything.
+        if self.expect != expect || before != self.before || before.is_empty() {
+            return false;
+        }
+        if self.date_len == 0 {
+            return true;
+        }
+        rest.split_first_chunk::<DATE_LEN>()
+            .is_some_and(|(date, after)| after.starts_with(&self.after) && is_field_value(date))
+    }
+}
+
+/// No byte that would end the line or make the slow path refuse it (RFC 9110, 5.5).
+#[inline]
+fn is_field_value(bytes: &[u8; DATE_LEN]) -> bool {
+    // Without short cut, so that it becomes a handful of vector instructions.
+    bytes.iter().fold(true, |ok, &b| {
+        ok & (((b >= b' ') & (b != 0x7f)) | (b == b'\t'))
+    })
+}
+
+/// A head that is not complete yet.
+#[derive(Default)]
+pub(super) struct Partial {
+    pub(super) bytes: Vec<u8>,
+    next: Option<Box<Partial>>,
+}
+
+/// Remembers heads; one per worker and origin, shared by that worker's parsers.
+pub struct HeadCache {
+    entries: [Entry; ENTRIES],
+    /// Index of the entry that hit last.
+    hot: usize,
+    /// Where the search for a place goes on.
+    hand: usize,
+    /// Since the last hit.
+    misses: u32,
+    spare: Option<Box<Partial>>,
+    spares: u32,
+}
+
+impl Default for HeadCache {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl HeadCache {
+    /// An empty one.
+    pub fn new() -> Self {
+        HeadCache {
+            entries: std::array::from_fn(|_| Entry {
+                before: Vec::new(),
+                after: Vec::new(),
+                date_len: 0,
+                expect: Expect::Normal,
+                used: false,
+                framing: Framing::UntilClose,
+                response: Response {
+                    status: 0,
+                    keep_alive: false,
+                    head_len: 0,
+                    body_len: 0,
+                },
+            }),
+            hot: 0,
+            hand: 0,
+            misses: 0,
+            spare: None,
+            spares: 0,
+        }
+    }
+
+    /// The entry for the head at the start of `bytes`.
+    #[inline]
+    pub(super) fn find(&mut self, expect: Expect, bytes: &[u8]) -> Option<&Entry> {
+        let mut hit = self.hot;
+        if !self.entries[hit].matches(expect, bytes) {
+            hit = self.find_elsewhere(expect, bytes)?;
+        }
+        self.misses = 0;
+        let entry = &mut self.entries[hit];
+        entry.used = true;
+        Some(entry)
+    }
+
+    #[cold]
+    fn find_elsewhere(&mut self, expect: Expect, bytes: &[u8]) -> Option<usize> {
+        let hit = (self.entries.iter()).position(|entry| entry.matches(expect, bytes))?;
+        self.hot = hit;
+        Some(hit)
+    }
+
+    /// Takes in the head that `find` missed. `head` was parsed from the start of `bytes`.
+    pub(super) fn learn(&mut self, expect: Expect, head: &Head, bytes: &[u8]) {
+        self.misses = self.misses.saturating_add(1);
+        let rare = self.misses > EAGER_MISSES && !self.misses.is_multiple_of(LEARN_EVERY);
+        if rare || head.len > MAX_CACHED {
+            return;
+        }
+        while self.entries[self.hand].used {
+            self.entries[self.hand].used = false;
+            self.hand = (self.hand + 1) % ENTRIES;
+        }
+        let place = self.hand;
+        self.hand = (self.hand + 1) % ENTRIES;
+        self.hot = place;
+
+        let (before, date_len) = match head.date_at {
+            Some(at) => (at, DATE_LEN),
+            None => (head.len, 0),
+        };
+        let entry = &mut self.entries[place];
+        entry.before.clear();
+        entry.before.extend_from_slice(&bytes[..before]);
+        entry.after.clear();
+        entry
+            .after
+            .extend_from_slice(&bytes[before + date_len..head.len]);
+        entry.date_len = date_len;
+        entry.expect = expect;
+        entry.framing = head.framing;
+        entry.response = Response::of(head);
+    }
+
+    /// A buffer for a head that came in pieces: a used one if there is one.
+    pub(super) fn lend(&mut self) -> Box<Partial> {
+        match self.spare.take() {
+            Some(mut partial) => {
+                self.spare = partial.next.take();
+                self.spares -= 1;
+                partial
+            }
+            None => Box::default(),
+        }
+    }
+
+    /// Takes a buffer back, unless there are enough or it has grown large.
+    pub(super) fn give_back(&mut self, mut partial: Box<Partial>) {
+        if self.spares == MAX_SPARE || partial.bytes.capacity() > MAX_CACHED {
+            return;
+        }
+        partial.bytes.clear();
+        partial.next = self.spare.take();
+        self.spare = Some(partial);
+        self.spares += 1;
+    }
+}

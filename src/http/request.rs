@@ -1,0 +1,173 @@
+//! One request as bytes (RFC 9112, 3 and 5). Encoded once per run, sent many times.
+
+use super::response::Expect;
+
+/// Sent as User-Agent unless the caller gives one.
+pub const USER_AGENT: &str = concat!("squall/", env!("CARGO_PKG_VERSION"));
+
+/// What to ask.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// A token, in upper case by custom: methods are case-sensitive (RFC 9110, 9.1).
+    pub method: String,
+    /// Path and query, `*`, or an absolute URL for a proxy (RFC 9112, 3.2); visible ASCII.
+    pub target: String,
+    /// For the Host field, unless `headers` has one.
+    pub authority: String,
+    /// Sent in this order, after Host. An empty User-Agent means none.
+    pub headers: Vec<(String, String)>,
+    /// Framed by Content-Length.
+    pub body: Vec<u8>,
+}
+
+/// Why a request cannot be sent.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RequestError {
+    /// Not a token (RFC 9110, 5.6.2).
+    #[error("`{0}` is not a method: use letters only, such as GET or POST")]
+    Method(String),
+    /// A tunnel is not a request that can be repeated.
+    #[error("CONNECT opens a tunnel, which cannot be put under load: use another method")]
+    Connect,
+    /// A byte that would break the request line.
+    #[error(
+        "the request target `{0}` is empty or holds a blank, control or non-ASCII byte: percent-encode it"
+    )]
+    Target(String),
+    /// Not a token.
+    #[error("`{0}` is not a header name: names are letters, digits and -, given as 'Name: value'")]
+    HeaderName(String),
+    /// CR, LF or NUL in a value (RFC 9110, 5.5).
+    #[error("the value of header `{0}` holds a line break or NUL, which would end it: take it out")]
+    HeaderValue(String),
+    /// More than one Host (RFC 9112, 3.2).
+    #[error("the Host header is given twice: keep one")]
+    DuplicateHost,
+    /// A Content-Length that does not fit the body.
+    #[error(
+        "Content-Length is given as `{given}`, but the body has {body} bytes: leave the header out"
+    )]
+    ContentLength {
+        /// As given.
+        given: String,
+        /// Length of the body in bytes.
+        body: usize,
+    },
+    /// The body's framing is ours.
+    #[error(
+        "Transfer-Encoding cannot be given: the body is sent with Content-Length; leave it out"
+    )]
+    TransferEncoding,
+}
+
+impl Request {
+    /// The bytes to send.
+    ///
+    /// Host comes first (RFC 9110, 7.2), then the caller's fields, then User-Agent unless given, and
+    /// Content-Length if there is a body or the method is one that usually has one (RFC 9110, 8.6).
+    ///
+    /// # Errors
+    /// Whatever would make the bytes mean something else than one request.
+    pub fn encode(&self) -> Result<Vec<u8>, RequestError> {
+        self.check_line()?;
+        let host = self.check_headers()?.unwrap_or(&self.authority);
+        if !is_value(host) {
+            return Err(RequestError::HeaderValue("Host".into()));
+        }
+        let mut out = Vec::with_capacity(256 + self.body.len());
+        for part in [&self.method, " ", &self.target, " HTTP/1.1\r\n"] {
+            out.extend_from_slice(part.as_bytes());
+        }
+        push(&mut out, "Host", host);
+        for (name, value) in &self.headers {
+            let replaced = name.eq_ignore_ascii_case("host");
+            let unwanted = name.eq_ignore_ascii_case("user-agent") && value.trim().is_empty();
+            if !replaced && !unwanted {
+                push(&mut out, name, value);
+            }
+        }
+        if !self.has("user-agent") {
+            push(&mut out, "User-Agent", USER_AGENT);
+        }
+        let usual = matches!(self.method.as_str(), "POST" | "PUT" | "PATCH");
+        if (usual || !self.body.is_empty()) && !self.has("content-length") {
+            push(&mut out, "Content-Length", &self.body.len().to_string());
+        }
+        out.extend_from_slice(b"\r\n");
+        out.extend_from_slice(&self.body);
+        Ok(out)
+    }
+
+    /// What the parser must know about the answer.
+    pub fn expect(&self) -> Expect {
+        if self.method == "HEAD" {
+            Expect::Head
+        } else {
+            Expect::Normal
+        }
+    }
+
+    fn has(&self, name: &str) -> bool {
+        (self.headers.iter()).any(|(given, _)| given.eq_ignore_ascii_case(name))
+    }
+
+    fn check_line(&self) -> Result<(), RequestError> {
+        if !is_token(&self.method) {
+            return Err(RequestError::Method(self.method.clone()));
+        }
+        if self.method == "CONNECT" {
+            return Err(RequestError::Connect);
+        }
+        if self.target.is_empty() || !self.target.bytes().all(|b| b.is_ascii_graphic()) {
+            return Err(RequestError::Target(self.target.clone()));
+        }
+        Ok(())
+    }
+
+    /// Checks the caller's fields; returns their Host.
+    fn check_headers(&self) -> Result<Option<&str>, RequestError> {
+        let mut host = None;
+        for (name, value) in &self.headers {
+            if !is_token(name) {
+                return Err(RequestError::HeaderName(name.clone()));
+            }
+            if !is_value(value) {
+                return Err(RequestError::HeaderValue(name.clone()));
+            }
+            match name.to_ascii_lowercase().as_str() {
+                "host" if host.replace(value.as_str()).is_some() => {
+                    return Err(RequestError::DuplicateHost);
+                }
+                "content-length" if value.trim() != self.body.len().to_string() => {
+                    return Err(RequestError::ContentLength {
+                        given: value.clone(),
+                        body: self.body.len(),
+                    });
+                }
+                "transfer-encoding" => return Err(RequestError::TransferEncoding),
+                _ => {}
+            }
+        }
+        Ok(host)
+    }
+}
+
+fn push(out: &mut Vec<u8>, name: &str, value: &str) {
+    let value = value.trim_matches([' ', '\t']);
+    let colon = if value.is_empty() { ":" } else { ": " };
+    for part in [name, colon, value, "\r\n"] {
+        out.extend_from_slice(part.as_bytes());
+    }
+}
+
+/// 1*tchar (RFC 9110, 5.6.2).
+fn is_token(text: &str) -> bool {
+    let tchar = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+    !text.is_empty() && text.bytes().all(tchar)
+}
+
+/// Without the bytes that end a field or a string somewhere on the way (RFC 9110, 5.5).
+fn is_value(text: &str) -> bool {
+    !text.bytes().any(|b| matches!(b, b'\r' | b'\n' | 0))
+}

@@ -1,0 +1,378 @@
+//! The response parser: bytes of one connection in, complete responses out.
+//!
+//! ```text
+//!        head in the cache, or parsed
+//! Idle ───────────────────────────────▶ Length │ Chunked │ UntilClose ──▶ complete: Idle
+//!   │ part of a head                      ▲
+//!   └──────▶ Head ────────────────────────┘      any error ──▶ Failed, for good
+//!             └─▶ interim (1xx): Head again
+//! ```
+//!
+//! The usual answer takes the fast path in [`ResponseParser::feed`]: two comparisons against the
+//! [`HeadCache`], no parsing, no state kept. Everything else takes the slow path with the same
+//! result; tests hold the two against each other.
+
+use super::chunked::Chunked;
+use super::error::ParseError;
+use super::head::{self, Framing, Head, MAX_HEAD};
+use super::head_cache::Partial;
+
+pub use super::head_cache::HeadCache;
+
+/// A half-read head up to this length is tried again with each piece of input, so that an error
+/// shows at once; a longer one only when a line ended, so that a peer that sends single bytes costs
+/// at most [`MAX_HEADERS`](head::MAX_HEADERS) parses more.
+const EAGER_HEAD: usize = 2 * 1024;
+
+/// What the request was, as far as the end of its answer depends on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Expect {
+    /// Anything but HEAD.
+    Normal,
+    /// HEAD: the answer ends with its head, whatever its fields say (RFC 9112, 6.3, rule 1).
+    Head,
+}
+
+/// One complete response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Response {
+    /// Status code, 100 to 999; below 200 only 101.
+    pub status: u16,
+    /// Whether the connection may carry another response after this one (RFC 9112, 9.3).
+    pub keep_alive: bool,
+    /// Bytes of the final head, empty line included; interim (1xx) heads are not in it.
+    pub head_len: u32,
+    /// Bytes of payload: without chunk framing and trailers.
+    pub body_len: u64,
+}
+
+impl Response {
+    /// The response that `head` begins; complete if its framing is a length.
+    pub(super) fn of(head: &Head) -> Response {
+        Response {
+            status: head.status,
+            keep_alive: head.keep_alive,
+            head_len: head.len as u32, // at most MAX_HEAD
+            body_len: match head.framing {
+                Framing::Length(len) => len,
+                Framing::Chunked | Framing::UntilClose => 0,
+            },
+        }
+    }
+}
+
+/// What a call achieved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The response goes on.
+    NeedMore,
+    /// The response is complete; the next byte begins another one.
+    Complete(Response),
+}
+
+/// Sees the pieces of a response while they pass by.
+pub trait Sink {
+    /// False if nothing is looked at: the compiler then leaves the calls out.
+    const WANTED: bool;
+
+    /// The final head, whole, empty line included: once per response, before any body.
+    fn head(&mut self, head: &[u8]);
+
+    /// The next piece of payload, de-chunked, never empty. A response that ends in an error may have
+    /// given some before.
+    fn body(&mut self, bytes: &[u8]);
+}
+
+impl Sink for () {
+    const WANTED: bool = false;
+    fn head(&mut self, _: &[u8]) {}
+    fn body(&mut self, _: &[u8]) {}
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// Between responses.
+    Idle,
+    /// Within a head, or between an interim one and the next.
+    Head,
+    /// This many body bytes are left, at least one.
+    Length(u64),
+    Chunked(Chunked),
+    UntilClose,
+    Failed(ParseError),
+}
+
+/// Parses the responses of one connection, one after the other. 40 bytes.
+pub struct ResponseParser {
+    state: State,
+    /// The response in progress; meaningful once its head is complete.
+    current: Response,
+    /// A head that came in pieces.
+    partial: Option<Box<Partial>>,
+}
+
+impl Default for ResponseParser {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl ResponseParser {
+    /// For a new connection.
+    pub const fn new() -> Self {
+        ResponseParser {
+            state: State::Idle,
+            current: Response {
+                status: 0,
+                keep_alive: false,
+                head_len: 0,
+                body_len: 0,
+            },
+            partial: None,
+        }
+    }
+
+    /// Reads on in `bytes`, up to the end of one response. Returns how many bytes were consumed: all
+    /// of them with [`Event::NeedMore`].
+    ///
+    /// `expect` must not change within one response. Interim (1xx) responses are passed over.
+    ///
+    /// # Errors
+    /// As soon as the bytes cannot become a valid response. The error stays: every further call
+    /// returns it.
+    #[inline]
+    pub fn feed<S: Sink>(
+        &mut self,
+        cache: &mut HeadCache,
+        expect: Expect,
+        bytes: &[u8],
+        sink: &mut S,
+    ) -> Result<(usize, Event), ParseError> {
+        if matches!(self.state, State::Idle)
+            && let Some(entry) = cache.find(expect, bytes)
+        {
+            let head_len = entry.response.head_len as usize;
+            if let Framing::Length(len) = entry.framing
+                && len <= (bytes.len() - head_len) as u64
+            {
+                let end = head_len + len as usize;
+                if S::WANTED {
+                    sink.head(&bytes[..head_len]);
+                    if len > 0 {
+                        sink.body(&bytes[head_len..end]);
+                    }
+                }
+                return Ok((end, Event::Complete(entry.response)));
+            }
+            let (response, framing) = (entry.response, entry.framing);
+            if S::WANTED {
+                sink.head(&bytes[..head_len]);
+            }
+            self.begin_body(response, framing);
+            return self.feed_on(cache, expect, bytes, head_len, sink);
+        }
+        self.feed_on(cache, expect, bytes, 0, sink)
+    }
+
+    /// The slow path, from `bytes[used..]` on.
+    #[inline(never)]
+    fn feed_on<S: Sink>(
+        &mut self,
+        cache: &mut HeadCache,
+        expect: Expect,
+        bytes: &[u8],
+        mut used: usize,
+        sink: &mut S,
+    ) -> Result<(usize, Event), ParseError> {
+        loop {
+            // Interim heads loop here; a body of no bytes completes without input.
+            if used == bytes.len() && !matches!(self.state, State::Length(0)) {
+                return match self.state {
+                    State::Failed(error) => Err(error),
+                    _ => Ok((used, Event::NeedMore)),
+                };
+            }
+            let rest = &bytes[used..];
+            match self.state {
+                State::Idle | State::Head => {
+                    let taken = self.head(cache, expect, rest, sink);
+                    used += taken.map_err(|error| self.fail(error))?;
+                }
+                _ => {
+                    let (taken, event) = self.body(rest, sink).map_err(|e| self.fail(e))?;
+                    return Ok((used + taken, event));
+                }
+            }
+        }
+    }
+
+    /// Reads on in a head; returns the bytes consumed. On return the state tells what is next.
+    fn head<S: Sink>(
+        &mut self,
+        cache: &mut HeadCache,
+        expect: Expect,
+        bytes: &[u8],
+        sink: &mut S,
+    ) -> Result<usize, ParseError> {
+        self.state = State::Head;
+        let Some(mut partial) = self.partial.take() else {
+            let Some(head) = head::parse(bytes, expect)? else {
+                let mut partial = cache.lend();
+                partial.bytes.extend_from_slice(bytes);
+                self.partial = Some(partial);
+                return Ok(bytes.len());
+            };
+            self.accept(cache, expect, &head, bytes, sink);
+            return Ok(head.len);
+        };
+        let before = partial.bytes.len();
+        let room = bytes.len().min(MAX_HEAD - before);
+        partial.bytes.extend_from_slice(&bytes[..room]);
+        let full = partial.bytes.len() == MAX_HEAD;
+        let worthwhile = full || before < EAGER_HEAD || bytes[..room].contains(&b'\n');
+        let parsed = if worthwhile {
+            head::parse(&partial.bytes, expect)?
+        } else {
+            None
+        };
+        let Some(head) = parsed else {
+            self.partial = Some(partial);
+            return Ok(bytes.len());
+        };
+        self.accept(cache, expect, &head, &partial.bytes, sink);
+        cache.give_back(partial);
+        // A head ends in LF, and each LF was tried when it came: the end is in this input.
+        Ok(head.len - before)
+    }
+
+    /// A head is complete, at the start of `bytes`.
+    fn accept<S: Sink>(
+        &mut self,
+        cache: &mut HeadCache,
+        expect: Expect,
+        head: &Head,
+        bytes: &[u8],
+        sink: &mut S,
+    ) {
+        if head.is_interim() {
+            return;
+        }
+        cache.learn(expect, head, bytes);
+        if S::WANTED {
+            sink.head(&bytes[..head.len]);
+        }
+        self.begin_body(Response::of(head), head.framing);
+    }
+
+    fn begin_body(&mut self, response: Response, framing: Framing) {
+        self.current = response;
+        self.state = match framing {
+            Framing::Length(len) => State::Length(len),
+            Framing::Chunked => State::Chunked(Chunked::new()),
+            Framing::UntilClose => State::UntilClose,
+        };
+    }
+
+    fn body<S: Sink>(&mut self, bytes: &[u8], sink: &mut S) -> Result<(usize, Event), ParseError> {
+        match self.state {
+            State::Length(left) => {
+                let n = usize::try_from(left).map_or(bytes.len(), |left| left.min(bytes.len()));
+                if S::WANTED && n > 0 {
+                    sink.body(&bytes[..n]);
+                }
+                Ok((n, self.count(left, n as u64)))
+            }
+            State::Chunked(mut chunked) => {
+                let progress = chunked.feed(bytes, |payload| {
+                    if S::WANTED {
+                        sink.body(payload);
+                    }
+                })?;
+                self.current.body_len += progress.payload;
+                if progress.done {
+                    return Ok((progress.consumed, self.complete()));
+                }
+                self.state = State::Chunked(chunked);
+                Ok((progress.consumed, Event::NeedMore))
+            }
+            State::UntilClose => {
+                if S::WANTED && !bytes.is_empty() {
+                    sink.body(bytes);
+                }
+                self.current.body_len = self.current.body_len.saturating_add(bytes.len() as u64);
+                Ok((bytes.len(), Event::NeedMore))
+            }
+            State::Failed(error) => Err(error),
+            State::Idle | State::Head => unreachable!("feed_on reads heads first"),
+        }
+    }
+
+    /// `n` of `left` bytes came.
+    fn count(&mut self, left: u64, n: u64) -> Event {
+        if n == left {
+            return self.complete();
+        }
+        self.state = State::Length(left - n);
+        Event::NeedMore
+    }
+
+    fn complete(&mut self) -> Event {
+        self.state = State::Idle;
+        Event::Complete(self.current)
+    }
+
+    fn fail(&mut self, error: ParseError) -> ParseError {
+        self.partial = None;
+        self.state = State::Failed(error);
+        error
+    }
+
+    /// Exactly how many more body bytes will follow, where Content-Length says so and the head is
+    /// complete; at least 1. `None` between responses, in a head, and for other framings.
+    #[inline]
+    pub fn remaining_body(&self) -> Option<u64> {
+        match self.state {
+            State::Length(left) => Some(left),
+            _ => None,
+        }
+    }
+
+    /// `n` body bytes arrived that nobody looked at.
+    ///
+    /// Meant for `n` up to [`remaining_body`](Self::remaining_body); also counts in a body that ends
+    /// with the connection.
+    ///
+    /// # Errors
+    /// [`ParseError::SkipPastEnd`] if the body has fewer bytes left, or its framing must be read.
+    pub fn skip(&mut self, n: u64) -> Result<Event, ParseError> {
+        match self.state {
+            State::Length(left) if n <= left => Ok(self.count(left, n)),
+            State::UntilClose => {
+                self.current.body_len = self.current.body_len.saturating_add(n);
+                Ok(Event::NeedMore)
+            }
+            State::Failed(error) => Err(error),
+            _ if n == 0 => Ok(Event::NeedMore),
+            _ => Err(self.fail(ParseError::SkipPastEnd)),
+        }
+    }
+
+    /// The peer closed its side: completes a body that ends with the connection.
+    ///
+    /// # Errors
+    /// [`ParseError::Truncated`] in any other place, also between responses: whether one was due
+    /// there the caller knows (see [`is_idle`](Self::is_idle)).
+    pub fn eof(&mut self) -> Result<Event, ParseError> {
+        match self.state {
+            State::UntilClose => Ok(self.complete()),
+            State::Failed(error) => Err(error),
+            _ => Err(self.fail(ParseError::Truncated)),
+        }
+    }
+
+    /// True between responses: not a byte of the next one, not even of an interim head, has come.
+    #[inline]
+    pub fn is_idle(&self) -> bool {
+        matches!(self.state, State::Idle)
+    }
+}

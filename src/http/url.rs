@@ -1,0 +1,230 @@
+//! The target: an absolute `http` or `https` URL (RFC 3986; RFC 9110, 4.2), checked once.
+
+use std::fmt;
+use std::net::Ipv6Addr;
+use std::str::FromStr;
+
+/// How the target is spoken to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Scheme {
+    /// Plain HTTP.
+    Http,
+    /// HTTP over TLS.
+    Https,
+}
+
+impl Scheme {
+    /// 80 or 443.
+    pub fn default_port(self) -> u16 {
+        match self {
+            Scheme::Http => 80,
+            Scheme::Https => 443,
+        }
+    }
+
+    /// In lower case, as in a URL.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Scheme::Http => "http",
+            Scheme::Https => "https",
+        }
+    }
+}
+
+/// A parsed URL. Every part is fit to be sent.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Url {
+    /// Scheme.
+    pub scheme: Scheme,
+    /// Name or address in lower case; an IPv6 address without its brackets.
+    pub host: String,
+    /// 1 to 65535; the scheme's default where the URL has none.
+    pub port: u16,
+    /// Path and query in visible ASCII; starts with `/`. Sent as given, not normalised.
+    pub target: String,
+}
+
+/// Why a URL cannot be used. The messages say what to write instead.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum UrlError {
+    /// Nothing was given.
+    #[error("the URL is empty: give one such as http://localhost:8080/")]
+    Empty,
+    /// No `scheme://`.
+    #[error("`{0}` has no scheme: write http://{0}")]
+    MissingScheme(String),
+    /// `http:` without `//`.
+    #[error("`{0}` lacks `//` after the scheme: write {1}")]
+    MissingSlashes(String, String),
+    /// Neither `http` nor `https`.
+    #[error("unknown scheme `{0}`: use http:// or https://")]
+    UnknownScheme(String),
+    /// `user:password@host`.
+    #[error(
+        "user name or password in the URL are not sent: leave out `…@` and give \
+         -H 'Authorization: Basic …' instead"
+    )]
+    UserInfo,
+    /// No host.
+    #[error("`{0}` has no host: write http://HOST{1}")]
+    MissingHost(String, String),
+    /// A host that is neither a name nor an address.
+    #[error("`{0}` is not a host name or address: byte `{1}` cannot be in one{2}")]
+    BadHost(String, char, &'static str),
+    /// Something between brackets that is not an IPv6 address.
+    #[error("`[{0}]` is not an IPv6 address: write it as in http://[::1]:8080/")]
+    BadIpv6(String),
+    /// Colons without brackets.
+    #[error("`{0}` has more than one colon: write an IPv6 address in brackets, [{0}]")]
+    UnbracketedIpv6(String),
+    /// Not a port.
+    #[error("`{0}` is not a port: give a number from 1 to 65535")]
+    BadPort(String),
+    /// A byte that a request target cannot hold.
+    #[error("{what} at byte {at} of the URL's path or query cannot be sent: write %{byte:02X}")]
+    BadTarget {
+        /// The first such byte.
+        byte: u8,
+        /// Its offset in path and query.
+        at: usize,
+        /// What sort of byte it is.
+        what: &'static str,
+    },
+}
+
+impl FromStr for Url {
+    type Err = UrlError;
+
+    fn from_str(text: &str) -> Result<Url, UrlError> {
+        let (scheme, rest) = split_scheme(text)?;
+        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+        let (authority, rest) = rest.split_at(end);
+        if authority.contains('@') {
+            return Err(UrlError::UserInfo);
+        }
+        let (host, port) = split_port(authority)?;
+        if host.is_empty() {
+            return Err(UrlError::MissingHost(text.into(), rest.into()));
+        }
+        Ok(Url {
+            scheme,
+            host: check_host(host)?,
+            port: match port {
+                // RFC 3986, 3.2.3 allows an empty port, and it means the default one.
+                None | Some("") => scheme.default_port(),
+                Some(port) => parse_port(port)?,
+            },
+            target: request_target(rest)?,
+        })
+    }
+}
+
+fn split_scheme(text: &str) -> Result<(Scheme, &str), UrlError> {
+    if text.is_empty() {
+        return Err(UrlError::Empty);
+    }
+    // A `://` after the authority belongs to the query, as in `host/?next=http://…`.
+    let found = (text.split_once("://")).filter(|(name, _)| !name.contains(['/', '?', '#']));
+    if let Some((name, rest)) = found {
+        return match name.to_ascii_lowercase().as_str() {
+            "http" => Ok((Scheme::Http, rest)),
+            "https" => Ok((Scheme::Https, rest)),
+            "" => Err(UrlError::MissingScheme(rest.into())),
+            _ => Err(UrlError::UnknownScheme(name.into())),
+        };
+    }
+    for scheme in [Scheme::Http, Scheme::Https] {
+        let after_colon = (text.strip_prefix(scheme.as_str())).and_then(|t| t.strip_prefix(':'));
+        // `http:8080` could be a host called "http"; `http:/host` and `http:host` are slips.
+        if let Some(rest) =
+            after_colon.filter(|rest| !rest.starts_with(|c: char| c.is_ascii_digit()))
+        {
+            let better = format!("{}://{}", scheme.as_str(), rest.trim_start_matches('/'));
+            return Err(UrlError::MissingSlashes(text.into(), better));
+        }
+    }
+    Err(UrlError::MissingScheme(text.trim_start_matches('/').into()))
+}
+
+/// Host without brackets, and what stands after the colon.
+fn split_port(authority: &str) -> Result<(&str, Option<&str>), UrlError> {
+    if let Some(inner) = authority.strip_prefix('[') {
+        let (address, after) = (inner.split_once(']')).ok_or(UrlError::BadIpv6(inner.into()))?;
+        if address.parse::<Ipv6Addr>().is_err() {
+            return Err(UrlError::BadIpv6(address.into()));
+        }
+        return match after.strip_prefix(':') {
+            Some(port) => Ok((address, Some(port))),
+            None if after.is_empty() => Ok((address, None)),
+            None => Err(UrlError::BadPort(after.into())),
+        };
+    }
+    match authority.split_once(':') {
+        None => Ok((authority, None)),
+        Some((_, port)) if port.contains(':') => Err(UrlError::UnbracketedIpv6(authority.into())),
+        Some((host, port)) => Ok((host, Some(port))),
+    }
+}
+
+fn check_host(host: &str) -> Result<String, UrlError> {
+    // Colons are left only in an address that was in brackets.
+    let fits = |c: char| c.is_ascii_alphanumeric() || "-._~:".contains(c);
+    if let Some(bad) = host.chars().find(|&c| !fits(c)) {
+        let hint = if bad.is_ascii() {
+            ""
+        } else {
+            "; write the name in its xn-- form"
+        };
+        return Err(UrlError::BadHost(host.into(), bad, hint));
+    }
+    Ok(host.to_ascii_lowercase())
+}
+
+fn parse_port(port: &str) -> Result<u16, UrlError> {
+    let digits = port.bytes().all(|b| b.is_ascii_digit());
+    match port.parse() {
+        Ok(number) if digits && number != 0 => Ok(number),
+        _ => Err(UrlError::BadPort(port.into())),
+    }
+}
+
+/// Path and query from what follows the authority; the fragment stays with the client (RFC 9110, 7.1).
+fn request_target(rest: &str) -> Result<String, UrlError> {
+    let sent = rest.split_once('#').map_or(rest, |(sent, _)| sent);
+    if let Some(at) = sent.bytes().position(|b| !b.is_ascii_graphic()) {
+        let byte = sent.as_bytes()[at];
+        let what = match byte {
+            b' ' => "the space",
+            0..0x80 => "the control character",
+            _ => "the non-ASCII character",
+        };
+        return Err(UrlError::BadTarget { byte, at, what });
+    }
+    let slash = if sent.starts_with('/') { "" } else { "/" };
+    Ok(format!("{slash}{sent}"))
+}
+
+impl Url {
+    /// Host and port as in the Host field: brackets around an IPv6 address, the default port left out
+    /// (RFC 9110, 7.2).
+    pub fn authority(&self) -> String {
+        let host = if self.host.contains(':') {
+            format!("[{}]", self.host)
+        } else {
+            self.host.clone()
+        };
+        if self.port == self.scheme.default_port() {
+            host
+        } else {
+            format!("{host}:{}", self.port)
+        }
+    }
+}
+
+impl fmt::Display for Url {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (scheme, authority) = (self.scheme.as_str(), self.authority());
+        write!(f, "{scheme}://{authority}{}", self.target)
+    }
+}

@@ -20,7 +20,6 @@ pub(super) enum State {
     Open,
 }
 
-#[derive(Debug)]
 pub(super) struct Connection {
     pub(super) parser: ResponseParser,
     /// Assigned requests, sent ones first.

@@ -146,7 +146,7 @@ impl<D: Driver> Worker<'_, D> {
     }
 
     fn finish(&mut self, gave_up: bool) -> Finished {
-        let mut last = self.recorder.rotate(Snapshot::new());
+        let mut last = self.recorder.rotate(Snapshot::new(self.config.worker));
         self.describe(&mut last, self.window.close);
         self.say(Message::Interval(last));
         Finished {

@@ -11,7 +11,6 @@ use crate::units::Nanos;
 const CONNECTING_MAX: u32 = 128;
 
 /// Slots, and the queues that slots stand in. A slot stands in each queue at most once.
-#[derive(Debug)]
 pub(super) struct Pool {
     pub(super) connections: Vec<Connection>,
     /// Open connections with room for a request, longest idle first (no micro-bursts on a few).

@@ -270,8 +270,11 @@ impl UringDriver {
         }
     }
 
-    /// Receives with MSG_TRUNC, which for TCP drops the bytes in the kernel (tcp(7)), and with
-    /// MSG_WAITALL, so that a whole body is one completion.
+    /// Receives with MSG_TRUNC, which for TCP drops the bytes in the kernel (tcp(7)).
+    ///
+    /// Not with MSG_WAITALL: io_uring retries a short receive with what is left of the buffer, and
+    /// MSG_TRUNC fills none, so the retry would ask for the whole length again and never end (seen
+    /// on Linux 6.18).
     fn arm_discard(&mut self, slot: u32) {
         let conn = self.conn(slot);
         let len = self.slots[slot as usize].discard.min(DISCARD_MAX) as u32;
@@ -280,7 +283,7 @@ impl UringDriver {
         // The address is never written to; it only has to lie in user space.
         let address = self.buffers.bytes(0, 0).as_ptr().cast_mut();
         let entry = opcode::Recv::new(Fixed(slot), address, len)
-            .flags(libc::MSG_TRUNC | libc::MSG_WAITALL)
+            .flags(libc::MSG_TRUNC)
             .build()
             .user_data(token::pack(Op::Discard, conn));
         self.push(entry);

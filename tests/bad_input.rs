@@ -108,7 +108,7 @@ fn urls_are_judged() {
         ("127.0.0.1:8080/x", "http://"),
         ("http://", "host"),
         ("http://127.0.0.1:99999/", "99999"),
-        ("http://127.0.0.1/a b", "percent"),
+        ("http://127.0.0.1/a b", "%20"),
     ] {
         assert_says(squall(&[url, "-q", "-d", "1s"]), USAGE, &[part]);
     }
@@ -151,7 +151,7 @@ fn requests_are_judged() {
     let target = Untouched::new();
     target.assert_refused(&["-m", "GE T"], &["-m", "is not a method"]);
     target.assert_refused(&["-H", "Accept"], &["-H", "has no colon"]);
-    target.assert_refused(&["-H", "A: b\r\nC: d"], &["-H", "no CR, LF or NUL"]);
+    target.assert_refused(&["-H", "A: b\r\nC: d"], &["-H", "line break"]);
     target.assert_refused(
         &["--body-file", "/nonexistent/body"],
         &["/nonexistent/body", "No such file"],

@@ -492,24 +492,21 @@ fn methods_and_headers_are_judged() {
         ..remote()
     };
     assert_refused(header("Accept"), "-H", &["`Accept` has no colon"]);
-    assert_refused(header(": x"), "-H", &["is not a header's name"]);
-    assert_refused(header("A B: x"), "-H", &["`A B` is not a header's name"]);
-    assert_refused(header("A : x"), "-H", &["`A ` is not a header's name"]);
-    assert_refused(
-        header("A: x\r\nB: y"),
-        "-H",
-        &["A: x\\r\\nB: y", "no CR, LF or NUL"],
-    );
+    for bad in [": x", "A B: x", "A : x"] {
+        assert_refused(header(bad), "-H", &["is not a header name"]);
+    }
+    assert_refused(header("A: x\r\nB: y"), "-H", &["`A`", "line break"]);
     assert_refused(
         header("Transfer-Encoding: chunked"),
         "-H",
-        &["cannot be set"],
+        &["cannot be given"],
     );
-    assert_refused(
-        header("content-length: 5"),
-        "-H",
-        &["contradicts the body's 0 bytes"],
-    );
+    assert_refused(header("content-length: 5"), "-H", &["`5`", "0 bytes"]);
+    let twice = RawConfig {
+        headers: vec!["Host: a".into(), "host: b".into()],
+        ..remote()
+    };
+    assert_refused(twice, "-H", &["Host header is given twice"]);
     let exact = RawConfig {
         body: some("12345"),
         ..header("Content-Length: 5")

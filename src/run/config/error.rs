@@ -36,7 +36,7 @@ impl fmt::Display for ConfigError {
             ConfigError::Refused(problems) => match problems.as_slice() {
                 [only] => only.fmt(f),
                 several => {
-                    write!(f, "{} options cannot be used as they are:", several.len())?;
+                    write!(f, "{} problems with the options:", several.len())?;
                     several
                         .iter()
                         .try_for_each(|problem| write!(f, "\n  {problem}"))

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use super::RawConfig;
 use super::error::Problems;
+use crate::http::request::{Request, RequestError};
 use crate::http::url::{Scheme, Url};
 use crate::units::{ByteSize, human};
 
@@ -13,7 +14,6 @@ use crate::units::{ByteSize, human};
 const BODY_MAX: u64 = 1 << 30;
 
 /// The request's parts, as far as they were given.
-#[derive(Default)]
 pub(super) struct RequestParts {
     pub(super) method: String,
     pub(super) headers: Vec<(String, String)>,
@@ -38,98 +38,52 @@ pub(super) fn target(raw: &RawConfig, problems: &mut Problems) -> Option<Url> {
 }
 
 /// Reads method, headers and body.
+///
+/// The encoder judges them: its rules are not repeated here. Of several headers that it refuses
+/// only the first is told.
 pub(super) fn request(raw: &RawConfig, pipeline: u32, problems: &mut Problems) -> RequestParts {
     let body = body(raw, pipeline, problems);
+    let method = raw
+        .method
+        .as_deref()
+        .unwrap_or(if body.is_some() { "POST" } else { "GET" });
     let headers = raw
         .headers
         .iter()
         .filter_map(|line| problems.note("-H", header(line)))
         .collect();
-    check_framing(&headers, body.as_deref(), problems);
-    let method = match raw.method.as_deref() {
-        Some(method) => {
-            if let Err(error) = check_method(method) {
-                problems.add("-m", error);
-            }
-            method
-        }
-        None if body.is_some() => "POST",
-        None => "GET",
-    };
-    RequestParts {
+    let request = Request {
         method: method.to_owned(),
+        target: "/".into(),
+        authority: String::new(),
         headers,
         body: body.unwrap_or_default(),
-    }
-}
-
-/// RFC 9110, section 9.1: a method is a token.
-fn check_method(method: &str) -> Result<(), String> {
-    if !is_token(method) {
-        return Err(format!(
-            "`{}` is not a method: letters, digits and !#$%&'*+-.^_`|~ only, such as GET",
-            method.escape_debug()
-        ));
-    }
-    if method == "CONNECT" {
-        return Err("CONNECT makes a tunnel, not requests that can be measured".into());
-    }
-    Ok(())
-}
-
-/// `Name: value` by RFC 9110, sections 5.1 and 5.5: the name is a token; the value has no control
-/// characters that could end it, and space around it is not part of it.
-fn header(line: &str) -> Result<(String, String), String> {
-    let shown = line.escape_debug();
-    let Some((name, value)) = line.split_once(':') else {
-        return Err(format!(
-            "`{shown}` has no colon; a header looks like `Name: value`"
-        ));
     };
-    if !is_token(name) {
-        return Err(format!(
-            "`{shown}`: `{}` is not a header's name (no spaces, no separators)",
-            name.escape_debug()
-        ));
+    if let Err(error) = request.encode() {
+        problems.add(option_of(&error), error.to_string());
     }
-    if value.contains(['\r', '\n', '\0']) {
-        return Err(format!(
-            "`{shown}`: a header's value has no CR, LF or NUL; use one -H per header"
-        ));
-    }
-    let value = value.trim_matches([' ', '\t']);
-    Ok((name.to_owned(), value.to_owned()))
-}
-
-/// Framing that contradicts the body would make the server wait, or take the next request for the
-/// rest of this one (RFC 9112, section 6).
-fn check_framing(headers: &Vec<(String, String)>, body: Option<&[u8]>, problems: &mut Problems) {
-    for (name, value) in headers {
-        if name.eq_ignore_ascii_case("transfer-encoding") {
-            problems.add(
-                "-H",
-                "Transfer-Encoding cannot be set: squall sends bodies with their length",
-            );
-        }
-        let length = body.map_or(0, <[u8]>::len);
-        if name.eq_ignore_ascii_case("content-length") && value.parse() != Ok(length) {
-            problems.add(
-                "-H",
-                format!(
-                    "Content-Length: {value} contradicts the body's {length} bytes; leave it out, \
-                     squall adds it"
-                ),
-            );
-        }
+    RequestParts {
+        method: request.method,
+        headers: request.headers,
+        body: request.body,
     }
 }
 
-/// RFC 9110, section 5.6.2.
-fn is_token(text: &str) -> bool {
-    !text.is_empty()
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
+/// The option whose value the encoder refused.
+fn option_of(error: &RequestError) -> &'static str {
+    match error {
+        RequestError::Method(_) | RequestError::Connect => "-m",
+        _ => "-H",
+    }
+}
+
+/// `Name: value` (RFC 9110, section 5); space around the value is not part of it.
+fn header(line: &str) -> Result<(String, String), String> {
+    let (name, value) = line.split_once(':').ok_or_else(|| {
+        let shown = line.escape_debug();
+        format!("`{shown}` has no colon; a header looks like `Name: value`")
+    })?;
+    Ok((name.to_owned(), value.trim_matches([' ', '\t']).to_owned()))
 }
 
 fn body(raw: &RawConfig, pipeline: u32, problems: &mut Problems) -> Option<Vec<u8>> {

@@ -130,7 +130,7 @@ pub(super) fn connections(
             format!(
                 "{} need {needed} descriptors ({DESCRIPTORS_RESERVED} are for squall itself), but \
                  this process may open {descriptors}, its soft limit raised to the hard one \
-                 already. Raise the hard limit (as root `ulimit -Hn {needed}`, in a systemd unit \
+                 already. Raise the hard limit (as root `ulimit -n {needed}`, in a systemd unit \
                  LimitNOFILE={needed}, for a container `--ulimit nofile={needed}`), or use at \
                  most -c {}",
                 plural(connections, "connection"),

@@ -37,8 +37,9 @@ pub fn is_local(addr: IpAddr) -> bool {
 /// process is such a one).
 ///
 /// `None` when that cannot be known: the target is remote, in another network namespace, or belongs
-/// to another user. Looks at every process once (some ms); call it before the workers are pinned,
-/// since the target may be in this very process.
+/// to another user. Reads the kernel's socket table and looks at every process once (0.1 s where many
+/// sockets are in TIME_WAIT); call it before the workers are pinned, since the target may be in this
+/// very process.
 pub fn listener_cores(addr: SocketAddr) -> Option<Vec<usize>> {
     if !is_local(addr.ip()) {
         return None;

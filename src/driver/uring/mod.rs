@@ -7,9 +7,9 @@
 //!
 //! ```text
 //!                discard                cancelled              all bytes gone
-//! Multi ─────────────────▶ Stopping ───────────────▶ Discarding ─────────────▶ Once
+//! Multi ─────────────────▶ Stopping ───────────────▶ Discarding ─────────────▶ Once ◀── connected
 //!   ▲                                                     ▲                      │ data
-//!   │ a whole answer without a discard                    │ discard              ▼
+//!   │ handled without a discard                           │ discard              ▼
 //!   └─────────────────────────────────────────────────────┴───────────────── Handled
 //! ```
 //!
@@ -69,7 +69,8 @@ enum State {
 struct Slot {
     generation: u32,
     state: State,
-    /// After a discard: receive one by one, since the next body is probably large as well.
+    /// Receive one by one: until an answer has shown that it needs no discard, since a multishot that
+    /// meets a large body takes every free buffer before it can be stopped.
     one_by_one: bool,
     /// Length of the send that asked for `Sent`.
     sending: u32,
@@ -96,6 +97,7 @@ pub struct UringDriver {
     starved: Vec<u32>,
     /// A close is queued but not submitted: the fixed-file table must not be changed before it.
     closes_queued: bool,
+    expect_large: bool,
     reading: Nanos,
     counters: DriverCounters,
     features: Vec<&'static str>,
@@ -157,6 +159,7 @@ impl UringDriver {
             handled: None,
             starved: Vec::new(),
             closes_queued: false,
+            expect_large: config.expect_large,
             reading: clock::now(),
             counters: DriverCounters::default(),
             taskrun_flag: features.contains(&"taskrun_flag"),
@@ -459,7 +462,6 @@ impl UringDriver {
         self.closes_queued = true;
         let slot = &mut self.slots[conn.slot as usize];
         slot.state = State::Free;
-        slot.one_by_one = false;
         slot.discard = 0;
     }
 
@@ -531,10 +533,10 @@ fn lent(cqe: &cqueue::Entry) -> Option<Buffer> {
     })
 }
 
-/// How many buffers, how large: enough for every connection to be answered at once up to 8 MiB,
-/// few enough to stay in the cache. Figures in docs/journal.md.
+/// How many buffers, how large: four for each connection, 1 MiB to 16 MiB in all. Fewer and smaller
+/// ones are no faster (docs/journal.md).
 fn buffer_shape(config: &DriverConfig) -> (u16, u32) {
-    let count = config.slots.next_power_of_two().clamp(64, 2048) as u16;
+    let count = config.slots.saturating_mul(4).next_power_of_two().clamp(256, 4096) as u16;
     (count, 4096)
 }
 
@@ -552,6 +554,7 @@ impl Driver for UringDriver {
         }
         let slot = &mut self.slots[conn.slot as usize];
         slot.generation = conn.generation;
+        slot.one_by_one = self.expect_large;
         let endpoint = &self.endpoints[endpoint as usize];
         // The table holds its own reference: the descriptor can go at once.
         let prepared = socket::open(endpoint).and_then(|socket| {

@@ -1,102 +1,217 @@
 //! How many answers a sleeping worker waits for.
 //!
 //! Waking for each answer costs a sleep, a wake-up and a system call per answer; kernels from 6.13 on
-//! hand over no more deferred completions after a sleep than were waited for. Waiting for many makes
-//! the first of them late. In a closed loop with c connections and throughput X, Little's law fixes
-//! the mean response time at c / X: while answers queue at the target anyway, waiting for a few of
-//! them only moves the queue. So the wait for a batch is bounded by the time that answers spend
-//! queueing, as far as it shows: mean minus minimum of the service times of a moment ago.
+//! hand over no more deferred completions after a sleep than were waited for. Waiting for many is a
+//! third cheaper, but makes the first of them late.
+//!
+//! In a closed loop with c connections and throughput X the mean response time is c / X (Little's
+//! law). So batches distort the response time exactly as far as they cost throughput: while the target
+//! is the bottleneck, a batch only moves the queue from there to here. This is what is tried: short
+//! spells of waking for each answer and of waiting for half of the connections, in turn; batches are
+//! kept for a while if they cost less than 2 % of the throughput, and tried again later and later if not.
 
 use crate::units::Nanos;
 
-/// A batch may make its first answer late by this much at most.
-const LATE_MAX: Nanos = Nanos::from_micros(150);
+/// One spell of a trial, and how long figures are gathered before they are used.
+const SPELL: Nanos = Nanos::from_millis(4);
 
-/// How long figures are gathered before they are used.
-const PERIOD: Nanos = Nanos::from_millis(5);
+/// Spells in a trial: half of them with batches.
+const SPELLS: u32 = 32;
+
+/// After so many spells a trial that goes badly is broken off.
+const FIRST_LOOK: u32 = 8;
+
+/// How long batches are kept before they must prove themselves again.
+const KEEP: Nanos = Nanos::from_secs(3);
+
+/// Until the next trial after one that failed: doubles from here on.
+const RETRY: Nanos = Nanos::from_secs(1);
+
+/// More is not cheaper, and a batch must fit into the receive buffers.
+const WANT_MAX: u64 = 256;
 
 /// Watches the answers and says how many to wait for.
 #[derive(Debug)]
 pub(super) struct Batching {
+    spell: Spell,
+    mode: Mode,
+    /// Spells by kind in this trial: answers and nanoseconds, singly and in batches.
+    tally: [(u64, u64); 2],
+    retry: Nanos,
+}
+
+#[derive(Debug)]
+struct Spell {
     began: Nanos,
     count: u64,
     sum: u64,
     min: u64,
-    want: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Mode {
+    /// Wake for each answer; try batches from `trial_at` on.
+    Single { trial_at: Nanos },
+    /// In spell `n` of a trial.
+    Trial { n: u32 },
+    /// Wait for batches until `until`, or until the throughput is no longer about `rate` per second.
+    Batches { until: Nanos, rate: f64 },
+}
+
+impl Spell {
+    fn new(began: Nanos) -> Spell {
+        Spell { began, count: 0, sum: 0, min: u64::MAX }
+    }
+
+    /// Answers wait in a queue for at least as long as they are worked on: batches may be free.
+    fn queueing(&self) -> bool {
+        self.count >= 32 && self.sum / self.count >= 2 * self.min
+    }
 }
 
 impl Batching {
     pub(super) fn new(now: Nanos) -> Batching {
-        Batching { began: now, count: 0, sum: 0, min: u64::MAX, want: 1 }
+        Batching {
+            spell: Spell::new(now),
+            mode: Mode::Single { trial_at: now },
+            tally: [(0, 0); 2],
+            retry: RETRY,
+        }
     }
 
     /// An answer came, `service` after its request was sent.
     #[inline]
     pub(super) fn answered(&mut self, service: Nanos) {
-        self.count += 1;
-        self.sum += service.0;
-        self.min = self.min.min(service.0);
+        self.spell.count += 1;
+        self.spell.sum += service.0;
+        self.spell.min = self.spell.min.min(service.0);
     }
 
-    /// How many answers to wait for when `busy` connections wait for one: 1 to half of them.
+    /// How many answers to wait for when `busy` connections wait for one.
     #[inline]
     pub(super) fn want(&mut self, now: Nanos, busy: u64) -> u32 {
-        let span = now - self.began;
-        if span >= PERIOD {
-            self.decide(span);
-            *self = Batching { want: self.want, ..Batching::new(now) };
+        if now - self.spell.began >= SPELL {
+            let spell = std::mem::replace(&mut self.spell, Spell::new(now));
+            self.mode = self.after(&spell, now);
         }
-        self.want.min((busy / 2).max(1) as u32)
+        let batches = match self.mode {
+            Mode::Single { .. } => false,
+            Mode::Trial { n } => in_batches(n),
+            Mode::Batches { .. } => true,
+        };
+        if batches { (busy / 2).clamp(1, WANT_MAX) as u32 } else { 1 }
     }
 
-    fn decide(&mut self, span: Nanos) {
-        if self.count == 0 {
-            self.want = 1;
-            return;
+    #[cold]
+    fn after(&mut self, spell: &Spell, now: Nanos) -> Mode {
+        let span = now - spell.began;
+        match self.mode {
+            Mode::Single { trial_at } if now >= trial_at && spell.queueing() => self.begin_trial(),
+            Mode::Single { .. } => self.mode,
+            Mode::Trial { n } => {
+                let tally = &mut self.tally[usize::from(in_batches(n))];
+                tally.0 += spell.count;
+                tally.1 += span.0;
+                self.judge(n + 1, now)
+            }
+            Mode::Batches { until, rate } => {
+                let changed = (spell.count as f64 / span.as_secs_f64() / rate - 1.0).abs() > 0.5;
+                match changed {
+                    true if !spell.queueing() => Mode::Single { trial_at: now },
+                    changed if changed || now >= until => self.begin_trial(),
+                    _ => self.mode,
+                }
+            }
         }
-        let mean = self.sum / self.count;
-        // Half of the queueing, or where there is none a thirty-second part of the answer itself.
-        let late = ((mean - self.min) / 2).max(mean / 32).min(LATE_MAX.0);
-        let come = u128::from(self.count) * u128::from(late) / u128::from(span.0);
-        self.want = u32::try_from(come).unwrap_or(u32::MAX).max(1);
     }
+
+    fn begin_trial(&mut self) -> Mode {
+        self.tally = [(0, 0); 2];
+        Mode::Trial { n: 0 }
+    }
+
+    fn judge(&mut self, n: u32, now: Nanos) -> Mode {
+        let rate = |(count, span): (u64, u64)| count as f64 * 1e9 / span.max(1) as f64;
+        let (single, batches) = (rate(self.tally[0]), rate(self.tally[1]));
+        if n == SPELLS && batches >= 0.98 * single {
+            self.retry = RETRY;
+            return Mode::Batches { until: now + KEEP, rate: batches };
+        }
+        if n == SPELLS || (n == FIRST_LOOK && batches < 0.85 * single) {
+            let trial_at = now + self.retry;
+            self.retry = (self.retry + self.retry).min(Nanos::from_secs(60));
+            return Mode::Single { trial_at };
+        }
+        Mode::Trial { n }
+    }
+}
+
+/// Single, batch, batch, single, …: a drift of the target's speed hits both alike.
+fn in_batches(n: u32) -> bool {
+    matches!(n % 4, 1 | 2)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// `rate` answers a second, each after `service`, for one period.
-    fn watched(rate: u64, service: impl Fn(u64) -> u64) -> u32 {
+    const CONNECTIONS: u64 = 50;
+
+    /// Runs `seconds` in steps of 1 ms; `rate(want)` answers a second come, from `min` to `max`.
+    fn watch(seconds: u64, service: (u64, u64), rate: impl Fn(u32) -> u64) -> Vec<u32> {
         let mut batching = Batching::new(Nanos::ZERO);
-        for k in 0..rate * PERIOD.0 / 1_000_000_000 {
-            batching.answered(Nanos::from_micros(service(k)));
+        let mut wants = Vec::new();
+        for ms in 0..seconds * 1_000 {
+            let want = batching.want(Nanos::from_millis(ms), CONNECTIONS);
+            for k in 0..rate(want) / 1_000 {
+                let us = if k % 2 == 0 { service.0 } else { service.1 };
+                batching.answered(Nanos::from_micros(us));
+            }
+            wants.push(want);
         }
-        batching.want(PERIOD, 1_000)
+        wants
+    }
+
+    fn share_in_batches(wants: &[u32]) -> f64 {
+        wants.iter().filter(|w| **w > 1).count() as f64 / wants.len() as f64
     }
 
     #[test]
-    fn queueing_answers_are_taken_in_batches() {
-        // 50 connections at a saturated target: 100 to 750 us.
-        assert!((10..=20).contains(&watched(117_000, |k| 100 + (k * 131) % 650)));
+    fn a_saturated_target_is_met_in_batches() {
+        let wants = watch(10, (100, 750), |_| 117_000);
+        assert!(share_in_batches(&wants) > 0.9);
+        assert!(wants.iter().all(|w| *w == 1 || *w == 25));
     }
 
     #[test]
-    fn answers_that_do_not_queue_are_taken_one_by_one() {
-        // 5 ms each, 50 connections.
-        assert_eq!(watched(10_000, |_| 5_000), 1);
-        // 1 ms each: a batch may take 31 us, which is one and a half answers at this rate.
-        assert_eq!(watched(50_000, |_| 1_000), 1);
+    fn batches_that_cost_throughput_are_given_up() {
+        let wants = watch(60, (100, 750), |want| if want > 1 { 90_000 } else { 117_000 });
+        assert!(share_in_batches(&wants) < 0.01, "{}", share_in_batches(&wants));
     }
 
     #[test]
-    fn silence_and_few_connections_mean_one() {
-        assert_eq!(watched(0, |_| 0), 1);
+    fn answers_that_do_not_queue_are_never_batched() {
+        let wants = watch(10, (5_000, 5_100), |_| 10_000);
+        assert_eq!(share_in_batches(&wants), 0.0);
+    }
+
+    #[test]
+    fn a_target_that_recovers_is_tried_anew() {
         let mut batching = Batching::new(Nanos::ZERO);
-        for k in 0..10_000 {
-            batching.answered(Nanos(k * 100));
+        let mut batched = [0, 0];
+        for ms in 0..20_000u64 {
+            // For ten seconds saturated, then each answer takes 5 ms.
+            let saturated = ms < 10_000;
+            if batching.want(Nanos::from_millis(ms), CONNECTIONS) > 1 {
+                batched[usize::from(saturated)] += 1;
+            }
+            let (count, first) = if saturated { (117, 100) } else { (10, 5_000) };
+            for k in 0..count {
+                batching.answered(Nanos::from_micros(first + if saturated { k * 6 } else { 0 }));
+            }
         }
-        assert_eq!(batching.want(PERIOD, 1), 1);
-        assert_eq!(batching.want(PERIOD, 8), 4);
+        assert!(batched[1] > 9_000, "{batched:?}");
+        // The change is noticed at once; one more trial, and it stays single since nothing queues.
+        assert!(batched[0] < 3_500, "{batched:?}");
     }
 }

@@ -216,8 +216,13 @@ impl<'a, D: Driver> Worker<'a, D> {
         if self.config.spin {
             return Wait::Poll;
         }
-        let busy = self.pool.in_flight.div_ceil(u64::from(self.plan.pipeline));
-        let want = self.batching.want(now, busy);
+        // In the open model a batch would make answers late and save nothing: the schedule sets the pace.
+        let want = if self.source.is_open() {
+            1
+        } else {
+            let busy = self.pool.in_flight.div_ceil(u64::from(self.plan.pipeline));
+            self.batching.want(now, busy)
+        };
         let mut until = limit
             .min(self.edge)
             .min(self.pool.next_timer())

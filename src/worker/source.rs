@@ -67,6 +67,11 @@ impl Source {
         }
     }
 
+    #[inline]
+    pub(super) fn is_open(&self) -> bool {
+        matches!(self, Source::Open(_))
+    }
+
     /// Load begins at `start`, unmeasured.
     pub(super) fn begin_warm_up(&mut self, start: Nanos) {
         match self {

@@ -183,3 +183,89 @@ impl Chunked {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(pieces: &[&[u8]]) -> Result<(Vec<u8>, usize, bool), ParseError> {
+        let (mut chunked, mut payload, mut consumed) = (Chunked::new(), Vec::new(), 0);
+        let mut done = false;
+        for piece in pieces {
+            let before = payload.len();
+            let progress = chunked.feed(piece, |bytes| payload.extend_from_slice(bytes))?;
+            assert_eq!(progress.payload, (payload.len() - before) as u64);
+            consumed += progress.consumed;
+            done = progress.done;
+            assert!(done || progress.consumed == piece.len());
+        }
+        Ok((payload, consumed, done))
+    }
+
+    #[test]
+    fn state_is_small() {
+        assert!(size_of::<Chunked>() <= 16);
+    }
+
+    #[test]
+    fn stops_at_the_end() {
+        let body = b"3\r\nabc\r\n2;x=y\r\nde\r\n0\r\nT: 1\r\n\r\n";
+        let mut with_more = body.to_vec();
+        with_more.extend_from_slice(b"HTTP/1.1");
+        assert_eq!(
+            read(&[&with_more]),
+            Ok((b"abcde".to_vec(), body.len(), true))
+        );
+        let mut chunked = Chunked::new();
+        assert_eq!(chunked.feed(body, |_| {}).map(|p| p.done), Ok(true));
+        let after = chunked.feed(b"more", |_| {});
+        assert_eq!(after.map(|p| (p.consumed, p.done)), Ok((0, true)));
+    }
+
+    #[test]
+    fn any_three_pieces() {
+        let body = b"3\r\nabc\r\n2;x=y\r\nde\r\n0\r\nT: 1\r\n\r\n";
+        for a in 0..=body.len() {
+            for b in a..=body.len() {
+                let pieces = [&body[..a], &body[a..b], &body[b..]];
+                assert_eq!(read(&pieces), Ok((b"abcde".to_vec(), body.len(), true)));
+            }
+        }
+    }
+
+    #[test]
+    fn limits_hold_to_the_byte() {
+        let line = |len: u32| format!("3;{}\r\n", "x".repeat(len as usize - 2));
+        assert!(read(&[line(MAX_CHUNK_LINE).as_bytes()]).is_ok());
+        let long = line(MAX_CHUNK_LINE + 1);
+        assert_eq!(read(&[long.as_bytes()]), Err(ParseError::ChunkLineTooLong));
+        let zeros = "0".repeat(MAX_CHUNK_LINE as usize + 1);
+        assert_eq!(read(&[zeros.as_bytes()]), Err(ParseError::ChunkLineTooLong));
+
+        let trailer = |len: u32| format!("0\r\n{}\r\n\r\n", "x".repeat(len as usize - 4));
+        let fits = trailer(MAX_TRAILER);
+        assert_eq!(read(&[fits.as_bytes()]).map(|r| r.2), Ok(true));
+        let long = trailer(MAX_TRAILER + 1);
+        assert_eq!(read(&[long.as_bytes()]), Err(ParseError::TrailerTooLarge));
+    }
+
+    #[test]
+    fn the_line_limit_is_per_chunk() {
+        let chunk = format!("1;{}\r\na\r\n", "x".repeat(3000));
+        let body = chunk.repeat(100) + "0\r\n\r\n";
+        assert_eq!(
+            read(&[body.as_bytes()]).map(|r| (r.0.len(), r.2)),
+            Ok((100, true))
+        );
+    }
+
+    #[test]
+    fn sizes_up_to_64_bits() {
+        assert!(read(&[b"ffffffffffffffff\r\nabc"]).is_ok());
+        assert!(read(&[b"0000ffffffffffffffff\r\nabc"]).is_ok());
+        assert_eq!(
+            read(&[b"10000000000000000"]),
+            Err(ParseError::ChunkOverflow)
+        );
+    }
+}

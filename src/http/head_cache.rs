@@ -200,3 +200,115 @@ impl HeadCache {
         self.spares += 1;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::head;
+    use super::*;
+
+    /// Looks `head` up as the parser does, and learns it on a miss. True for a hit.
+    fn meet(cache: &mut HeadCache, expect: Expect, head: &str) -> bool {
+        let bytes = head.as_bytes();
+        let hit = cache.find(expect, bytes).is_some();
+        if !hit {
+            let parsed = head::parse(bytes, expect)
+                .expect("valid")
+                .expect("complete");
+            cache.learn(expect, &parsed, bytes);
+        }
+        hit
+    }
+
+    fn answer(status: u16, date: &str) -> String {
+        assert_eq!(date.len(), DATE_LEN);
+        format!("HTTP/1.1 {status} X\r\nDate: {date}\r\nContent-Length: 0\r\n\r\n")
+    }
+
+    /// Where `answer` has its Date value.
+    const DATE_AT: usize = 22;
+    const ONE: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
+    const TWO: &str = "Mon, 07 Nov 1994 00:00:00 GMT";
+
+    #[test]
+    fn the_date_may_change_and_nothing_else() {
+        let mut cache = HeadCache::new();
+        assert!(!meet(&mut cache, Expect::Normal, &answer(200, ONE)));
+        assert!(meet(&mut cache, Expect::Normal, &answer(200, TWO)));
+        for i in 0..answer(200, ONE).len() {
+            let mut changed = answer(200, ONE).into_bytes();
+            let in_date = (DATE_AT..DATE_AT + DATE_LEN).contains(&i);
+            changed[i] ^= 1;
+            let hit = cache.find(Expect::Normal, &changed).is_some();
+            assert_eq!(hit, in_date, "byte {i}");
+        }
+    }
+
+    #[test]
+    fn a_date_that_ends_its_line_is_no_date() {
+        let mut cache = HeadCache::new();
+        meet(&mut cache, Expect::Normal, &answer(200, ONE));
+        for bad in [b'\r', b'\n', 0, 0x7f, 0x1f] {
+            for i in 0..DATE_LEN {
+                let mut changed = answer(200, ONE).into_bytes();
+                changed[DATE_AT + i] = bad;
+                assert!(cache.find(Expect::Normal, &changed).is_none());
+            }
+        }
+    }
+
+    #[test]
+    fn prefixes_and_other_questions_miss() {
+        let mut cache = HeadCache::new();
+        let head = answer(200, ONE);
+        assert!(cache.find(Expect::Normal, b"").is_none());
+        meet(&mut cache, Expect::Normal, &head);
+        for end in 0..head.len() {
+            assert!(
+                cache
+                    .find(Expect::Normal, &head.as_bytes()[..end])
+                    .is_none()
+            );
+        }
+        assert!(cache.find(Expect::Head, head.as_bytes()).is_none());
+    }
+
+    #[test]
+    fn alternating_heads_all_hit() {
+        let mut cache = HeadCache::new();
+        let heads = [200, 201, 404, 500].map(|status| answer(status, ONE));
+        for head in &heads {
+            assert!(!meet(&mut cache, Expect::Normal, head));
+        }
+        for _ in 0..10 {
+            for head in &heads {
+                assert!(meet(&mut cache, Expect::Normal, head));
+            }
+        }
+    }
+
+    #[test]
+    fn strays_do_not_drive_out_what_is_in_use() {
+        let mut cache = HeadCache::new();
+        let used = answer(200, ONE);
+        meet(&mut cache, Expect::Normal, &used);
+        let mut misses = 0;
+        for i in 0..1000 {
+            misses += u32::from(!meet(&mut cache, Expect::Normal, &used));
+            let stray = format!("HTTP/1.1 200 OK\r\nX-Id: {i}\r\nContent-Length: 0\r\n\r\n");
+            assert!(!meet(&mut cache, Expect::Normal, &stray));
+        }
+        assert_eq!(misses, 0);
+    }
+
+    #[test]
+    fn a_new_head_is_learnt_after_any_run_of_misses() {
+        let mut cache = HeadCache::new();
+        for i in 0..10_000 {
+            let stray = format!("HTTP/1.1 200 OK\r\nX-Id: {i}\r\nContent-Length: 0\r\n\r\n");
+            meet(&mut cache, Expect::Normal, &stray);
+        }
+        let met =
+            (0..=LEARN_EVERY).position(|_| meet(&mut cache, Expect::Normal, &answer(200, ONE)));
+        assert!(met.is_some());
+    }
+}

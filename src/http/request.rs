@@ -171,3 +171,120 @@ fn is_token(text: &str) -> bool {
 fn is_value(text: &str) -> bool {
     !text.bytes().any(|b| matches!(b, b'\r' | b'\n' | 0))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(method: &str, headers: &[(&str, &str)], body: &str) -> Request {
+        Request {
+            method: method.into(),
+            target: "/x?y".into(),
+            authority: "h:81".into(),
+            headers: headers.iter().map(|&(n, v)| (n.into(), v.into())).collect(),
+            body: body.into(),
+        }
+    }
+
+    fn text(request: &Request) -> String {
+        String::from_utf8(request.encode().expect("valid")).expect("ASCII")
+    }
+
+    #[test]
+    fn a_get_is_three_lines() {
+        let expected =
+            format!("GET /x?y HTTP/1.1\r\nHost: h:81\r\nUser-Agent: {USER_AGENT}\r\n\r\n");
+        assert_eq!(text(&request("GET", &[], "")), expected);
+    }
+
+    #[test]
+    fn given_headers_win() {
+        let given = [
+            ("X-A", " 1 "),
+            ("hOsT", "other"),
+            ("user-agent", "me"),
+            ("X-E", ""),
+        ];
+        assert_eq!(
+            text(&request("GET", &given, "")),
+            "GET /x?y HTTP/1.1\r\nHost: other\r\nX-A: 1\r\nuser-agent: me\r\nX-E:\r\n\r\n"
+        );
+        let none = [("User-Agent", "")];
+        assert_eq!(
+            text(&request("GET", &none, "")),
+            "GET /x?y HTTP/1.1\r\nHost: h:81\r\n\r\n"
+        );
+    }
+
+    #[test]
+    fn content_length_where_it_belongs() {
+        let quiet = [("User-Agent", "")];
+        for (method, body, there) in [
+            ("POST", "", true),
+            ("PUT", "", true),
+            ("PATCH", "", true),
+            ("DELETE", "", false),
+            ("GET", "", false),
+            ("GET", "q", true),
+            ("DELETE", "q", true),
+        ] {
+            let line = format!("Content-Length: {}\r\n\r\n{body}", body.len());
+            let encoded = text(&request(method, &quiet, body));
+            assert_eq!(encoded.ends_with(&line), there, "{method} {body}");
+        }
+        let own = [("User-Agent", ""), ("content-length", "2")];
+        let encoded = text(&request("POST", &own, "ok"));
+        assert_eq!(encoded.to_lowercase().matches("content-length").count(), 1);
+    }
+
+    #[test]
+    fn what_would_break_the_request_is_refused() {
+        let error = |request: Request| request.encode().expect_err("must be refused");
+        for method in ["", "GE T", "GET\r\n", "G:T"] {
+            assert_eq!(
+                error(request(method, &[], "")),
+                RequestError::Method(method.into())
+            );
+        }
+        assert_eq!(error(request("CONNECT", &[], "")), RequestError::Connect);
+        for target in ["", "/a b", "/\r\n", "/ü"] {
+            let bad = Request {
+                target: target.into(),
+                ..request("GET", &[], "")
+            };
+            assert_eq!(error(bad), RequestError::Target(target.into()));
+        }
+        for name in ["", "A B", "A:", "A\r"] {
+            let bad = request("GET", &[(name, "x")], "");
+            assert_eq!(error(bad), RequestError::HeaderName(name.into()));
+        }
+        for value in ["a\r\nX: y", "a\n", "\0"] {
+            let bad = request("GET", &[("A", value)], "");
+            assert_eq!(error(bad), RequestError::HeaderValue("A".into()));
+        }
+        let twice = request("GET", &[("Host", "a"), ("host", "b")], "");
+        assert_eq!(error(twice), RequestError::DuplicateHost);
+        for given in ["3", "+2", "02", "2, 2", ""] {
+            let bad = request("POST", &[("Content-Length", given)], "ok");
+            assert!(matches!(
+                error(bad),
+                RequestError::ContentLength { body: 2, .. }
+            ));
+        }
+        let chunked = request("POST", &[("Transfer-Encoding", "chunked")], "ok");
+        assert_eq!(error(chunked), RequestError::TransferEncoding);
+        let bad = Request {
+            authority: "h\r\nX: y".into(),
+            ..request("GET", &[], "")
+        };
+        assert!(matches!(error(bad), RequestError::HeaderValue(_)));
+    }
+
+    #[test]
+    fn only_head_expects_no_body() {
+        assert_eq!(request("HEAD", &[], "").expect(), Expect::Head);
+        for method in ["GET", "POST", "head", "OPTIONS"] {
+            assert_eq!(request(method, &[], "").expect(), Expect::Normal);
+        }
+    }
+}

@@ -376,3 +376,119 @@ impl ResponseParser {
         matches!(self.state, State::Idle)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn feed(parser: &mut ResponseParser, bytes: &[u8]) -> Result<(usize, Event), ParseError> {
+        parser.feed(&mut HeadCache::new(), Expect::Normal, bytes, &mut ())
+    }
+
+    #[test]
+    fn a_parser_is_small() {
+        assert!(size_of::<ResponseParser>() <= 48);
+    }
+
+    #[test]
+    fn a_skipped_body_counts() {
+        let mut parser = ResponseParser::new();
+        assert_eq!(parser.remaining_body(), None);
+        let head = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n";
+        let first = [&head[..], b"0123456789"].concat();
+        assert_eq!(
+            feed(&mut parser, &first),
+            Ok((first.len(), Event::NeedMore))
+        );
+        assert_eq!(parser.remaining_body(), Some(90));
+        assert_eq!(parser.skip(50), Ok(Event::NeedMore));
+        assert_eq!(feed(&mut parser, &[b'x'; 10]), Ok((10, Event::NeedMore)));
+        assert_eq!(parser.remaining_body(), Some(30));
+        let whole = Response {
+            status: 200,
+            keep_alive: true,
+            head_len: head.len() as u32,
+            body_len: 100,
+        };
+        assert_eq!(parser.skip(30), Ok(Event::Complete(whole)));
+        assert!(parser.is_idle() && parser.remaining_body().is_none());
+    }
+
+    #[test]
+    fn a_head_alone_leaves_the_whole_body() {
+        // With the head known and not: both must tell how much is left.
+        let head = b"HTTP/1.1 200 OK\r\nContent-Length: 65536\r\n\r\n";
+        let mut cache = HeadCache::new();
+        for _ in 0..2 {
+            let mut parser = ResponseParser::new();
+            let fed = parser.feed(&mut cache, Expect::Normal, head, &mut ());
+            assert_eq!(fed, Ok((head.len(), Event::NeedMore)));
+            assert_eq!(parser.remaining_body(), Some(65536));
+        }
+    }
+
+    #[test]
+    fn skipping_too_much_is_an_error() {
+        let mut parser = ResponseParser::new();
+        feed(
+            &mut parser,
+            b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n",
+        )
+        .expect("valid");
+        assert_eq!(parser.skip(11), Err(ParseError::SkipPastEnd));
+        assert_eq!(feed(&mut parser, b"x"), Err(ParseError::SkipPastEnd));
+        let mut parser = ResponseParser::new();
+        assert_eq!(parser.skip(0), Ok(Event::NeedMore));
+        assert_eq!(parser.skip(1), Err(ParseError::SkipPastEnd));
+    }
+
+    #[test]
+    fn idle_means_not_a_byte_has_come() {
+        let mut parser = ResponseParser::new();
+        assert!(parser.is_idle());
+        assert_eq!(feed(&mut parser, b""), Ok((0, Event::NeedMore)));
+        assert!(parser.is_idle());
+        feed(&mut parser, b"H").expect("may become a head");
+        assert!(!parser.is_idle());
+        let mut parser = ResponseParser::new();
+        feed(&mut parser, b"HTTP/1.1 100 Continue\r\n\r\n").expect("interim");
+        assert!(!parser.is_idle());
+    }
+
+    /// A head of exactly `len` bytes.
+    fn head_of(len: usize) -> Vec<u8> {
+        let (start, end) = ("HTTP/1.1 204 X\r\nA: ", "\r\n\r\n");
+        let fill = "x".repeat(len - start.len() - end.len());
+        [start, &fill, end].concat().into_bytes()
+    }
+
+    #[test]
+    fn the_head_limit_holds_to_the_byte() {
+        for piece in [1, 7, 1000, MAX_HEAD, 2 * MAX_HEAD] {
+            for len in [MAX_HEAD - 1, MAX_HEAD, MAX_HEAD + 1, 2 * MAX_HEAD] {
+                let mut parser = ResponseParser::new();
+                let mut last = Ok((0, Event::NeedMore));
+                for bytes in head_of(len).chunks(piece) {
+                    last = feed(&mut parser, bytes);
+                }
+                match last {
+                    Ok((_, Event::Complete(r))) if len <= MAX_HEAD => {
+                        assert_eq!(r.head_len as usize, len);
+                    }
+                    Err(ParseError::HeadTooLarge) if len > MAX_HEAD => {}
+                    other => panic!("{len} bytes in pieces of {piece}: {other:?}"),
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn an_error_in_an_endless_line_shows() {
+        // Past EAGER_HEAD a line is tried again when it ends.
+        let mut parser = ResponseParser::new();
+        let start = [b"HTTP/1.1 200 OK\r\nA: ".as_slice(), &[b'x'; 3000]].concat();
+        assert!(feed(&mut parser, &start).is_ok());
+        assert!(feed(&mut parser, b"\0").is_ok());
+        assert_eq!(feed(&mut parser, b"\r\n"), Err(ParseError::Field));
+    }
+}

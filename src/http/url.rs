@@ -228,3 +228,104 @@ impl fmt::Display for Url {
         write!(f, "{scheme}://{authority}{}", self.target)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parts(text: &str) -> (Scheme, String, u16, String) {
+        let url: Url = text.parse().unwrap_or_else(|e| panic!("{text}: {e}"));
+        (url.scheme, url.host, url.port, url.target)
+    }
+
+    #[test]
+    fn takes_urls_apart() {
+        use Scheme::{Http, Https};
+        let cases = [
+            ("http://example.com", Http, "example.com", 80, "/"),
+            ("HTTP://Example.COM/A", Http, "example.com", 80, "/A"),
+            ("https://h", Https, "h", 443, "/"),
+            ("http://h:8080/a/b?c=d&e", Http, "h", 8080, "/a/b?c=d&e"),
+            ("http://h?q", Http, "h", 80, "/?q"),
+            ("http://h:/x", Http, "h", 80, "/x"),
+            ("http://h#frag", Http, "h", 80, "/"),
+            ("http://h/a?b#c?d", Http, "h", 80, "/a?b"),
+            ("http://[::1]:81/x", Http, "::1", 81, "/x"),
+            ("http://[2001:DB8::1]", Http, "2001:db8::1", 80, "/"),
+            ("http://127.0.0.1:1/@:", Http, "127.0.0.1", 1, "/@:"),
+            ("http://h/?to=http://x", Http, "h", 80, "/?to=http://x"),
+            ("http://h/a%20b[]{}|", Http, "h", 80, "/a%20b[]{}|"),
+        ];
+        for (text, scheme, host, port, target) in cases {
+            assert_eq!(
+                parts(text),
+                (scheme, host.into(), port, target.into()),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn authority_leaves_the_default_port_out() {
+        let authority = |text: &str| text.parse::<Url>().map(|url| url.authority());
+        assert_eq!(authority("http://h:80/"), Ok("h".into()));
+        assert_eq!(authority("http://h:443/"), Ok("h:443".into()));
+        assert_eq!(authority("https://h:443/"), Ok("h".into()));
+        assert_eq!(authority("http://[::1]:8080/"), Ok("[::1]:8080".into()));
+        assert_eq!(authority("http://[::1]/"), Ok("[::1]".into()));
+    }
+
+    #[test]
+    fn messages_name_the_thing_and_the_way_out() {
+        let cases = [
+            ("", "http://localhost"),
+            (
+                "example.com/x",
+                "`example.com/x` has no scheme: write http://example.com/x",
+            ),
+            ("localhost:8080", "write http://localhost:8080"),
+            ("//h/x", "write http://h/x"),
+            ("h/?to=http://x", "write http://h/?to=http://x"),
+            ("http:/h/x", "write http://h/x"),
+            ("https:h", "write https://h"),
+            ("http:8080/x", "write http://http:8080/x"),
+            ("ftp://h/", "unknown scheme `ftp`"),
+            ("http://u:p@h/", "Authorization: Basic"),
+            ("http://", "no host"),
+            ("http:///x", "write http://HOST/x"),
+            ("http://:80/", "no host"),
+            ("http://a b/", "byte ` `"),
+            ("http://bücher.de/", "xn--"),
+            ("http://::1/", "[::1]"),
+            ("http://[::1/", "IPv6"),
+            ("http://[fe80::1%eth0]/", "IPv6"),
+            ("http://[::1]x/", "`x` is not a port"),
+            ("http://h:0/", "`0` is not a port"),
+            ("http://h:65536/", "`65536` is not a port"),
+            ("http://h:+80/", "`+80` is not a port"),
+            (
+                "http://h/a b",
+                "the space at byte 2 of the URL's path or query cannot be sent: write %20",
+            ),
+            ("http://h/a\r\nX: y", "write %0D"),
+            ("http://h/ü", "write %C3"),
+        ];
+        for (text, wanted) in cases {
+            let message = match text.parse::<Url>() {
+                Ok(url) => panic!("{text} was taken for {url}"),
+                Err(error) => error.to_string(),
+            };
+            assert!(message.contains(wanted), "{text}: {message}");
+        }
+    }
+
+    #[test]
+    fn display_parses_to_the_same() {
+        for text in ["http://h/", "https://h:8443/a?b", "http://[::1]:81/"] {
+            assert_eq!(
+                text.parse::<Url>().map(|url| url.to_string()),
+                Ok(text.into())
+            );
+        }
+    }
+}

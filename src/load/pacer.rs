@@ -208,3 +208,5 @@ impl Poisson {
     }
 }
 
+#[cfg(test)]
+mod tests;

@@ -350,3 +350,5 @@ impl VuStages {
     }
 }
 
+#[cfg(test)]
+mod tests;

@@ -130,3 +130,5 @@ impl Recorder {
     }
 }
 
+#[cfg(test)]
+mod tests;

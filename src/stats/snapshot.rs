@@ -206,7 +206,7 @@ impl Counts {
 /// Most answers come whole in one completion: their first byte and their end share a time. Such an
 /// answer is recorded once, in `whole`, and counted into both service time and first byte when the
 /// run ends; only the others are recorded twice.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Latencies {
     /// Service time, and time to the first byte, of answers that came in one completion.
     pub whole: Histogram,
@@ -290,7 +290,7 @@ impl Latencies {
 }
 
 /// What a run measured, one histogram for each quantity.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LatencySet {
     /// done - scheduled.
     pub response_time: Histogram,
@@ -309,7 +309,7 @@ pub struct LatencySet {
 /// One interval of one worker; after merging, of several.
 ///
 /// Moved from the worker to the collector and back, emptied, for the next interval.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Snapshot {
     /// Whose it is. Merging keeps the receiver's.
     pub worker: u32,
@@ -363,3 +363,5 @@ impl Snapshot {
     }
 }
 
+#[cfg(test)]
+mod tests;

@@ -32,7 +32,7 @@ pub struct TimelinePoint {
 }
 
 /// What a run measured. Immutable: everything that is printed or judged comes from here.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Summary {
     /// Totals.
     pub counts: Counts,
@@ -270,3 +270,5 @@ impl Timeline {
     }
 }
 
+#[cfg(test)]
+mod tests;

@@ -18,6 +18,8 @@ pub(crate) enum Want {
     Half,
     /// Grows while turns come back full, shrinks when they do not.
     Adaptive,
+    /// As many as half of the connections, but after a while one will do.
+    Patient,
     /// Never sleep.
     Spin,
 }
@@ -29,6 +31,7 @@ pub(crate) struct Closed {
     pub(crate) duration: Nanos,
     pub(crate) want: Want,
     pub(crate) fixed: Option<u32>,
+    pub(crate) patience_us: u32,
     pub(crate) latency: bool,
 }
 
@@ -45,15 +48,16 @@ pub(crate) fn run(ring: &mut Ring, closed: &Closed, answer: Answer) -> io::Resul
     sent.fill(start);
     let end = start + closed.duration;
     let (mut batches, mut want) = (0u64, closed.fixed.unwrap_or(1));
-    let (half, most) = (
-        (closed.connections / 2).max(1),
-        (closed.connections / 4).max(1),
-    );
+    let half = (closed.connections / 2).clamp(1, ring.want_max);
+    let most = (half / 2).max(1);
     let mut now = start;
     while now < end {
         match closed.want {
             Want::Spin => ring.poll()?,
             Want::Half => ring.wait(half)?,
+            Want::Patient => {
+                ring.wait_patiently(closed.fixed.unwrap_or(half), closed.patience_us)?
+            }
             Want::One | Want::Adaptive => ring.wait(want)?,
         }
         now = clock::now();

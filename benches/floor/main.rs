@@ -49,11 +49,14 @@ enum Mode {
         #[arg(long, default_value_t = 1)]
         pipeline: u32,
         /// How many completions a sleep waits for
-        #[arg(long, value_enum, default_value = "one")]
+        #[arg(long, value_enum, default_value = "half")]
         want: Want,
         /// With `--want one`: this many instead
         #[arg(long)]
         want_fixed: Option<u32>,
+        /// With `--want patient`: microseconds until one completion will do
+        #[arg(long, default_value_t = 50)]
+        patience_us: u32,
         /// Also measure response times (one clock reading per turn)
         #[arg(long)]
         latency: bool,
@@ -129,6 +132,7 @@ fn measure(mode: &Mode) -> io::Result<(&'static str, Outcome)> {
             pipeline,
             want,
             want_fixed,
+            patience_us,
             latency,
         } => {
             let (mut ring, answer) = prepare(common, *pipeline)?;
@@ -138,6 +142,7 @@ fn measure(mode: &Mode) -> io::Result<(&'static str, Outcome)> {
                 duration: Nanos((common.duration * 1e9) as u64),
                 want: *want,
                 fixed: *want_fixed,
+                patience_us: *patience_us,
                 latency: *latency,
             };
             Ok(("closed", closed::run(&mut ring, &closed, answer)?))

@@ -22,7 +22,7 @@ pub(crate) struct Sizes {
     #[arg(long, default_value_t = 256)]
     pub(crate) ring: u32,
     /// Receive buffers
-    #[arg(long, default_value_t = 256)]
+    #[arg(long, default_value_t = 512)]
     pub(crate) buffers: u16,
     /// Bytes in each receive buffer
     #[arg(long, default_value_t = 2048)]
@@ -44,6 +44,8 @@ pub(crate) struct Ring {
     buffers: Buffers,
     /// One ready submission per connection, copied for each send.
     sends: Vec<squeue::Entry>,
+    /// Most completions that one wait may ask for: more could run out of buffers.
+    pub(crate) want_max: u32,
     /// System calls made so far.
     pub(crate) enters: u64,
 }
@@ -77,6 +79,7 @@ impl Ring {
             cq,
             buffers,
             sends,
+            want_max: u32::from(sizes.buffers / 2),
             enters: 0,
         };
         for conn in 0..sockets.len() as u32 {
@@ -96,6 +99,9 @@ impl Ring {
     fn push(&mut self, entry: &squeue::Entry) -> io::Result<()> {
         // SAFETY: receives use the leaked buffer ring, sends the leaked request.
         if unsafe { self.sq.push(entry) }.is_err() {
+            // Receives that are armed here must find the buffers that went back, or they end at once
+            // with ENOBUFS, are armed again, and so on without end.
+            self.buffers.publish();
             self.enter(0, EnterFlags::empty())?;
             // SAFETY: as above.
             unsafe { self.sq.push(entry) }.map_err(|_| io::Error::other("ring stays full"))?;
@@ -136,17 +142,26 @@ impl Ring {
 
     /// Submits, then sleeps until a completion is there or `span` has passed.
     pub(crate) fn wait_for(&mut self, want: u32, span: Nanos) -> io::Result<()> {
-        self.sq.sync();
-        self.enters += 1;
         let time = Timespec::new()
             .sec(span.0 / 1_000_000_000)
             .nsec((span.0 % 1_000_000_000) as u32);
-        let args = SubmitArgs::new().timespec(&time);
+        self.enter_with(want, &SubmitArgs::new().timespec(&time))
+    }
+
+    /// Submits, then sleeps until `want` completions are there, or `patience_us` microseconds have
+    /// passed and at least one is there (kernels from 6.12; older ones ignore the patience).
+    pub(crate) fn wait_patiently(&mut self, want: u32, patience_us: u32) -> io::Result<()> {
+        self.enter_with(want, &SubmitArgs::new().min_wait_usec(patience_us))
+    }
+
+    fn enter_with(&mut self, want: u32, args: &SubmitArgs<'_, '_>) -> io::Result<()> {
+        self.sq.sync();
+        self.enters += 1;
         let flags = (EnterFlags::GETEVENTS | EnterFlags::EXT_ARG).bits();
-        // SAFETY: `args` and `time` outlive the call.
+        // SAFETY: `args` and what it points at outlive the call.
         let result = unsafe {
             self.submitter
-                .enter(self.sq.len() as u32, want, flags, Some(&args))
+                .enter(self.sq.len() as u32, want, flags, Some(args))
         };
         self.sq.sync();
         self.cq.sync();

@@ -5,7 +5,7 @@
 //! `tests/tidy.rs`):
 //!
 //! ```text
-//! F0  units  clock  rng
+//! F0  units  clock (units)  rng
 //! F1  http   load   stats   driver          (siblings do not import each other)
 //! F2  plan (http, rng)   verdict (stats)   target
 //! F3  worker (plan, load, http, driver, stats)   report (stats, verdict)

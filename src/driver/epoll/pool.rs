@@ -62,7 +62,7 @@ mod tests {
     #[test]
     fn lends_each_buffer_once_and_takes_it_back() {
         let mut pool = Pool::new(2);
-        let mut lend = |pool: &mut Pool, byte: u8| {
+        let lend = |pool: &mut Pool, byte: u8| {
             pool.lend(|room| {
                 room[0] = byte;
                 Ok(1)

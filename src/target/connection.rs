@@ -1,0 +1,413 @@
+//! One connection: read, answer everything that is whole, write once.
+//!
+//! ```text
+//!        ┌──────────── bytes ────────────┐
+//!        v                               │
+//!   answer what is whole ──> write and read together
+//!        │                               │
+//!        │ close, refusal                │ end of input
+//!        v                               v
+//!   write, half-close, linger          done
+//! ```
+
+use std::cell::Cell;
+use std::future::{Future, poll_fn};
+use std::io;
+use std::net::Shutdown;
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::Poll;
+
+use tokio_uring::buf::BoundedBuf;
+use tokio_uring::net::TcpStream;
+
+use super::body::BodyReader;
+use super::respond::{Tail, chunks, piece};
+use super::route::Route;
+use super::scan::{Framing, HEAD_MAX, Refusal, Request, Scan};
+use super::serve::Core;
+use crate::clock;
+use crate::units::Nanos;
+
+/// The first size of the read buffer. Small, because there may be 10,000 of them.
+const INPUT_MIN: usize = 2 * 1024;
+/// The read buffer doubles up to this when reads fill it (pipelined requests, large bodies).
+const INPUT_MAX: usize = 64 * 1024;
+const _: () = assert!(INPUT_MAX > HEAD_MAX);
+/// Answers are written when they come to this much, even if more requests are at hand.
+const OUT_MAX: usize = 32 * 1024;
+/// Chunks are made up to about this much at once.
+const CHUNKS_AT_ONCE: u64 = 64 * 1024;
+/// A write buffer above this size is given back once it is written.
+const OUT_KEPT: usize = 128 * 1024;
+/// How long, and for how many bytes, a closed connection is read to its end.
+const LINGER: Nanos = Nanos::from_millis(500);
+const LINGER_BYTES: usize = 1 << 20;
+
+/// What the thread knows of a connection while its task runs.
+pub(super) struct Peer {
+    pub(super) stream: TcpStream,
+    /// Waiting for the first byte of a request: nothing is lost when the input ends here.
+    pub(super) idle: Cell<bool>,
+}
+
+/// The state of one connection's task.
+pub(super) struct Connection {
+    core: Rc<Core>,
+    peer: Rc<Peer>,
+    input: Vec<u8>,
+    /// How much of `input` is consumed.
+    at: usize,
+    /// The last read filled the buffer: a larger one would save reads.
+    filled: bool,
+    out: Vec<u8>,
+    /// When the last read came back.
+    read_at: Nanos,
+    /// Requests read and not yet answered into the kernel.
+    unanswered: u64,
+    /// Answers that end in `out`.
+    answered: u64,
+    closing: bool,
+}
+
+impl Connection {
+    pub(super) fn new(core: Rc<Core>, peer: Rc<Peer>) -> Connection {
+        core.stats().opened();
+        Connection {
+            core,
+            peer,
+            input: Vec::with_capacity(INPUT_MIN),
+            at: 0,
+            filled: false,
+            out: Vec::new(),
+            read_at: clock::now(),
+            unanswered: 0,
+            answered: 0,
+            closing: false,
+        }
+    }
+
+    /// Serves until the peer leaves, an answer says close, or the server stops.
+    pub(super) async fn run(mut self) {
+        // An error means that the peer is gone: there is nobody to tell.
+        let _ = self.serve().await;
+    }
+
+    async fn serve(&mut self) -> io::Result<()> {
+        loop {
+            self.answer_whole().await?;
+            if self.closing || self.core.stopping() && self.at == self.input.len() {
+                self.flush().await?;
+                return self.linger().await;
+            }
+            self.peer.idle.set(self.at == self.input.len());
+            let read = self.exchange().await;
+            self.peer.idle.set(false);
+            if read? == 0 {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Answers every whole request in the input, into `out` as far as it goes.
+    async fn answer_whole(&mut self) -> io::Result<()> {
+        while !self.closing && self.at < self.input.len() {
+            match self.core.scan(&self.input[self.at..]) {
+                Scan::Partial => return Ok(()),
+                Scan::Refused(refusal) => {
+                    self.begin();
+                    self.refuse(refusal);
+                }
+                Scan::Whole(request) if self.is_slow(&request) => {
+                    self.begin();
+                    self.answer_slowly(&request).await?;
+                }
+                Scan::Whole(request) => {
+                    self.begin();
+                    self.at += request.head_len;
+                    if let Some(tail) = self.answer(&request, &[], &[]) {
+                        self.stream(tail).await?;
+                    }
+                }
+            }
+            self.answered += 1;
+            if self.out.len() >= OUT_MAX {
+                self.flush().await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the request has a body, waits, or may meet a fault.
+    fn is_slow(&self, request: &Request) -> bool {
+        request.framing != Framing::None
+            || request.route.takes_faults() && self.core.has_faults()
+            || matches!(request.route, Route::Delay(_) | Route::Echo)
+    }
+
+    fn begin(&mut self) {
+        self.unanswered += 1;
+        self.core.stats().begun();
+    }
+
+    /// As [`is_slow`](Self::is_slow) says: body first, then waiting, then the answer.
+    async fn answer_slowly(&mut self, request: &Request) -> io::Result<()> {
+        let (from, to) = request.content_type;
+        let content_type = self.input[self.at + from..self.at + to].to_vec();
+        self.at += request.head_len;
+        let body = match self.read_body(request).await? {
+            Ok(body) => body,
+            Err(refusal) => {
+                self.refuse(refusal);
+                return Ok(());
+            }
+        };
+        if request.route.takes_faults() {
+            let injected = self.core.draw_latency();
+            let asked = match request.route {
+                Route::Delay(span) => span,
+                _ => Nanos::ZERO,
+            };
+            self.pause(injected + asked).await?;
+            if self.core.draw_error() {
+                self.closing |= !request.keep_alive;
+                let keep = !self.closing;
+                let core = &self.core;
+                let answered = core.responder().injected(&mut self.out, request, keep);
+                core.stats().status(answered.status);
+                return Ok(());
+            }
+        }
+        match self.answer(request, &body, &content_type) {
+            Some(tail) => self.stream(tail).await,
+            None => Ok(()),
+        }
+    }
+
+    fn answer(&mut self, request: &Request, body: &[u8], content_type: &[u8]) -> Option<Tail> {
+        let unframed = request.http_10 && matches!(request.route, Route::Chunked(_));
+        self.closing = !request.keep_alive || request.route == Route::Close || unframed;
+        let core = &self.core;
+        let answered = core.responder().answer(
+            &mut self.out,
+            request,
+            !self.closing,
+            body,
+            content_type,
+            || core.metrics(),
+        );
+        core.stats().status(answered.status);
+        answered.tail
+    }
+
+    fn refuse(&mut self, refusal: Refusal) {
+        self.core.responder().refuse(&mut self.out, refusal);
+        self.core.stats().status(refusal.status);
+        self.closing = true;
+    }
+
+    /// Reads the body of `request` off the input and the socket; keeps it for `/echo` only.
+    async fn read_body(&mut self, request: &Request) -> io::Result<Result<Vec<u8>, Refusal>> {
+        let mut reader = BodyReader::new(request.framing, request.route == Route::Echo);
+        if request.expects_continue && self.at == self.input.len() {
+            self.out.extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
+        }
+        loop {
+            match reader.feed(&self.input[self.at..]) {
+                Ok(taken) => self.at += taken,
+                Err(refusal) => return Ok(Err(refusal)),
+            }
+            if reader.done() {
+                return Ok(Ok(reader.into_kept()));
+            }
+            if self.exchange().await? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+    }
+
+    async fn pause(&mut self, span: Nanos) -> io::Result<()> {
+        if span == Nanos::ZERO {
+            return Ok(());
+        }
+        let deadline = clock::now() + span;
+        // Earlier answers must not wait for this one.
+        self.flush().await?;
+        self.core.timer().sleep_until(deadline).await;
+        self.core.tick(clock::now());
+        Ok(())
+    }
+
+    /// Streams the rest of a body with bounded memory.
+    async fn stream(&mut self, mut tail: Tail) -> io::Result<()> {
+        loop {
+            // The answer itself is not in `answered` yet, so that only earlier ones count.
+            self.flush().await?;
+            match tail {
+                Tail::Plain { from, to } if from < to => {
+                    let piece = piece(from, to);
+                    self.peer.stream.write_all(piece).await.0?;
+                    let from = from + piece.len() as u64;
+                    tail = Tail::Plain { from, to };
+                }
+                Tail::Plain { .. } => return Ok(()),
+                Tail::Chunks { from, to, size } => {
+                    match chunks(&mut self.out, from, to, size, CHUNKS_AT_ONCE) {
+                        Some(rest) => tail = rest,
+                        None => return Ok(()),
+                    }
+                }
+            }
+        }
+    }
+
+    /// Books the answers in `out` as handed over, and takes it for writing.
+    fn take_out(&mut self) -> Vec<u8> {
+        if self.answered > 0 {
+            let elapsed = clock::now() - self.read_at;
+            self.core.stats().answered(self.answered, elapsed);
+            self.unanswered -= self.answered;
+            self.answered = 0;
+        }
+        std::mem::take(&mut self.out)
+    }
+
+    fn give_back(&mut self, mut out: Vec<u8>) {
+        if out.capacity() <= OUT_KEPT {
+            out.clear();
+            self.out = out;
+        }
+    }
+
+    /// Writes `out`.
+    async fn flush(&mut self) -> io::Result<()> {
+        let out = self.take_out();
+        if !out.is_empty() {
+            let (result, out) = self.peer.stream.write_all(out).await;
+            result?;
+            self.give_back(out);
+        }
+        Ok(())
+    }
+
+    /// Writes `out` and reads more input, both in one submission. Returns the bytes read; 0 is
+    /// the end of the input.
+    ///
+    /// The read does not wait for the write: a client that reads slowly still gets all of a
+    /// short write, and a quick one costs one turn of the loop less.
+    async fn exchange(&mut self) -> io::Result<usize> {
+        self.make_room();
+        let out = self.take_out();
+        let held = self.input.len();
+        let room = std::mem::take(&mut self.input).slice(held..);
+        let peer = self.peer.clone();
+        let ((result, slice), wrote) = if out.is_empty() {
+            (peer.stream.read(room).await, Ok(()))
+        } else {
+            let ((wrote, out), read) =
+                both(peer.stream.write_all(out), peer.stream.read(room)).await;
+            self.give_back(out);
+            (read, wrote)
+        };
+        self.input = slice.into_inner();
+        self.filled = self.input.len() == self.input.capacity();
+        self.read_at = clock::now();
+        self.core.tick(self.read_at);
+        wrote?;
+        result
+    }
+
+    /// Drops consumed input and sees to it that there is room to read into.
+    fn make_room(&mut self) {
+        if self.at == self.input.len() {
+            self.input.clear();
+        } else if self.at > 0 {
+            self.input.drain(..self.at);
+        }
+        self.at = 0;
+        let capacity = self.input.capacity();
+        let was_full = self.read_filled(capacity);
+        if was_full {
+            let wanted = (capacity * 2).clamp(INPUT_MIN, INPUT_MAX);
+            self.input
+                .reserve(wanted.saturating_sub(self.input.len()).max(1));
+        }
+    }
+
+    /// Whether what is left leaves less than half of the buffer free.
+    fn read_filled(&self, capacity: usize) -> bool {
+        self.input.len() >= capacity / 2
+    }
+
+    /// Ends the connection so that the last answer arrives: closing with unread input would
+    /// make the kernel send a reset that may overtake it (RFC 9112 section 9.6).
+    async fn linger(&mut self) -> io::Result<()> {
+        let peer = self.peer.clone();
+        peer.stream.shutdown(Shutdown::Write)?;
+        let deadline = clock::now() + LINGER;
+        let mut buffer = std::mem::take(&mut self.input);
+        let mut read = 0;
+        while read < LINGER_BYTES {
+            let reading = peer.stream.read(buffer);
+            let (result, returned) = self.or_cut_off(&peer, deadline, reading).await;
+            match result? {
+                0 => break,
+                n => read += n,
+            }
+            buffer = returned;
+        }
+        Ok(())
+    }
+
+    /// Waits for `reading`; at `deadline` the socket is shut down, which completes it.
+    async fn or_cut_off<R>(
+        &self,
+        peer: &Peer,
+        deadline: Nanos,
+        reading: impl Future<Output = R>,
+    ) -> R {
+        let mut reading = pin!(reading);
+        let mut alarm = pin!(self.core.timer().sleep_until(deadline));
+        let mut armed = true;
+        poll_fn(|context| {
+            if armed && alarm.as_mut().poll(context).is_ready() {
+                armed = false;
+                let _ = peer.stream.shutdown(Shutdown::Both);
+            }
+            reading.as_mut().poll(context)
+        })
+        .await
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.core.stats().closed(self.unanswered);
+    }
+}
+
+/// Runs both futures at once, the first one submitted first.
+async fn both<A, B>(a: impl Future<Output = A>, b: impl Future<Output = B>) -> (A, B) {
+    let (mut a, mut b) = (pin!(a), pin!(b));
+    let (mut a_done, mut b_done) = (None, None);
+    poll_fn(|context| {
+        if a_done.is_none()
+            && let Poll::Ready(value) = a.as_mut().poll(context)
+        {
+            a_done = Some(value);
+        }
+        if b_done.is_none()
+            && let Poll::Ready(value) = b.as_mut().poll(context)
+        {
+            b_done = Some(value);
+        }
+        match (a_done.take(), b_done.take()) {
+            (Some(a), Some(b)) => Poll::Ready((a, b)),
+            (a, b) => {
+                (a_done, b_done) = (a, b);
+                Poll::Pending
+            }
+        }
+    })
+    .await
+}

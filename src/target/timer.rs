@@ -1,0 +1,181 @@
+//! Deadlines that are kept to the microsecond.
+//!
+//! tokio's timer wheel rounds up to the next millisecond, which would turn `/delay/5` into
+//! anything from 5.0 to 6.1 ms. Here each thread owns one timerfd (an exact hrtimer: the task's
+//! timer slack does not apply to it, `man 2 timerfd_create`) that is armed for the earliest
+//! deadline and read through the ring.
+
+use std::cell::{Cell, RefCell};
+use std::cmp::{Ordering, Reverse};
+use std::collections::BinaryHeap;
+use std::future::Future;
+use std::io;
+use std::os::fd::AsFd;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+use nix::sys::time::TimeSpec;
+use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
+use tokio_uring::fs::File;
+
+use crate::clock;
+use crate::units::Nanos;
+
+/// The timer of one thread.
+pub(super) struct Timer {
+    fd: TimerFd,
+    /// Sleepers by deadline; one that gave up stays here, without a waker, until its time.
+    sleepers: RefCell<BinaryHeap<Reverse<Sleeper>>>,
+    /// What the timerfd is set to; `Nanos::MAX` when it is not.
+    armed: Cell<Nanos>,
+}
+
+struct Sleeper {
+    at: Nanos,
+    slot: Rc<Slot>,
+}
+
+#[derive(Default)]
+struct Slot {
+    fired: Cell<bool>,
+    waker: RefCell<Option<Waker>>,
+}
+
+impl PartialEq for Sleeper {
+    fn eq(&self, other: &Sleeper) -> bool {
+        self.at == other.at
+    }
+}
+
+impl Eq for Sleeper {}
+
+impl PartialOrd for Sleeper {
+    fn partial_cmp(&self, other: &Sleeper) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Sleeper {
+    fn cmp(&self, other: &Sleeper) -> Ordering {
+        self.at.cmp(&other.at)
+    }
+}
+
+impl Timer {
+    /// A timer with no sleepers. Fails when descriptors have run out.
+    pub(super) fn new() -> io::Result<Timer> {
+        // Not TFD_NONBLOCK: io_uring would answer EAGAIN at once instead of waiting.
+        let fd = TimerFd::new(ClockId::CLOCK_MONOTONIC, TimerFlags::TFD_CLOEXEC)?;
+        Ok(Timer {
+            fd,
+            sleepers: RefCell::default(),
+            armed: Cell::new(Nanos::MAX),
+        })
+    }
+
+    /// Wakes sleepers for as long as the runtime lives. Spawn it once per timer.
+    pub(super) async fn drive(self: Rc<Timer>) -> io::Result<()> {
+        let file = File::from_std(std::fs::File::from(self.fd.as_fd().try_clone_to_owned()?));
+        let mut expirations = vec![0u8; 8];
+        loop {
+            let (result, buffer) = file.read_at(expirations, 0).await;
+            expirations = buffer;
+            result?;
+            self.armed.set(Nanos::MAX);
+            self.fire(clock::now());
+        }
+    }
+
+    /// Completes at `deadline` of the monotonic clock: never before, and after it as soon as
+    /// the thread gets to run.
+    pub(super) fn sleep_until(&self, deadline: Nanos) -> Sleep<'_> {
+        Sleep {
+            timer: self,
+            deadline,
+            slot: None,
+        }
+    }
+
+    fn fire(&self, now: Nanos) {
+        let mut sleepers = self.sleepers.borrow_mut();
+        while let Some(Reverse(first)) = sleepers.peek() {
+            if first.at > now {
+                self.arm(first.at);
+                return;
+            }
+            first.slot.fired.set(true);
+            if let Some(waker) = first.slot.waker.take() {
+                waker.wake();
+            }
+            sleepers.pop();
+        }
+    }
+
+    fn arm(&self, at: Nanos) {
+        if at >= self.armed.get() {
+            return;
+        }
+        // Zero would disarm; a time in the past fires at once.
+        let at = at.max(Nanos(1));
+        let when = TimeSpec::new((at.0 / 1_000_000_000) as _, (at.0 % 1_000_000_000) as _);
+        let when = Expiration::OneShot(when);
+        // Cannot fail: the descriptor is a timerfd and the time is normalised.
+        if self
+            .fd
+            .set(when, TimerSetTimeFlags::TFD_TIMER_ABSTIME)
+            .is_ok()
+        {
+            self.armed.set(at);
+        }
+    }
+
+    /// Stops firing for good: sleepers sleep on.
+    pub(super) fn disarm(&self) {
+        self.armed.set(Nanos::ZERO);
+        let _ = self.fd.unset();
+    }
+}
+
+/// Future of [`Timer::sleep_until`].
+pub(super) struct Sleep<'a> {
+    timer: &'a Timer,
+    deadline: Nanos,
+    slot: Option<Rc<Slot>>,
+}
+
+impl Future for Sleep<'_> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        if let Some(slot) = &self.slot {
+            if slot.fired.get() {
+                return Poll::Ready(());
+            }
+            slot.waker.replace(Some(context.waker().clone()));
+            return Poll::Pending;
+        }
+        if clock::now() >= self.deadline {
+            return Poll::Ready(());
+        }
+        let slot = Rc::new(Slot {
+            fired: Cell::new(false),
+            waker: RefCell::new(Some(context.waker().clone())),
+        });
+        self.timer.sleepers.borrow_mut().push(Reverse(Sleeper {
+            at: self.deadline,
+            slot: slot.clone(),
+        }));
+        self.timer.arm(self.deadline);
+        self.slot = Some(slot);
+        Poll::Pending
+    }
+}
+
+impl Drop for Sleep<'_> {
+    fn drop(&mut self) {
+        if let Some(slot) = &self.slot {
+            slot.waker.take();
+        }
+    }
+}

@@ -52,9 +52,7 @@ fn responses(c: &mut Criterion) {
     let both = [SMALL, &other].concat();
     let (mut cache, mut parser) = (HeadCache::new(), ResponseParser::new());
     group.throughput(Throughput::Elements(2));
-    group.bench_function("small/alternating_heads", |b| {
-        b.iter(|| read_all(&mut cache, &mut parser, &both))
-    });
+    group.bench_function("small/alternating_heads", |b| b.iter(|| read_all(&mut cache, &mut parser, &both)));
     group.finish();
 }
 
@@ -64,9 +62,7 @@ fn chunks(c: &mut Criterion) {
         let chunk = format!("{size:x}\r\n{}\r\n", "x".repeat(size));
         let body = chunk.repeat(times) + "0\r\n\r\n";
         group.throughput(Throughput::Bytes(body.len() as u64));
-        group.bench_function(name, |b| {
-            b.iter(|| Chunked::new().feed(black_box(body.as_bytes()), |_| {}))
-        });
+        group.bench_function(name, |b| b.iter(|| Chunked::new().feed(black_box(body.as_bytes()), |_| {})));
     }
     group.finish();
 }

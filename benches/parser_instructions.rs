@@ -10,10 +10,7 @@ use std::process::{Command, Stdio};
 fn obstacle() -> Option<&'static str> {
     let answers = |program: &str| {
         let mut command = Command::new(program);
-        command
-            .arg("--version")
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
+        command.arg("--version").stdout(Stdio::null()).stderr(Stdio::null());
         command.status().is_ok()
     };
     if !std::env::args().any(|arg| arg == "--bench") {
@@ -23,18 +20,14 @@ fn obstacle() -> Option<&'static str> {
         return Some("valgrind is not installed");
     }
     if !answers(option_env!("GUNGRAUN_RUNNER").unwrap_or("gungraun-runner")) {
-        return Some(
-            "gungraun-runner is not on PATH: cargo install gungraun-runner --version 0.20.0",
-        );
+        return Some("gungraun-runner is not on PATH: cargo install gungraun-runner --version 0.20.0");
     }
     None
 }
 
 fn main() {
     // The runner calls this program again for each count.
-    let counted = std::env::args()
-        .nth(1)
-        .is_some_and(|arg| arg == "--gungraun-run");
+    let counted = std::env::args().nth(1).is_some_and(|arg| arg == "--gungraun-run");
     match obstacle() {
         Some(why) if !counted => println!("skipped: {why}"),
         _ => counts::run(),
@@ -64,11 +57,7 @@ mod counts {
         let (mut cache, mut parser) = (HeadCache::new(), ResponseParser::new());
         let fed = parser.feed(&mut cache, Expect::Normal, SMALL, &mut ());
         assert!(matches!(fed, Ok((_, Event::Complete(_)))));
-        Input {
-            cache,
-            parser,
-            stream: SMALL.repeat(times),
-        }
+        Input { cache, parser, stream: SMALL.repeat(times) }
     }
 
     #[library_benchmark]
@@ -77,8 +66,7 @@ mod counts {
     fn known_head(mut input: Input) -> (u32, Input) {
         let (mut rest, mut count) = (&input.stream[..], 0);
         while !rest.is_empty() {
-            let fed =
-                (input.parser).feed(&mut input.cache, Expect::Normal, black_box(rest), &mut ());
+            let fed = (input.parser).feed(&mut input.cache, Expect::Normal, black_box(rest), &mut ());
             let (used, _) = fed.expect("the stream is valid");
             rest = &rest[used..];
             count += 1;
@@ -100,10 +88,7 @@ mod counts {
         black_box(Chunked::new().feed(black_box(BODY), |_| {}))
     }
 
-    library_benchmark_group!(
-        name = parser,
-        benchmarks = [known_head, parsed_head, sixteen_chunks]
-    );
+    library_benchmark_group!(name = parser, benchmarks = [known_head, parsed_head, sixteen_chunks]);
     gungraun::main!(library_benchmark_groups = parser);
 
     pub(super) fn run() {

@@ -38,17 +38,8 @@ mod counted {
     }
 
     fn pacer(arrivals: Arrivals) -> Pacer {
-        let rate = Rate {
-            count: 1_000_007,
-            per: Nanos::from_secs(1),
-        };
-        let schedule = Schedule {
-            rate,
-            arrivals,
-            seed: 1,
-            end: None,
-            limit: None,
-        };
+        let rate = Rate { count: 1_000_007, per: Nanos::from_secs(1) };
+        let schedule = Schedule { rate, arrivals, seed: 1, end: None, limit: None };
         Pacer::new(&schedule, 0, 1)
     }
 
@@ -73,10 +64,7 @@ mod counted {
 /// Whether this program can be started and greets.
 fn works(program: &str) -> bool {
     let mut version = Command::new(program);
-    let quiet = version
-        .arg("--version")
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
+    let quiet = version.arg("--version").stdout(Stdio::null()).stderr(Stdio::null());
     quiet.status().is_ok()
 }
 

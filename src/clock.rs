@@ -3,10 +3,7 @@
 use crate::units::Nanos;
 
 fn read(clock: libc::clockid_t) -> Nanos {
-    let mut ts = libc::timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
+    let mut ts = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: `ts` is a valid, writable timespec; the clock ids used here always exist on Linux.
     unsafe { libc::clock_gettime(clock, &mut ts) };
     Nanos(ts.tv_sec as u64 * 1_000_000_000 + ts.tv_nsec as u64)

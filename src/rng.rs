@@ -87,9 +87,7 @@ mod tests {
     #[test]
     fn follows_the_reference_implementation() {
         // From the state {1, 2, 3, 4}, as the authors' C code prints it.
-        let mut rng = Rng {
-            state: [1, 2, 3, 4],
-        };
+        let mut rng = Rng { state: [1, 2, 3, 4] };
         let expected = [41_943_041, 58_720_359, 3_588_806_011_781_223];
         assert_eq!(expected, std::array::from_fn(|_| rng.next_u64()));
     }

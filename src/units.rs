@@ -102,4 +102,3 @@ impl std::str::FromStr for Nanos {
         parse_duration(text)
     }
 }
-

@@ -60,10 +60,7 @@ fn squall(args: &[&str]) -> Command {
 fn assert_says(command: Command, code: i32, parts: &[&str]) {
     let shown = format!("{command:?}");
     let outcome = finish(command);
-    let said = format!(
-        "{shown}\nstdout: {}\nstderr: {}",
-        outcome.stdout, outcome.stderr
-    );
+    let said = format!("{shown}\nstdout: {}\nstderr: {}", outcome.stdout, outcome.stderr);
     assert_eq!(outcome.code, Some(code), "{said}");
     assert_eq!(outcome.stdout, "", "{said}");
     assert!(!outcome.stderr.contains("panicked"), "{said}");
@@ -152,34 +149,28 @@ fn requests_are_judged() {
     target.assert_refused(&["-m", "GE T"], &["-m", "is not a method"]);
     target.assert_refused(&["-H", "Accept"], &["-H", "has no colon"]);
     target.assert_refused(&["-H", "A: b\r\nC: d"], &["-H", "line break"]);
-    target.assert_refused(
-        &["--body-file", "/nonexistent/body"],
-        &["/nonexistent/body", "No such file"],
-    );
+    target.assert_refused(&["--body-file", "/nonexistent/body"], &["/nonexistent/body", "No such file"]);
 }
 
 #[test]
 fn all_problems_are_told_at_once() {
     let target = Untouched::new();
-    target.assert_refused(
-        &["-c", "0", "-p", "0", "-H", "Accept"],
-        &["3 problems", "-c: ", "-p: ", "-H: "],
-    );
+    target.assert_refused(&["-c", "0", "-p", "0", "-H", "Accept"], &["3 problems", "-c: ", "-p: ", "-H: "]);
 }
 
 #[test]
 fn more_connections_than_descriptors_are_refused_with_the_remedy() {
     let target = Untouched::new();
     let mut command = Command::new("sh");
-    command
-        .args(["-c", "ulimit -n 128 && exec \"$@\"", "sh"])
-        .arg(env!("CARGO_BIN_EXE_squall"))
-        .args([&target.url, "-q", "-c", "1000", "-d", "1s"]);
-    assert_says(
-        command,
-        USAGE,
-        &["may open 128", "ulimit -n 1064", "LimitNOFILE=1064"],
-    );
+    command.args(["-c", "ulimit -n 128 && exec \"$@\"", "sh"]).arg(env!("CARGO_BIN_EXE_squall")).args([
+        &target.url,
+        "-q",
+        "-c",
+        "1000",
+        "-d",
+        "1s",
+    ]);
+    assert_says(command, USAGE, &["may open 128", "ulimit -n 1064", "LimitNOFILE=1064"]);
     target.assert_left_alone();
 }
 
@@ -204,11 +195,7 @@ fn an_output_file_that_cannot_be_written_is_found_before_the_run() {
     let target = Untouched::new();
     let path = "/nonexistent/report.json";
     let outcome = finish(squall(&[&target.url, "-q", "-d", "1s", "-o", path]));
-    assert!(
-        matches!(outcome.code, Some(COULD_NOT_RUN | USAGE)),
-        "{:?}",
-        outcome.code
-    );
+    assert!(matches!(outcome.code, Some(COULD_NOT_RUN | USAGE)), "{:?}", outcome.code);
     assert!(outcome.stderr.contains(path), "{}", outcome.stderr);
     target.assert_left_alone();
 }

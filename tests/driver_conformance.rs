@@ -136,10 +136,7 @@ fn discarded_and_delivered_bytes_add_up(world: World) -> Outcome {
         let mut rig = rig(world, 1, Behaviour::Answer(answer.clone()))?;
         let discarded = exchange(&mut rig, &answer, 5, 1, true);
         if len > 1 << 20 {
-            assert!(
-                discarded > len as u64,
-                "only {discarded} bytes were discarded"
-            );
+            assert!(discarded > len as u64, "only {discarded} bytes were discarded");
         }
     }
     Ok(())
@@ -281,10 +278,7 @@ fn waits_end_at_their_deadline(world: World) -> Outcome {
 
 /// Both ends of 1,000 connections lie in this process.
 fn raise_descriptor_limit() -> Outcome {
-    let mut limit = libc::rlimit {
-        rlim_cur: 0,
-        rlim_max: 0,
-    };
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: `limit` is valid for both calls.
     let done = unsafe {
         libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) == 0 && {
@@ -377,10 +371,8 @@ fn a_flood_does_not_starve_the_others(build: Build) -> Outcome {
         let mut request = [0; REQUEST.len()];
         while stream.read_exact(&mut request).is_ok() && stream.write_all(b"ok").is_ok() {}
     });
-    let mut rig = Rig::new(build(DriverConfig {
-        endpoints: vec![endpoint(flood), endpoint(polite)],
-        ..config(2)
-    })?);
+    let mut rig =
+        Rig::new(build(DriverConfig { endpoints: vec![endpoint(flood), endpoint(polite)], ..config(2) })?);
     rig.connected(id(1, 0), 1);
     request(&mut *rig.driver, id(1, 0), 1);
     rig.driver.connect(id(0, 0), 0);
@@ -408,10 +400,7 @@ fn close_sends_what_it_was_asked_to(build: Build) -> Outcome {
         let end = stream.read(&mut [0]).map_err(|e| e.kind());
         tell.send(end).unwrap();
     });
-    let mut rig = Rig::new(build(DriverConfig {
-        endpoints: vec![endpoint(addr)],
-        ..config(1)
-    })?);
+    let mut rig = Rig::new(build(DriverConfig { endpoints: vec![endpoint(addr)], ..config(1) })?);
     for (generation, reset) in [false, true, false].into_iter().enumerate() {
         let conn = id(0, generation as u32);
         rig.connected(conn, 0);
@@ -433,10 +422,7 @@ fn connections_come_from_the_source_address(build: Build) -> Outcome {
     let source = "127.0.0.9".parse().unwrap();
     let mut endpoint = endpoint(addr);
     endpoint.source = Some(source);
-    let mut rig = Rig::new(build(DriverConfig {
-        endpoints: vec![endpoint],
-        ..config(1)
-    })?);
+    let mut rig = Rig::new(build(DriverConfig { endpoints: vec![endpoint], ..config(1) })?);
     rig.connected(id(0, 0), 0);
     assert_eq!(told.recv().unwrap(), source);
     Ok(())
@@ -446,14 +432,9 @@ fn an_answer_before_a_reset_is_delivered(build: Build) -> Outcome {
     // The peer answers without reading everything and closes: its kernel sends RST.
     let addr = serve(|mut stream| {
         stream.read_exact(&mut [0]).unwrap();
-        stream
-            .write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n")
-            .unwrap();
+        stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").unwrap();
     });
-    let mut rig = Rig::new(build(DriverConfig {
-        endpoints: vec![endpoint(addr)],
-        ..config(1)
-    })?);
+    let mut rig = Rig::new(build(DriverConfig { endpoints: vec![endpoint(addr)], ..config(1) })?);
     let conn = id(0, 0);
     rig.connected(conn, 0);
     request(&mut *rig.driver, conn, 16);
@@ -491,10 +472,7 @@ fn unix_sockets_discard_by_reading() {
     });
     let mut endpoint = endpoint(([127, 0, 0, 1], 1).into());
     endpoint.addr = socket2::SockAddr::unix(&path).unwrap();
-    let config = DriverConfig {
-        endpoints: vec![endpoint],
-        ..config(1)
-    };
+    let config = DriverConfig { endpoints: vec![endpoint], ..config(1) };
     let driver: Box<dyn Driver> = epoll(config).unwrap();
     let discarded = exchange(&mut Rig::new(driver), &answer, 5, 1, true);
     assert!(discarded > 1 << 20);

@@ -31,10 +31,7 @@ struct Capture {
 impl Sink for Capture {
     const WANTED: bool = true;
     fn head(&mut self, head: &[u8]) {
-        assert!(
-            self.head.is_empty() && self.body.is_empty(),
-            "one head, before the body"
-        );
+        assert!(self.head.is_empty() && self.body.is_empty(), "one head, before the body");
         self.head.extend_from_slice(head);
     }
     fn body(&mut self, bytes: &[u8]) {
@@ -55,11 +52,7 @@ impl Reading {
     fn outcomes(&self) -> Vec<String> {
         let responses = self.responses.iter().map(|(response, _, body)| {
             let connection = if response.keep_alive { "keep" } else { "close" };
-            format!(
-                "{} {connection} \"{}\"",
-                response.status,
-                body.escape_ascii()
-            )
+            format!("{} {connection} \"{}\"", response.status, body.escape_ascii())
         });
         let error = self.error.map(|error| format!("error {error:?}"));
         responses.chain(error).collect()
@@ -67,11 +60,7 @@ impl Reading {
 }
 
 /// Reads `pieces`, then the end of the connection.
-fn read<'a>(
-    cache: &mut HeadCache,
-    expect: Expect,
-    pieces: impl IntoIterator<Item = &'a [u8]>,
-) -> Reading {
+fn read<'a>(cache: &mut HeadCache, expect: Expect, pieces: impl IntoIterator<Item = &'a [u8]>) -> Reading {
     let mut parser = ResponseParser::new();
     let mut sink = Capture::default();
     let mut reading = Reading::default();
@@ -111,17 +100,12 @@ fn read<'a>(
 
 fn corpus() -> Vec<Case> {
     let dir = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data/responses");
-    let table =
-        fs::read_to_string(dir.join("EXPECTED.tsv")).expect("the table is in the repository");
+    let table = fs::read_to_string(dir.join("EXPECTED.tsv")).expect("the table is in the repository");
     let lines = table.lines().filter(|line| !line.starts_with('#'));
     let cases: Vec<Case> = lines
         .map(|line| {
             let mut columns = line.split('\t');
-            let mut column = || {
-                columns
-                    .next()
-                    .unwrap_or_else(|| panic!("3 columns: {line}"))
-            };
+            let mut column = || columns.next().unwrap_or_else(|| panic!("3 columns: {line}"));
             let name = column().to_owned();
             Case {
                 expect: match column() {
@@ -136,10 +120,7 @@ fn corpus() -> Vec<Case> {
         })
         .collect();
     let files = fs::read_dir(&dir).expect("the directory exists");
-    let files = files.filter(|f| {
-        f.as_ref()
-            .is_ok_and(|f| f.path().extension() == Some("http".as_ref()))
-    });
+    let files = files.filter(|f| f.as_ref().is_ok_and(|f| f.path().extension() == Some("http".as_ref())));
     assert_eq!(files.count(), cases.len(), "a line for each file");
     cases
 }
@@ -208,10 +189,7 @@ fn the_same_head_answers_get_and_head() {
 fn two_back_to_back() {
     for case in corpus() {
         let one = read(&mut HeadCache::new(), case.expect, [&case.raw[..]]);
-        let persistent = one
-            .responses
-            .iter()
-            .all(|(response, ..)| response.keep_alive);
+        let persistent = one.responses.iter().all(|(response, ..)| response.keep_alive);
         if one.error.is_some() || !persistent {
             continue;
         }
@@ -221,19 +199,9 @@ fn two_back_to_back() {
         for at in 0..=twice.len() {
             let (first, second) = twice.split_at(at);
             let reading = read(&mut HeadCache::new(), case.expect, [first, second]);
-            assert_eq!(
-                reading.outcomes(),
-                expected,
-                "{} twice, split at {at}",
-                case.name
-            );
+            assert_eq!(reading.outcomes(), expected, "{} twice, split at {at}", case.name);
             let reading = read(&mut warm, case.expect, [first, second]);
-            assert_eq!(
-                reading.outcomes(),
-                expected,
-                "{} twice, split at {at}, warm",
-                case.name
-            );
+            assert_eq!(reading.outcomes(), expected, "{} twice, split at {at}, warm", case.name);
         }
     }
 }

@@ -95,25 +95,18 @@ fn answer() -> impl Strategy<Value = Answer> {
     let fields = vec(("[a-zA-Z0-9-]{0,8}", "[!-~]([ -~\t]{0,20}[!-~])?"), 0..6);
     (
         (0u8..3, status, "[ -~]{0,12}", fields),
-        (
-            proptest::option::of(0u8..60),
-            prop::bool::weighted(0.2),
-            framing,
-            vec(any::<u8>(), 0..120),
-        ),
+        (proptest::option::of(0u8..60), prop::bool::weighted(0.2), framing, vec(any::<u8>(), 0..120)),
     )
-        .prop_map(
-            |((interim, status, reason, fields), (date, close, framing, payload))| Answer {
-                interim,
-                status,
-                reason,
-                fields,
-                date,
-                close,
-                framing,
-                payload,
-            },
-        )
+        .prop_map(|((interim, status, reason, fields), (date, close, framing, payload))| Answer {
+            interim,
+            status,
+            reason,
+            fields,
+            date,
+            close,
+            framing,
+            payload,
+        })
 }
 
 /// Feeds `stream` in pieces of the sizes given, over and over.

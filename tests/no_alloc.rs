@@ -107,10 +107,7 @@ fn recording_rotating_and_clearing_do_not_allocate() {
 fn pacing_does_not_allocate() {
     for arrivals in [Arrivals::Uniform, Arrivals::Poisson] {
         let schedule = Schedule {
-            rate: Rate {
-                count: 1_000_000,
-                per: Nanos::from_secs(1),
-            },
+            rate: Rate { count: 1_000_000, per: Nanos::from_secs(1) },
             arrivals,
             seed: 1,
             end: None,

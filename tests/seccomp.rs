@@ -14,8 +14,7 @@ const CHILD: &str = "SQUALL_TEST_TRY_IO_URING";
 /// Starts this test binary once more to try `io_uring_setup`; the errno that it met, 0 for none.
 fn errno_in_child(refused_with: Option<i32>) -> i32 {
     let mut cmd = Command::new(env::current_exe().unwrap());
-    cmd.args(["--exact", "child", "--nocapture"])
-        .env(CHILD, "1");
+    cmd.args(["--exact", "child", "--nocapture"]).env(CHILD, "1");
     if let Some(errno) = refused_with {
         with_io_uring_refused(&mut cmd, errno);
     }

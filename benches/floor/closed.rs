@@ -55,9 +55,7 @@ pub(crate) fn run(ring: &mut Ring, closed: &Closed, answer: Answer) -> io::Resul
         match closed.want {
             Want::Spin => ring.poll()?,
             Want::Half => ring.wait(half)?,
-            Want::Patient => {
-                ring.wait_patiently(closed.fixed.unwrap_or(half), closed.patience_us)?
-            }
+            Want::Patient => ring.wait_patiently(closed.fixed.unwrap_or(half), closed.patience_us)?,
             Want::One | Want::Adaptive => ring.wait(want)?,
         }
         now = clock::now();
@@ -78,11 +76,7 @@ pub(crate) fn run(ring: &mut Ring, closed: &Closed, answer: Answer) -> io::Resul
             ring.send(received.conn)?;
         }
         if closed.want == Want::Adaptive {
-            want = if turn > want {
-                (want + 1).min(most)
-            } else {
-                (want - want / 4).max(1)
-            };
+            want = if turn > want { (want + 1).min(most) } else { (want - want / 4).max(1) };
         }
     }
     Ok(Outcome {

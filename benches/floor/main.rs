@@ -127,14 +127,7 @@ fn main() -> io::Result<()> {
 
 fn measure(mode: &Mode) -> io::Result<(&'static str, Outcome)> {
     match mode {
-        Mode::Closed {
-            common,
-            pipeline,
-            want,
-            want_fixed,
-            patience_us,
-            latency,
-        } => {
+        Mode::Closed { common, pipeline, want, want_fixed, patience_us, latency } => {
             let (mut ring, answer) = prepare(common, *pipeline)?;
             let closed = Closed {
                 connections: common.connections,
@@ -169,10 +162,7 @@ fn prepare(common: &Common, pipeline: u32) -> io::Result<(Ring, Answer)> {
     // The default slack of 50 us would be added to every timeout. SAFETY: sets one number.
     unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, 1) };
     raise_nofile();
-    let request = format!(
-        "GET {} HTTP/1.1\r\nHost: {}\r\n\r\n",
-        common.path, common.addr
-    );
+    let request = format!("GET {} HTTP/1.1\r\nHost: {}\r\n\r\n", common.path, common.addr);
     let answer = learn(common.addr, request.as_bytes())?;
     let sockets = (0..common.connections)
         .map(|_| {
@@ -196,16 +186,9 @@ fn learn(addr: SocketAddr, request: &[u8]) -> io::Result<Answer> {
         if let Some(head) = text.find("\r\n\r\n") {
             let length = text[..head]
                 .lines()
-                .find_map(|line| {
-                    line.strip_prefix("content-length:")?
-                        .trim()
-                        .parse::<u32>()
-                        .ok()
-                })
+                .find_map(|line| line.strip_prefix("content-length:")?.trim().parse::<u32>().ok())
                 .ok_or_else(|| io::Error::other("the target must answer with Content-Length"))?;
-            return Ok(Answer {
-                bytes: head as u32 + 4 + length,
-            });
+            return Ok(Answer { bytes: head as u32 + 4 + length });
         }
         match socket.read(&mut chunk)? {
             0 => return Err(io::Error::other("the target closed before it answered")),
@@ -215,10 +198,7 @@ fn learn(addr: SocketAddr, request: &[u8]) -> io::Result<Answer> {
 }
 
 fn raise_nofile() {
-    let mut limit = libc::rlimit {
-        rlim_cur: 0,
-        rlim_max: 0,
-    };
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: `limit` is a valid rlimit; raising the soft limit to the hard one is always allowed.
     unsafe {
         libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit);

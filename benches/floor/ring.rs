@@ -73,15 +73,8 @@ impl Ring {
                     .user_data(SEND | u64::from(conn))
             })
             .collect();
-        let mut ring = Self {
-            submitter,
-            sq,
-            cq,
-            buffers,
-            sends,
-            want_max: u32::from(sizes.buffers / 2),
-            enters: 0,
-        };
+        let mut ring =
+            Self { submitter, sq, cq, buffers, sends, want_max: u32::from(sizes.buffers / 2), enters: 0 };
         for conn in 0..sockets.len() as u32 {
             ring.arm(conn)?;
         }
@@ -90,9 +83,7 @@ impl Ring {
     }
 
     fn arm(&mut self, conn: u32) -> io::Result<()> {
-        let recv = opcode::RecvMulti::new(Fixed(conn), GROUP)
-            .build()
-            .user_data(u64::from(conn));
+        let recv = opcode::RecvMulti::new(Fixed(conn), GROUP).build().user_data(u64::from(conn));
         self.push(&recv)
     }
 
@@ -125,10 +116,8 @@ impl Ring {
         self.sq.sync();
         self.enters += 1;
         // SAFETY: no argument is passed; flags and counts are valid.
-        let result = unsafe {
-            self.submitter
-                .enter::<libc::sigset_t>(self.sq.len() as u32, want, flags.bits(), None)
-        };
+        let result =
+            unsafe { self.submitter.enter::<libc::sigset_t>(self.sq.len() as u32, want, flags.bits(), None) };
         self.sq.sync();
         self.cq.sync();
         tolerate(result)
@@ -142,9 +131,7 @@ impl Ring {
 
     /// Submits, then sleeps until a completion is there or `span` has passed.
     pub(crate) fn wait_for(&mut self, want: u32, span: Nanos) -> io::Result<()> {
-        let time = Timespec::new()
-            .sec(span.0 / 1_000_000_000)
-            .nsec((span.0 % 1_000_000_000) as u32);
+        let time = Timespec::new().sec(span.0 / 1_000_000_000).nsec((span.0 % 1_000_000_000) as u32);
         self.enter_with(want, &SubmitArgs::new().timespec(&time))
     }
 
@@ -159,10 +146,7 @@ impl Ring {
         self.enters += 1;
         let flags = (EnterFlags::GETEVENTS | EnterFlags::EXT_ARG).bits();
         // SAFETY: `args` and what it points at outlive the call.
-        let result = unsafe {
-            self.submitter
-                .enter(self.sq.len() as u32, want, flags, Some(args))
-        };
+        let result = unsafe { self.submitter.enter(self.sq.len() as u32, want, flags, Some(args)) };
         self.sq.sync();
         self.cq.sync();
         tolerate(result)
@@ -252,13 +236,7 @@ impl Buffers {
         let memory = map(usize::from(count) * size as usize)?;
         // SAFETY: the mapping is page aligned, holds `count` entries and is never unmapped.
         unsafe { submitter.register_buf_ring_with_flags(ring as u64, count, GROUP, 0)? };
-        let mut buffers = Self {
-            ring,
-            mask: count - 1,
-            tail: 0,
-            memory,
-            size,
-        };
+        let mut buffers = Self { ring, mask: count - 1, tail: 0, memory, size };
         for id in 0..count {
             buffers.give_back(id);
         }

@@ -20,30 +20,17 @@ pub(crate) fn run() -> io::Result<()> {
         return Ok(());
     }
     let addr = serve()?;
-    let closed = check(&format!(
-        "closed --addr {addr} --connections 4 --duration 0.2"
-    ))?;
+    let closed = check(&format!("closed --addr {addr} --connections 4 --duration 0.2"))?;
     ensure(closed.requests > 0, "closed: no answer")?;
-    let piped =
-        format!("closed --addr {addr} --connections 2 --duration 0.2 --pipeline 8 --latency");
+    let piped = format!("closed --addr {addr} --connections 2 --duration 0.2 --pipeline 8 --latency");
     let piped = check(&piped)?;
     ensure(piped.requests > 0, "pipelined: no answer")?;
-    ensure(
-        piped.requests.is_multiple_of(8),
-        "pipelined: a batch was split",
-    )?;
-    ensure(
-        piped.response_time.len() as u64 * 8 == piped.requests,
-        "pipelined: times are missing",
-    )?;
+    ensure(piped.requests.is_multiple_of(8), "pipelined: a batch was split")?;
+    ensure(piped.response_time.len() as u64 * 8 == piped.requests, "pipelined: times are missing")?;
     for wait in ["spin", "sleep"] {
-        let paced = check(&format!(
-            "paced --addr {addr} --connections 4 --duration 0.2 --rate 500 --wait {wait}"
-        ))?;
-        ensure(
-            paced.requests + paced.unanswered == 100,
-            "paced: arrivals were lost",
-        )?;
+        let paced =
+            check(&format!("paced --addr {addr} --connections 4 --duration 0.2 --rate 500 --wait {wait}"))?;
+        ensure(paced.requests + paced.unanswered == 100, "paced: arrivals were lost")?;
         ensure(paced.unanswered == 0, "paced: answers are missing")?;
         ensure(paced.start_lag.len() == 100, "paced: lags are missing")?;
     }
@@ -58,11 +45,7 @@ fn check(line: &str) -> io::Result<crate::Outcome> {
 }
 
 fn ensure(holds: bool, otherwise: &str) -> io::Result<()> {
-    if holds {
-        Ok(())
-    } else {
-        Err(io::Error::other(otherwise))
-    }
+    if holds { Ok(()) } else { Err(io::Error::other(otherwise)) }
 }
 
 fn serve() -> io::Result<SocketAddr> {

@@ -50,12 +50,7 @@ impl BufRing {
         // SAFETY: the entries are page-aligned, `count` long, and live as long as `ring`, which the
         // driver keeps until its io_uring instance is gone.
         unsafe {
-            submitter.register_buf_ring_with_flags(
-                ring.entries.as_ptr() as u64,
-                count,
-                group,
-                0,
-            )?;
+            submitter.register_buf_ring_with_flags(ring.entries.as_ptr() as u64, count, group, 0)?;
         }
         for id in 0..count {
             ring.release(id);
@@ -71,10 +66,7 @@ impl BufRing {
         // SAFETY: in bounds by the assertion; the whole area was zeroed at allocation, so it is
         // initialised; the kernel does not write to a buffer between its completion and its release.
         unsafe {
-            let start = self
-                .buffers
-                .as_ptr()
-                .add(usize::from(id) * self.buffer_len as usize);
+            let start = self.buffers.as_ptr().add(usize::from(id) * self.buffer_len as usize);
             std::slice::from_raw_parts(start, len as usize)
         }
     }
@@ -88,10 +80,7 @@ impl BufRing {
         // addr, len and bid are written: the word beside them in entry 0 is the tail itself.
         unsafe {
             let entry = &mut *self.entries.as_ptr().add(at);
-            let start = self
-                .buffers
-                .as_ptr()
-                .add(usize::from(id) * self.buffer_len as usize);
+            let start = self.buffers.as_ptr().add(usize::from(id) * self.buffer_len as usize);
             entry.set_addr(start as u64);
             entry.set_len(self.buffer_len);
             entry.set_bid(id);
@@ -133,10 +122,7 @@ impl Drop for BufRing {
         // SAFETY: allocated in `register` with these very layouts; the driver has torn its ring
         // down, so the kernel no longer refers to either area.
         unsafe {
-            alloc::dealloc(
-                self.entries.as_ptr().cast(),
-                Self::entries_layout(self.count),
-            );
+            alloc::dealloc(self.entries.as_ptr().cast(), Self::entries_layout(self.count));
             let layout = Self::buffers_layout(self.count, self.buffer_len);
             alloc::dealloc(self.buffers.as_ptr(), layout);
         }

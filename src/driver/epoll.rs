@@ -21,8 +21,8 @@ use socket2::{Domain, Socket};
 use self::poller::Poller;
 use self::pool::{BUFFER_LEN, Pool};
 use super::{
-    Buffer, Completion, ConnId, Driver, DriverConfig, DriverCounters, Endpoint, Event, PayloadId,
-    Wait, socket,
+    Buffer, Completion, ConnId, Driver, DriverConfig, DriverCounters, Endpoint, Event, PayloadId, Wait,
+    socket,
 };
 use crate::clock;
 use crate::units::Nanos;
@@ -432,12 +432,7 @@ impl Driver for EpollDriver {
         if !self.live(conn) || self.slot(conn).state == State::Dead {
             return;
         }
-        let out = Outgoing {
-            payload,
-            sent: 0,
-            len,
-            notify,
-        };
+        let out = Outgoing { payload, sent: 0, len, notify };
         debug_assert!(len as usize <= self.payloads[payload.0 as usize].len());
         let slot = self.slot(conn);
         match slot.outgoing {
@@ -538,10 +533,7 @@ fn mark(conn: ConnId) -> u64 {
 }
 
 fn unmark(mark: u64) -> ConnId {
-    ConnId {
-        slot: mark as u32,
-        generation: (mark >> 32) as u32,
-    }
+    ConnId { slot: mark as u32, generation: (mark >> 32) as u32 }
 }
 
 fn is_unix(endpoint: &Endpoint) -> bool {
@@ -555,13 +547,6 @@ fn errno(e: &io::Error) -> i32 {
 /// Drops up to `len` received bytes without copying them: MSG_TRUNC on TCP, tcp(7).
 fn discard_in_kernel(socket: &Socket, len: usize) -> io::Result<usize> {
     // SAFETY: with MSG_TRUNC, TCP writes nothing; were it to, the null page answers EFAULT.
-    let got = unsafe {
-        libc::recv(
-            socket.as_raw_fd(),
-            std::ptr::null_mut(),
-            len,
-            libc::MSG_TRUNC,
-        )
-    };
+    let got = unsafe { libc::recv(socket.as_raw_fd(), std::ptr::null_mut(), len, libc::MSG_TRUNC) };
     usize::try_from(got).map_err(|_| io::Error::last_os_error())
 }

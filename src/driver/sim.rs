@@ -27,9 +27,7 @@ use self::buffers::Buffers;
 use self::peer::{Chunk, Delivery, Desk, Last, Peer};
 use self::random::Dice;
 use super::token::GENERATIONS;
-use super::{
-    Buffer, Completion, ConnId, Driver, DriverConfig, DriverCounters, Event, PayloadId, Wait,
-};
+use super::{Buffer, Completion, ConnId, Driver, DriverConfig, DriverCounters, Event, PayloadId, Wait};
 use crate::units::Nanos;
 
 pub use peer::PeerBooks;
@@ -140,14 +138,9 @@ impl SimDriver {
         assert!(request_len > 0, "requests must have a length");
         let responses: Vec<Arc<[u8]>> = script.responses.iter().map(|r| r[..].into()).collect();
         assert!(!responses.is_empty(), "the peer needs an answer");
-        assert!(
-            responses.iter().all(|r| !r.is_empty()),
-            "an answer is empty"
-        );
+        assert!(responses.iter().all(|r| !r.is_empty()), "an answer is empty");
         SimDriver {
-            slots: (0..config.slots)
-                .map(|_| Slot::new(None, State::Free))
-                .collect(),
+            slots: (0..config.slots).map(|_| Slot::new(None, State::Free)).collect(),
             buffers: Buffers::new(script.buffers, script.buffer_len),
             dice: Dice::new(script.seed),
             clock: script.start,
@@ -213,10 +206,7 @@ impl SimDriver {
             return;
         }
         if notify {
-            self.done.push_back(Completion {
-                conn,
-                event: Event::Sent,
-            });
+            self.done.push_back(Completion { conn, event: Event::Sent });
         }
         let mut out = Vec::new();
         let mut desk = Desk {
@@ -351,11 +341,7 @@ impl SimDriver {
         let slot = self.slot(conn);
         slot.taken += bytes;
         let before = slot.answer_ends.len();
-        while slot
-            .answer_ends
-            .front()
-            .is_some_and(|end| *end <= slot.taken)
-        {
+        while slot.answer_ends.front().is_some_and(|end| *end <= slot.taken) {
             slot.answer_ends.pop_front();
         }
         self.books.delivered += (before - self.slot(conn).answer_ends.len()) as u64;
@@ -389,16 +375,9 @@ impl Driver for SimDriver {
     }
 
     fn connect(&mut self, conn: ConnId, endpoint: u32) {
-        assert!(
-            (endpoint as usize) < self.config.endpoints.len(),
-            "no endpoint {endpoint}"
-        );
+        assert!((endpoint as usize) < self.config.endpoints.len(), "no endpoint {endpoint}");
         let slot = self.slot(conn);
-        assert!(
-            slot.state == State::Free,
-            "connect: {conn:?} is {:?}",
-            slot.state
-        );
+        assert!(slot.state == State::Free, "connect: {conn:?} is {:?}", slot.state);
         if let Some(last) = slot.generation {
             assert_eq!(
                 conn.generation,
@@ -409,29 +388,17 @@ impl Driver for SimDriver {
         *slot = Slot::new(Some(conn.generation), State::Connecting);
         let refused = self.dice.happens(self.script.faults.connect_refused);
         let slow = self.dice.happens(self.script.faults.connect_slow);
-        let delay = if slow {
-            NEVER
-        } else {
-            self.script.connect_delay
-        };
-        self.agenda
-            .plan(self.clock + delay, conn, Action::ConnectOver { refused });
+        let delay = if slow { NEVER } else { self.script.connect_delay };
+        self.agenda.plan(self.clock + delay, conn, Action::ConnectOver { refused });
     }
 
     fn send(&mut self, conn: ConnId, payload: PayloadId, len: u32, notify: bool) {
         let room = self.config.payloads[payload.0 as usize].len();
-        assert!(
-            len > 0 && len as usize <= room,
-            "send: {len} of {room} bytes"
-        );
+        assert!(len > 0 && len as usize <= room, "send: {len} of {room} bytes");
         assert!(self.live(conn), "send: {conn:?} is closed");
         let clock = self.clock;
         let slot = self.slot(conn);
-        assert!(
-            matches!(slot.state, State::Open | State::Dead),
-            "send: {conn:?} is {:?}",
-            slot.state
-        );
+        assert!(matches!(slot.state, State::Open | State::Dead), "send: {conn:?} is {:?}", slot.state);
         assert!(!slot.notify, "send: one on {conn:?} is unfinished");
         slot.notify = notify;
         let mut at = slot.sends_over.max(clock);
@@ -442,11 +409,7 @@ impl Driver for SimDriver {
         loop {
             pieces -= 1;
             let last = pieces == 0 || left == 1;
-            let bytes = if last {
-                left
-            } else {
-                self.dice.between(1, left)
-            };
+            let bytes = if last { left } else { self.dice.between(1, left) };
             let notify = notify && last;
             self.agenda.plan(at, conn, Action::Depart { bytes, notify });
             if last {
@@ -459,21 +422,13 @@ impl Driver for SimDriver {
     }
 
     fn discard(&mut self, conn: ConnId, bytes: u64) {
-        assert_eq!(
-            self.handling,
-            Some(conn),
-            "discard: not while handling data of it"
-        );
+        assert_eq!(self.handling, Some(conn), "discard: not while handling data of it");
         if !self.live(conn) {
             return;
         }
         let lags = self.dice.happens(0.5);
         let slot = self.slot(conn);
-        assert!(
-            slot.discard == 0,
-            "discard: {} bytes of {conn:?} are to be discarded already",
-            slot.discard
-        );
+        assert!(slot.discard == 0, "discard: {} bytes of {conn:?} are to be discarded already", slot.discard);
         slot.discard = bytes.saturating_sub(slot.queued);
         slot.discard_lags = lags && slot.discard > 0;
     }

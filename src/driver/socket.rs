@@ -15,11 +15,7 @@ use super::Endpoint;
 pub fn open(endpoint: &Endpoint) -> io::Result<Socket> {
     let domain = endpoint.addr.domain();
     let tcp = domain != Domain::UNIX;
-    let socket = Socket::new(
-        domain,
-        Type::STREAM.nonblocking().cloexec(),
-        tcp.then_some(Protocol::TCP),
-    )?;
+    let socket = Socket::new(domain, Type::STREAM.nonblocking().cloexec(), tcp.then_some(Protocol::TCP))?;
     if tcp {
         // Without it the 40 ms delayed-ACK timer ends up in the measured latency (wrk #488).
         socket.set_tcp_nodelay(true)?;

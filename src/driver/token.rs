@@ -50,10 +50,7 @@ pub fn unpack(word: u64) -> Option<(Op, ConnId)> {
         7 => Op::Ignore,
         _ => return None,
     };
-    let conn = ConnId {
-        slot: word as u32,
-        generation: (word >> 32) as u32 & (GENERATIONS - 1),
-    };
+    let conn = ConnId { slot: word as u32, generation: (word >> 32) as u32 & (GENERATIONS - 1) };
     Some((op, conn))
 }
 

@@ -78,22 +78,14 @@ impl Default for Chunked {
 impl Chunked {
     /// Before the first chunk.
     pub const fn new() -> Self {
-        Chunked {
-            left: 0,
-            spent: 0,
-            at: At::SizeStart,
-        }
+        Chunked { left: 0, spent: 0, at: At::SizeStart }
     }
 
     /// Reads on in `bytes` and hands each run of payload to `payload`.
     ///
     /// # Errors
     /// One of the `Chunk…` and `Trailer…` errors. The state is then of no further use.
-    pub fn feed(
-        &mut self,
-        bytes: &[u8],
-        mut payload: impl FnMut(&[u8]),
-    ) -> Result<Progress, ParseError> {
+    pub fn feed(&mut self, bytes: &[u8], mut payload: impl FnMut(&[u8])) -> Result<Progress, ParseError> {
         let mut consumed = 0;
         let mut counted = 0u64;
         while self.at != At::Done && consumed < bytes.len() {
@@ -112,19 +104,13 @@ impl Chunked {
             self.at = self.step(bytes[consumed])?;
             consumed += 1;
         }
-        Ok(Progress {
-            consumed,
-            payload: counted,
-            done: self.at == At::Done,
-        })
+        Ok(Progress { consumed, payload: counted, done: self.at == At::Done })
     }
 
     /// One byte of anything but chunk data.
     fn step(&mut self, byte: u8) -> Result<At, ParseError> {
         match self.at {
-            At::SizeStart | At::Size | At::SizeBlank | At::Extension | At::SizeLf => {
-                self.size_line(byte)
-            }
+            At::SizeStart | At::Size | At::SizeBlank | At::Extension | At::SizeLf => self.size_line(byte),
             At::DataCr if byte == b'\r' => Ok(At::DataLf),
             At::DataLf if byte == b'\n' => Ok(At::SizeStart),
             At::DataCr | At::DataLf => Err(ParseError::ChunkEnd),
@@ -139,11 +125,7 @@ impl Chunked {
                 return Err(ParseError::ChunkSize);
             }
             self.spent = 0;
-            return Ok(if self.left == 0 {
-                At::TrailerStart
-            } else {
-                At::Data
-            });
+            return Ok(if self.left == 0 { At::TrailerStart } else { At::Data });
         }
         if byte == b'\r' && self.at != At::SizeStart {
             return Ok(At::SizeLf);
@@ -212,10 +194,7 @@ mod tests {
         let body = b"3\r\nabc\r\n2;x=y\r\nde\r\n0\r\nT: 1\r\n\r\n";
         let mut with_more = body.to_vec();
         with_more.extend_from_slice(b"HTTP/1.1");
-        assert_eq!(
-            read(&[&with_more]),
-            Ok((b"abcde".to_vec(), body.len(), true))
-        );
+        assert_eq!(read(&[&with_more]), Ok((b"abcde".to_vec(), body.len(), true)));
         let mut chunked = Chunked::new();
         assert_eq!(chunked.feed(body, |_| {}).map(|p| p.done), Ok(true));
         let after = chunked.feed(b"more", |_| {});
@@ -253,19 +232,13 @@ mod tests {
     fn the_line_limit_is_per_chunk() {
         let chunk = format!("1;{}\r\na\r\n", "x".repeat(3000));
         let body = chunk.repeat(100) + "0\r\n\r\n";
-        assert_eq!(
-            read(&[body.as_bytes()]).map(|r| (r.0.len(), r.2)),
-            Ok((100, true))
-        );
+        assert_eq!(read(&[body.as_bytes()]).map(|r| (r.0.len(), r.2)), Ok((100, true)));
     }
 
     #[test]
     fn sizes_up_to_64_bits() {
         assert!(read(&[b"ffffffffffffffff\r\nabc"]).is_ok());
         assert!(read(&[b"0000ffffffffffffffff\r\nabc"]).is_ok());
-        assert_eq!(
-            read(&[b"10000000000000000"]),
-            Err(ParseError::ChunkOverflow)
-        );
+        assert_eq!(read(&[b"10000000000000000"]), Err(ParseError::ChunkOverflow));
     }
 }

@@ -67,11 +67,8 @@ pub fn parse(bytes: &[u8], expect: Expect) -> Result<Option<Head>, ParseError> {
     let bytes = &bytes[..bytes.len().min(MAX_HEAD)];
     let mut fields = [const { MaybeUninit::uninit() }; MAX_HEADERS];
     let mut response = httparse::Response::new(&mut []);
-    let parsed = ParserConfig::default().parse_response_with_uninit_headers(
-        &mut response,
-        bytes,
-        &mut fields,
-    );
+    let parsed =
+        ParserConfig::default().parse_response_with_uninit_headers(&mut response, bytes, &mut fields);
     let len = match parsed {
         Ok(Status::Complete(len)) => len,
         Ok(Status::Partial) if bytes.len() == MAX_HEAD => return Err(ParseError::HeadTooLarge),
@@ -84,13 +81,7 @@ pub fn parse(bytes: &[u8], expect: Expect) -> Result<Option<Head>, ParseError> {
     }
     let facts = Facts::collect(response.headers, bytes)?;
     let (framing, keep_alive) = facts.decide(status, response.version == Some(1), expect)?;
-    Ok(Some(Head {
-        len,
-        status,
-        keep_alive,
-        framing,
-        date_at: facts.date_at,
-    }))
+    Ok(Some(Head { len, status, keep_alive, framing, date_at: facts.date_at }))
 }
 
 fn syntax_error(error: httparse::Error) -> ParseError {
@@ -160,12 +151,7 @@ impl Facts {
     }
 
     /// RFC 9112, 6.3, in the order of its rules; and 9.3 for the connection.
-    fn decide(
-        &self,
-        status: u16,
-        http11: bool,
-        expect: Expect,
-    ) -> Result<(Framing, bool), ParseError> {
+    fn decide(&self, status: u16, http11: bool, expect: Expect) -> Result<(Framing, bool), ParseError> {
         let persistent = !self.close && (http11 || self.keep_alive);
         if expect == Expect::Head || status < 200 || status == 204 || status == 304 {
             return Ok((Framing::Length(0), persistent && status != 101));
@@ -186,10 +172,7 @@ impl Facts {
 
 /// The members of a comma-separated list, empty ones left out (RFC 9110, 5.6.1.2).
 fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
-    value
-        .split(|&b| b == b',')
-        .map(<[u8]>::trim_ascii)
-        .filter(|member| !member.is_empty())
+    value.split(|&b| b == b',').map(<[u8]>::trim_ascii).filter(|member| !member.is_empty())
 }
 
 fn coding(earlier: Option<Coding>, value: &[u8]) -> Coding {

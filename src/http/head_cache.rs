@@ -68,9 +68,7 @@ impl Entry {
 #[inline]
 fn is_field_value(bytes: &[u8; DATE_LEN]) -> bool {
     // Without short cut, so that it becomes a handful of vector instructions.
-    bytes.iter().fold(true, |ok, &b| {
-        ok & (((b >= b' ') & (b != 0x7f)) | (b == b'\t'))
-    })
+    bytes.iter().fold(true, |ok, &b| ok & (((b >= b' ') & (b != 0x7f)) | (b == b'\t')))
 }
 
 /// A head that is not complete yet.
@@ -110,12 +108,7 @@ impl HeadCache {
                 expect: Expect::Normal,
                 used: false,
                 framing: Framing::UntilClose,
-                response: Response {
-                    status: 0,
-                    keep_alive: false,
-                    head_len: 0,
-                    body_len: 0,
-                },
+                response: Response { status: 0, keep_alive: false, head_len: 0, body_len: 0 },
             }),
             hot: 0,
             hand: 0,
@@ -168,9 +161,7 @@ impl HeadCache {
         entry.before.clear();
         entry.before.extend_from_slice(&bytes[..before]);
         entry.after.clear();
-        entry
-            .after
-            .extend_from_slice(&bytes[before + date_len..head.len]);
+        entry.after.extend_from_slice(&bytes[before + date_len..head.len]);
         entry.date_len = date_len;
         entry.expect = expect;
         entry.framing = head.framing;
@@ -211,9 +202,7 @@ mod tests {
         let bytes = head.as_bytes();
         let hit = cache.find(expect, bytes).is_some();
         if !hit {
-            let parsed = head::parse(bytes, expect)
-                .expect("valid")
-                .expect("complete");
+            let parsed = head::parse(bytes, expect).expect("valid").expect("complete");
             cache.learn(expect, &parsed, bytes);
         }
         hit
@@ -263,11 +252,7 @@ mod tests {
         assert!(cache.find(Expect::Normal, b"").is_none());
         meet(&mut cache, Expect::Normal, &head);
         for end in 0..head.len() {
-            assert!(
-                cache
-                    .find(Expect::Normal, &head.as_bytes()[..end])
-                    .is_none()
-            );
+            assert!(cache.find(Expect::Normal, &head.as_bytes()[..end]).is_none());
         }
         assert!(cache.find(Expect::Head, head.as_bytes()).is_none());
     }
@@ -307,8 +292,7 @@ mod tests {
             let stray = format!("HTTP/1.1 200 OK\r\nX-Id: {i}\r\nContent-Length: 0\r\n\r\n");
             meet(&mut cache, Expect::Normal, &stray);
         }
-        let met =
-            (0..=LEARN_EVERY).position(|_| meet(&mut cache, Expect::Normal, &answer(200, ONE)));
+        let met = (0..=LEARN_EVERY).position(|_| meet(&mut cache, Expect::Normal, &answer(200, ONE)));
         assert!(met.is_some());
     }
 }

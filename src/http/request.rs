@@ -45,9 +45,7 @@ pub enum RequestError {
     #[error("the Host header is given twice: keep one")]
     DuplicateHost,
     /// A Content-Length that does not fit the body.
-    #[error(
-        "Content-Length is given as `{given}`, but the body has {body} bytes: leave the header out"
-    )]
+    #[error("Content-Length is given as `{given}`, but the body has {body} bytes: leave the header out")]
     ContentLength {
         /// As given.
         given: String,
@@ -55,9 +53,7 @@ pub enum RequestError {
         body: usize,
     },
     /// The body's framing is ours.
-    #[error(
-        "Transfer-Encoding cannot be given: the body is sent with Content-Length; leave it out"
-    )]
+    #[error("Transfer-Encoding cannot be given: the body is sent with Content-Length; leave it out")]
     TransferEncoding,
 }
 
@@ -101,11 +97,7 @@ impl Request {
 
     /// What the parser must know about the answer.
     pub fn expect(&self) -> Expect {
-        if self.method == "HEAD" {
-            Expect::Head
-        } else {
-            Expect::Normal
-        }
+        if self.method == "HEAD" { Expect::Head } else { Expect::Normal }
     }
 
     fn has(&self, name: &str) -> bool {
@@ -140,10 +132,7 @@ impl Request {
                     return Err(RequestError::DuplicateHost);
                 }
                 "content-length" if value.trim() != self.body.len().to_string() => {
-                    return Err(RequestError::ContentLength {
-                        given: value.clone(),
-                        body: self.body.len(),
-                    });
+                    return Err(RequestError::ContentLength { given: value.clone(), body: self.body.len() });
                 }
                 "transfer-encoding" => return Err(RequestError::TransferEncoding),
                 _ => {}
@@ -192,28 +181,19 @@ mod tests {
 
     #[test]
     fn a_get_is_three_lines() {
-        let expected =
-            format!("GET /x?y HTTP/1.1\r\nHost: h:81\r\nUser-Agent: {USER_AGENT}\r\n\r\n");
+        let expected = format!("GET /x?y HTTP/1.1\r\nHost: h:81\r\nUser-Agent: {USER_AGENT}\r\n\r\n");
         assert_eq!(text(&request("GET", &[], "")), expected);
     }
 
     #[test]
     fn given_headers_win() {
-        let given = [
-            ("X-A", " 1 "),
-            ("hOsT", "other"),
-            ("user-agent", "me"),
-            ("X-E", ""),
-        ];
+        let given = [("X-A", " 1 "), ("hOsT", "other"), ("user-agent", "me"), ("X-E", "")];
         assert_eq!(
             text(&request("GET", &given, "")),
             "GET /x?y HTTP/1.1\r\nHost: other\r\nX-A: 1\r\nuser-agent: me\r\nX-E:\r\n\r\n"
         );
         let none = [("User-Agent", "")];
-        assert_eq!(
-            text(&request("GET", &none, "")),
-            "GET /x?y HTTP/1.1\r\nHost: h:81\r\n\r\n"
-        );
+        assert_eq!(text(&request("GET", &none, "")), "GET /x?y HTTP/1.1\r\nHost: h:81\r\n\r\n");
     }
 
     #[test]
@@ -241,17 +221,11 @@ mod tests {
     fn what_would_break_the_request_is_refused() {
         let error = |request: Request| request.encode().expect_err("must be refused");
         for method in ["", "GE T", "GET\r\n", "G:T"] {
-            assert_eq!(
-                error(request(method, &[], "")),
-                RequestError::Method(method.into())
-            );
+            assert_eq!(error(request(method, &[], "")), RequestError::Method(method.into()));
         }
         assert_eq!(error(request("CONNECT", &[], "")), RequestError::Connect);
         for target in ["", "/a b", "/\r\n", "/ü"] {
-            let bad = Request {
-                target: target.into(),
-                ..request("GET", &[], "")
-            };
+            let bad = Request { target: target.into(), ..request("GET", &[], "") };
             assert_eq!(error(bad), RequestError::Target(target.into()));
         }
         for name in ["", "A B", "A:", "A\r"] {
@@ -266,17 +240,11 @@ mod tests {
         assert_eq!(error(twice), RequestError::DuplicateHost);
         for given in ["3", "+2", "02", "2, 2", ""] {
             let bad = request("POST", &[("Content-Length", given)], "ok");
-            assert!(matches!(
-                error(bad),
-                RequestError::ContentLength { body: 2, .. }
-            ));
+            assert!(matches!(error(bad), RequestError::ContentLength { body: 2, .. }));
         }
         let chunked = request("POST", &[("Transfer-Encoding", "chunked")], "ok");
         assert_eq!(error(chunked), RequestError::TransferEncoding);
-        let bad = Request {
-            authority: "h\r\nX: y".into(),
-            ..request("GET", &[], "")
-        };
+        let bad = Request { authority: "h\r\nX: y".into(), ..request("GET", &[], "") };
         assert!(matches!(error(bad), RequestError::HeaderValue(_)));
     }
 

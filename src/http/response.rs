@@ -122,12 +122,7 @@ impl ResponseParser {
     pub const fn new() -> Self {
         ResponseParser {
             state: State::Idle,
-            current: Response {
-                status: 0,
-                keep_alive: false,
-                head_len: 0,
-                body_len: 0,
-            },
+            current: Response { status: 0, keep_alive: false, head_len: 0, body_len: 0 },
             partial: None,
         }
     }
@@ -230,11 +225,7 @@ impl ResponseParser {
         partial.bytes.extend_from_slice(&bytes[..room]);
         let full = partial.bytes.len() == MAX_HEAD;
         let worthwhile = full || before < EAGER_HEAD || bytes[..room].contains(&b'\n');
-        let parsed = if worthwhile {
-            head::parse(&partial.bytes, expect)?
-        } else {
-            None
-        };
+        let parsed = if worthwhile { head::parse(&partial.bytes, expect)? } else { None };
         let Some(head) = parsed else {
             self.partial = Some(partial);
             return Ok(bytes.len());
@@ -396,20 +387,12 @@ mod tests {
         assert_eq!(parser.remaining_body(), None);
         let head = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n";
         let first = [&head[..], b"0123456789"].concat();
-        assert_eq!(
-            feed(&mut parser, &first),
-            Ok((first.len(), Event::NeedMore))
-        );
+        assert_eq!(feed(&mut parser, &first), Ok((first.len(), Event::NeedMore)));
         assert_eq!(parser.remaining_body(), Some(90));
         assert_eq!(parser.skip(50), Ok(Event::NeedMore));
         assert_eq!(feed(&mut parser, &[b'x'; 10]), Ok((10, Event::NeedMore)));
         assert_eq!(parser.remaining_body(), Some(30));
-        let whole = Response {
-            status: 200,
-            keep_alive: true,
-            head_len: head.len() as u32,
-            body_len: 100,
-        };
+        let whole = Response { status: 200, keep_alive: true, head_len: head.len() as u32, body_len: 100 };
         assert_eq!(parser.skip(30), Ok(Event::Complete(whole)));
         assert!(parser.is_idle() && parser.remaining_body().is_none());
     }
@@ -430,11 +413,7 @@ mod tests {
     #[test]
     fn skipping_too_much_is_an_error() {
         let mut parser = ResponseParser::new();
-        feed(
-            &mut parser,
-            b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n",
-        )
-        .expect("valid");
+        feed(&mut parser, b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n").expect("valid");
         assert_eq!(parser.skip(11), Err(ParseError::SkipPastEnd));
         assert_eq!(feed(&mut parser, b"x"), Err(ParseError::SkipPastEnd));
         let mut parser = ResponseParser::new();

@@ -137,9 +137,7 @@ fn split_scheme(text: &str) -> Result<(Scheme, &str), UrlError> {
     for scheme in [Scheme::Http, Scheme::Https] {
         let after_colon = (text.strip_prefix(scheme.as_str())).and_then(|t| t.strip_prefix(':'));
         // `http:8080` could be a host called "http"; `http:/host` and `http:host` are slips.
-        if let Some(rest) =
-            after_colon.filter(|rest| !rest.starts_with(|c: char| c.is_ascii_digit()))
-        {
+        if let Some(rest) = after_colon.filter(|rest| !rest.starts_with(|c: char| c.is_ascii_digit())) {
             let better = format!("{}://{}", scheme.as_str(), rest.trim_start_matches('/'));
             return Err(UrlError::MissingSlashes(text.into(), better));
         }
@@ -171,11 +169,7 @@ fn check_host(host: &str) -> Result<String, UrlError> {
     // Colons are left only in an address that was in brackets.
     let fits = |c: char| c.is_ascii_alphanumeric() || "-._~:".contains(c);
     if let Some(bad) = host.chars().find(|&c| !fits(c)) {
-        let hint = if bad.is_ascii() {
-            ""
-        } else {
-            "; write the name in its xn-- form"
-        };
+        let hint = if bad.is_ascii() { "" } else { "; write the name in its xn-- form" };
         return Err(UrlError::BadHost(host.into(), bad, hint));
     }
     Ok(host.to_ascii_lowercase())
@@ -209,16 +203,8 @@ impl Url {
     /// Host and port as in the Host field: brackets around an IPv6 address, the default port left out
     /// (RFC 9110, 7.2).
     pub fn authority(&self) -> String {
-        let host = if self.host.contains(':') {
-            format!("[{}]", self.host)
-        } else {
-            self.host.clone()
-        };
-        if self.port == self.scheme.default_port() {
-            host
-        } else {
-            format!("{host}:{}", self.port)
-        }
+        let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
+        if self.port == self.scheme.default_port() { host } else { format!("{host}:{}", self.port) }
     }
 }
 
@@ -257,11 +243,7 @@ mod tests {
             ("http://h/a%20b[]{}|", Http, "h", 80, "/a%20b[]{}|"),
         ];
         for (text, scheme, host, port, target) in cases {
-            assert_eq!(
-                parts(text),
-                (scheme, host.into(), port, target.into()),
-                "{text}"
-            );
+            assert_eq!(parts(text), (scheme, host.into(), port, target.into()), "{text}");
         }
     }
 
@@ -279,10 +261,7 @@ mod tests {
     fn messages_name_the_thing_and_the_way_out() {
         let cases = [
             ("", "http://localhost"),
-            (
-                "example.com/x",
-                "`example.com/x` has no scheme: write http://example.com/x",
-            ),
+            ("example.com/x", "`example.com/x` has no scheme: write http://example.com/x"),
             ("localhost:8080", "write http://localhost:8080"),
             ("//h/x", "write http://h/x"),
             ("h/?to=http://x", "write http://h/?to=http://x"),
@@ -303,10 +282,7 @@ mod tests {
             ("http://h:0/", "`0` is not a port"),
             ("http://h:65536/", "`65536` is not a port"),
             ("http://h:+80/", "`+80` is not a port"),
-            (
-                "http://h/a b",
-                "the space at byte 2 of the URL's path or query cannot be sent: write %20",
-            ),
+            ("http://h/a b", "the space at byte 2 of the URL's path or query cannot be sent: write %20"),
             ("http://h/a\r\nX: y", "write %0D"),
             ("http://h/ü", "write %C3"),
         ];
@@ -322,10 +298,7 @@ mod tests {
     #[test]
     fn display_parses_to_the_same() {
         for text in ["http://h/", "https://h:8443/a?b", "http://[::1]:81/"] {
-            assert_eq!(
-                text.parse::<Url>().map(|url| url.to_string()),
-                Ok(text.into())
-            );
+            assert_eq!(text.parse::<Url>().map(|url| url.to_string()), Ok(text.into()));
         }
     }
 }

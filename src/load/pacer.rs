@@ -69,11 +69,7 @@ impl Pacer {
     #[inline]
     fn load(&mut self) {
         let at = self.times.at();
-        self.next = if self.left > 0 && at < self.end {
-            at
-        } else {
-            Nanos::MAX
-        };
+        self.next = if self.left > 0 && at < self.end { at } else { Nanos::MAX };
     }
 }
 
@@ -139,13 +135,7 @@ impl Uniform {
         };
         let (at, remainder) = split(worker);
         let (step, step_remainder) = split(workers);
-        Uniform {
-            at,
-            remainder,
-            step,
-            step_remainder,
-            count: rate.count,
-        }
+        Uniform { at, remainder, step, step_remainder, count: rate.count }
     }
 
     #[inline]

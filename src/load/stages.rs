@@ -61,12 +61,7 @@ fn lines(start: u64, stages: &[(Nanos, u64)]) -> Result<Vec<Line>, StageError> {
         }
         // A stage without duration is a jump: only the next line's start knows of it.
         if span > 0 {
-            lines.push(Line {
-                start: at,
-                span,
-                from,
-                to,
-            });
+            lines.push(Line { start: at, span, from, to });
         }
         at += span;
         from = to;
@@ -130,12 +125,7 @@ impl RateStages {
         if area.div_ceil(2 * u128::from(per.0)) > u128::from(u64::MAX) {
             return Err(StageError::TooMany);
         }
-        Ok(RateStages {
-            per: per.0,
-            end: stages.iter().map(|s| s.0.0).sum(),
-            lines,
-            areas,
-        })
+        Ok(RateStages { per: per.0, end: stages.iter().map(|s| s.0.0).sum(), lines, areas })
     }
 
     /// When the last stage ends. No arrival is due at or after it.
@@ -225,11 +215,7 @@ impl Area<'_> {
         let bent = product / span * x + rest / span;
         let is_whole = rest % span == 0;
         let straight = 2 * u128::from(from) * x;
-        let floor = if to >= from {
-            straight + bent
-        } else {
-            straight - bent - u128::from(!is_whole)
-        };
+        let floor = if to >= from { straight + bent } else { straight - bent - u128::from(!is_whole) };
         Exact { floor, is_whole }
     }
 

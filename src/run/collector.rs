@@ -36,10 +36,8 @@ impl Collector {
         // What comes after its interval was handed on (answers of the drain) joins the next one.
         let number = number.max(self.handed_on + 1);
         let spare = &mut self.spare;
-        let merged = self
-            .pending
-            .entry(number)
-            .or_insert_with(|| spare.pop().unwrap_or_else(Snapshot::new));
+        let merged =
+            self.pending.entry(number).or_insert_with(|| spare.pop().unwrap_or_else(|| Snapshot::new(0)));
         merged.merge(snapshot);
         let mark = &mut self.marks[snapshot.worker as usize];
         *mark = number.max(*mark);

@@ -17,8 +17,14 @@ impl Conditions {
     }
 
     /// Reads again, after the load.
-    pub(super) fn readings(&self, config: &RunConfig, course: &Course, spinning: bool) -> Readings {
-        let workers = config.cores.iter().zip(&course.finished).zip(&course.pinned);
+    pub(super) fn readings(
+        &self,
+        config: &RunConfig,
+        course: &Course,
+        pinned: &[bool],
+        spinning: bool,
+    ) -> Readings {
+        let workers = config.cores.iter().zip(&course.finished).zip(pinned);
         let workers = workers.map(|((&core, finished), &pinned)| {
             let readings = &finished.readings;
             WorkerReadings {

@@ -172,9 +172,7 @@ fn validate_on(raw: RawConfig, host: &impl Host) -> Result<RunConfig, ConfigErro
         Some(target) if problems.is_empty() => target,
         _ => return Err(ConfigError::Refused(problems.into_vec())),
     };
-    let addresses = host
-        .resolve(&target.host, target.port)
-        .map_err(ConfigError::Resolve)?;
+    let addresses = host.resolve(&target.host, target.port).map_err(ConfigError::Resolve)?;
     let workers = workers::place(wish, connections, &usable, &addresses, host);
     Ok(RunConfig {
         target,

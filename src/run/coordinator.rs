@@ -5,7 +5,7 @@ use crossbeam_channel::RecvTimeoutError;
 use super::collector::Collector;
 use super::config::RunConfig;
 use super::crew::Crew;
-use super::{RunError, connect_error};
+use super::{RunError, nothing_connected};
 use crate::clock;
 use crate::observer::{Observer, Phase, Progress, StopFlag};
 use crate::stats::snapshot::Snapshot;
@@ -26,6 +26,13 @@ pub(super) struct Course {
     pub(super) finished: Vec<Finished>,
     /// Stopped before its time, by a signal.
     pub(super) aborted: bool,
+}
+
+impl Course {
+    /// A run without an end in time was given up, because nothing could be connected any more.
+    pub(super) fn gave_up(&self) -> bool {
+        self.finished.iter().any(|finished| finished.gave_up)
+    }
 }
 
 pub(super) struct Coordinator<'a> {
@@ -83,6 +90,9 @@ impl<'a> Coordinator<'a> {
             }
         }
         self.hand_on();
+        if self.open.is_none() {
+            return Err(RunError::Interrupted);
+        }
         Ok(self.course())
     }
 
@@ -113,7 +123,7 @@ impl<'a> Coordinator<'a> {
         let open: u32 = self.connected.iter().map(|c| c.open).sum();
         if open == 0 && !self.aborted {
             let failure = self.connected.iter().find_map(|c| c.last_failure);
-            return Err(connect_error(self.config, failure));
+            return Err(nothing_connected(self.config, failure));
         }
         let start = clock::now() + LEAD;
         self.open = Some(start + self.config.warmup);
@@ -181,10 +191,6 @@ impl<'a> Coordinator<'a> {
         let wall = finished.iter().map(|f| f.readings.wall).max().unwrap_or(Nanos::ZERO);
         let in_flight = finished.iter().map(|f| f.in_flight).sum();
         let backlog = finished.iter().map(|f| f.backlog).sum();
-        Course {
-            summary: self.collector.finish(wall, in_flight, backlog),
-            finished,
-            aborted: self.aborted,
-        }
+        Course { summary: self.collector.finish(wall, in_flight, backlog), finished, aborted: self.aborted }
     }
 }

@@ -6,11 +6,11 @@ use std::thread::{self, JoinHandle};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-use super::config::RunConfig;
+use super::config::{DriverChoice, RunConfig};
 use super::{RunError, machine};
 use crate::driver::epoll::EpollDriver;
-use crate::driver::uring::UringDriver;
-use crate::driver::{DriverConfig, Endpoint};
+use crate::driver::uring::{SetupError, UringDriver};
+use crate::driver::{self, DriverConfig, Endpoint};
 use crate::load::share;
 use crate::plan::Plan;
 use crate::stats::snapshot::Snapshot;
@@ -25,6 +25,47 @@ const SNAPSHOTS: usize = 2;
 pub(super) enum DriverKind {
     Uring,
     Epoll,
+}
+
+impl DriverKind {
+    /// As on the command line and in the report.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            DriverKind::Uring => "uring",
+            DriverKind::Epoll => "epoll",
+        }
+    }
+}
+
+/// The driver that a run gets, and why.
+pub(super) struct Means {
+    pub(super) kind: DriverKind,
+    /// Why it is not io_uring, if that was not asked for.
+    pub(super) note: Option<String>,
+    /// What the ring has.
+    pub(super) features: Vec<&'static str>,
+}
+
+impl Means {
+    /// Tries a small ring: the only way to know.
+    ///
+    /// # Errors
+    /// When io_uring was asked for and cannot be had.
+    pub(super) fn choose(asked: DriverChoice) -> Result<Means, SetupError> {
+        let epoll = |note| Means { kind: DriverKind::Epoll, note, features: Vec::new() };
+        if asked == DriverChoice::Epoll {
+            return Ok(epoll(None));
+        }
+        let probe =
+            DriverConfig { slots: 1, payloads: Vec::new(), endpoints: Vec::new(), expect_large: true };
+        match UringDriver::new(probe) {
+            Ok(driver) => {
+                Ok(Means { kind: DriverKind::Uring, note: None, features: driver.features().to_vec() })
+            }
+            Err(e) if asked == DriverChoice::Uring => Err(e),
+            Err(e) => Ok(epoll(Some(format!("{e}; going on with epoll")))),
+        }
+    }
 }
 
 /// The workers of a run, and the coordinator's ends of their channels.
@@ -55,7 +96,7 @@ impl Crew {
         for (worker, &core) in config.cores.iter().enumerate() {
             let (give, emptied) = bounded(SNAPSHOTS);
             for _ in 0..SNAPSHOTS {
-                give.send(Snapshot::new()).expect("the channel holds that many");
+                give.send(Snapshot::new(worker as u32)).expect("the channel holds that many");
             }
             crew.emptied.push(give);
             let seat = Seat {
@@ -67,13 +108,10 @@ impl Crew {
                 channel: Channel { out: out.clone(), emptied },
                 control: Arc::clone(&crew.control),
             };
-            let thread = thread::Builder::new()
-                .name(format!("squall-{worker}"))
-                .spawn(move || seat.work());
+            let thread = thread::Builder::new().name(format!("squall-{worker}")).spawn(move || seat.work());
             match thread {
                 Ok(thread) => crew.threads.push(thread),
                 Err(e) => {
-                    crew.control.stop();
                     crew.join();
                     return Err(RunError::Thread(e));
                 }
@@ -88,8 +126,9 @@ impl Crew {
         let _ = self.emptied[snapshot.worker as usize].try_send(snapshot);
     }
 
-    /// Waits for every thread to end; says which were pinned.
+    /// Ends the load, waits for every thread to end, and says which were pinned.
     pub(super) fn join(self) -> Vec<bool> {
+        self.control.stop();
         // Nobody may be left waiting for room in the channel.
         let (threads, messages) = (self.threads, self.messages);
         let drain = thread::spawn(move || while messages.recv().is_ok() {});
@@ -115,7 +154,7 @@ impl Seat {
     /// The thread's life; true when it could be pinned.
     fn work(self) -> bool {
         let pinned = core_affinity::set_for_current(core_affinity::CoreId { id: self.core });
-        machine::tighten_timers();
+        driver::tighten_timers();
         let number = self.worker.worker;
         let cpu = machine::thread_cpu;
         // The ring belongs to the thread that builds it (IORING_SETUP_SINGLE_ISSUER).
@@ -167,11 +206,8 @@ fn worker_config(config: &RunConfig, worker: u32, spin: bool) -> WorkerConfig {
 }
 
 fn driver_config(config: &RunConfig, plan: &Plan, worker: u32) -> DriverConfig {
-    let endpoints = config.addresses.iter().map(|&addr| Endpoint {
-        addr: addr.into(),
-        source: None,
-        congestion: None,
-    });
+    let endpoints =
+        config.addresses.iter().map(|&addr| Endpoint { addr: addr.into(), source: None, congestion: None });
     DriverConfig {
         slots: share(u64::from(config.connections), worker, config.cores.len() as u32) as u32,
         payloads: vec![Arc::clone(&plan.payload)],

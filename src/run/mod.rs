@@ -1,39 +1,33 @@
 //! One run, from a validated configuration to a report.
 
-mod collector;
 pub mod config;
 pub mod machine;
 pub mod resolve;
+
+mod collector;
+mod conditions;
+mod coordinator;
 mod crew;
+mod describe;
 
 use std::io;
 
-use crossbeam_channel::RecvTimeoutError;
 use thiserror::Error;
 
 use crate::clock;
-use crate::driver::uring::{SetupError, UringDriver};
-use crate::driver::{DriverConfig, Endpoint};
-use crate::http::request::{Request, RequestError};
+use crate::driver::uring::SetupError;
+use crate::http::request::RequestError;
 use crate::load::LoadModel;
-use crate::observer::{Observer, Phase, Progress, StopFlag};
+use crate::observer::{Observer, StopFlag};
 use crate::plan::Plan;
-use crate::report::Report;
+use crate::report::{Report, ReportParts};
 use crate::stats::outcome::ErrorKind;
-use crate::stats::snapshot::Snapshot;
-use crate::stats::summary::TimelinePoint;
-use crate::units::Nanos;
-use crate::worker::channel::{Connected, Finished, Message};
+use crate::verdict;
 
-use collector::Collector;
-use config::{DriverChoice, RunConfig, WaitMode};
-use crew::Crew;
-
-/// How often the coordinator looks for Ctrl-C.
-const GLANCE: Nanos = Nanos::from_millis(20);
-
-/// From "all are connected" to the first request: time for every worker to see it.
-const LEAD: Nanos = Nanos::from_millis(1);
+use conditions::Conditions;
+use config::{RunConfig, WaitMode};
+use coordinator::Coordinator;
+use crew::{Crew, Means};
 
 /// Why there is no report.
 #[derive(Debug, Error)]
@@ -42,7 +36,7 @@ pub enum RunError {
     #[error(transparent)]
     Request(#[from] RequestError),
     /// `--driver uring` was asked for and cannot be had.
-    #[error("{0}")]
+    #[error("{0}; --driver auto goes on with epoll")]
     Driver(#[from] SetupError),
     /// A worker could not be started, or its driver broke.
     #[error("worker {worker} stopped: {cause}")]
@@ -63,27 +57,66 @@ pub enum RunError {
         /// Why not.
         cause: String,
     },
+    /// Stopped by a signal before any load was sent.
+    #[error("interrupted before any load was sent")]
+    Interrupted,
 }
 
 /// Sends the load that `config` describes, tells `observer` about it, and reports.
 ///
-/// Blocks until the run is over: at most connect time limit + warm-up + duration + drain, or, once
-/// `stop` is set, the drain.
+/// Blocks until the run is over: at most the time limit for connecting, warm-up, duration and drain; or, once
+/// `stop` is set, the drain alone.
 ///
 /// # Errors
 /// When no load could be sent at all. A run that met errors on the way has a report that says so.
 pub fn run(config: &RunConfig, observer: &mut dyn Observer, stop: &StopFlag) -> Result<Report, RunError> {
-    let plan = Plan::compile(&request(config), config.pipeline as u16)?;
-    let driver = choose_driver(config, observer)?;
-    let started_at = clock::wall();
-    let conditions = conditions::Before::read(config);
+    let plan = Plan::compile(&describe::request(config), config.pipeline as u16)?;
+    let means = Means::choose(config.driver)?;
+    if let Some(note) = &means.note {
+        observer.on_notice(note);
+    }
     let spin = spins(config);
-    let crew = Crew::start(config, &plan, driver.kind, spin)?;
-
-    observer.on_phase(Phase::Connect);
+    let started_at = clock::wall();
+    let conditions = Conditions::read();
+    let crew = Crew::start(config, &plan, means.kind, spin)?;
     let outcome = Coordinator::new(config, &crew, observer, stop).conduct();
-    crew.control.stop();
-    crew.join();
+    let pinned = crew.join();
     let course = outcome?;
-    Ok(conditions.report(config, course, driver, spin, started_at, observer))
+    if course.gave_up() {
+        observer
+            .on_notice("no connection could be had for longer than the connect time limit: stopped early");
+    }
+    let readings = conditions.readings(config, &course, &pinned, spin);
+    let report = Report::new(ReportParts {
+        config: describe::settings(config),
+        environment: describe::environment(config, &means),
+        summary: &course.summary,
+        verdict: verdict::evaluate(&readings, &course.summary),
+        readings: &readings,
+        aborted: course.aborted,
+        started_at,
+        max_rss_bytes: machine::max_rss_bytes(),
+    });
+    observer.on_report(&report);
+    Ok(report)
+}
+
+/// Whether the workers spin. `auto`: in the open model, when they have their cores for themselves. A
+/// closed loop has no schedule to be late for, and its sleep is paid for by the target.
+fn spins(config: &RunConfig) -> bool {
+    match config.wait {
+        WaitMode::Spin => true,
+        WaitMode::Sleep => false,
+        WaitMode::Auto => matches!(config.load, LoadModel::Open(_)) && config.cores_to_spare,
+    }
+}
+
+fn nothing_connected(config: &RunConfig, failure: Option<(ErrorKind, i32)>) -> RunError {
+    let cause = match failure {
+        Some((ErrorKind::ConnectTimeout, _)) => format!("no answer within {}", config.connect_timeout),
+        Some((_, errno)) => io::Error::from_raw_os_error(errno).to_string(),
+        None => "every attempt failed".into(),
+    };
+    let addresses: Vec<String> = config.addresses.iter().map(ToString::to_string).collect();
+    RunError::NothingConnected { target: format!("{} ({})", config.target, addresses.join(", ")), cause }
 }

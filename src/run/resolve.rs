@@ -52,9 +52,7 @@ pub fn resolve(host: &str, port: u16, limit: Nanos) -> Result<Vec<SocketAddr>, R
         return Ok(vec![SocketAddr::new(ip, port)]);
     }
     let name = host.to_owned();
-    resolve_with(host, limit, move || {
-        Ok((name.as_str(), port).to_socket_addrs()?.collect())
-    })
+    resolve_with(host, limit, move || Ok((name.as_str(), port).to_socket_addrs()?.collect()))
 }
 
 fn resolve_with(
@@ -63,10 +61,7 @@ fn resolve_with(
     ask: impl FnOnce() -> io::Result<Vec<SocketAddr>> + Send + 'static,
 ) -> Result<Vec<SocketAddr>, ResolveError> {
     let host = || host.to_owned();
-    let failed = |cause| ResolveError::Failed {
-        host: host(),
-        cause,
-    };
+    let failed = |cause| ResolveError::Failed { host: host(), cause };
     let (answer, answered) = mpsc::sync_channel(1);
     std::thread::Builder::new()
         .name("resolve".into())
@@ -78,10 +73,7 @@ fn resolve_with(
     let addresses = match answered.recv_timeout(Duration::from_nanos(limit.0)) {
         Ok(answer) => answer.map_err(failed)?,
         Err(mpsc::RecvTimeoutError::Timeout) => {
-            return Err(ResolveError::Timeout {
-                host: host(),
-                limit,
-            });
+            return Err(ResolveError::Timeout { host: host(), limit });
         }
         Err(mpsc::RecvTimeoutError::Disconnected) => {
             return Err(failed(io::Error::other("the resolver died")));
@@ -110,10 +102,7 @@ mod tests {
     #[test]
     fn literals_need_no_resolver() {
         let limit = Nanos::ZERO;
-        assert_eq!(
-            resolve("127.0.0.1", 80, limit).unwrap(),
-            [addr("127.0.0.1:80")]
-        );
+        assert_eq!(resolve("127.0.0.1", 80, limit).unwrap(), [addr("127.0.0.1:80")]);
         assert_eq!(resolve("::1", 81, limit).unwrap(), [addr("[::1]:81")]);
     }
 
@@ -132,9 +121,7 @@ mod tests {
 
     #[test]
     fn errors_name_the_host() {
-        let failed = resolve_with("nowhere.invalid", RESOLVE_LIMIT, || {
-            Err(io::Error::other("no such name"))
-        });
+        let failed = resolve_with("nowhere.invalid", RESOLVE_LIMIT, || Err(io::Error::other("no such name")));
         let (hold, held) = mpsc::channel::<()>();
         let late = resolve_with("slow.example", Nanos::from_millis(10), move || {
             let _ = held.recv();
@@ -148,18 +135,13 @@ mod tests {
             (empty, "`empty.example`", "no address"),
         ] {
             let message = result.unwrap_err().to_string();
-            assert!(
-                message.contains(host) && message.contains(cause),
-                "{message}"
-            );
+            assert!(message.contains(host) && message.contains(cause), "{message}");
         }
     }
 
     #[test]
     fn a_name_reserved_for_that_does_not_resolve() {
-        let message = resolve("squall-test.invalid", 80, RESOLVE_LIMIT)
-            .unwrap_err()
-            .to_string();
+        let message = resolve("squall-test.invalid", 80, RESOLVE_LIMIT).unwrap_err().to_string();
         assert!(message.contains("`squall-test.invalid`"), "{message}");
     }
 }

@@ -332,10 +332,7 @@ pub struct Snapshot {
 impl Snapshot {
     /// An empty one for `worker`. This is the only place that allocates; all else reuses it.
     pub fn new(worker: u32) -> Snapshot {
-        Snapshot {
-            worker,
-            ..Snapshot::default()
-        }
+        Snapshot { worker, ..Snapshot::default() }
     }
 
     /// Adds the same interval of another worker: counts and histograms exactly, gauges as sums, the

@@ -111,9 +111,7 @@ impl SummaryBuilder {
         self.counts.merge(&interval.counts);
         self.latencies.merge(&interval.latencies);
         let mut bucket = self.timeline.empty_bucket();
-        interval
-            .latencies
-            .merge_response_time_into(self.open_model, &mut bucket.response_time);
+        interval.latencies.merge_response_time_into(self.open_model, &mut bucket.response_time);
         bucket.span = interval.end - self.end;
         bucket.end = self.end.max(interval.end);
         bucket.requests = interval.counts.completed;
@@ -212,12 +210,7 @@ struct Level {
 
 impl Timeline {
     fn new(max: usize) -> Timeline {
-        Timeline {
-            max,
-            shown: 0,
-            levels: Vec::new(),
-            spare: None,
-        }
+        Timeline { max, shown: 0, levels: Vec::new(), spare: None }
     }
 
     fn empty_bucket(&mut self) -> Bucket {
@@ -259,12 +252,10 @@ impl Timeline {
         let mut points = std::mem::take(&mut level.points);
         // Coarser buckets are the earlier ones.
         let finer = self.levels[..self.shown].iter_mut().rev();
-        let rest = finer
-            .filter_map(|l| l.waiting.take())
-            .reduce(|mut earlier, later| {
-                earlier.append(&later);
-                earlier
-            });
+        let rest = finer.filter_map(|l| l.waiting.take()).reduce(|mut earlier, later| {
+            earlier.append(&later);
+            earlier
+        });
         points.extend(rest.map(|bucket| bucket.point()));
         points
     }

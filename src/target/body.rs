@@ -41,12 +41,7 @@ enum State {
     Done,
 }
 
-const LINE_START: State = State::Size {
-    size: 0,
-    digits: 0,
-    line: 0,
-    extension: false,
-};
+const LINE_START: State = State::Size { size: 0, digits: 0, line: 0, extension: false };
 
 impl BodyReader {
     /// A reader for a body with this framing; `keep` asks for its bytes.
@@ -56,10 +51,7 @@ impl BodyReader {
             Framing::Length(length) => State::Plain(length),
             Framing::Chunked => LINE_START,
         };
-        BodyReader {
-            state,
-            kept: keep.then(Vec::new),
-        }
+        BodyReader { state, kept: keep.then(Vec::new) }
     }
 
     /// Whether the body is over.
@@ -103,10 +95,7 @@ impl BodyReader {
         let taken = input.len().min(usize::try_from(left).unwrap_or(usize::MAX));
         if let Some(kept) = &mut self.kept {
             if kept.len() + taken > ECHO_MAX {
-                return Err(Refusal {
-                    status: 413,
-                    why: "at most 8 MiB are echoed\n",
-                });
+                return Err(Refusal { status: 413, why: "at most 8 MiB are echoed\n" });
             }
             kept.extend_from_slice(&input[..taken]);
         }
@@ -120,12 +109,7 @@ impl State {
     fn step(self, byte: u8) -> Result<State, Refusal> {
         const BAD: Refusal = Refusal::bad("the chunked body is malformed\n");
         match self {
-            State::Size {
-                size,
-                digits,
-                line,
-                extension,
-            } => {
+            State::Size { size, digits, line, extension } => {
                 if line >= LINE_MAX {
                     return Err(BAD);
                 }
@@ -133,30 +117,17 @@ impl State {
                 match byte {
                     b'\n' if digits > 0 && size == 0 => Ok(State::Trailer { total: 0, line: 0 }),
                     b'\n' if digits > 0 => Ok(State::Chunk(size)),
-                    _ if extension => Ok(State::Size {
-                        size,
-                        digits,
-                        line,
-                        extension,
-                    }),
-                    b';' | b' ' | b'\t' | b'\r' if digits > 0 => Ok(State::Size {
-                        size,
-                        digits,
-                        line,
-                        extension: true,
-                    }),
+                    _ if extension => Ok(State::Size { size, digits, line, extension }),
+                    b';' | b' ' | b'\t' | b'\r' if digits > 0 => {
+                        Ok(State::Size { size, digits, line, extension: true })
+                    }
                     _ => {
                         let digit = (byte as char).to_digit(16).ok_or(BAD)?;
                         if digits >= 16 {
                             return Err(BAD);
                         }
                         let size = size << 4 | u64::from(digit);
-                        Ok(State::Size {
-                            size,
-                            digits: digits + 1,
-                            line,
-                            extension,
-                        })
+                        Ok(State::Size { size, digits: digits + 1, line, extension })
                     }
                 }
             }
@@ -221,14 +192,7 @@ mod tests {
 
     #[test]
     fn malformed_chunks_are_refused() {
-        for bad in [
-            "x\r\n",
-            "\r\n",
-            "-1\r\n",
-            "5\r\nhelloX",
-            "11111111111111111\r\n",
-            ";\r\n",
-        ] {
+        for bad in ["x\r\n", "\r\n", "-1\r\n", "5\r\nhelloX", "11111111111111111\r\n", ";\r\n"] {
             assert!(read(bad.as_bytes(), 1).is_err(), "{bad:?}");
         }
         let endless = [b"1;".as_slice(), &[b'e'; LINE_MAX]].concat();

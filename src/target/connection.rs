@@ -188,14 +188,9 @@ impl Connection {
         let unframed = request.http_10 && matches!(request.route, Route::Chunked(_));
         self.closing = !request.keep_alive || request.route == Route::Close || unframed;
         let core = &self.core;
-        let answered = core.responder().answer(
-            &mut self.out,
-            request,
-            !self.closing,
-            body,
-            content_type,
-            || core.metrics(),
-        );
+        let answered =
+            core.responder()
+                .answer(&mut self.out, request, !self.closing, body, content_type, || core.metrics());
         core.stats().status(answered.status);
         answered.tail
     }
@@ -304,8 +299,7 @@ impl Connection {
         let ((result, slice), wrote) = if out.is_empty() {
             (peer.stream.read(room).await, Ok(()))
         } else {
-            let ((wrote, out), read) =
-                both(peer.stream.write_all(out), peer.stream.read(room)).await;
+            let ((wrote, out), read) = both(peer.stream.write_all(out), peer.stream.read(room)).await;
             self.give_back(out);
             (read, wrote)
         };
@@ -329,8 +323,7 @@ impl Connection {
         let was_full = self.read_filled(capacity);
         if was_full {
             let wanted = (capacity * 2).clamp(INPUT_MIN, INPUT_MAX);
-            self.input
-                .reserve(wanted.saturating_sub(self.input.len()).max(1));
+            self.input.reserve(wanted.saturating_sub(self.input.len()).max(1));
         }
     }
 
@@ -360,12 +353,7 @@ impl Connection {
     }
 
     /// Waits for `reading`; at `deadline` the socket is shut down, which completes it.
-    async fn or_cut_off<R>(
-        &self,
-        peer: &Peer,
-        deadline: Nanos,
-        reading: impl Future<Output = R>,
-    ) -> R {
+    async fn or_cut_off<R>(&self, peer: &Peer, deadline: Nanos, reading: impl Future<Output = R>) -> R {
         let mut reading = pin!(reading);
         let mut alarm = pin!(self.core.timer().sleep_until(deadline));
         let mut armed = true;

@@ -53,9 +53,7 @@ pub struct Stall {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InjectError {
     /// The latency names no known distribution.
-    #[error(
-        "unknown latency {0:?}: use const:5ms, exp:5ms, lognormal:5ms,0.5 or uniform:1ms..10ms"
-    )]
+    #[error("unknown latency {0:?}: use const:5ms, exp:5ms, lognormal:5ms,0.5 or uniform:1ms..10ms")]
     Distribution(String),
     /// The parameters of a distribution do not have its form.
     #[error("{given:?} does not fit {name}: write it like {example}")]
@@ -99,21 +97,14 @@ impl FromStr for Latency {
     type Err = InjectError;
 
     fn from_str(text: &str) -> Result<Latency, InjectError> {
-        let (name, given) = text
-            .split_once(':')
-            .ok_or_else(|| InjectError::Distribution(text.to_owned()))?;
-        let misfit = |name, example| InjectError::Parameters {
-            name,
-            given: given.to_owned(),
-            example,
-        };
+        let (name, given) = text.split_once(':').ok_or_else(|| InjectError::Distribution(text.to_owned()))?;
+        let misfit = |name, example| InjectError::Parameters { name, given: given.to_owned(), example };
         match name.trim() {
             "const" => Ok(Latency::Const(duration(given)?)),
             "exp" => Ok(Latency::Exp(duration(given)?)),
             "lognormal" => {
-                let (median, sigma) = given
-                    .split_once(',')
-                    .ok_or_else(|| misfit("lognormal", "lognormal:5ms,0.5"))?;
+                let (median, sigma) =
+                    given.split_once(',').ok_or_else(|| misfit("lognormal", "lognormal:5ms,0.5"))?;
                 let sigma = match sigma.trim().parse::<f64>() {
                     Ok(value) if (0.0..=10.0).contains(&value) => value,
                     _ => return Err(InjectError::Sigma(sigma.to_owned())),
@@ -122,9 +113,8 @@ impl FromStr for Latency {
                 Ok(Latency::LogNormal { median, sigma })
             }
             "uniform" => {
-                let (low, high) = given
-                    .split_once("..")
-                    .ok_or_else(|| misfit("uniform", "uniform:1ms..10ms"))?;
+                let (low, high) =
+                    given.split_once("..").ok_or_else(|| misfit("uniform", "uniform:1ms..10ms"))?;
                 let (low, high) = (duration(low)?, duration(high)?);
                 if low > high {
                     return Err(InjectError::Range(given.to_owned()));
@@ -140,9 +130,7 @@ impl FromStr for Stall {
     type Err = InjectError;
 
     fn from_str(text: &str) -> Result<Stall, InjectError> {
-        let (length, period) = text
-            .split_once('/')
-            .ok_or_else(|| InjectError::Stall(text.to_owned()))?;
+        let (length, period) = text.split_once('/').ok_or_else(|| InjectError::Stall(text.to_owned()))?;
         let (length, period) = (duration(length)?, duration(period)?);
         if length == Nanos::ZERO || length >= period {
             return Err(InjectError::StallLength(text.to_owned()));
@@ -167,9 +155,7 @@ impl Latency {
             Latency::Const(span) => span.0 as f64,
             Latency::Exp(mean) => -dice.0.unit().ln() * mean.0 as f64,
             Latency::LogNormal { median, sigma } => (dice.normal() * sigma).exp() * median.0 as f64,
-            Latency::Uniform { low, high } => {
-                low.0 as f64 + dice.0.unit() * (high.0 - low.0) as f64
-            }
+            Latency::Uniform { low, high } => low.0 as f64 + dice.0.unit() * (high.0 - low.0) as f64,
         };
         // The cast saturates: the far tail of a log-normal becomes the cap.
         Nanos(drawn as u64).min(SPAN_MAX)
@@ -209,46 +195,19 @@ mod tests {
     }
 
     fn near(measured: f64, wanted: f64) {
-        assert!(
-            (measured / wanted - 1.0).abs() < 0.05,
-            "{measured} is not near {wanted}"
-        );
+        assert!((measured / wanted - 1.0).abs() < 0.05, "{measured} is not near {wanted}");
     }
 
     #[test]
     fn specifications_parse() {
         let ms = Nanos::from_millis;
         assert_eq!("const:5ms".parse(), Ok(Latency::Const(ms(5))));
-        assert_eq!(
-            "exp:1.5ms".parse(),
-            Ok(Latency::Exp(Nanos::from_micros(1_500)))
-        );
+        assert_eq!("exp:1.5ms".parse(), Ok(Latency::Exp(Nanos::from_micros(1_500))));
         assert_eq!("const:0.25".parse(), Ok(Latency::Const(ms(250))));
-        assert_eq!(
-            "const:1m30s".parse(),
-            Ok(Latency::Const(Nanos::from_secs(90)))
-        );
-        assert_eq!(
-            "lognormal:5ms,0.5".parse(),
-            Ok(Latency::LogNormal {
-                median: ms(5),
-                sigma: 0.5
-            })
-        );
-        assert_eq!(
-            "uniform:1ms..10ms".parse(),
-            Ok(Latency::Uniform {
-                low: ms(1),
-                high: ms(10)
-            })
-        );
-        assert_eq!(
-            "1s/5s".parse(),
-            Ok(Stall {
-                length: Nanos::from_secs(1),
-                period: Nanos::from_secs(5)
-            })
-        );
+        assert_eq!("const:1m30s".parse(), Ok(Latency::Const(Nanos::from_secs(90))));
+        assert_eq!("lognormal:5ms,0.5".parse(), Ok(Latency::LogNormal { median: ms(5), sigma: 0.5 }));
+        assert_eq!("uniform:1ms..10ms".parse(), Ok(Latency::Uniform { low: ms(1), high: ms(10) }));
+        assert_eq!("1s/5s".parse(), Ok(Stall { length: Nanos::from_secs(1), period: Nanos::from_secs(5) }));
     }
 
     #[test]
@@ -267,11 +226,7 @@ mod tests {
             let message = text.parse::<Latency>().expect_err(text).to_string();
             assert!(message.contains(hint), "{text}: {message}");
         }
-        for (text, hint) in [
-            ("1s", "1s/5s"),
-            ("5s/5s", "shorter than"),
-            ("0s/5s", "longer than"),
-        ] {
+        for (text, hint) in [("1s", "1s/5s"), ("5s/5s", "shorter than"), ("0s/5s", "longer than")] {
             let message = text.parse::<Stall>().expect_err(text).to_string();
             assert!(message.contains(hint), "{text}: {message}");
         }
@@ -284,25 +239,13 @@ mod tests {
         near(exp.iter().sum::<u64>() as f64 / exp.len() as f64, 5e6);
         near(exp[exp.len() / 2] as f64, 5e6 * 2f64.ln());
 
-        let lognormal = draws(Latency::LogNormal {
-            median: ms5,
-            sigma: 0.5,
-        });
+        let lognormal = draws(Latency::LogNormal { median: ms5, sigma: 0.5 });
         near(lognormal[lognormal.len() / 2] as f64, 5e6);
-        near(
-            lognormal[lognormal.len() * 8413 / 10_000] as f64,
-            5e6 * 0.5f64.exp(),
-        );
+        near(lognormal[lognormal.len() * 8413 / 10_000] as f64, 5e6 * 0.5f64.exp());
 
-        let uniform = draws(Latency::Uniform {
-            low: ms5,
-            high: Nanos::from_millis(9),
-        });
+        let uniform = draws(Latency::Uniform { low: ms5, high: Nanos::from_millis(9) });
         assert!(uniform[0] >= 5_000_000 && *uniform.last().unwrap() <= 9_000_000);
-        near(
-            uniform.iter().sum::<u64>() as f64 / uniform.len() as f64,
-            7e6,
-        );
+        near(uniform.iter().sum::<u64>() as f64 / uniform.len() as f64, 7e6);
     }
 
     #[test]

@@ -108,47 +108,22 @@ impl ThreadStats {
 /// The sum over `threads`, in the Prometheus text format, version 0.0.4.
 pub(super) fn render(threads: &[ThreadStats]) -> String {
     let sum = |pick: &dyn Fn(&ThreadStats) -> &AtomicU64| {
-        threads.iter().fold(0u64, |total, thread| {
-            total.wrapping_add(pick(thread).load(Relaxed))
-        })
+        threads.iter().fold(0u64, |total, thread| total.wrapping_add(pick(thread).load(Relaxed)))
     };
     let mut text = String::with_capacity(4096);
-    header(
-        &mut text,
-        "requests_total",
-        "counter",
-        "Requests answered, by status.",
-    );
+    header(&mut text, "requests_total", "counter", "Requests answered, by status.");
     for code in 0..1000 {
         let count = sum(&|thread| &thread.by_status[code]);
         if count > 0 {
-            let _ = writeln!(
-                text,
-                "squall_target_requests_total{{status=\"{code}\"}} {count}"
-            );
+            let _ = writeln!(text, "squall_target_requests_total{{status=\"{code}\"}} {count}");
         }
     }
     type Pick = fn(&ThreadStats) -> &AtomicU64;
     let singles: [(&str, &str, &str, Pick); 4] = [
-        (
-            "in_flight",
-            "gauge",
-            "Requests read and not yet answered.",
-            |t| &t.in_flight,
-        ),
+        ("in_flight", "gauge", "Requests read and not yet answered.", |t| &t.in_flight),
         ("connections", "gauge", "Connections open now.", |t| &t.open),
-        (
-            "connections_total",
-            "counter",
-            "Connections accepted.",
-            |t| &t.accepted,
-        ),
-        (
-            "injected_errors_total",
-            "counter",
-            "Errors answered on purpose.",
-            |t| &t.injected_errors,
-        ),
+        ("connections_total", "counter", "Connections accepted.", |t| &t.accepted),
+        ("injected_errors_total", "counter", "Errors answered on purpose.", |t| &t.injected_errors),
     ];
     for (name, kind, help, pick) in singles {
         header(&mut text, name, kind, help);
@@ -161,17 +136,11 @@ pub(super) fn render(threads: &[ThreadStats]) -> String {
     for (index, bound) in BOUNDS.iter().enumerate() {
         cumulative += sum(&|thread| &thread.latency_buckets[index]);
         let le = Nanos(*bound).as_secs_f64();
-        let _ = writeln!(
-            text,
-            "squall_target_{name}_bucket{{le=\"{le}\"}} {cumulative}"
-        );
+        let _ = writeln!(text, "squall_target_{name}_bucket{{le=\"{le}\"}} {cumulative}");
     }
     cumulative += sum(&|thread| &thread.latency_buckets[BOUNDS.len()]);
     let seconds = Nanos(sum(&|thread| &thread.latency_sum)).as_secs_f64();
-    let _ = writeln!(
-        text,
-        "squall_target_{name}_bucket{{le=\"+Inf\"}} {cumulative}"
-    );
+    let _ = writeln!(text, "squall_target_{name}_bucket{{le=\"+Inf\"}} {cumulative}");
     let _ = writeln!(text, "squall_target_{name}_sum {seconds}");
     let _ = writeln!(text, "squall_target_{name}_count {cumulative}");
     text
@@ -212,10 +181,7 @@ mod tests {
             "squall_target_request_duration_seconds_bucket{le=\"+Inf\"} 3",
             "squall_target_request_duration_seconds_count 3",
         ] {
-            assert!(
-                text.lines().any(|found| found == line),
-                "{line} is not in\n{text}"
-            );
+            assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
         }
     }
 }

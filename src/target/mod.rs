@@ -107,12 +107,7 @@ pub fn start(config: TargetConfig) -> Result<Target, TargetError> {
     let resources = |source| TargetError::Resources { source };
     let addr = listeners[0].local_addr().map_err(resources)?;
     let (pipe, stop_pipe) = io::pipe().map_err(resources)?;
-    let mut target = Target {
-        addr,
-        stop: Arc::default(),
-        stop_pipe,
-        threads: Vec::new(),
-    };
+    let mut target = Target { addr, stop: Arc::default(), stop_pipe, threads: Vec::new() };
     match target.start_threads(&config, listeners, &pipe) {
         Ok(()) => Ok(target),
         Err(error) => {
@@ -166,11 +161,7 @@ impl Target {
         pipe: &PipeReader,
     ) -> Result<(), TargetError> {
         let resources = |source| TargetError::Resources { source };
-        let stats: Arc<[ThreadStats]> = config
-            .cores
-            .iter()
-            .map(|_| ThreadStats::default())
-            .collect();
+        let stats: Arc<[ThreadStats]> = config.cores.iter().map(|_| ThreadStats::default()).collect();
         let epoch = clock::now();
         let (ready, states) = crossbeam_channel::bounded(config.cores.len());
         for (index, (&core, listener)) in config.cores.iter().zip(listeners).enumerate() {
@@ -197,9 +188,7 @@ impl Target {
         drop(ready);
         for (core, _) in &self.threads {
             // A thread that ends without a word has panicked.
-            states
-                .recv()
-                .unwrap_or(Err(TargetError::Crashed { core: *core }))?;
+            states.recv().unwrap_or(Err(TargetError::Crashed { core: *core }))?;
         }
         Ok(())
     }

@@ -80,10 +80,7 @@ const OK_BODY: &[u8] = b"{\"status\":\"ok\"}";
 impl Responder {
     /// A responder for `wall`, the time since the Unix epoch.
     pub(super) fn new(wall: Nanos) -> Responder {
-        let mut responder = Responder {
-            date: Vec::new(),
-            load_test: Vec::new(),
-        };
+        let mut responder = Responder { date: Vec::new(), load_test: Vec::new() };
         responder.set_date(wall);
         responder
     }
@@ -95,12 +92,7 @@ impl Responder {
         let _ = write!(self.date, "Date: {date}\r\n");
         let mut ready = std::mem::take(&mut self.load_test);
         ready.clear();
-        let head = Head {
-            status: 200,
-            content_type: JSON,
-            length: Some(OK_BODY.len() as u64),
-            extra: b"",
-        };
+        let head = Head { status: 200, content_type: JSON, length: Some(OK_BODY.len() as u64), extra: b"" };
         self.head(&mut ready, &head);
         ready.extend_from_slice(b"\r\n");
         ready.extend_from_slice(OK_BODY);
@@ -141,21 +133,13 @@ impl Responder {
                 self.small(out, to, 200, kind, metrics().as_bytes(), b"")
             }
             Route::Echo => {
-                let kind = if content_type.is_empty() {
-                    BINARY
-                } else {
-                    content_type
-                };
+                let kind = if content_type.is_empty() { BINARY } else { content_type };
                 let extra = format!("X-Request-Method: {}\r\n", request.method.name());
                 self.small(out, to, 200, kind, body, extra.as_bytes())
             }
             Route::Status(code) => {
                 let redirects = matches!(code, 301 | 302 | 303 | 307 | 308);
-                let extra: &[u8] = if redirects {
-                    b"Location: /load-test\r\n"
-                } else {
-                    b""
-                };
+                let extra: &[u8] = if redirects { b"Location: /load-test\r\n" } else { b"" };
                 let text = format!("{code} {}\n", reason(code));
                 self.small(out, to, code, TEXT, text.as_bytes(), extra)
             }
@@ -212,38 +196,17 @@ impl Responder {
     }
 
     fn bytes(&self, out: &mut Vec<u8>, to: To<'_>, length: u64) -> Answered {
-        let head = Head {
-            status: 200,
-            content_type: BINARY,
-            length: Some(length),
-            extra: b"",
-        };
+        let head = Head { status: 200, content_type: BINARY, length: Some(length), extra: b"" };
         self.head(out, &head);
         to.finish(out);
-        Answered {
-            status: 200,
-            tail: if to.is_head() {
-                None
-            } else {
-                plain(out, length)
-            },
-        }
+        Answered { status: 200, tail: if to.is_head() { None } else { plain(out, length) } }
     }
 
     fn chunked(&self, out: &mut Vec<u8>, to: To<'_>, length: u64) -> Answered {
         // HTTP/1.0 knows no chunks: there the body ends with the connection.
         let framed = !to.request.http_10;
-        let extra: &[u8] = if framed {
-            b"Transfer-Encoding: chunked\r\n"
-        } else {
-            b""
-        };
-        let head = Head {
-            status: 200,
-            content_type: BINARY,
-            length: None,
-            extra,
-        };
+        let extra: &[u8] = if framed { b"Transfer-Encoding: chunked\r\n" } else { b"" };
+        let head = Head { status: 200, content_type: BINARY, length: None, extra };
         self.head(out, &head);
         to.finish(out);
         let tail = if to.is_head() {
@@ -302,10 +265,7 @@ impl To<'_> {
 fn plain(out: &mut Vec<u8>, length: u64) -> Option<Tail> {
     let inline = length.min(INLINE_MAX);
     out.extend_from_slice(&PATTERN[..inline as usize]);
-    (inline < length).then_some(Tail::Plain {
-        from: inline,
-        to: length,
-    })
+    (inline < length).then_some(Tail::Plain { from: inline, to: length })
 }
 
 /// The longest piece of the pattern that a body has in one run from offset `from` up to `to`.
@@ -316,13 +276,7 @@ pub(super) fn piece(from: u64, to: u64) -> &'static [u8] {
 }
 
 /// Appends chunks of `size` until about `room` bytes are made or the body ends.
-pub(super) fn chunks(
-    out: &mut Vec<u8>,
-    mut from: u64,
-    to: u64,
-    size: u64,
-    room: u64,
-) -> Option<Tail> {
+pub(super) fn chunks(out: &mut Vec<u8>, mut from: u64, to: u64, size: u64, room: u64) -> Option<Tail> {
     let stop = from.saturating_add(room);
     while from < to {
         if from >= stop {
@@ -419,10 +373,6 @@ mod tests {
         }
         assert_eq!(body.len(), 599_000);
         let wanted = |i: usize| b'a' + (i % PATTERN_LEN % 26) as u8;
-        assert!(
-            body.iter()
-                .enumerate()
-                .all(|(i, byte)| *byte == wanted(i + 1_000))
-        );
+        assert!(body.iter().enumerate().all(|(i, byte)| *byte == wanted(i + 1_000)));
     }
 }

@@ -77,11 +77,9 @@ impl Route {
     /// The methods allowed here, as the value of an Allow header.
     pub(super) fn allowed(self) -> &'static str {
         match self {
-            Route::Index
-            | Route::Bytes(_)
-            | Route::Chunked(_)
-            | Route::Healthz
-            | Route::Metrics => "GET, HEAD",
+            Route::Index | Route::Bytes(_) | Route::Chunked(_) | Route::Healthz | Route::Metrics => {
+                "GET, HEAD"
+            }
             _ => "GET, HEAD, POST, PUT, PATCH, DELETE",
         }
     }
@@ -92,8 +90,7 @@ const DELAY_RULE: &str = "the delay must be a number of milliseconds from 0 to 6
 const STATUS_RULE: &str = "the status must be a number from 200 to 999\n";
 
 fn is_number(text: &str) -> bool {
-    text.starts_with(|c: char| c.is_ascii_digit())
-        && text.chars().all(|c| c.is_ascii_digit() || c == '.')
+    text.starts_with(|c: char| c.is_ascii_digit()) && text.chars().all(|c| c.is_ascii_digit() || c == '.')
 }
 
 fn size(text: &str) -> Option<u64> {
@@ -155,10 +152,7 @@ mod tests {
             "/status/100",
             "/status/1000",
         ] {
-            assert!(
-                matches!(Route::parse(target), Route::Invalid(_)),
-                "{target}"
-            );
+            assert!(matches!(Route::parse(target), Route::Invalid(_)), "{target}");
         }
     }
 }

@@ -136,10 +136,8 @@ impl Scanner {
     }
 }
 
-const TOO_LARGE: Refusal = Refusal {
-    status: 431,
-    why: "the request head is larger than 16 KiB or has more than 100 fields\n",
-};
+const TOO_LARGE: Refusal =
+    Refusal { status: 431, why: "the request head is larger than 16 KiB or has more than 100 fields\n" };
 
 fn parse(input: &[u8]) -> Scan {
     let mut storage = [const { MaybeUninit::uninit() }; HEADERS_MAX];
@@ -153,10 +151,9 @@ fn parse(input: &[u8]) -> Scan {
         Ok(httparse::Status::Partial) if input.len() >= HEAD_MAX => Scan::Refused(TOO_LARGE),
         Ok(httparse::Status::Partial) => Scan::Partial,
         Err(httparse::Error::TooManyHeaders) => Scan::Refused(TOO_LARGE),
-        Err(httparse::Error::Version) => Scan::Refused(Refusal {
-            status: 505,
-            why: "only HTTP/1.0 and HTTP/1.1 are spoken here\n",
-        }),
+        Err(httparse::Error::Version) => {
+            Scan::Refused(Refusal { status: 505, why: "only HTTP/1.0 and HTTP/1.1 are spoken here\n" })
+        }
         Err(_) => Scan::Refused(Refusal::bad("the request is not HTTP/1.1\n")),
     }
 }
@@ -173,11 +170,7 @@ struct Fields {
     content_type: (usize, usize),
 }
 
-fn interpret(
-    input: &[u8],
-    head_len: usize,
-    raw: &httparse::Request<'_, '_>,
-) -> Result<Request, Refusal> {
+fn interpret(input: &[u8], head_len: usize, raw: &httparse::Request<'_, '_>) -> Result<Request, Refusal> {
     let mut fields = Fields::default();
     for header in raw.headers.iter() {
         fields.take(input, header)?;
@@ -189,9 +182,7 @@ fn interpret(
     }
     if fields.chunked && (http_10 || fields.length.is_some()) {
         // RFC 9112 section 6.1: a sign of request smuggling, or of a broken sender.
-        return Err(Refusal::bad(
-            "Transfer-Encoding goes with neither Content-Length nor HTTP/1.0\n",
-        ));
+        return Err(Refusal::bad("Transfer-Encoding goes with neither Content-Length nor HTTP/1.0\n"));
     }
     let framing = match fields.length {
         _ if fields.chunked => Framing::Chunked,
@@ -237,15 +228,8 @@ impl Fields {
                 self.keep_alive |= token.eq_ignore_ascii_case(b"keep-alive");
             }
         } else if is("expect") {
-            if !header
-                .value
-                .trim_ascii()
-                .eq_ignore_ascii_case(b"100-continue")
-            {
-                return Err(Refusal {
-                    status: 417,
-                    why: "the only expectation met here is 100-continue\n",
-                });
+            if !header.value.trim_ascii().eq_ignore_ascii_case(b"100-continue") {
+                return Err(Refusal { status: 417, why: "the only expectation met here is 100-continue\n" });
             }
             self.expects_continue = true;
         } else if is("content-type") {
@@ -297,11 +281,7 @@ mod tests {
                     Content-Length: 12\r\nExpect: 100-continue\r\n\r\n";
         let mut scanner = Scanner::default();
         for end in 0..head.len() {
-            assert_eq!(
-                scanner.scan(&head.as_bytes()[..end]),
-                Scan::Partial,
-                "{end}"
-            );
+            assert_eq!(scanner.scan(&head.as_bytes()[..end]), Scan::Partial, "{end}");
         }
         let request = whole(head);
         assert_eq!(request.head_len, head.len());
@@ -333,31 +313,13 @@ mod tests {
             ("GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400),
             ("GET / HTTP/1.1\r\nHost : a\r\n\r\n", 400),
             ("GET / HTTP/1.1\r\nHost: a\r\n folded\r\n\r\n", 400),
-            (
-                "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: +5\r\n\r\n",
-                400,
-            ),
-            (
-                "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 5, 5\r\n\r\n",
-                400,
-            ),
-            (
-                "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999999999999\r\n\r\n",
-                400,
-            ),
-            (
-                "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n",
-                400,
-            ),
-            (
-                "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
-                400,
-            ),
+            ("GET / HTTP/1.1\r\nHost: a\r\nContent-Length: +5\r\n\r\n", 400),
+            ("GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 5, 5\r\n\r\n", 400),
+            ("GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999999999999\r\n\r\n", 400),
+            ("GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n", 400),
+            ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n", 400),
             ("POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", 400),
-            (
-                "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n",
-                501,
-            ),
+            ("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", 501),
             ("GET / HTTP/1.1\r\nHost: a\r\nExpect: cake\r\n\r\n", 417),
         ] {
             assert_eq!(status(input), wanted, "{input:?}");
@@ -368,10 +330,7 @@ mod tests {
     fn large_heads_are_refused() {
         let long = format!("GET / HTTP/1.1\r\nHost: a\r\nX: {}", "y".repeat(HEAD_MAX));
         assert_eq!(status(&long), 431);
-        let many = format!(
-            "GET / HTTP/1.1\r\nHost: a\r\n{}\r\n",
-            "X: y\r\n".repeat(100)
-        );
+        let many = format!("GET / HTTP/1.1\r\nHost: a\r\n{}\r\n", "X: y\r\n".repeat(100));
         assert_eq!(status(&many), 431);
     }
 

@@ -125,8 +125,7 @@ impl Core {
         if now >= self.next_second.get() {
             let wall = clock::wall();
             self.responder.borrow_mut().set_date(wall);
-            self.next_second
-                .set(now + Nanos(1_000_000_000 - wall.0 % 1_000_000_000));
+            self.next_second.set(now + Nanos(1_000_000_000 - wall.0 % 1_000_000_000));
         }
     }
 }
@@ -196,12 +195,7 @@ async fn serve(setup: Setup, timer: Rc<Timer>, ready: &Sender<Result<(), TargetE
     tokio_uring::spawn(timer.drive());
     tokio_uring::spawn(accept(core.clone(), TcpListener::from_std(setup.listener)));
     if let Some(stall) = setup.stall {
-        tokio_uring::spawn(stand_still(
-            core.clone(),
-            stall,
-            setup.epoch,
-            setup.stop.clone(),
-        ));
+        tokio_uring::spawn(stand_still(core.clone(), stall, setup.epoch, setup.stop.clone()));
     }
     drop(ready.send(Ok(())));
 
@@ -248,10 +242,7 @@ async fn accept(core: Rc<Core>, listener: TcpListener) {
     while !core.stopping() {
         match listener.accept().await {
             Ok((stream, _)) => {
-                let peer = Rc::new(Peer {
-                    stream,
-                    idle: Cell::new(false),
-                });
+                let peer = Rc::new(Peer { stream, idle: Cell::new(false) });
                 let id = next_id;
                 next_id += 1;
                 core.peers.borrow_mut().insert(id, peer.clone());
@@ -271,10 +262,7 @@ async fn accept(core: Rc<Core>, listener: TcpListener) {
 }
 
 fn out_of_resources(error: &io::Error) -> bool {
-    matches!(
-        error.raw_os_error(),
-        Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM)
-    )
+    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM))
 }
 
 /// Blocks the whole thread during each stall: no request is read, no answer written, no timer

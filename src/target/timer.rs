@@ -67,11 +67,7 @@ impl Timer {
     pub(super) fn new() -> io::Result<Timer> {
         // Not TFD_NONBLOCK: io_uring would answer EAGAIN at once instead of waiting.
         let fd = TimerFd::new(ClockId::CLOCK_MONOTONIC, TimerFlags::TFD_CLOEXEC)?;
-        Ok(Timer {
-            fd,
-            sleepers: RefCell::default(),
-            armed: Cell::new(Nanos::MAX),
-        })
+        Ok(Timer { fd, sleepers: RefCell::default(), armed: Cell::new(Nanos::MAX) })
     }
 
     /// Wakes sleepers for as long as the runtime lives. Spawn it once per timer.
@@ -90,11 +86,7 @@ impl Timer {
     /// Completes at `deadline` of the monotonic clock: never before, and after it as soon as
     /// the thread gets to run.
     pub(super) fn sleep_until(&self, deadline: Nanos) -> Sleep<'_> {
-        Sleep {
-            timer: self,
-            deadline,
-            slot: None,
-        }
+        Sleep { timer: self, deadline, slot: None }
     }
 
     fn fire(&self, now: Nanos) {
@@ -121,11 +113,7 @@ impl Timer {
         let when = TimeSpec::new((at.0 / 1_000_000_000) as _, (at.0 % 1_000_000_000) as _);
         let when = Expiration::OneShot(when);
         // Cannot fail: the descriptor is a timerfd and the time is normalised.
-        if self
-            .fd
-            .set(when, TimerSetTimeFlags::TFD_TIMER_ABSTIME)
-            .is_ok()
-        {
+        if self.fd.set(when, TimerSetTimeFlags::TFD_TIMER_ABSTIME).is_ok() {
             self.armed.set(at);
         }
     }
@@ -158,14 +146,9 @@ impl Future for Sleep<'_> {
         if clock::now() >= self.deadline {
             return Poll::Ready(());
         }
-        let slot = Rc::new(Slot {
-            fired: Cell::new(false),
-            waker: RefCell::new(Some(context.waker().clone())),
-        });
-        self.timer.sleepers.borrow_mut().push(Reverse(Sleeper {
-            at: self.deadline,
-            slot: slot.clone(),
-        }));
+        let slot =
+            Rc::new(Slot { fired: Cell::new(false), waker: RefCell::new(Some(context.waker().clone())) });
+        self.timer.sleepers.borrow_mut().push(Reverse(Sleeper { at: self.deadline, slot: slot.clone() }));
         self.timer.arm(self.deadline);
         self.slot = Some(slot);
         Poll::Pending

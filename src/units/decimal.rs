@@ -14,9 +14,7 @@ impl Decimal {
     ///
     /// Returns the number and the rest; `Err` says what is wrong.
     pub(super) fn take(text: &str) -> Result<(Decimal, &str), String> {
-        let end = text
-            .find(|c: char| !c.is_ascii_digit() && c != '.')
-            .unwrap_or(text.len());
+        let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
         let (number, rest) = text.split_at(end);
         let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
         if whole.is_empty() && fraction.is_empty() {
@@ -34,9 +32,7 @@ impl Decimal {
         let mantissa = whole
             .bytes()
             .chain(fraction.bytes())
-            .try_fold(0u64, |sum, digit| {
-                sum.checked_mul(10)?.checked_add(u64::from(digit - b'0'))
-            })
+            .try_fold(0u64, |sum, digit| sum.checked_mul(10)?.checked_add(u64::from(digit - b'0')))
             .ok_or_else(|| format!("`{number}` has too many digits"))?;
         if fraction.len() > 18 {
             return Err(format!("`{number}` has too many digits"));
@@ -78,31 +74,17 @@ mod tests {
         assert_eq!(take(".5"), Ok((5, 1, "")));
         assert_eq!(take("2."), Ok((2, 0, "")));
         assert_eq!(take("18446744073709551615"), Ok((u64::MAX, 0, "")));
-        for bad in [
-            "",
-            "-1",
-            ".",
-            "s",
-            "1.2.3",
-            "18446744073709551616",
-            "0.0000000000000000001",
-        ] {
+        for bad in ["", "-1", ".", "s", "1.2.3", "18446744073709551616", "0.0000000000000000001"] {
             assert!(take(bad).is_err(), "{bad}");
         }
     }
 
     #[test]
     fn products_are_exact_or_refused() {
-        let half = Decimal {
-            mantissa: 5,
-            scale: 1,
-        };
+        let half = Decimal { mantissa: 5, scale: 1 };
         assert_eq!(half.times(10), Some(5));
         assert_eq!(half.times(1), None);
-        let huge = Decimal {
-            mantissa: u64::MAX,
-            scale: 0,
-        };
+        let huge = Decimal { mantissa: u64::MAX, scale: 0 };
         assert_eq!(huge.times(2), None);
         assert!(huge.overflows(2) && !huge.overflows(1));
     }

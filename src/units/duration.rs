@@ -47,9 +47,8 @@ fn parse(text: &str) -> Result<Nanos, String> {
     loop {
         let (number, tail) = Decimal::take(rest)?;
         let tail = tail.trim_start();
-        let end = tail
-            .find(|c: char| c.is_ascii_digit() || c == '.' || c.is_whitespace())
-            .unwrap_or(tail.len());
+        let end =
+            tail.find(|c: char| c.is_ascii_digit() || c == '.' || c.is_whitespace()).unwrap_or(tail.len());
         let (unit, tail) = tail.split_at(end);
         let nanos = if unit.is_empty() && smallest == u64::MAX && tail.is_empty() {
             1_000_000_000

@@ -6,8 +6,7 @@ use std::str::FromStr;
 use super::decimal::Decimal;
 use super::{Nanos, UnitError, duration};
 
-const ACCEPTED: &str =
-    "`500`, `50/s`, `3000/m`, `10k`, `2.5/s`, `5/2s`; k, M and G multiply by thousands";
+const ACCEPTED: &str = "`500`, `50/s`, `3000/m`, `10k`, `2.5/s`, `5/2s`; k, M and G multiply by thousands";
 
 /// `count` arrivals in each `per`: an exact rational number.
 ///
@@ -24,10 +23,7 @@ pub struct Rate {
 impl Rate {
     /// `count` arrivals each second.
     pub const fn per_sec(count: u64) -> Rate {
-        Rate {
-            count,
-            per: Nanos::from_secs(1),
-        }
+        Rate { count, per: Nanos::from_secs(1) }
     }
 
     /// Arrivals per second, rounded to the nearest `f64`.
@@ -87,10 +83,7 @@ fn parse(text: &str) -> Result<Rate, String> {
     if count > per {
         return Err("it is above one arrival per nanosecond".into());
     }
-    Ok(Rate {
-        count,
-        per: Nanos(per),
-    })
+    Ok(Rate { count, per: Nanos(per) })
 }
 
 fn period(text: &str) -> Result<u64, String> {
@@ -99,14 +92,8 @@ fn period(text: &str) -> Result<u64, String> {
         "sec" | "second" => 1_000_000_000,
         "min" | "minute" => 60_000_000_000,
         "hour" => 3_600_000_000_000,
-        unit if !unit.starts_with(|c: char| c.is_ascii_digit() || c == '.') => {
-            duration::unit_nanos(unit)?
-        }
-        span => {
-            super::parse_duration(span)
-                .map_err(|error| error.problem)?
-                .0
-        }
+        unit if !unit.starts_with(|c: char| c.is_ascii_digit() || c == '.') => duration::unit_nanos(unit)?,
+        span => super::parse_duration(span).map_err(|error| error.problem)?.0,
     };
     if nanos == 0 {
         return Err("the time after `/` must be above zero".into());
@@ -159,10 +146,7 @@ mod tests {
             (" 100 / 500ms ", 100, S / 2),
             ("12/min", 12, 60 * S),
         ] {
-            let expected = Rate {
-                count,
-                per: Nanos(per),
-            };
+            let expected = Rate { count, per: Nanos(per) };
             assert_eq!(text.parse(), Ok(expected), "{text}");
         }
     }

@@ -69,9 +69,7 @@ fn parse(text: &str) -> Result<ByteSize, String> {
 impl fmt::Display for ByteSize {
     /// Exact: `64KiB`, `1000B`. Reads back to the same value.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let binary = SUFFIXES[..4]
-            .iter()
-            .find(|(_, factor)| self.0 > 0 && self.0.is_multiple_of(*factor));
+        let binary = SUFFIXES[..4].iter().find(|(_, factor)| self.0 > 0 && self.0.is_multiple_of(*factor));
         match binary {
             Some((suffix, factor)) => write!(f, "{}{suffix}", self.0 / factor),
             None => write!(f, "{}B", self.0),

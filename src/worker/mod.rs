@@ -223,10 +223,7 @@ impl<'a, D: Driver> Worker<'a, D> {
             let busy = self.pool.in_flight.div_ceil(u64::from(self.plan.pipeline));
             self.batching.want(now, busy)
         };
-        let mut until = limit
-            .min(self.edge)
-            .min(self.pool.next_timer())
-            .min(self.source.next_arrival());
+        let mut until = limit.min(self.edge).min(self.pool.next_timer()).min(self.source.next_arrival());
         if want > 1 {
             until = until.min(now + BATCH_WAIT);
         }

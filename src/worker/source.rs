@@ -153,9 +153,7 @@ impl Source {
     pub(super) fn measured_backlog(&self, window: &Window) -> u64 {
         match self {
             Source::Closed(_) => 0,
-            Source::Open(open) => {
-                open.backlog.iter().filter(|at| window.measures(**at)).count() as u64
-            }
+            Source::Open(open) => open.backlog.iter().filter(|at| window.measures(**at)).count() as u64,
         }
     }
 }

@@ -24,12 +24,7 @@ fn statement(code: u32, k: u32) -> libc::sock_filter {
 }
 
 fn jump(code: u32, k: u32, jt: u8, jf: u8) -> libc::sock_filter {
-    libc::sock_filter {
-        code: code as u16,
-        jt,
-        jf,
-        k,
-    }
+    libc::sock_filter { code: code as u16, jt, jf, k }
 }
 
 /// `io_uring_setup` answers `errno`, everything else goes through.
@@ -56,23 +51,15 @@ pub fn with_io_uring_refused(cmd: &mut Command, errno: i32) {
 }
 
 fn install(filter: &mut [libc::sock_filter]) -> io::Result<()> {
-    let program = libc::sock_fprog {
-        len: filter.len() as u16,
-        filter: filter.as_mut_ptr(),
-    };
+    let program = libc::sock_fprog { len: filter.len() as u16, filter: filter.as_mut_ptr() };
     // SAFETY: plain numbers (the kernel insists on zeros); needed to install a filter without
     // privileges.
     if unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1u64, 0u64, 0u64, 0u64) } != 0 {
         return Err(io::Error::last_os_error());
     }
     // SAFETY: `program` and the filter that it points at outlive the call; the kernel copies them.
-    let rc = unsafe {
-        libc::prctl(
-            libc::PR_SET_SECCOMP,
-            libc::SECCOMP_MODE_FILTER as u64,
-            &raw const program,
-        )
-    };
+    let rc =
+        unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER as u64, &raw const program) };
     if rc != 0 {
         return Err(io::Error::last_os_error());
     }

@@ -16,11 +16,8 @@ const FUNCTION_LINES_MAX: usize = 70;
 const LONG_FUNCTIONS: &[(&str, &str, &str)] = &[];
 
 /// Imports that the floors would allow and the design does not: (module, must not import, why).
-const FORBIDDEN: &[(&str, &str, &str)] = &[(
-    "output",
-    "worker",
-    "formats serialise the report; they know nothing of how it came about",
-)];
+const FORBIDDEN: &[(&str, &str, &str)] =
+    &[("output", "worker", "formats serialise the report; they know nothing of how it came about")];
 
 /// A module's place in the table of `src/lib.rs`.
 #[derive(Debug, PartialEq)]
@@ -61,8 +58,7 @@ fn is_name(c: char) -> bool {
 }
 
 fn root() -> PathBuf {
-    std::env::var_os("CARGO_MANIFEST_DIR")
-        .map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from)
+    std::env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from)
 }
 
 /// All Rust files below `directories`, with their paths relative to the package.
@@ -106,12 +102,8 @@ fn offence(places: &BTreeMap<String, Place>, module: &str, other: &str) -> Optio
         return Some(format!("{module} must not import {other}: {why}"));
     }
     let sibling = own.floor == its.floor && own.named.iter().any(|name| name == other);
-    (its.floor >= own.floor && !sibling).then(|| {
-        format!(
-            "{module} (floor {}) must not import {other} (floor {})",
-            own.floor, its.floor
-        )
-    })
+    (its.floor >= own.floor && !sibling)
+        .then(|| format!("{module} (floor {}) must not import {other} (floor {})", own.floor, its.floor))
 }
 
 #[test]
@@ -124,15 +116,11 @@ fn a_module_imports_only_lower_floors() {
             continue;
         };
         if !places.contains_key(&module) {
-            offences.push(format!(
-                "{}: {module} has no floor in src/lib.rs",
-                source.path
-            ));
+            offences.push(format!("{}: {module} has no floor in src/lib.rs", source.path));
         }
         for (line, other) in source.imports() {
-            offences.extend(
-                offence(&places, &module, &other).map(|o| format!("{}:{line}: {o}", source.path)),
-            );
+            offences
+                .extend(offence(&places, &module, &other).map(|o| format!("{}:{line}: {o}", source.path)));
         }
     }
     report(offences);
@@ -142,18 +130,9 @@ fn a_module_imports_only_lower_floors() {
 fn every_module_of_the_table_exists() {
     let lib = fs::read_to_string(root().join("src/lib.rs")).expect("src/lib.rs");
     let places = floors(&lib);
-    assert!(
-        places.len() > 10,
-        "the table of src/lib.rs was not understood: {places:?}"
-    );
-    let missing = places
-        .keys()
-        .filter(|module| !lib.contains(&format!("mod {module};")));
-    report(
-        missing
-            .map(|m| format!("{m} has a floor but no `mod`"))
-            .collect(),
-    );
+    assert!(places.len() > 10, "the table of src/lib.rs was not understood: {places:?}");
+    let missing = places.keys().filter(|module| !lib.contains(&format!("mod {module};")));
+    report(missing.map(|m| format!("{m} has a floor but no `mod`")).collect());
 }
 
 #[test]
@@ -164,9 +143,7 @@ fn unsafe_stands_only_in_the_driver_and_the_clock() {
         offences
             .flat_map(|s| {
                 let lines = s.lines_with_word("unsafe");
-                lines
-                    .into_iter()
-                    .map(move |line| format!("{}:{line}: unsafe", s.path))
+                lines.into_iter().map(move |line| format!("{}:{line}: unsafe", s.path))
             })
             .collect(),
     );
@@ -175,18 +152,10 @@ fn unsafe_stands_only_in_the_driver_and_the_clock() {
 #[test]
 fn files_stay_short() {
     let all = sources(&["src", "tests", "benches", "fuzz"]);
-    let long = all
-        .iter()
-        .filter(|s| s.text.lines().count() > FILE_LINES_MAX);
+    let long = all.iter().filter(|s| s.text.lines().count() > FILE_LINES_MAX);
     report(
-        long.map(|s| {
-            format!(
-                "{}: {} lines (at most {FILE_LINES_MAX})",
-                s.path,
-                s.text.lines().count()
-            )
-        })
-        .collect(),
+        long.map(|s| format!("{}: {} lines (at most {FILE_LINES_MAX})", s.path, s.text.lines().count()))
+            .collect(),
     );
 }
 
@@ -195,9 +164,7 @@ fn functions_stay_short() {
     let mut offences = Vec::new();
     for source in sources(&["src", "benches"]) {
         for function in source.functions() {
-            let excused = LONG_FUNCTIONS
-                .iter()
-                .any(|(p, f, _)| (*p, *f) == (&source.path, &function.name));
+            let excused = LONG_FUNCTIONS.iter().any(|(p, f, _)| (*p, *f) == (&source.path, &function.name));
             if function.lines > FUNCTION_LINES_MAX && !excused {
                 offences.push(format!(
                     "{}:{}: {} has {} lines (at most {FUNCTION_LINES_MAX})",
@@ -214,17 +181,12 @@ fn every_module_says_what_it_is_for() {
     let silent = sources(&["src", "benches"])
         .into_iter()
         .filter(|s| !s.text.starts_with("//!") && !source::is_test(&s.path));
-    report(
-        silent
-            .map(|s| format!("{}: starts without a module doc (//!)", s.path))
-            .collect(),
-    );
+    report(silent.map(|s| format!("{}: starts without a module doc (//!)", s.path)).collect());
 }
 
 #[test]
 fn the_table_is_read_as_it_is_meant() {
-    let places =
-        floors("//! F0  units  rng\n//! F2  plan (http, rng)   target  (remarks are read over)\n");
+    let places = floors("//! F0  units  rng\n//! F2  plan (http, rng)   target  (remarks are read over)\n");
     let names: Vec<_> = places.keys().map(String::as_str).collect();
     assert_eq!(names, ["plan", "rng", "target", "units"]);
     assert_eq!(places["plan"].named, ["http", "rng"]);

@@ -27,11 +27,7 @@ impl Source {
         if is_test(path) {
             code = blank(&code);
         }
-        Self {
-            path: path.to_owned(),
-            text,
-            code,
-        }
+        Self { path: path.to_owned(), text, code }
     }
 
     /// The segments of the module path: `src/http/head.rs` is `http`, `head`.
@@ -98,10 +94,7 @@ impl Source {
 
     /// Lines, from 1, on which `word` stands as a word of its own.
     pub(crate) fn lines_with_word(&self, word: &str) -> Vec<usize> {
-        words(&self.code)
-            .filter(|(_, w)| *w == word)
-            .map(|(at, _)| self.line_of(at))
-            .collect()
+        words(&self.code).filter(|(_, w)| *w == word).map(|(at, _)| self.line_of(at)).collect()
     }
 
     /// All functions with a body. One inside another counts on its own and in the outer one.
@@ -116,11 +109,7 @@ impl Source {
             {
                 let end = matching_brace(&self.code, open);
                 let line = self.line_of(at);
-                found.push(Function {
-                    name,
-                    line,
-                    lines: self.line_of(end) - line + 1,
-                });
+                found.push(Function { name, line, lines: self.line_of(end) - line + 1 });
             }
         }
         found
@@ -167,18 +156,14 @@ fn matching_brace(code: &str, open: usize) -> usize {
 }
 
 fn blank(text: &str) -> String {
-    text.chars()
-        .map(|c| if c == '\n' { '\n' } else { ' ' })
-        .collect()
+    text.chars().map(|c| if c == '\n' { '\n' } else { ' ' }).collect()
 }
 
 /// Blanks out items under `#[cfg(test)]`: they may import what they like.
 fn without_tests(code: &str) -> String {
     let mut code = code.to_owned();
     while let Some(start) = code.find("#[cfg(test)]") {
-        let item = code[start..]
-            .find(['{', ';'])
-            .map_or(code.len(), |i| start + i);
+        let item = code[start..].find(['{', ';']).map_or(code.len(), |i| start + i);
         let end = match code.as_bytes().get(item) {
             Some(b'{') => (matching_brace(&code, item) + 1).min(code.len()),
             Some(_) => item + 1,
@@ -228,9 +213,7 @@ fn literal_length(rest: &str, after_name: bool) -> usize {
         if hashed[hashes..].starts_with('"') {
             let close = format!("\"{}", "#".repeat(hashes));
             let open = rest.len() - hashed.len() + hashes + 1;
-            return rest[open..]
-                .find(&close)
-                .map_or(rest.len(), |i| open + i + close.len());
+            return rest[open..].find(&close).map_or(rest.len(), |i| open + i + close.len());
         }
     }
     // A quote starts a character when the next but one (or an escape) closes it, else a lifetime.
@@ -289,10 +272,7 @@ mod tests { use crate::run; fn g<'a>(x: &'a str) -> &'a str { x } }
     let source = Source::new("src/observer.rs", text.to_owned());
     let names: Vec<_> = source.imports().into_iter().map(|(_, name)| name).collect();
     assert_eq!(names, ["stats", "units", "rng", "clock"]);
-    let deeper = Source::new(
-        "src/http/head.rs",
-        "use super::url; use super::super::run;".to_owned(),
-    );
+    let deeper = Source::new("src/http/head.rs", "use super::url; use super::super::run;".to_owned());
     assert_eq!(deeper.imports(), [(1, "run".to_owned())]);
 }
 
@@ -300,22 +280,12 @@ mod tests { use crate::run; fn g<'a>(x: &'a str) -> &'a str { x } }
 fn functions_are_measured() {
     let text = "trait T { fn none(&self); }\nfn one() {}\nfn three() {\n  let f: fn(u8) = g;\n}\n";
     let source = Source::new("src/x.rs", text.to_owned());
-    let measured: Vec<_> = source
-        .functions()
-        .into_iter()
-        .map(|f| (f.name, f.line, f.lines))
-        .collect();
-    assert_eq!(
-        measured,
-        [("one".to_owned(), 2, 1), ("three".to_owned(), 3, 3)]
-    );
+    let measured: Vec<_> = source.functions().into_iter().map(|f| (f.name, f.line, f.lines)).collect();
+    assert_eq!(measured, [("one".to_owned(), 2, 1), ("three".to_owned(), 3, 3)]);
 }
 
 #[test]
 fn unsafe_is_found_as_a_word_only() {
     let text = "// unsafe\n#![deny(unsafe_code)]\nfn f() { unsafe { g() } }\n";
-    assert_eq!(
-        Source::new("src/x.rs", text.to_owned()).lines_with_word("unsafe"),
-        [3]
-    );
+    assert_eq!(Source::new("src/x.rs", text.to_owned()).lines_with_word("unsafe"), [3]);
 }

@@ -50,13 +50,9 @@ impl Poller {
     /// # Errors
     /// ENOMEM, or ENOSPC beyond /proc/sys/fs/epoll/max_user_watches.
     pub(super) fn add(&self, fd: RawFd, mark: u64) -> io::Result<()> {
-        let mut event = libc::epoll_event {
-            events: INTEREST,
-            u64: mark,
-        };
+        let mut event = libc::epoll_event { events: INTEREST, u64: mark };
         // SAFETY: `event` is valid for the call; the kernel copies it.
-        let rc =
-            unsafe { libc::epoll_ctl(self.epoll.as_raw_fd(), libc::EPOLL_CTL_ADD, fd, &mut event) };
+        let rc = unsafe { libc::epoll_ctl(self.epoll.as_raw_fd(), libc::EPOLL_CTL_ADD, fd, &mut event) };
         if rc < 0 {
             return Err(io::Error::last_os_error());
         }
@@ -119,12 +115,7 @@ impl Poller {
     fn wait_ms(&mut self, ms: i32) -> io::Result<()> {
         // SAFETY: room for BATCH events is reserved.
         let count = unsafe {
-            libc::epoll_wait(
-                self.epoll.as_raw_fd(),
-                self.events.as_mut_ptr(),
-                BATCH as libc::c_int,
-                ms,
-            )
+            libc::epoll_wait(self.epoll.as_raw_fd(), self.events.as_mut_ptr(), BATCH as libc::c_int, ms)
         };
         self.took(count.into())
     }

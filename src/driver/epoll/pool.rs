@@ -36,10 +36,7 @@ impl Pool {
         Some(filled.map(|len| {
             (len > 0).then(|| {
                 self.free.pop();
-                Buffer {
-                    id,
-                    len: len as u32,
-                }
+                Buffer { id, len: len as u32 }
             })
         }))
     }
@@ -80,11 +77,7 @@ mod tests {
     fn an_empty_or_failed_fill_keeps_the_buffer() {
         let mut pool = Pool::new(1);
         assert!(pool.lend(|_| Ok(0)).unwrap().unwrap().is_none());
-        assert!(
-            pool.lend(|_| Err(std::io::ErrorKind::WouldBlock.into()))
-                .unwrap()
-                .is_err()
-        );
+        assert!(pool.lend(|_| Err(std::io::ErrorKind::WouldBlock.into())).unwrap().is_err());
         assert!(!pool.is_empty());
     }
 }

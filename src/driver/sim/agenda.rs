@@ -66,12 +66,7 @@ pub(super) struct Agenda {
 impl Agenda {
     pub(super) fn plan(&mut self, at: Nanos, conn: ConnId, action: Action) {
         self.sequence += 1;
-        self.entries.push(Reverse(Entry {
-            at,
-            sequence: self.sequence,
-            conn,
-            action,
-        }));
+        self.entries.push(Reverse(Entry { at, sequence: self.sequence, conn, action }));
     }
 
     pub(super) fn next_at(&self) -> Option<Nanos> {

@@ -125,11 +125,7 @@ impl Peer {
         let since = at - desk.script.start;
         let served = desk.script.service.answered(since, desk.dice) + desk.script.start;
         let body = &desk.responses[desk.dice.between(0, desk.responses.len() as u64) as usize];
-        let whole = Chunk {
-            bytes: Arc::clone(body),
-            from: 0,
-            to: body.len(),
-        };
+        let whole = Chunk { bytes: Arc::clone(body), from: 0, to: body.len() };
         let fate = fate(desk);
         self.last = self.last.max(served);
         match fate {
@@ -176,11 +172,7 @@ impl Peer {
             cuts.sort_unstable();
             cuts.dedup();
             for to in cuts {
-                let chunk = Chunk {
-                    from,
-                    to,
-                    ..whole.clone()
-                };
+                let chunk = Chunk { from, to, ..whole.clone() };
                 let last = Last::Nothing;
                 desk.out.push((self.last, Delivery::Bytes { chunk, last }));
                 self.last += Nanos(desk.dice.between(0, 250_000));
@@ -218,13 +210,7 @@ fn fate(desk: &mut Desk<'_>) -> Fate {
 /// Bytes that begin no status line, whatever follows.
 fn garbage(dice: &mut Dice) -> Chunk {
     let len = dice.between(1, 64) as usize;
-    let bytes: Arc<[u8]> = std::iter::once(0x16)
-        .chain(std::iter::repeat_with(|| dice.word() as u8))
-        .take(len)
-        .collect();
-    Chunk {
-        bytes,
-        from: 0,
-        to: len,
-    }
+    let bytes: Arc<[u8]> =
+        std::iter::once(0x16).chain(std::iter::repeat_with(|| dice.word() as u8)).take(len).collect();
+    Chunk { bytes, from: 0, to: len }
 }

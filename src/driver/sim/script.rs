@@ -37,11 +37,7 @@ impl Service {
             Service::Constant(delay) => at + delay,
             Service::Uniform(low, high) => at + Nanos(dice.between(low.0, high.0)),
             Service::Exponential(mean) => at + dice.exponential(mean),
-            Service::Stall {
-                base,
-                every,
-                length,
-            } => {
+            Service::Stall { base, every, length } => {
                 let period = at.0 / every.0 * every.0;
                 let (stall, over) = (Nanos(period) + every - length, Nanos(period) + every);
                 if at >= stall {
@@ -138,11 +134,7 @@ mod tests {
     #[test]
     fn a_stall_holds_everything_up_until_it_is_over() {
         let ms = Nanos::from_millis;
-        let service = Service::Stall {
-            base: ms(1),
-            every: ms(5_000),
-            length: ms(1_000),
-        };
+        let service = Service::Stall { base: ms(1), every: ms(5_000), length: ms(1_000) };
         let answered = |at| service.answered(at, &mut Dice::new(1));
         assert_eq!(answered(ms(10)), ms(11));
         assert_eq!(answered(ms(3_999)), ms(4_000));
@@ -159,9 +151,7 @@ mod tests {
             let uniform = Service::Uniform(Nanos(10), Nanos(20)).answered(Nanos(5), &mut dice);
             assert!((15..25).contains(&uniform.0));
             let mean = Nanos::from_micros(100);
-            sum += Service::Exponential(mean)
-                .answered(Nanos::ZERO, &mut dice)
-                .0;
+            sum += Service::Exponential(mean).answered(Nanos::ZERO, &mut dice).0;
         }
         let mean = sum as f64 / 20_000.0;
         assert!((97_000.0..103_000.0).contains(&mean), "{mean}");

@@ -13,11 +13,7 @@ fn config(slots: u32) -> DriverConfig {
     DriverConfig {
         slots,
         payloads: vec![REQUEST.into()],
-        endpoints: vec![Endpoint {
-            addr: addr.into(),
-            source: None,
-            congestion: None,
-        }],
+        endpoints: vec![Endpoint { addr: addr.into(), source: None, congestion: None }],
         expect_large: true,
     }
 }
@@ -165,29 +161,14 @@ fn without_faults_every_answer_is_delivered_on_time() {
     driver.connect(id(0, 5), 0);
     let far = Nanos::from_secs(9);
     let start = driver.now();
-    driver
-        .wait(Wait::Until {
-            until: far,
-            want: 1,
-        })
-        .unwrap();
+    driver.wait(Wait::Until { until: far, want: 1 }).unwrap();
     assert_eq!(driver.next().unwrap().event, Event::Connected);
     assert_eq!(driver.now() - start, Nanos::from_micros(50));
     let sent = driver.now();
     driver.send(id(0, 5), PayloadId(0), REQUEST.len() as u32, true);
-    driver
-        .wait(Wait::Until {
-            until: far,
-            want: 1,
-        })
-        .unwrap();
+    driver.wait(Wait::Until { until: far, want: 1 }).unwrap();
     assert_eq!(driver.next().unwrap().event, Event::Sent);
-    driver
-        .wait(Wait::Until {
-            until: far,
-            want: 1,
-        })
-        .unwrap();
+    driver.wait(Wait::Until { until: far, want: 1 }).unwrap();
     let Some(Event::Data(buffer)) = driver.next().map(|c| c.event) else {
         panic!("no answer");
     };
@@ -197,12 +178,7 @@ fn without_faults_every_answer_is_delivered_on_time() {
     let before = driver.now();
     driver.wait(Wait::Poll).unwrap();
     assert_eq!(driver.now() - before, SimScript::default().turn_cost);
-    driver
-        .wait(Wait::Until {
-            until: far,
-            want: 1,
-        })
-        .unwrap();
+    driver.wait(Wait::Until { until: far, want: 1 }).unwrap();
     assert_eq!((driver.now(), driver.next()), (far, None));
     assert_eq!(driver.books().delivered, 1);
 }

@@ -29,8 +29,8 @@ use io_uring::{CompletionQueue, IoUring, SubmissionQueue, Submitter, cqueue, opc
 use super::buf_ring::BufRing;
 use super::token::{self, Op};
 use super::{
-    Buffer, Completion, ConnId, Driver, DriverConfig, DriverCounters, Endpoint, Event, PayloadId,
-    Wait, socket,
+    Buffer, Completion, ConnId, Driver, DriverConfig, DriverCounters, Endpoint, Event, PayloadId, Wait,
+    socket,
 };
 use crate::clock;
 use crate::units::Nanos;
@@ -46,10 +46,7 @@ const DISCARD_MAX: u64 = 1 << 30;
 const FAR: Nanos = Nanos::from_millis(2);
 
 /// SO_LINGER {1, 0}: close with RST.
-static RESET: libc::linger = libc::linger {
-    l_onoff: 1,
-    l_linger: 0,
-};
+static RESET: libc::linger = libc::linger { l_onoff: 1, l_linger: 0 };
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
@@ -111,9 +108,7 @@ impl UringDriver {
     /// # Errors
     /// Says which gate is shut or what this kernel lacks.
     pub fn new(config: DriverConfig) -> Result<UringDriver, SetupError> {
-        let completions = (config.slots.saturating_mul(2))
-            .next_power_of_two()
-            .clamp(1024, 65_536);
+        let completions = (config.slots.saturating_mul(2)).next_power_of_two().clamp(1024, 65_536);
         let setup::Built { ring, mut features } = setup::build(1024, completions)?;
         let ring = Box::into_raw(Box::new(ring));
         // SAFETY: the box is leaked until `drop`, which ends these three borrows before it frees it.
@@ -178,28 +173,16 @@ impl UringDriver {
     fn probe_multishot(&mut self) -> Result<(), SetupError> {
         use std::io::Write;
         use std::os::fd::AsRawFd;
-        let lacks = |errno| SetupError::Lacks {
-            what: "multishot receive",
-            errno,
-        };
+        let lacks = |errno| SetupError::Lacks { what: "multishot receive", errno };
         let (mut near, far) = std::os::unix::net::UnixStream::pair().map_err(SetupError::Other)?;
         near.write_all(b"x").map_err(SetupError::Other)?;
         let fd = io_uring::types::Fd(far.as_raw_fd());
-        let mark = token::pack(
-            Op::Ignore,
-            ConnId {
-                slot: 0,
-                generation: 0,
-            },
-        );
+        let mark = token::pack(Op::Ignore, ConnId { slot: 0, generation: 0 });
         self.push(opcode::RecvMulti::new(fd, GROUP).build().user_data(mark));
         drop(near); // end of file ends the multishot
         let deadline = clock::now() + Nanos::from_secs(1);
         loop {
-            let until = Wait::Until {
-                until: deadline,
-                want: 1,
-            };
+            let until = Wait::Until { until: deadline, want: 1 };
             self.wait(until).map_err(lacks)?;
             while let Some(cqe) = self.cq.next() {
                 if let Some(id) = cqueue::buffer_select(cqe.flags()) {
@@ -247,10 +230,7 @@ impl UringDriver {
     }
 
     fn conn(&self, slot: u32) -> ConnId {
-        ConnId {
-            slot,
-            generation: self.slots[slot as usize].generation,
-        }
+        ConnId { slot, generation: self.slots[slot as usize].generation }
     }
 
     fn arm(&mut self, slot: u32) {
@@ -333,12 +313,7 @@ impl UringDriver {
     }
 
     #[cold]
-    fn multishot_ended(
-        &mut self,
-        conn: ConnId,
-        result: i32,
-        data: Option<Buffer>,
-    ) -> Option<Event> {
+    fn multishot_ended(&mut self, conn: ConnId, result: i32, data: Option<Buffer>) -> Option<Event> {
         let stopping = self.slots[conn.slot as usize].state == State::Stopping;
         match result {
             1.. => {
@@ -447,18 +422,8 @@ impl UringDriver {
             self.push(linger.build().flags(silent).user_data(mark));
         }
         let all = CancelBuilder::fd(Fixed(conn.slot)).all();
-        self.push(
-            opcode::AsyncCancel2::new(all)
-                .build()
-                .flags(silent)
-                .user_data(mark),
-        );
-        self.push(
-            opcode::Close::new(Fixed(conn.slot))
-                .build()
-                .flags(silent)
-                .user_data(mark),
-        );
+        self.push(opcode::AsyncCancel2::new(all).build().flags(silent).user_data(mark));
+        self.push(opcode::Close::new(Fixed(conn.slot)).build().flags(silent).user_data(mark));
         self.closes_queued = true;
         let slot = &mut self.slots[conn.slot as usize];
         slot.state = State::Free;
@@ -490,23 +455,14 @@ impl UringDriver {
         self.counters.enters += 1;
         let flags = GETEVENTS;
         // SAFETY: no argument is passed; `queued` entries are published.
-        unsafe {
-            self.submitter
-                .enter::<libc::sigset_t>(queued as u32, 0, flags, None)
-        }
+        unsafe { self.submitter.enter::<libc::sigset_t>(queued as u32, 0, flags, None) }
     }
 
     fn sleep(&mut self, until: Nanos, want: u32) -> io::Result<usize> {
         // The last reading is too old for a near deadline, and good enough for a far one.
-        let now = if until - self.reading > FAR {
-            self.reading
-        } else {
-            clock::now()
-        };
+        let now = if until - self.reading > FAR { self.reading } else { clock::now() };
         let left = until - now;
-        let span = Timespec::new()
-            .sec(left.0 / 1_000_000_000)
-            .nsec((left.0 % 1_000_000_000) as u32);
+        let span = Timespec::new().sec(left.0 / 1_000_000_000).nsec((left.0 % 1_000_000_000) as u32);
         let args = SubmitArgs::new().timespec(&span);
         self.counters.enters += 1;
         self.submitter.submit_with_args(want.max(1) as usize, &args)
@@ -517,20 +473,14 @@ impl UringDriver {
 const GETEVENTS: u32 = 1;
 
 fn transient(e: &io::Error) -> bool {
-    matches!(
-        e.raw_os_error(),
-        Some(libc::ETIME | libc::EINTR | libc::EBUSY | libc::EAGAIN)
-    )
+    matches!(e.raw_os_error(), Some(libc::ETIME | libc::EINTR | libc::EBUSY | libc::EAGAIN))
 }
 
 /// The buffer that a completion lends, if any.
 #[inline]
 fn lent(cqe: &cqueue::Entry) -> Option<Buffer> {
     let id = cqueue::buffer_select(cqe.flags())?;
-    Some(Buffer {
-        id,
-        len: cqe.result().max(0) as u32,
-    })
+    Some(Buffer { id, len: cqe.result().max(0) as u32 })
 }
 
 /// How many buffers, how large: four for each connection, 1 MiB to 16 MiB in all. Fewer and smaller
@@ -570,10 +520,7 @@ impl Driver for UringDriver {
             }
             Err(e) => {
                 let errno = e.raw_os_error().unwrap_or(libc::EIO);
-                self.local.push_back(Completion {
-                    conn,
-                    event: Event::ConnectFailed(errno),
-                });
+                self.local.push_back(Completion { conn, event: Event::ConnectFailed(errno) });
             }
         }
     }
@@ -679,9 +626,7 @@ impl Drop for UringDriver {
         // Requests in flight name our memory. The kernel lets go of them asynchronously after the
         // ring is closed, so cancel them and wait first; where that fails, leak the memory.
         let second = Timespec::new().sec(1);
-        let cancelled = self
-            .submitter
-            .register_sync_cancel(Some(second), CancelBuilder::any().all());
+        let cancelled = self.submitter.register_sync_cancel(Some(second), CancelBuilder::any().all());
         let gone = match cancelled {
             Ok(()) => true,
             Err(e) => e.raw_os_error() == Some(libc::ENOENT),

@@ -38,9 +38,7 @@ pub enum SetupError {
         errno: io::Error,
     },
     /// No memory for the smallest ring.
-    #[error(
-        "no memory for a ring ({0}); raise RLIMIT_MEMLOCK (`ulimit -l unlimited`) or free memory"
-    )]
+    #[error("no memory for a ring ({0}); raise RLIMIT_MEMLOCK (`ulimit -l unlimited`) or free memory")]
     Memory(io::Error),
     /// Anything else.
     #[error("io_uring set-up failed: {0}")]
@@ -54,12 +52,8 @@ pub(super) struct Built {
 }
 
 /// The rungs of the ladder, best first: (NO_SQARRAY, DEFER + SINGLE, COOP + TASKRUN + SUBMIT_ALL).
-const RUNGS: [(bool, bool, bool); 4] = [
-    (true, true, true),
-    (false, true, true),
-    (false, false, true),
-    (false, false, false),
-];
+const RUNGS: [(bool, bool, bool); 4] =
+    [(true, true, true), (false, true, true), (false, false, true), (false, false, false)];
 
 /// Builds a ring of `entries` submissions and `completions` completions, with fewer flags on older
 /// kernels and fewer entries where memory is short.
@@ -95,10 +89,7 @@ fn descend(entries: u32, completions: u32) -> io::Result<Built> {
             features.extend(["single_issuer", "defer_taskrun"]);
         }
         if coop {
-            builder
-                .setup_coop_taskrun()
-                .setup_taskrun_flag()
-                .setup_submit_all();
+            builder.setup_coop_taskrun().setup_taskrun_flag().setup_submit_all();
             features.extend(["coop_taskrun", "taskrun_flag", "submit_all"]);
         }
         match builder.build(entries) {
@@ -119,21 +110,14 @@ fn explain(errno: io::Error) -> SetupError {
             Some(value @ 1..) => SetupError::Sysctl(value),
             _ => SetupError::Refused { errno },
         },
-        Some(libc::EINVAL) => SetupError::Lacks {
-            what: "every known set-up flag",
-            errno,
-        },
+        Some(libc::EINVAL) => SetupError::Lacks { what: "every known set-up flag", errno },
         _ => SetupError::Other(errno),
     }
 }
 
 /// `kernel.io_uring_disabled`: 0 open, 1 for the privileged and one group, 2 shut (Linux 6.6).
 fn sysctl() -> Option<u8> {
-    fs::read_to_string("/proc/sys/kernel/io_uring_disabled")
-        .ok()?
-        .trim()
-        .parse()
-        .ok()
+    fs::read_to_string("/proc/sys/kernel/io_uring_disabled").ok()?.trim().parse().ok()
 }
 
 #[cfg(test)]
@@ -147,10 +131,7 @@ mod tests {
         assert!(text(libc::ENOMEM).contains("RLIMIT_MEMLOCK"));
         assert!(text(libc::EINVAL).contains("6.0"));
         let refused = text(libc::EPERM);
-        assert!(
-            refused.contains("seccomp") || refused.contains("io_uring_disabled"),
-            "{refused}"
-        );
+        assert!(refused.contains("seccomp") || refused.contains("io_uring_disabled"), "{refused}");
     }
 
     #[test]

@@ -4,21 +4,13 @@ use super::*;
 
 fn schedule(count: u64, per: u64, arrivals: Arrivals) -> Schedule {
     let per = Nanos(per);
-    Schedule {
-        rate: Rate { count, per },
-        arrivals,
-        seed: 42,
-        end: None,
-        limit: None,
-    }
+    Schedule { rate: Rate { count, per }, arrivals, seed: 42, end: None, limit: None }
 }
 
 /// The first `n` arrivals of one worker.
 fn take(schedule: &Schedule, worker: u32, workers: u32, n: usize) -> Vec<Nanos> {
     let mut pacer = Pacer::new(schedule, worker, workers);
-    std::iter::from_fn(|| pacer.due(Nanos(u64::MAX - 1)))
-        .take(n)
-        .collect()
+    std::iter::from_fn(|| pacer.due(Nanos(u64::MAX - 1))).take(n).collect()
 }
 
 fn any_arrivals() -> impl Strategy<Value = Arrivals> {
@@ -157,10 +149,8 @@ fn poisson_gaps_are_exponential() {
         s.seed = seed;
         let times = take(&s, 0, 1, N);
         let mut last = 0;
-        let mut gaps: Vec<f64> = times
-            .iter()
-            .map(|t| (t.0 - std::mem::replace(&mut last, t.0)) as f64 / mean)
-            .collect();
+        let mut gaps: Vec<f64> =
+            times.iter().map(|t| (t.0 - std::mem::replace(&mut last, t.0)) as f64 / mean).collect();
 
         // The mean of N exponential gaps has a standard error of 1/sqrt(N): four of them.
         let average = gaps.iter().sum::<f64>() / N as f64;

@@ -17,10 +17,7 @@ fn stages(spans: u64, targets: u64) -> impl Strategy<Value = Vec<(Nanos, u64)>> 
 /// The k that are worth a look: the first, the last, the first of each stage, some in between.
 fn arrivals_of(rates: &RateStages) -> Vec<u64> {
     let total = rates.total();
-    let edges = rates
-        .lines
-        .iter()
-        .map(|l| rates.arrivals_before(Nanos(l.start)));
+    let edges = rates.lines.iter().map(|l| rates.arrivals_before(Nanos(l.start)));
     let mut all: Vec<u64> = edges
         .flat_map(|k| [k.saturating_sub(1), k, k + 1])
         .chain((0..50).map(|i| total / 50 * i))
@@ -177,10 +174,7 @@ fn nothing_is_due_while_the_rate_is_zero() {
 fn users_ramp_as_in_k6() {
     // k6 2.x, ramping_vus.go, getRawExecutionSteps: VU g of a ramp up to `end` starts at
     // timeTillEnd - duration * (end - g) / (end - from); downwards alike.
-    let vus = VuStages::new(
-        1,
-        &[(Nanos(4), 5), (Nanos(8), 1), (Nanos(0), 3), (Nanos(2), 3)],
-    );
+    let vus = VuStages::new(1, &[(Nanos(4), 5), (Nanos(8), 1), (Nanos(0), 3), (Nanos(2), 3)]);
     let vus = vus.unwrap();
     let got: Vec<u64> = (0..16).map(|t| vus.at(Nanos(t))).collect();
     assert_eq!(got, [1, 2, 3, 4, 5, 5, 4, 4, 3, 3, 2, 2, 3, 3, 3, 3]);

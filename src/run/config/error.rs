@@ -37,9 +37,7 @@ impl fmt::Display for ConfigError {
                 [only] => only.fmt(f),
                 several => {
                     write!(f, "{} problems with the options:", several.len())?;
-                    several
-                        .iter()
-                        .try_for_each(|problem| write!(f, "\n  {problem}"))
+                    several.iter().try_for_each(|problem| write!(f, "\n  {problem}"))
                 }
             },
         }
@@ -62,10 +60,7 @@ impl Problems {
     }
 
     pub(super) fn add(&mut self, option: &'static str, message: impl Into<String>) {
-        self.0.push(Problem {
-            option,
-            message: message.into(),
-        });
+        self.0.push(Problem { option, message: message.into() });
     }
 
     /// The value, or `None` with its error noted.
@@ -74,9 +69,7 @@ impl Problems {
         option: &'static str,
         result: Result<T, E>,
     ) -> Option<T> {
-        result
-            .map_err(|error| self.add(option, error.to_string()))
-            .ok()
+        result.map_err(|error| self.add(option, error.to_string())).ok()
     }
 
     /// Parses an option that has a default; notes the error and goes on with the default.
@@ -84,7 +77,6 @@ impl Problems {
     where
         T: FromStr<Err: fmt::Display> + Default,
     {
-        text.and_then(|text| self.note(option, text.parse()))
-            .unwrap_or_default()
+        text.and_then(|text| self.note(option, text.parse())).unwrap_or_default()
     }
 }

@@ -47,20 +47,14 @@ pub(super) fn times(raw: &RawConfig, problems: &mut Problems) -> Times {
         problems.add("-n", "at least one request is needed");
     }
     let timeout = limit("--timeout", raw.timeout.as_deref(), problems).unwrap_or(TIMEOUT_DEFAULT);
-    let connect_timeout = limit(
-        "--connect-timeout",
-        raw.connect_timeout.as_deref(),
-        problems,
-    )
-    .unwrap_or(timeout);
+    let connect_timeout =
+        limit("--connect-timeout", raw.connect_timeout.as_deref(), problems).unwrap_or(timeout);
     let warmup = raw.warmup.as_deref().map(parse_duration);
     Times {
         duration,
         timeout,
         connect_timeout,
-        warmup: warmup
-            .and_then(|result| problems.note("--warmup", result))
-            .unwrap_or(Nanos::ZERO),
+        warmup: warmup.and_then(|result| problems.note("--warmup", result)).unwrap_or(Nanos::ZERO),
     }
 }
 
@@ -80,10 +74,8 @@ pub(super) fn model(
     seed: u64,
     problems: &mut Problems,
 ) -> LoadModel {
-    let arrivals = raw
-        .arrivals
-        .as_deref()
-        .and_then(|text| problems.note("--arrivals", values::arrivals(text)));
+    let arrivals =
+        raw.arrivals.as_deref().and_then(|text| problems.note("--arrivals", values::arrivals(text)));
     let Some(text) = raw.rate.as_deref() else {
         if arrivals.is_some() {
             problems.add(
@@ -127,10 +119,9 @@ pub(super) fn max_backlog(raw: &RawConfig, load: &LoadModel, problems: &mut Prob
             BACKLOG_MAX
         }
         Some(asked) => asked,
-        None => schedule
-            .rate
-            .arrivals_in(BACKLOG_DEFAULT_TIME)
-            .clamp(BACKLOG_DEFAULT_MIN, BACKLOG_DEFAULT_MAX),
+        None => {
+            schedule.rate.arrivals_in(BACKLOG_DEFAULT_TIME).clamp(BACKLOG_DEFAULT_MIN, BACKLOG_DEFAULT_MAX)
+        }
     }
 }
 
@@ -142,7 +133,9 @@ pub(super) fn pipeline(raw: &RawConfig, problems: &mut Problems) -> u32 {
         Some(depth) => {
             problems.add(
                 "-p",
-                format!("{depth} requests in flight per connection; it takes 1 (no pipelining) to {PIPELINE_MAX}"),
+                format!(
+                    "{depth} requests in flight per connection; it takes 1 (no pipelining) to {PIPELINE_MAX}"
+                ),
             );
             1
         }

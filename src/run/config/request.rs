@@ -43,15 +43,8 @@ pub(super) fn target(raw: &RawConfig, problems: &mut Problems) -> Option<Url> {
 /// only the first is told.
 pub(super) fn request(raw: &RawConfig, pipeline: u32, problems: &mut Problems) -> RequestParts {
     let body = body(raw, pipeline, problems);
-    let method = raw
-        .method
-        .as_deref()
-        .unwrap_or(if body.is_some() { "POST" } else { "GET" });
-    let headers = raw
-        .headers
-        .iter()
-        .filter_map(|line| problems.note("-H", header(line)))
-        .collect();
+    let method = raw.method.as_deref().unwrap_or(if body.is_some() { "POST" } else { "GET" });
+    let headers = raw.headers.iter().filter_map(|line| problems.note("-H", header(line))).collect();
     let request = Request {
         method: method.to_owned(),
         target: "/".into(),
@@ -62,11 +55,7 @@ pub(super) fn request(raw: &RawConfig, pipeline: u32, problems: &mut Problems) -
     if let Err(error) = request.encode() {
         problems.add(option_of(&error), error.to_string());
     }
-    RequestParts {
-        method: request.method,
-        headers: request.headers,
-        body: request.body,
-    }
+    RequestParts { method: request.method, headers: request.headers, body: request.body }
 }
 
 /// The option whose value the encoder refused.
@@ -105,11 +94,7 @@ fn body(raw: &RawConfig, pipeline: u32, problems: &mut Problems) -> Option<Vec<u
         let copies = if pipeline > 1 { " divided by -p" } else { "" };
         problems.add(
             option,
-            format!(
-                "the body is longer than {} bytes ({}{copies})",
-                human::count(limit),
-                ByteSize(BODY_MAX)
-            ),
+            format!("the body is longer than {} bytes ({}{copies})", human::count(limit), ByteSize(BODY_MAX)),
         );
         return None;
     }

@@ -21,10 +21,7 @@ struct TestHost {
 impl TestHost {
     fn new() -> TestHost {
         TestHost {
-            usable: UsableCores {
-                mask: vec![0, 1, 2, 3],
-                quota: None,
-            },
+            usable: UsableCores { mask: vec![0, 1, 2, 3], quota: None },
             descriptors: 1_024,
             target_cores: None,
         }
@@ -47,10 +44,7 @@ impl Host for TestHost {
                 SocketAddr::new("2001:db8::1".parse().unwrap(), port),
                 SocketAddr::new("192.0.2.1".parse().unwrap(), port),
             ]),
-            _ => Err(ResolveError::Failed {
-                host: host.to_owned(),
-                cause: io::Error::other("no such name"),
-            }),
+            _ => Err(ResolveError::Failed { host: host.to_owned(), cause: io::Error::other("no such name") }),
         }
     }
 
@@ -64,17 +58,11 @@ impl Host for TestHost {
 }
 
 fn remote() -> RawConfig {
-    RawConfig {
-        url: "http://remote.example:8080/path?q=1".into(),
-        ..RawConfig::default()
-    }
+    RawConfig { url: "http://remote.example:8080/path?q=1".into(), ..RawConfig::default() }
 }
 
 fn local() -> RawConfig {
-    RawConfig {
-        url: "http://local.example/".into(),
-        ..RawConfig::default()
-    }
+    RawConfig { url: "http://local.example/".into(), ..RawConfig::default() }
 }
 
 fn accept(raw: RawConfig) -> RunConfig {
@@ -140,70 +128,41 @@ fn given_options_arrive() {
     assert_eq!((schedule.seed, config.seed), (42, 42));
     assert_eq!(schedule.end, Some(Nanos::from_secs(90)));
     assert_eq!(schedule.limit, Some(1_000));
-    assert_eq!(
-        (config.duration, config.requests),
-        (schedule.end, Some(1_000))
-    );
+    assert_eq!((config.duration, config.requests), (schedule.end, Some(1_000)));
     assert_eq!((config.connections, config.cores), (8, vec![2, 3]));
     assert_eq!((config.pipeline, config.max_backlog), (16, 7));
-    assert_eq!(
-        (config.method.as_str(), config.body.as_slice()),
-        ("PUT", &b"{}"[..])
-    );
+    assert_eq!((config.method.as_str(), config.body.as_slice()), ("PUT", &b"{}"[..]));
     let headers = [("X-A", "b"), ("x-a", "c:d")].map(|(n, v)| (n.to_owned(), v.to_owned()));
     assert_eq!(config.headers, headers);
     assert_eq!(config.timeout, Nanos::from_secs(2));
-    assert_eq!(
-        config.drain,
-        Nanos::from_secs(2),
-        "no longer than the timeout"
-    );
+    assert_eq!(config.drain, Nanos::from_secs(2), "no longer than the timeout");
     assert_eq!(config.connect_timeout, Nanos::from_millis(300));
     assert_eq!(config.warmup, Nanos::from_secs(5));
-    assert_eq!(
-        (config.wait, config.driver),
-        (WaitMode::Spin, DriverChoice::Epoll)
-    );
+    assert_eq!((config.wait, config.driver), (WaitMode::Spin, DriverChoice::Epoll));
     assert!(config.allow_invalid && config.cores_to_spare);
 }
 
 #[test]
 fn requests_alone_set_no_time_limit() {
-    let raw = RawConfig {
-        requests: Some(5),
-        ..remote()
-    };
+    let raw = RawConfig { requests: Some(5), ..remote() };
     assert_eq!(accept(raw).duration, None);
 }
 
 #[test]
 fn a_body_makes_it_a_post_unless_told_otherwise() {
-    let with_body = || RawConfig {
-        body: some(""),
-        ..remote()
-    };
+    let with_body = || RawConfig { body: some(""), ..remote() };
     assert_eq!(accept(with_body()).method, "POST");
-    let get = RawConfig {
-        method: some("GET"),
-        ..with_body()
-    };
+    let get = RawConfig { method: some("GET"), ..with_body() };
     assert_eq!(accept(get).method, "GET");
 }
 
 #[test]
 fn the_backlog_holds_ten_seconds_within_bounds() {
     for (rate, backlog) in [("1", 100_000), ("50k", 500_000), ("100M", 10_000_000)] {
-        let raw = RawConfig {
-            rate: some(rate),
-            ..remote()
-        };
+        let raw = RawConfig { rate: some(rate), ..remote() };
         assert_eq!(accept(raw).max_backlog, backlog, "{rate}");
     }
-    let none = RawConfig {
-        rate: some("1"),
-        max_backlog: Some(0),
-        ..remote()
-    };
+    let none = RawConfig { rate: some("1"), max_backlog: Some(0), ..remote() };
     assert_eq!(accept(none).max_backlog, 0);
 }
 
@@ -215,42 +174,24 @@ fn workers_follow_cores_target_and_connections() {
     assert_eq!(config.cores, [2, 3], "half, the last ones");
     assert!(config.shared_host && config.cores_to_spare);
 
-    let pinned = TestHost {
-        target_cores: Some(vec![3]),
-        ..TestHost::new()
-    };
+    let pinned = TestHost { target_cores: Some(vec![3]), ..TestHost::new() };
     let config = on(&pinned, local());
     assert_eq!(config.cores, [1, 2], "not the target's");
     assert_eq!(config.target_cores, Some(vec![3]));
     assert_eq!(on(&pinned, remote()).target_cores, None, "not on this host");
 
-    let cores = |text: &str, threads| RawConfig {
-        cores: some(text),
-        threads,
-        ..local()
-    };
+    let cores = |text: &str, threads| RawConfig { cores: some(text), threads, ..local() };
     assert_eq!(on(&host, cores("3,0", None)).cores, [3, 0]);
     assert_eq!(on(&host, cores("3,0", Some(1))).cores, [3]);
 
-    let few = |connections| RawConfig {
-        connections: Some(connections),
-        ..remote()
-    };
+    let few = |connections| RawConfig { connections: Some(connections), ..remote() };
     assert_eq!(on(&host, few(1)).cores, [3]);
     assert_eq!(on(&host, few(3)).cores, [1, 2, 3]);
 
-    let quota = TestHost {
-        usable: UsableCores {
-            mask: (0..64).collect(),
-            quota: Some(1.5),
-        },
-        ..TestHost::new()
-    };
+    let quota =
+        TestHost { usable: UsableCores { mask: (0..64).collect(), quota: Some(1.5) }, ..TestHost::new() };
     assert_eq!(on(&quota, remote()).cores, [62, 63]);
-    let many = RawConfig {
-        threads: Some(60),
-        ..remote()
-    };
+    let many = RawConfig { threads: Some(60), ..remote() };
     assert_eq!(on(&quota, many).connections, 60, "one for each worker");
 }
 

@@ -26,10 +26,7 @@ pub(super) enum Wish {
 pub(super) fn wish(raw: &RawConfig, usable: &UsableCores, problems: &mut Problems) -> Wish {
     let threads = raw.threads.and_then(|threads| {
         if threads == 0 {
-            problems.add(
-                "-t",
-                "at least one worker is needed; leave -t out for a fitting number",
-            );
+            problems.add("-t", "at least one worker is needed; leave -t out for a fitting number");
             return None;
         }
         usize::try_from(threads).ok()
@@ -37,8 +34,7 @@ pub(super) fn wish(raw: &RawConfig, usable: &UsableCores, problems: &mut Problem
     let cores = raw.cores.as_deref().and_then(|text| {
         let cores = problems.note(
             "--cores",
-            parse_core_list(text)
-                .map_err(|error| format!("`{text}`: {error} (a list looks like `1,3-5`)")),
+            parse_core_list(text).map_err(|error| format!("`{text}`: {error} (a list looks like `1,3-5`)")),
         )?;
         check_cores(&cores, usable, problems).then_some(cores)
     });
@@ -76,11 +72,8 @@ pub(super) fn wish(raw: &RawConfig, usable: &UsableCores, problems: &mut Problem
 }
 
 fn check_cores(cores: &[usize], usable: &UsableCores, problems: &mut Problems) -> bool {
-    let outside: Vec<String> = cores
-        .iter()
-        .filter(|core| !usable.mask.contains(core))
-        .map(usize::to_string)
-        .collect();
+    let outside: Vec<String> =
+        cores.iter().filter(|core| !usable.mask.contains(core)).map(usize::to_string).collect();
     if outside.is_empty() {
         return true;
     }
@@ -100,29 +93,20 @@ fn check_cores(cores: &[usize], usable: &UsableCores, problems: &mut Problems) -
 ///
 /// Sockets of the io_uring driver live in its table of fixed files, but each is a descriptor first;
 /// so one per connection must fit whichever driver is taken.
-pub(super) fn connections(
-    raw: &RawConfig,
-    wish: &Wish,
-    descriptors: u64,
-    problems: &mut Problems,
-) -> u32 {
+pub(super) fn connections(raw: &RawConfig, wish: &Wish, descriptors: u64, problems: &mut Problems) -> u32 {
     let workers = match wish {
         Wish::Cores(cores) => cores.len() as u64,
         Wish::Threads(threads) => *threads as u64,
         Wish::Default => 0,
     };
-    let connections = raw
-        .connections
-        .unwrap_or_else(|| CONNECTIONS_DEFAULT.max(workers));
+    let connections = raw.connections.unwrap_or_else(|| CONNECTIONS_DEFAULT.max(workers));
     let needed = connections.saturating_add(DESCRIPTORS_RESERVED);
     if connections == 0 {
         problems.add("-c", "at least one connection is needed");
     } else if connections > CONNECTIONS_MAX {
         problems.add(
             "-c",
-            format!(
-                "{connections} connections are more than the {CONNECTIONS_MAX} that squall can keep"
-            ),
+            format!("{connections} connections are more than the {CONNECTIONS_MAX} that squall can keep"),
         );
     } else if needed > descriptors {
         problems.add(
@@ -167,30 +151,20 @@ pub(super) fn place(
             cores.truncate(most);
             cores
         }
-        Wish::Threads(threads) => {
-            default_cores(Some(threads.min(most)), usable, shared_host, target)
-        }
+        Wish::Threads(threads) => default_cores(Some(threads.min(most)), usable, shared_host, target),
         Wish::Default => {
             let cores = default_cores(None, usable, shared_host, target);
             cores[cores.len().saturating_sub(most)..].to_vec()
         }
     };
     let cores_to_spare = cores_to_spare(usable, &cores, shared_host, target);
-    Workers {
-        cores,
-        shared_host,
-        target_cores,
-        cores_to_spare,
-    }
+    Workers { cores, shared_host, target_cores, cores_to_spare }
 }
 
 /// `localhost` has two addresses, and often only one has a listener.
 fn listener_cores(addresses: &[SocketAddr], host: &impl Host) -> Option<Vec<usize>> {
-    let mut cores: Vec<usize> = addresses
-        .iter()
-        .filter_map(|addr| host.listener_cores(*addr))
-        .flatten()
-        .collect();
+    let mut cores: Vec<usize> =
+        addresses.iter().filter_map(|addr| host.listener_cores(*addr)).flatten().collect();
     cores.sort_unstable();
     cores.dedup();
     (!cores.is_empty()).then_some(cores)

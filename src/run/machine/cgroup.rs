@@ -12,13 +12,11 @@ pub(super) fn quota() -> Option<f64> {
     let unified = directories(&groups, &mounts, Hierarchy::Unified)
         .into_iter()
         .filter_map(|dir| parse_cpu_max(&read(dir.join("cpu.max"))?));
-    let legacy = directories(&groups, &mounts, Hierarchy::Cpu)
-        .into_iter()
-        .filter_map(|dir| {
-            let quota = read(dir.join("cpu.cfs_quota_us"))?;
-            let period = read(dir.join("cpu.cfs_period_us"))?;
-            parse_cfs(&quota, &period)
-        });
+    let legacy = directories(&groups, &mounts, Hierarchy::Cpu).into_iter().filter_map(|dir| {
+        let quota = read(dir.join("cpu.cfs_quota_us"))?;
+        let period = read(dir.join("cpu.cfs_period_us"))?;
+        parse_cfs(&quota, &period)
+    });
     unified.chain(legacy).reduce(f64::min)
 }
 
@@ -35,16 +33,12 @@ enum Hierarchy {
 ///
 /// `groups` is /proc/self/cgroup, `mounts` /proc/self/mountinfo.
 fn directories(groups: &str, mounts: &str, which: Hierarchy) -> Vec<PathBuf> {
-    let (Some(group), Some((root, point))) = (group_path(groups, which), mount(mounts, which))
-    else {
+    let (Some(group), Some((root, point))) = (group_path(groups, which), mount(mounts, which)) else {
         return Vec::new();
     };
     // In a container without a cgroup namespace, the path counts from the host's root, while only
     // the container's own subtree (the mount's root) is visible. Outside of it nothing can be seen.
-    let inner = Path::new(group)
-        .strip_prefix(root)
-        .unwrap_or(Path::new(""))
-        .to_path_buf();
+    let inner = Path::new(group).strip_prefix(root).unwrap_or(Path::new("")).to_path_buf();
     let point = Path::new(point);
     inner.ancestors().map(|dir| point.join(dir)).collect()
 }
@@ -128,30 +122,20 @@ mod tests {
         );
         assert_eq!(
             paths(groups, HYBRID, Hierarchy::Cpu),
-            [
-                "/sys/fs/cgroup/cpu/a/b",
-                "/sys/fs/cgroup/cpu/a",
-                "/sys/fs/cgroup/cpu"
-            ]
+            ["/sys/fs/cgroup/cpu/a/b", "/sys/fs/cgroup/cpu/a", "/sys/fs/cgroup/cpu"]
         );
     }
 
     #[test]
     fn a_container_sees_only_its_own_subtree() {
         let mounts = "41 31 0:38 /docker/abc /sys/fs/cgroup ro - cgroup2 cgroup rw\n";
-        assert_eq!(
-            paths("0::/docker/abc\n", mounts, Hierarchy::Unified),
-            ["/sys/fs/cgroup"]
-        );
+        assert_eq!(paths("0::/docker/abc\n", mounts, Hierarchy::Unified), ["/sys/fs/cgroup"]);
         assert_eq!(
             paths("0::/docker/abc/inner\n", mounts, Hierarchy::Unified),
             ["/sys/fs/cgroup/inner", "/sys/fs/cgroup"]
         );
         let namespaced = "41 31 0:38 / /sys/fs/cgroup ro - cgroup2 cgroup rw\n";
-        assert_eq!(
-            paths("0::/../other\n", namespaced, Hierarchy::Unified)[1],
-            "/sys/fs/cgroup"
-        );
+        assert_eq!(paths("0::/../other\n", namespaced, Hierarchy::Unified)[1], "/sys/fs/cgroup");
     }
 
     #[test]

@@ -20,9 +20,7 @@ pub struct UsableCores {
 impl UsableCores {
     /// How many threads can run all the time: the mask, or the quota rounded up; at least 1.
     pub fn count(&self) -> usize {
-        let quota = self
-            .quota
-            .map_or(usize::MAX, |cores| cores.ceil().max(1.0) as usize);
+        let quota = self.quota.map_or(usize::MAX, |cores| cores.ceil().max(1.0) as usize);
         self.mask.len().min(quota)
     }
 }
@@ -31,18 +29,13 @@ impl UsableCores {
 ///
 /// Call it before the workers are pinned: a pinned thread sees only its own core.
 pub fn usable_cores() -> UsableCores {
-    UsableCores {
-        mask: affinity(),
-        quota: cgroup::quota(),
-    }
+    UsableCores { mask: affinity(), quota: cgroup::quota() }
 }
 
 fn affinity() -> Vec<usize> {
     // The fixed-size mask of the C library holds 1,024 cores; larger machines answer EINVAL.
     if let Ok(set) = sched_getaffinity(Pid::from_raw(0)) {
-        return (0..CpuSet::count())
-            .filter(|&core| set.is_set(core).unwrap_or(false))
-            .collect();
+        return (0..CpuSet::count()).filter(|&core| set.is_set(core).unwrap_or(false)).collect();
     }
     read("/proc/thread-self/status")
         .and_then(|status| parse_core_list(field(&status, "Cpus_allowed_list")?).ok())
@@ -100,24 +93,13 @@ pub fn default_cores(
     target: Option<&[usize]>,
 ) -> Vec<usize> {
     let target = target.filter(|_| local).unwrap_or(&[]);
-    let (taken, free): (Vec<usize>, Vec<usize>) =
-        usable.mask.iter().partition(|core| target.contains(core));
+    let (taken, free): (Vec<usize>, Vec<usize>) = usable.mask.iter().partition(|core| target.contains(core));
     let wanted = requested.unwrap_or_else(|| {
         let all = usable.count();
         let share = if local { (all / 2).max(1) } else { all };
-        if free.is_empty() {
-            share
-        } else {
-            share.min(free.len())
-        }
+        if free.is_empty() { share } else { share.min(free.len()) }
     });
-    let mut cores: Vec<usize> = free
-        .iter()
-        .rev()
-        .chain(taken.iter().rev())
-        .take(wanted)
-        .copied()
-        .collect();
+    let mut cores: Vec<usize> = free.iter().rev().chain(taken.iter().rev()).take(wanted).copied().collect();
     cores.sort_unstable();
     cores
 }
@@ -144,10 +126,7 @@ mod tests {
     use super::*;
 
     fn usable(mask: impl IntoIterator<Item = usize>, quota: Option<f64>) -> UsableCores {
-        UsableCores {
-            mask: mask.into_iter().collect(),
-            quota,
-        }
+        UsableCores { mask: mask.into_iter().collect(), quota }
     }
 
     #[test]
@@ -178,21 +157,12 @@ mod tests {
 
     #[test]
     fn a_local_target_keeps_the_first_half() {
-        assert_eq!(
-            default_cores(None, &usable(0..4, None), false, None),
-            [0, 1, 2, 3]
-        );
+        assert_eq!(default_cores(None, &usable(0..4, None), false, None), [0, 1, 2, 3]);
         assert_eq!(default_cores(None, &usable(0..4, None), true, None), [2, 3]);
         assert_eq!(default_cores(None, &usable(0..2, None), true, None), [1]);
         assert_eq!(default_cores(None, &usable([5], None), true, None), [5]);
-        assert_eq!(
-            default_cores(None, &usable(0..8, Some(2.0)), false, None),
-            [6, 7]
-        );
-        assert_eq!(
-            default_cores(Some(3), &usable(0..4, None), true, None),
-            [1, 2, 3]
-        );
+        assert_eq!(default_cores(None, &usable(0..8, Some(2.0)), false, None), [6, 7]);
+        assert_eq!(default_cores(Some(3), &usable(0..4, None), true, None), [1, 2, 3]);
     }
 
     #[test]
@@ -200,18 +170,9 @@ mod tests {
         let four = usable(0..4, None);
         assert_eq!(default_cores(None, &four, true, Some(&[3])), [1, 2]);
         assert_eq!(default_cores(None, &four, true, Some(&[1, 2, 3])), [0]);
-        assert_eq!(
-            default_cores(None, &four, true, Some(&[0, 1, 2, 3])),
-            [2, 3]
-        );
-        assert_eq!(
-            default_cores(Some(2), &four, true, Some(&[1, 2, 3])),
-            [0, 3]
-        );
-        assert_eq!(
-            default_cores(None, &four, false, Some(&[0, 1])),
-            [0, 1, 2, 3]
-        );
+        assert_eq!(default_cores(None, &four, true, Some(&[0, 1, 2, 3])), [2, 3]);
+        assert_eq!(default_cores(Some(2), &four, true, Some(&[1, 2, 3])), [0, 3]);
+        assert_eq!(default_cores(None, &four, false, Some(&[0, 1])), [0, 1, 2, 3]);
     }
 
     #[test]

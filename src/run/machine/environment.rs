@@ -26,23 +26,16 @@ pub struct Facts {
 
 /// Collects the facts.
 pub fn facts() -> Facts {
-    let trimmed = |path| {
-        read(path)
-            .map(|text| text.trim().to_owned())
-            .filter(|text| !text.is_empty())
-    };
+    let trimmed = |path| read(path).map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
     Facts {
-        kernel: uname()
-            .map(|name| name.release().to_string_lossy().into_owned())
-            .unwrap_or_default(),
+        kernel: uname().map(|name| name.release().to_string_lossy().into_owned()).unwrap_or_default(),
         cpu_model: read("/proc/cpuinfo").and_then(|text| parse_cpu_model(&text)),
         cores: read("/sys/devices/system/cpu/online")
             .and_then(|text| super::parse_core_list(&text).ok())
             .map_or_else(|| super::usable_cores().mask.len(), |cores| cores.len()),
         clocksource: trimmed("/sys/devices/system/clocksource/clocksource0/current_clocksource"),
         congestion_control: trimmed("/proc/sys/net/ipv4/tcp_congestion_control"),
-        io_uring_disabled: trimmed("/proc/sys/kernel/io_uring_disabled")
-            .and_then(|text| text.parse().ok()),
+        io_uring_disabled: trimmed("/proc/sys/kernel/io_uring_disabled").and_then(|text| text.parse().ok()),
         container: container(),
     }
 }
@@ -52,10 +45,7 @@ fn parse_cpu_model(cpuinfo: &str) -> Option<String> {
     if let Some(name) = field(cpuinfo, "model name").filter(|name| !name.is_empty()) {
         return Some(name.to_owned());
     }
-    let (vendor, part) = (
-        field(cpuinfo, "CPU implementer")?,
-        field(cpuinfo, "CPU part")?,
-    );
+    let (vendor, part) = (field(cpuinfo, "CPU implementer")?, field(cpuinfo, "CPU part")?);
     Some(format!("implementer {vendor} part {part}"))
 }
 
@@ -86,30 +76,17 @@ mod tests {
 
     #[test]
     fn processors_have_names() {
-        let x86 =
-            "processor\t: 0\nvendor_id\t: GenuineIntel\nmodel name\t: Intel(R) Xeon(R) @ 2GHz\n";
-        assert_eq!(
-            parse_cpu_model(x86).as_deref(),
-            Some("Intel(R) Xeon(R) @ 2GHz")
-        );
+        let x86 = "processor\t: 0\nvendor_id\t: GenuineIntel\nmodel name\t: Intel(R) Xeon(R) @ 2GHz\n";
+        assert_eq!(parse_cpu_model(x86).as_deref(), Some("Intel(R) Xeon(R) @ 2GHz"));
         let arm = "processor\t: 0\nCPU implementer\t: 0x41\nCPU part\t: 0xd40\n";
-        assert_eq!(
-            parse_cpu_model(arm).as_deref(),
-            Some("implementer 0x41 part 0xd40")
-        );
+        assert_eq!(parse_cpu_model(arm).as_deref(), Some("implementer 0x41 part 0xd40"));
         assert_eq!(parse_cpu_model("processor\t: 0\n"), None);
     }
 
     #[test]
     fn engines_are_recognised_by_the_group_of_init() {
-        assert_eq!(
-            parse_container("0::/docker/0123abc\n").as_deref(),
-            Some("docker")
-        );
-        assert_eq!(
-            parse_container("5:cpu:/kubepods/burstable/pod1\n").as_deref(),
-            Some("kubepods")
-        );
+        assert_eq!(parse_container("0::/docker/0123abc\n").as_deref(), Some("docker"));
+        assert_eq!(parse_container("5:cpu:/kubepods/burstable/pod1\n").as_deref(), Some("kubepods"));
         assert_eq!(parse_container("0::/init.scope\n"), None);
     }
 

@@ -54,18 +54,12 @@ fn nanos(time: TimeVal) -> Nanos {
 
 /// The most memory that this process has had resident, in bytes; 0 when /proc is not there.
 pub fn max_rss_bytes() -> u64 {
-    read("/proc/self/status")
-        .and_then(|status| parse_max_rss(&status))
-        .unwrap_or(0)
+    read("/proc/self/status").and_then(|status| parse_max_rss(&status)).unwrap_or(0)
 }
 
 /// VmHWM in /proc/PID/status, which the kernel writes in kB of 1,024 bytes.
 fn parse_max_rss(status: &str) -> Option<u64> {
-    let kib: u64 = field(status, "VmHWM")?
-        .strip_suffix("kB")?
-        .trim()
-        .parse()
-        .ok()?;
+    let kib: u64 = field(status, "VmHWM")?.strip_suffix("kB")?.trim().parse().ok()?;
     kib.checked_mul(1_024)
 }
 

@@ -45,9 +45,7 @@ pub fn listener_cores(addr: SocketAddr) -> Option<Vec<usize>> {
         return None;
     }
     let mut sockets = parse_listeners(&read("/proc/self/net/tcp").unwrap_or_default());
-    sockets.extend(parse_listeners(
-        &read("/proc/self/net/tcp6").unwrap_or_default(),
-    ));
+    sockets.extend(parse_listeners(&read("/proc/self/net/tcp6").unwrap_or_default()));
     let inodes = inodes_serving(&sockets, addr);
     if inodes.is_empty() {
         return None;
@@ -82,10 +80,7 @@ fn parse_listeners(table: &str) -> Vec<Listener> {
         }
         let (ip, port) = words.get(1)?.split_once(':')?;
         let port = u16::from_str_radix(port, 16).ok()?;
-        Some(Listener {
-            local: SocketAddr::new(parse_ip(ip)?, port),
-            inode: words.get(9)?.parse().ok()?,
-        })
+        Some(Listener { local: SocketAddr::new(parse_ip(ip)?, port), inode: words.get(9)?.parse().ok()? })
     });
     listeners.collect()
 }
@@ -137,10 +132,7 @@ fn processes() -> impl Iterator<Item = PathBuf> {
 }
 
 fn holds_any(process: &Path, inodes: &BTreeSet<u64>) -> bool {
-    let descriptors = fs::read_dir(process.join("fd"))
-        .into_iter()
-        .flatten()
-        .flatten();
+    let descriptors = fs::read_dir(process.join("fd")).into_iter().flatten().flatten();
     descriptors
         .filter_map(|descriptor| fs::read_link(descriptor.path()).ok())
         .filter_map(|link| parse_socket_link(link.to_str()?))
@@ -149,17 +141,11 @@ fn holds_any(process: &Path, inodes: &BTreeSet<u64>) -> bool {
 
 /// `socket:[12345]`
 fn parse_socket_link(link: &str) -> Option<u64> {
-    link.strip_prefix("socket:[")?
-        .strip_suffix(']')?
-        .parse()
-        .ok()
+    link.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
 }
 
 fn thread_masks(process: &Path) -> Vec<Vec<usize>> {
-    let threads = fs::read_dir(process.join("task"))
-        .into_iter()
-        .flatten()
-        .flatten();
+    let threads = fs::read_dir(process.join("task")).into_iter().flatten().flatten();
     threads
         .filter_map(|thread| {
             let status = read(thread.path().join("status"))?;
@@ -172,11 +158,8 @@ fn thread_masks(process: &Path) -> Vec<Vec<usize>> {
 fn tightest(masks: Vec<Vec<usize>>) -> Option<Vec<usize>> {
     let widest = masks.iter().map(Vec::len).max()?;
     let narrower = masks.iter().any(|mask| mask.len() < widest);
-    let union: BTreeSet<usize> = masks
-        .into_iter()
-        .filter(|mask| !narrower || mask.len() < widest)
-        .flatten()
-        .collect();
+    let union: BTreeSet<usize> =
+        masks.into_iter().filter(|mask| !narrower || mask.len() < widest).flatten().collect();
     Some(union.into_iter().collect())
 }
 
@@ -202,16 +185,8 @@ mod tests {
     #[test]
     #[cfg(target_endian = "little")]
     fn listening_sockets_are_found_as_the_kernel_finds_them() {
-        assert_eq!(
-            parse_listeners(TCP).len(),
-            2,
-            "established ones are no listeners"
-        );
-        assert_eq!(
-            serving(TCP, "127.0.0.1:8080"),
-            [1111],
-            "the very address wins"
-        );
+        assert_eq!(parse_listeners(TCP).len(), 2, "established ones are no listeners");
+        assert_eq!(serving(TCP, "127.0.0.1:8080"), [1111], "the very address wins");
         assert_eq!(serving(TCP, "127.0.0.2:8080"), [2222]);
         assert!(serving(TCP, "127.0.0.1:8081").is_empty());
         assert_eq!(serving(TCP6, "127.0.0.1:80"), [4444], "dual stack");
@@ -225,10 +200,7 @@ mod tests {
     fn only_the_pinned_threads_count_where_some_are() {
         assert_eq!(tightest(vec![]), None);
         assert_eq!(tightest(vec![vec![0, 1]]), Some(vec![0, 1]));
-        assert_eq!(
-            tightest(vec![vec![0, 1], vec![1], vec![0]]),
-            Some(vec![0, 1])
-        );
+        assert_eq!(tightest(vec![vec![0, 1], vec![1], vec![0]]), Some(vec![0, 1]));
         assert_eq!(tightest(vec![vec![0, 1, 2], vec![2]]), Some(vec![2]));
         assert_eq!(shared_cores(&[1, 2], &[0, 2, 3]), [2]);
     }
@@ -252,22 +224,13 @@ mod tests {
 
     #[test]
     fn local_addresses_are_told_from_remote_ones() {
-        for addr in [
-            "127.0.0.1",
-            "127.9.9.9",
-            "::1",
-            "::ffff:127.0.0.1",
-            "0.0.0.0",
-        ] {
+        for addr in ["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1", "0.0.0.0"] {
             assert!(is_local(addr.parse().unwrap()), "{addr}");
         }
         // Reserved for documentation (RFC 5737, RFC 3849): never on an interface.
         for addr in ["192.0.2.1", "2001:db8::1"] {
             assert!(!is_local(addr.parse().unwrap()), "{addr}");
-            assert_eq!(
-                listener_cores(SocketAddr::new(addr.parse().unwrap(), 80)),
-                None
-            );
+            assert_eq!(listener_cores(SocketAddr::new(addr.parse().unwrap(), 80)), None);
         }
     }
 }

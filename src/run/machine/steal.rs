@@ -36,9 +36,7 @@ fn parse(stat: &str) -> StealTicks {
         let total = ticks.iter().sum();
         Some((core, Ticks { steal, total }))
     });
-    StealTicks {
-        cores: cores.collect(),
-    }
+    StealTicks { cores: cores.collect() }
 }
 
 impl StealTicks {
@@ -88,13 +86,7 @@ mod tests {
 
     #[test]
     fn odd_files_give_nothing() {
-        for text in [
-            "",
-            "cpu\n",
-            "cpu0 1 2 3\n",
-            "cpux 1 2 3 4 5 6 7 8\n",
-            "cpu0",
-        ] {
+        for text in ["", "cpu\n", "cpu0 1 2 3\n", "cpux 1 2 3 4 5 6 7 8\n", "cpu0"] {
             assert_eq!(parse(text), StealTicks::default(), "{text}");
         }
         let now = steal_ticks();

@@ -107,12 +107,7 @@ fn clearing_leaves_nothing_behind() {
 
 #[test]
 fn resolution_is_16_ns_and_then_three_digits() {
-    for (a, b) in [
-        (0, 16),
-        (15_984, 16_000),
-        (100_000, 100_100),
-        (HIGHEST / 1_001 * 1_000, HIGHEST),
-    ] {
+    for (a, b) in [(0, 16), (15_984, 16_000), (100_000, 100_100), (HIGHEST / 1_001 * 1_000, HIGHEST)] {
         let both = of(&[a, b]);
         assert_eq!(both.iter().count(), 2, "{a} and {b} differ");
     }
@@ -121,10 +116,7 @@ fn resolution_is_16_ns_and_then_three_digits() {
 #[test]
 fn no_time_at_all_reads_as_zero() {
     let lag = of(&[0, 0, 7]);
-    assert_eq!(
-        (lag.percentile(50.0), lag.max()),
-        (Nanos::ZERO, Nanos::ZERO)
-    );
+    assert_eq!((lag.percentile(50.0), lag.max()), (Nanos::ZERO, Nanos::ZERO));
 }
 
 #[test]

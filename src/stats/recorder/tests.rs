@@ -99,10 +99,7 @@ fn everything_has_its_counter() {
     recorder.bytes_out(52);
     recorder.bytes_in(100);
     let counts = &recorder.counts;
-    assert_eq!(
-        (counts.failed, counts.errors.of(ErrorKind::Timeout)),
-        (1, 1)
-    );
+    assert_eq!((counts.failed, counts.errors.of(ErrorKind::Timeout)), (1, 1));
     assert_eq!(counts.dropped, 1);
     assert_eq!(counts.connects, 1);
     assert_eq!(counts.connect_failures, 1);
@@ -134,12 +131,7 @@ fn points_in_the_wrong_order_are_zero_not_centuries() {
         status: 200,
     });
     let set = recorder.rotate(Snapshot::new(0)).latencies.finish(true, 1);
-    for histogram in [
-        set.response_time,
-        set.service_time,
-        set.first_byte,
-        set.start_lag,
-    ] {
+    for histogram in [set.response_time, set.service_time, set.first_byte, set.start_lag] {
         assert_eq!(histogram, of_ms(&[0]));
     }
 }

@@ -24,18 +24,8 @@ fn happening() -> impl Strategy<Value = Happening> {
         |(lag, service, first, whole, status)| {
             let sent = lag;
             let done = sent + service;
-            let first_byte = if whole {
-                done
-            } else {
-                sent + first.min(service)
-            };
-            Happening::Answer(Sample {
-                scheduled: Nanos::ZERO,
-                sent,
-                first_byte,
-                done,
-                status,
-            })
+            let first_byte = if whole { done } else { sent + first.min(service) };
+            Happening::Answer(Sample { scheduled: Nanos::ZERO, sent, first_byte, done, status })
         },
     );
     prop_oneof![

@@ -15,11 +15,7 @@ fn interval(open_model: bool, end: Nanos, latencies: &[u64]) -> Snapshot {
         recorder.record(&Sample {
             scheduled: Nanos::ZERO,
             sent: Nanos(latency / 2),
-            first_byte: if latency % 2 == 0 {
-                done
-            } else {
-                Nanos(latency - 1)
-            },
+            first_byte: if latency % 2 == 0 { done } else { Nanos(latency - 1) },
             done,
             status: 200,
         });
@@ -128,10 +124,7 @@ fn the_timeline_is_bounded_however_long_the_run() {
         let kept: usize = timeline.levels.iter().map(|l| l.points.len()).sum();
         assert!(kept <= 2 * MAX, "{kept} points after {i} intervals");
         let histograms = timeline.levels.iter().filter(|l| l.waiting.is_some());
-        assert!(
-            histograms.count() <= 10,
-            "one for each bit of the number of intervals"
-        );
+        assert!(histograms.count() <= 10, "one for each bit of the number of intervals");
     }
     let points = timeline.finish();
     assert!((MAX / 2..=MAX + 1).contains(&points.len()));
@@ -147,12 +140,7 @@ fn the_rate_is_that_of_the_window() {
     builder.push(&snapshot);
     let summary = builder.finish(Nanos(SECOND.0 * 2), 0, 0);
     assert_eq!(summary.requests_per_s(), 4.0);
-    assert_eq!(
-        SummaryBuilder::new(false)
-            .finish(Nanos::ZERO, 0, 0)
-            .requests_per_s(),
-        0.0
-    );
+    assert_eq!(SummaryBuilder::new(false).finish(Nanos::ZERO, 0, 0).requests_per_s(), 0.0);
 }
 
 #[test]
@@ -175,15 +163,9 @@ fn what_was_lost_is_named_with_its_figures() {
 
     summary.in_flight_at_end = 2;
     let lost = summary.conserved().unwrap_err();
-    assert_eq!(
-        lost,
-        "started 80 is not completed 70 + failed 7 + in flight at the end 2 = 79"
-    );
+    assert_eq!(lost, "started 80 is not completed 70 + failed 7 + in flight at the end 2 = 79");
 
     (summary.in_flight_at_end, summary.backlog_at_end) = (3, 6);
     let invented = summary.conserved().unwrap_err();
-    assert_eq!(
-        invented,
-        "scheduled 100 is not started 80 + dropped 15 + backlog at the end 6 = 101"
-    );
+    assert_eq!(invented, "scheduled 100 is not started 80 + dropped 15 + backlog at the end 6 = 101");
 }

@@ -5,14 +5,9 @@ fn refuse(raw: RawConfig) -> (Vec<&'static str>, String) {
     match validate_on(raw, &TestHost::new()) {
         Err(error @ ConfigError::Refused(_)) => {
             let message = error.to_string();
-            let ConfigError::Refused(problems) = error else {
-                unreachable!()
-            };
+            let ConfigError::Refused(problems) = error else { unreachable!() };
             assert!(!problems.is_empty());
-            (
-                problems.iter().map(|problem| problem.option).collect(),
-                message,
-            )
+            (problems.iter().map(|problem| problem.option).collect(), message)
         }
         other => panic!("not refused: {other:?}"),
     }
@@ -30,18 +25,9 @@ fn assert_refused(raw: RawConfig, option: &str, parts: &[&str]) {
 
 #[test]
 fn the_target_is_judged() {
-    let url = |url: &str| RawConfig {
-        url: url.into(),
-        ..RawConfig::default()
-    };
+    let url = |url: &str| RawConfig { url: url.into(), ..RawConfig::default() };
     assert_refused(url("https://remote.example/"), "URL", &["TLS", "http://"]);
-    for bad in [
-        "ftp://remote.example/",
-        "remote.example/",
-        "http://",
-        "",
-        "http://a:x/",
-    ] {
+    for bad in ["ftp://remote.example/", "remote.example/", "http://", "", "http://a:x/"] {
         assert_eq!(refuse(url(bad)).0, ["URL"], "{bad}");
     }
     match validate_on(url("http://nowhere.invalid/"), &TestHost::new()) {
@@ -59,29 +45,13 @@ fn numbers_out_of_bounds_are_refused() {
         change(&mut raw);
         raw
     };
-    assert_refused(
-        with(|raw| raw.connections = Some(0)),
-        "-c",
-        &["at least one"],
-    );
+    assert_refused(with(|raw| raw.connections = Some(0)), "-c", &["at least one"]);
     assert_refused(with(|raw| raw.threads = Some(0)), "-t", &["at least one"]);
     assert_refused(with(|raw| raw.requests = Some(0)), "-n", &["at least one"]);
-    assert_refused(
-        with(|raw| raw.pipeline = Some(0)),
-        "-p",
-        &["1 (no pipelining) to 1024"],
-    );
+    assert_refused(with(|raw| raw.pipeline = Some(0)), "-p", &["1 (no pipelining) to 1024"]);
     assert_refused(with(|raw| raw.pipeline = Some(1_025)), "-p", &["1025"]);
-    assert_refused(
-        with(|raw| raw.threads = Some(5)),
-        "-t",
-        &["5 workers", "4 cores"],
-    );
-    assert_refused(
-        with(|raw| raw.connections = Some(u64::MAX)),
-        "-c",
-        &["more than the 16777216"],
-    );
+    assert_refused(with(|raw| raw.threads = Some(5)), "-t", &["5 workers", "4 cores"]);
+    assert_refused(with(|raw| raw.connections = Some(u64::MAX)), "-c", &["more than the 16777216"]);
     assert_refused(
         with(|raw| {
             raw.rate = some("1");
@@ -94,10 +64,7 @@ fn numbers_out_of_bounds_are_refused() {
 
 #[test]
 fn too_few_descriptors_are_told_with_the_remedy() {
-    let connections = |n| RawConfig {
-        connections: Some(n),
-        ..remote()
-    };
+    let connections = |n| RawConfig { connections: Some(n), ..remote() };
     assert_eq!(accept(connections(960)).connections, 960);
     let remedy = [
         "961 connections need 1025 descriptors",
@@ -111,16 +78,8 @@ fn too_few_descriptors_are_told_with_the_remedy() {
 
 #[test]
 fn cores_are_judged() {
-    let cores = |text: &str, threads| RawConfig {
-        cores: some(text),
-        threads,
-        ..remote()
-    };
-    assert_refused(
-        cores("2,4,9", None),
-        "--cores",
-        &["core 4, 9", "it may use 0, 1, 2, 3"],
-    );
+    let cores = |text: &str, threads| RawConfig { cores: some(text), threads, ..remote() };
+    assert_refused(cores("2,4,9", None), "--cores", &["core 4, 9", "it may use 0, 1, 2, 3"]);
     assert_refused(cores("x", None), "--cores", &["`x`", "`1,3-5`"]);
     assert_refused(cores("", None), "--cores", &["missing"]);
     assert_refused(cores("1,1", None), "--cores", &["named twice"]);
@@ -140,37 +99,13 @@ fn times_and_rates_are_judged() {
         "-d",
         &["`{\"a\":1}` is not a duration", "--body"],
     );
-    assert_refused(
-        with(|raw| raw.duration = some("0s")),
-        "-d",
-        &["longer than zero"],
-    );
-    assert_refused(
-        with(|raw| raw.timeout = some("0")),
-        "--timeout",
-        &["above zero"],
-    );
-    assert_refused(
-        with(|raw| raw.timeout = some("soon")),
-        "--timeout",
-        &["`soon`"],
-    );
-    assert_refused(
-        with(|raw| raw.connect_timeout = some("0")),
-        "--connect-timeout",
-        &["above zero"],
-    );
-    assert_refused(
-        with(|raw| raw.warmup = some("-1")),
-        "--warmup",
-        &["negative"],
-    );
+    assert_refused(with(|raw| raw.duration = some("0s")), "-d", &["longer than zero"]);
+    assert_refused(with(|raw| raw.timeout = some("0")), "--timeout", &["above zero"]);
+    assert_refused(with(|raw| raw.timeout = some("soon")), "--timeout", &["`soon`"]);
+    assert_refused(with(|raw| raw.connect_timeout = some("0")), "--connect-timeout", &["above zero"]);
+    assert_refused(with(|raw| raw.warmup = some("-1")), "--warmup", &["negative"]);
     assert_refused(with(|raw| raw.rate = some("0")), "-R", &["above zero"]);
-    assert_refused(
-        with(|raw| raw.rate = some("fast")),
-        "-R",
-        &["`fast`", "`3000/m`"],
-    );
+    assert_refused(with(|raw| raw.rate = some("fast")), "-R", &["`fast`", "`3000/m`"]);
     assert_refused(
         with(|raw| {
             raw.rate = some("fast");
@@ -180,16 +115,8 @@ fn times_and_rates_are_judged() {
         "-R",
         &["`fast`"],
     );
-    assert_refused(
-        with(|raw| raw.arrivals = some("poisson")),
-        "--arrivals",
-        &["Add -R"],
-    );
-    assert_refused(
-        with(|raw| raw.max_backlog = Some(1)),
-        "--max-backlog",
-        &["Add -R"],
-    );
+    assert_refused(with(|raw| raw.arrivals = some("poisson")), "--arrivals", &["Add -R"]);
+    assert_refused(with(|raw| raw.max_backlog = Some(1)), "--max-backlog", &["Add -R"]);
 }
 
 #[test]
@@ -200,21 +127,9 @@ fn words_are_judged() {
         change(&mut raw);
         raw
     };
-    assert_refused(
-        with(|raw| raw.wait = some("nap")),
-        "--wait",
-        &["`nap`", "auto, spin, sleep"],
-    );
-    assert_refused(
-        with(|raw| raw.driver = some("kqueue")),
-        "--driver",
-        &["auto, uring, epoll"],
-    );
-    assert_refused(
-        with(|raw| raw.arrivals = some("bursty")),
-        "--arrivals",
-        &["uniform, poisson"],
-    );
+    assert_refused(with(|raw| raw.wait = some("nap")), "--wait", &["`nap`", "auto, spin, sleep"]);
+    assert_refused(with(|raw| raw.driver = some("kqueue")), "--driver", &["auto, uring, epoll"]);
+    assert_refused(with(|raw| raw.arrivals = some("bursty")), "--arrivals", &["uniform, poisson"]);
     for mode in [WaitMode::Auto, WaitMode::Spin, WaitMode::Sleep] {
         assert_eq!(mode.to_string().parse(), Ok(mode));
     }
@@ -225,40 +140,24 @@ fn words_are_judged() {
 
 #[test]
 fn methods_and_headers_are_judged() {
-    let method = |text: &str| RawConfig {
-        method: some(text),
-        ..remote()
-    };
+    let method = |text: &str| RawConfig { method: some(text), ..remote() };
     for bad in ["", "GE T", "GET\r\nX: y", "G\u{c9}T"] {
         assert_refused(method(bad), "-m", &["is not a method"]);
     }
     assert_refused(method("CONNECT"), "-m", &["tunnel"]);
     assert_eq!(accept(method("X-CUSTOM")).method, "X-CUSTOM");
 
-    let header = |line: &str| RawConfig {
-        headers: vec![line.into()],
-        ..remote()
-    };
+    let header = |line: &str| RawConfig { headers: vec![line.into()], ..remote() };
     assert_refused(header("Accept"), "-H", &["`Accept` has no colon"]);
     for bad in [": x", "A B: x", "A : x"] {
         assert_refused(header(bad), "-H", &["is not a header name"]);
     }
     assert_refused(header("A: x\r\nB: y"), "-H", &["`A`", "line break"]);
-    assert_refused(
-        header("Transfer-Encoding: chunked"),
-        "-H",
-        &["cannot be given"],
-    );
+    assert_refused(header("Transfer-Encoding: chunked"), "-H", &["cannot be given"]);
     assert_refused(header("content-length: 5"), "-H", &["`5`", "0 bytes"]);
-    let twice = RawConfig {
-        headers: vec!["Host: a".into(), "host: b".into()],
-        ..remote()
-    };
+    let twice = RawConfig { headers: vec!["Host: a".into(), "host: b".into()], ..remote() };
     assert_refused(twice, "-H", &["Host header is given twice"]);
-    let exact = RawConfig {
-        body: some("12345"),
-        ..header("Content-Length: 5")
-    };
+    let exact = RawConfig { body: some("12345"), ..header("Content-Length: 5") };
     assert_eq!(accept(exact).headers.len(), 1);
     assert_eq!(accept(header("X-Empty:")).headers[0].1, "");
 }
@@ -268,33 +167,16 @@ fn bodies_are_judged() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("body.bin");
     std::fs::write(&path, [0, 255, 10]).unwrap();
-    let file = |path: &std::path::Path| RawConfig {
-        body_file: Some(path.into()),
-        ..remote()
-    };
+    let file = |path: &std::path::Path| RawConfig { body_file: Some(path.into()), ..remote() };
     assert_eq!(accept(file(&path)).body, [0, 255, 10]);
 
     let missing = dir.path().join("missing");
-    assert_refused(
-        file(&missing),
-        "--body-file",
-        &["cannot read", "missing", "No such file"],
-    );
+    assert_refused(file(&missing), "--body-file", &["cannot read", "missing", "No such file"]);
     assert_refused(file(dir.path()), "--body-file", &["cannot read"]);
-    let both = RawConfig {
-        body: some("x"),
-        ..file(&path)
-    };
+    let both = RawConfig { body: some("x"), ..file(&path) };
     assert_refused(both, "--body", &["give one of them"]);
-    let endless = RawConfig {
-        pipeline: Some(1_024),
-        ..file("/dev/zero".as_ref())
-    };
-    assert_refused(
-        endless,
-        "--body-file",
-        &["1,048,576 bytes", "divided by -p"],
-    );
+    let endless = RawConfig { pipeline: Some(1_024), ..file("/dev/zero".as_ref()) };
+    assert_refused(endless, "--body-file", &["1,048,576 bytes", "divided by -p"]);
 }
 
 #[test]
@@ -311,9 +193,6 @@ fn all_problems_are_told_at_once() {
         assert!(options.contains(&option), "{option}: {message}");
     }
     assert_eq!(options.len(), 7);
-    assert!(
-        message.starts_with("7 problems with the options:\n  "),
-        "{message}"
-    );
+    assert!(message.starts_with("7 problems with the options:\n  "), "{message}");
     assert_eq!(message.lines().count(), 8);
 }

@@ -1,0 +1,71 @@
+//! The configuration in the words of others: as a request, as the report's settings and environment.
+
+use super::config::RunConfig;
+use super::crew::Means;
+use super::machine;
+use crate::http::request::Request;
+use crate::load::{Arrivals, LoadModel, Schedule};
+use crate::report::{ConfigSection, Environment, Model};
+use crate::units::Nanos;
+
+pub(super) fn request(config: &RunConfig) -> Request {
+    Request {
+        method: config.method.clone(),
+        target: config.target.target.clone(),
+        authority: config.target.authority(),
+        headers: config.headers.clone(),
+        body: config.body.clone(),
+    }
+}
+
+pub(super) fn settings(config: &RunConfig) -> ConfigSection {
+    let schedule: Option<&Schedule> = match &config.load {
+        LoadModel::Closed => None,
+        LoadModel::Open(schedule) => Some(schedule),
+    };
+    let arrivals = schedule.map(|schedule| match schedule.arrivals {
+        Arrivals::Uniform => "uniform",
+        Arrivals::Poisson => "poisson",
+    });
+    ConfigSection {
+        target: config.target.to_string(),
+        addresses: config.addresses.iter().map(ToString::to_string).collect(),
+        model: if schedule.is_some() { Model::Open } else { Model::Closed },
+        method: config.method.clone(),
+        headers: config.headers.iter().map(|(name, value)| format!("{name}: {value}")).collect(),
+        body_bytes: config.body.len() as u64,
+        connections: config.connections,
+        threads: config.cores.len() as u32,
+        cores: config.cores.clone(),
+        duration_s: config.duration.map(Nanos::as_secs_f64),
+        requests: config.requests,
+        rate_per_s: schedule.map(|schedule| schedule.rate.per_second()),
+        arrivals: arrivals.map(Into::into),
+        max_backlog: schedule.map(|_| config.max_backlog),
+        pipeline: config.pipeline,
+        timeout_s: config.timeout.as_secs_f64(),
+        connect_timeout_s: config.connect_timeout.as_secs_f64(),
+        warmup_s: config.warmup.as_secs_f64(),
+        drain_s: config.drain.as_secs_f64(),
+        wait: config.wait.to_string(),
+        driver: config.driver.to_string(),
+        allow_invalid: config.allow_invalid,
+        seed: config.seed,
+    }
+}
+
+pub(super) fn environment(config: &RunConfig, means: &Means) -> Environment {
+    let facts = machine::facts();
+    Environment {
+        kernel: facts.kernel,
+        cpu: facts.cpu_model,
+        cores: facts.cores,
+        clocksource: facts.clocksource,
+        driver: means.kind.name().into(),
+        driver_note: means.note.clone(),
+        ring_features: means.features.iter().map(|&feature| feature.into()).collect(),
+        congestion_control: facts.congestion_control,
+        target_on_this_host: config.shared_host,
+        container: facts.container,
+    }
+}

@@ -25,6 +25,7 @@ use std::sync::Arc;
 
 use io_uring::types::{CancelBuilder, Fixed, SubmitArgs, Timespec};
 use io_uring::{CompletionQueue, IoUring, SubmissionQueue, Submitter, cqueue, opcode, squeue};
+use socket2::Domain;
 
 use super::buf_ring::BufRing;
 use super::token::{self, Op};
@@ -42,8 +43,8 @@ const GROUP: u16 = 0;
 const POLL_FIRST: u16 = 1;
 /// As much as one discarding receive asks for; the length of a receive is an int.
 const DISCARD_MAX: u64 = 1 << 30;
-/// A wait further away than this needs no fresh clock reading.
-const FAR: Nanos = Nanos::from_millis(2);
+/// Bytes of a discarded body that may gather in the kernel before we are woken, per connection.
+const LOW_WATER_MAX: u32 = 256 << 10;
 
 /// SO_LINGER {1, 0}: close with RST.
 static RESET: libc::linger = libc::linger { l_onoff: 1, l_linger: 0 };
@@ -73,6 +74,8 @@ struct Slot {
     sending: u32,
     /// Bytes that nobody wants, still to come.
     discard: u64,
+    /// SO_RCVLOWAT as last asked for; the kernel reads it from here.
+    low_water: libc::c_int,
 }
 
 /// One worker's ring and sockets.
@@ -95,7 +98,6 @@ pub struct UringDriver {
     /// A close is queued but not submitted: the fixed-file table must not be changed before it.
     closes_queued: bool,
     expect_large: bool,
-    reading: Nanos,
     counters: DriverCounters,
     features: Vec<&'static str>,
     /// The kernel raises IORING_SQ_TASKRUN when it has deferred work for us.
@@ -140,6 +142,7 @@ impl UringDriver {
             one_by_one: false,
             sending: 0,
             discard: 0,
+            low_water: 1,
         });
         let mut driver = UringDriver {
             submitter: ManuallyDrop::new(submitter),
@@ -155,7 +158,6 @@ impl UringDriver {
             starved: Vec::new(),
             closes_queued: false,
             expect_large: config.expect_large,
-            reading: clock::now(),
             counters: DriverCounters::default(),
             taskrun_flag: features.contains(&"taskrun_flag"),
             features,
@@ -261,15 +263,37 @@ impl UringDriver {
     fn arm_discard(&mut self, slot: u32) {
         let conn = self.conn(slot);
         let len = self.slots[slot as usize].discard.min(DISCARD_MAX) as u32;
+        self.set_low_water(slot, len.min(LOW_WATER_MAX) as libc::c_int);
         self.slots[slot as usize].state = State::Discarding;
         self.slots[slot as usize].one_by_one = true;
         // The address is never written to; it only has to lie in user space.
         let address = self.buffers.bytes(0, 0).as_ptr().cast_mut();
         let entry = opcode::Recv::new(Fixed(slot), address, len)
             .flags(libc::MSG_TRUNC)
+            .ioprio(POLL_FIRST)
             .build()
             .user_data(token::pack(Op::Discard, conn));
         self.push(entry);
+    }
+
+    /// Wakes us for this connection only when so many bytes are there (SO_RCVLOWAT), which also
+    /// lets the receive window grow to hold them. Never more than are sure to come. Through the ring, since
+    /// the socket has no descriptor (Linux 6.7; older kernels refuse it and wake us more often).
+    fn set_low_water(&mut self, slot: u32, bytes: libc::c_int) {
+        let conn = self.conn(slot);
+        if self.slots[slot as usize].low_water == bytes {
+            return;
+        }
+        self.slots[slot as usize].low_water = bytes;
+        let option = opcode::SetSockOpt::new(
+            Fixed(slot),
+            libc::SOL_SOCKET as u32,
+            libc::SO_RCVLOWAT as u32,
+            (&raw const self.slots[slot as usize].low_water).cast(),
+            size_of::<libc::c_int>() as u32,
+        );
+        let mark = token::pack(Op::Ignore, conn);
+        self.push(option.build().flags(squeue::Flags::SKIP_SUCCESS).user_data(mark));
     }
 
     /// Arms whatever the slot needs after its receive ended.
@@ -362,6 +386,9 @@ impl UringDriver {
             1.. => {
                 let slot = &mut self.slots[conn.slot as usize];
                 slot.discard = slot.discard.saturating_sub(result as u64);
+                if slot.discard == 0 {
+                    self.set_low_water(conn.slot, 1);
+                }
                 self.rearm(conn.slot);
                 Some(Event::Discarded(result as u64))
             }
@@ -459,9 +486,7 @@ impl UringDriver {
     }
 
     fn sleep(&mut self, until: Nanos, want: u32) -> io::Result<usize> {
-        // The last reading is too old for a near deadline, and good enough for a far one.
-        let now = if until - self.reading > FAR { self.reading } else { clock::now() };
-        let left = until - now;
+        let left = until - clock::now();
         let span = Timespec::new().sec(left.0 / 1_000_000_000).nsec((left.0 % 1_000_000_000) as u32);
         let args = SubmitArgs::new().timespec(&span);
         self.counters.enters += 1;
@@ -493,8 +518,7 @@ fn buffer_shape(config: &DriverConfig) -> (u16, u32) {
 impl Driver for UringDriver {
     #[inline]
     fn now(&mut self) -> Nanos {
-        self.reading = clock::now();
-        self.reading
+        clock::now()
     }
 
     fn connect(&mut self, conn: ConnId, endpoint: u32) {
@@ -505,6 +529,7 @@ impl Driver for UringDriver {
         let slot = &mut self.slots[conn.slot as usize];
         slot.generation = conn.generation;
         slot.one_by_one = self.expect_large;
+        slot.low_water = 1;
         let endpoint = &self.endpoints[endpoint as usize];
         // The table holds its own reference: the descriptor can go at once.
         let prepared = socket::open(endpoint).and_then(|socket| {
@@ -542,7 +567,9 @@ impl Driver for UringDriver {
     }
 
     fn discard(&mut self, conn: ConnId, bytes: u64) {
-        if !self.live(conn) || bytes == 0 {
+        // A Unix socket would write the bytes to the address that TCP ignores.
+        let tcp = self.endpoints.iter().all(|endpoint| endpoint.addr.domain() != Domain::UNIX);
+        if !self.live(conn) || bytes == 0 || !tcp {
             return;
         }
         let slot = &mut self.slots[conn.slot as usize];

@@ -259,7 +259,8 @@ impl Rig {
         }
     }
 
-    /// Turns until `each` says that it is done, at most 20 s of the driver's time.
+    /// Turns until `each` says that it is done, at most 20 s of the driver's time. What follows in
+    /// the same turn is dropped.
     pub fn drive(
         &mut self,
         aim: &str,
@@ -270,7 +271,7 @@ impl Rig {
         while !done {
             assert!(self.driver.now() < limit, "not within 20 s: {aim}");
             self.turn(Nanos::from_millis(50), |driver, conn, seen| {
-                done |= each(driver, conn, seen);
+                done = done || each(driver, conn, seen);
             });
         }
     }

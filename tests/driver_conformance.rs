@@ -180,15 +180,19 @@ fn a_reset_is_reported_once(world: World) -> Outcome {
         let conn = id(0, generation);
         rig.connected(conn, 0);
         request(&mut *rig.driver, conn, 1);
-        rig.drive("reset", |_, which, seen| {
-            if which == conn {
-                assert_eq!(seen, Seen::Failed(libc::ECONNRESET));
-            }
-            which == conn
-        });
-        rig.turn(Nanos::from_millis(5), |_, which, seen| {
-            assert_ne!(which, conn, "{seen:?} after the reset");
-        });
+        let limit = rig.driver.now() + Nanos::from_secs(20);
+        let (mut before, mut resets) = (0, 0);
+        // One turn more than it takes.
+        while before == 0 && rig.driver.now() < limit {
+            before = resets;
+            rig.turn(Nanos::from_millis(5), |_, which, seen| {
+                if which == conn {
+                    assert_eq!(seen, Seen::Failed(libc::ECONNRESET));
+                    resets += 1;
+                }
+            });
+        }
+        assert_eq!(resets, 1);
         rig.driver.close(conn, false);
     }
     Ok(())
@@ -211,7 +215,7 @@ fn a_reused_slot_sees_nothing_of_the_last_connection(world: World) -> Outcome {
                 at += bytes.len();
                 // In the middle of the answer, each time a little further on, more on their way.
                 if at > conn.generation as usize * 10_000 {
-                    driver.close(conn, conn.generation % 2 == 0);
+                    driver.close(conn, conn.generation.is_multiple_of(2));
                     conn.generation += 1;
                     at = 0;
                     driver.connect(conn, 0);
@@ -314,7 +318,7 @@ fn a_thousand_connections(world: World) -> Outcome {
                 *got += bytes.len();
                 if *got == ROUNDS * answer.len() {
                     complete += 1;
-                } else if *got % answer.len() == 0 {
+                } else if got.is_multiple_of(answer.len()) {
                     request(driver, conn, 1);
                 }
             }
@@ -327,7 +331,7 @@ fn a_thousand_connections(world: World) -> Outcome {
 }
 
 fn sent_means_that_the_kernel_has_it_all(build: Build) -> Outcome {
-    const LEN: usize = 24 << 20; // far beyond both socket buffers
+    const LEN: usize = 12 << 20; // far beyond both socket buffers
     let payload = pattern(LEN);
     let (start, started) = mpsc::channel::<()>();
     let started = std::sync::Mutex::new(started);
@@ -377,20 +381,19 @@ fn a_flood_does_not_starve_the_others(build: Build) -> Outcome {
     request(&mut *rig.driver, id(1, 0), 1);
     rig.driver.connect(id(0, 0), 0);
     let (mut answers, mut flooded) = (0, 0);
-    rig.drive("500 answers beside a flood", |driver, conn, seen| {
+    rig.drive("200 answers beside a flood", |driver, conn, seen| {
         match (conn.slot, seen) {
             (0, Seen::Connected) => {}
             (0, Seen::Data(bytes)) => flooded += bytes.len(),
             (1, Seen::Data(bytes)) => {
                 assert_eq!(bytes, b"ok");
-                answers += 1;
+                answers += u32::from(flooded > 1 << 18);
                 request(driver, conn, 1);
             }
             other => panic!("{other:?}"),
         }
-        answers == 500
+        answers == 200
     });
-    assert!(flooded > 1 << 18, "no flood: {flooded} bytes");
     Ok(())
 }
 

@@ -36,7 +36,7 @@ impl Dice {
         if span == 0 {
             return low;
         }
-        low + (u128::from(self.word()) * u128::from(span) >> 64) as u64
+        low + ((u128::from(self.word()) * u128::from(span)) >> 64) as u64
     }
 
     /// Exponentially distributed with this mean.

@@ -81,7 +81,7 @@ fn drive(script: SimScript, slots: u32, turns: u32) -> (Seen, PeerBooks, Nanos) 
                 if dice.happens(0.01) {
                     driver.close(conn, true);
                     again(&mut driver, &mut ids[at], &mut got[at]);
-                } else if got[at] % answer == 0 {
+                } else if got[at].is_multiple_of(answer) {
                     driver.send(conn, PayloadId(0), REQUEST.len() as u32, false);
                 } else if dice.happens(0.3) {
                     // Perhaps already part of the discard before: then out of turn.

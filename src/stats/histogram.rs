@@ -145,13 +145,13 @@ impl Histogram {
     }
 
     /// Adds another's counts to this one: exactly as if all its values had been recorded here.
-    /// Never allocates. About 20 µs; nothing when `other` is empty.
+    /// Never allocates. Tens of µs; nothing when `other` is empty.
     pub fn merge(&mut self, other: &Histogram) {
         let merged = self.0.add(&other.0);
         merged.expect("all histograms have the same bounds");
     }
 
-    /// Forgets everything. About 5 µs; nothing when it is empty already.
+    /// Forgets everything. Tens of µs at worst; nothing when it is empty already.
     pub fn clear(&mut self) {
         // Untouched pages stay unmapped this way, in histograms that a run never uses.
         if !self.is_empty() {

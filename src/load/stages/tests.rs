@@ -142,7 +142,7 @@ proptest! {
     }
 
     #[test]
-    fn next_change_is_the_next_change(start in 0u64..40, stages in stages(400, 40)) {
+    fn next_change_is_the_next_change(start in 0u64..40, stages in stages(80, 40)) {
         let vus = VuStages::new(start, &stages).unwrap();
         for t in 0..=vus.end().0 {
             let later = (t + 1..=vus.end().0).find(|&u| vus.at(Nanos(u)) != vus.at(Nanos(t)));

@@ -20,6 +20,9 @@ fn close(reported: Nanos, truth: u64) -> bool {
 }
 
 proptest! {
+    // Reading a histogram walks 29,696 counters, slowly in a debug build.
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
     #[test]
     fn percentiles_are_those_of_the_sorted_values(
         mut values in prop::collection::vec(latency(), 1..300),

@@ -30,14 +30,12 @@ const MAX_SPARE: u32 = 64;
 
 /// A head that was parsed before.
 pub(super) struct Entry {
-    /// Up to the Date value, or all of it where there is none.
-    before: Vec<u8>,
-    /// From the end of the Date value; empty where there is none.
-    after: Vec<u8>,
-    /// [`DATE_LEN`], or 0.
-    date_len: usize,
-    /// What was asked: the answer to HEAD ends where that to GET goes on.
-    expect: Expect,
+    /// With the Date value that was seen last.
+    head: Vec<u8>,
+    /// Where the Date value begins.
+    date_at: Option<usize>,
+    /// What was asked: the answer to HEAD ends where that to GET goes on. `None`: entry not in use.
+    expect: Option<Expect>,
     /// Second chance.
     used: bool,
     /// Where the body ends.
@@ -47,28 +45,31 @@ pub(super) struct Entry {
 }
 
 impl Entry {
+    /// The Date changes once a second: mostly one comparison does.
     #[inline]
-    fn matches(&self, expect: Expect, bytes: &[u8]) -> bool {
-        let Some((before, rest)) = bytes.split_at_checked(self.before.len()) else {
+    fn matches(&mut self, expect: Expect, bytes: &[u8]) -> bool {
+        self.expect == Some(expect) && (bytes.starts_with(&self.head) || self.matches_anew(bytes))
+    }
+
+    /// Compares either side of the Date; takes the new one over.
+    #[cold]
+    fn matches_anew(&mut self, bytes: &[u8]) -> bool {
+        let (Some(at), Some(bytes)) = (self.date_at, bytes.get(..self.head.len())) else {
             return false;
         };
-        // An unused entry is empty and would match anything.
-        if self.expect != expect || before != self.before || before.is_empty() {
-            return false;
+        let end = at + DATE_LEN;
+        let equal = bytes[..at] == self.head[..at] && bytes[end..] == self.head[end..];
+        let fits = equal && is_field_value(&bytes[at..end]);
+        if fits {
+            self.head[at..end].copy_from_slice(&bytes[at..end]);
         }
-        if self.date_len == 0 {
-            return true;
-        }
-        rest.split_first_chunk::<DATE_LEN>()
-            .is_some_and(|(date, after)| after.starts_with(&self.after) && is_field_value(date))
+        fits
     }
 }
 
 /// No byte that would end the line or make the slow path refuse it (RFC 9110, 5.5).
-#[inline]
-fn is_field_value(bytes: &[u8; DATE_LEN]) -> bool {
-    // Without short cut, so that it becomes a handful of vector instructions.
-    bytes.iter().fold(true, |ok, &b| ok & (((b >= b' ') & (b != 0x7f)) | (b == b'\t')))
+fn is_field_value(bytes: &[u8]) -> bool {
+    (bytes.iter()).all(|&b| matches!(b, b'\t' | b' '..=b'~' | 0x80..))
 }
 
 /// A head that is not complete yet.
@@ -102,13 +103,17 @@ impl HeadCache {
     pub fn new() -> Self {
         HeadCache {
             entries: std::array::from_fn(|_| Entry {
-                before: Vec::new(),
-                after: Vec::new(),
-                date_len: 0,
-                expect: Expect::Normal,
+                head: Vec::new(),
+                date_at: None,
+                expect: None,
                 used: false,
                 framing: Framing::UntilClose,
-                response: Response { status: 0, keep_alive: false, head_len: 0, body_len: 0 },
+                response: Response {
+                    status: 0,
+                    keep_alive: false,
+                    head_len: 0,
+                    body_len: 0,
+                },
             }),
             hot: 0,
             hand: 0,
@@ -133,7 +138,7 @@ impl HeadCache {
 
     #[cold]
     fn find_elsewhere(&mut self, expect: Expect, bytes: &[u8]) -> Option<usize> {
-        let hit = (self.entries.iter()).position(|entry| entry.matches(expect, bytes))?;
+        let hit = (self.entries.iter_mut()).position(|entry| entry.matches(expect, bytes))?;
         self.hot = hit;
         Some(hit)
     }
@@ -153,17 +158,11 @@ impl HeadCache {
         self.hand = (self.hand + 1) % ENTRIES;
         self.hot = place;
 
-        let (before, date_len) = match head.date_at {
-            Some(at) => (at, DATE_LEN),
-            None => (head.len, 0),
-        };
         let entry = &mut self.entries[place];
-        entry.before.clear();
-        entry.before.extend_from_slice(&bytes[..before]);
-        entry.after.clear();
-        entry.after.extend_from_slice(&bytes[before + date_len..head.len]);
-        entry.date_len = date_len;
-        entry.expect = expect;
+        entry.head.clear();
+        entry.head.extend_from_slice(&bytes[..head.len]);
+        entry.date_at = head.date_at;
+        entry.expect = Some(expect);
         entry.framing = head.framing;
         entry.response = Response::of(head);
     }
@@ -202,7 +201,9 @@ mod tests {
         let bytes = head.as_bytes();
         let hit = cache.find(expect, bytes).is_some();
         if !hit {
-            let parsed = head::parse(bytes, expect).expect("valid").expect("complete");
+            let parsed = head::parse(bytes, expect)
+                .expect("valid")
+                .expect("complete");
             cache.learn(expect, &parsed, bytes);
         }
         hit
@@ -252,7 +253,11 @@ mod tests {
         assert!(cache.find(Expect::Normal, b"").is_none());
         meet(&mut cache, Expect::Normal, &head);
         for end in 0..head.len() {
-            assert!(cache.find(Expect::Normal, &head.as_bytes()[..end]).is_none());
+            assert!(
+                cache
+                    .find(Expect::Normal, &head.as_bytes()[..end])
+                    .is_none()
+            );
         }
         assert!(cache.find(Expect::Head, head.as_bytes()).is_none());
     }
@@ -292,7 +297,8 @@ mod tests {
             let stray = format!("HTTP/1.1 200 OK\r\nX-Id: {i}\r\nContent-Length: 0\r\n\r\n");
             meet(&mut cache, Expect::Normal, &stray);
         }
-        let met = (0..=LEARN_EVERY).position(|_| meet(&mut cache, Expect::Normal, &answer(200, ONE)));
+        let met =
+            (0..=LEARN_EVERY).position(|_| meet(&mut cache, Expect::Normal, &answer(200, ONE)));
         assert!(met.is_some());
     }
 }

@@ -8,7 +8,7 @@
 //!             └─▶ interim (1xx): Head again
 //! ```
 //!
-//! The usual answer takes the fast path in [`ResponseParser::feed`]: two comparisons against the
+//! The usual answer takes the fast path in [`ResponseParser::feed`]: one comparison against the
 //! [`HeadCache`], no parsing, no state kept. Everything else takes the slow path with the same
 //! result; tests hold the two against each other.
 

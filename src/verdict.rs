@@ -1,1 +1,226 @@
-//! To come.
+//! Whether the generator itself could be trusted in a run.
+//!
+//! [`evaluate`] looks at what was read about the generator and its machine, never at whether the
+//! target did well: a slow or failing target can have a perfectly valid measurement.
+
+mod arrivals;
+mod machine;
+
+use serde::{Deserialize, Serialize};
+
+use crate::stats::outcome::ErrorKind;
+use crate::stats::summary::Summary;
+use crate::units::Nanos;
+use crate::units::human;
+
+/// What was read about one worker over the measured window.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct WorkerReadings {
+    /// The core that it was meant to be pinned to.
+    pub core: usize,
+    /// CPU time in user mode.
+    pub user_cpu: Nanos,
+    /// CPU time in the kernel.
+    pub system_cpu: Nanos,
+    /// Length of the window.
+    pub wall: Nanos,
+    /// Time in turns of the loop that did something.
+    pub busy: Nanos,
+    /// Completions that did not fit into the completion queue at once.
+    pub cq_overflows: u64,
+    /// Receives that found no free buffer.
+    pub buffer_starvations: u64,
+    /// System calls made to submit or wait.
+    pub enters: u64,
+    /// Turns of the loop.
+    pub turns: u64,
+    /// Whether pinning it succeeded.
+    pub pinned: bool,
+}
+
+impl WorkerReadings {
+    /// CPU time as a share of the window, 0 when that is empty.
+    pub fn cpu_share(&self) -> f64 {
+        share(
+            self.user_cpu.0.saturating_add(self.system_cpu.0),
+            self.wall.0,
+        )
+    }
+
+    /// Time in turns that did something as a share of the window, 0 when that is empty.
+    pub fn busy_share(&self) -> f64 {
+        share(self.busy.0, self.wall.0)
+    }
+
+    /// How much of its capacity the worker used. One that spins takes all of the CPU whatever it
+    /// does, and one that sleeps has no turns that do nothing: each has its own measure.
+    fn load(&self, spinning: bool) -> f64 {
+        if spinning {
+            self.busy_share()
+        } else {
+            self.cpu_share()
+        }
+    }
+}
+
+/// What was read about the generator and its machine over a run.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Readings {
+    /// One entry per worker.
+    pub workers: Vec<WorkerReadings>,
+    /// Whether the workers spun rather than slept while there was nothing to do.
+    pub spinning: bool,
+    /// Whether requests followed a schedule.
+    pub open_model: bool,
+    /// Share of the workers' cores that the hypervisor gave to others, 0 to 1.
+    pub steal_share: f64,
+    /// Cores that generator and target both may run on.
+    pub shared_cores: Vec<usize>,
+    /// Longest gap between two turns of a worker that should have followed at once.
+    pub stopped_for: Nanos,
+}
+
+/// How far a run can be trusted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// Nothing was found that would put the figures in doubt.
+    Valid,
+    /// The figures may say as much about the generator as about the target.
+    Suspect,
+    /// The figures do not describe the load that was asked for.
+    Invalid,
+}
+
+impl Status {
+    /// In capitals, as in the text output.
+    pub fn label(self) -> &'static str {
+        match self {
+            Status::Valid => "VALID",
+            Status::Suspect => "SUSPECT",
+            Status::Invalid => "INVALID",
+        }
+    }
+}
+
+/// The verdict and what led to it. Valid exactly when there are no reasons.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verdict {
+    /// The worst of the reasons' statuses.
+    pub status: Status,
+    /// Sentences that name figure, bound and remedy; those for INVALID come first.
+    pub reasons: Vec<String>,
+}
+
+/// Judges a run. Never panics and never prints a figure that is not a number, whatever the readings.
+pub fn evaluate(readings: &Readings, summary: &Summary) -> Verdict {
+    let mut findings = Findings::default();
+    accounts(summary, &mut findings);
+    exhaustion(summary, &mut findings);
+    if readings.open_model {
+        arrivals::judge(summary, &mut findings);
+    }
+    machine::judge(readings, &mut findings);
+    findings.verdict()
+}
+
+/// Was there anything to measure, and does it add up?
+fn accounts(summary: &Summary, findings: &mut Findings) {
+    if let Err(imbalance) = summary.conserved() {
+        findings.invalid(format!(
+            "requests were lost or counted twice: {imbalance}; this is a defect of squall, please report it"
+        ));
+    }
+    let counts = &summary.counts;
+    if counts.completed > 0 {
+        return;
+    }
+    let cause = counts.errors.iter().max_by_key(|&(_, n)| n).map_or_else(
+        || "; let it run for longer".to_owned(),
+        |(kind, n)| {
+            format!(
+                " ({} of them: {}); check that the target answers",
+                human::count(n),
+                kind.key()
+            )
+        },
+    );
+    findings.invalid(format!(
+        "nothing completed: {} requests started, {} failed{cause}",
+        human::count(counts.started),
+        human::count(counts.failed),
+    ));
+}
+
+/// Did the generator's host run out of something?
+fn exhaustion(summary: &Summary, findings: &mut Findings) {
+    let counts = &summary.counts;
+    for (kind, what, remedy) in [
+        (
+            ErrorKind::PortExhausted,
+            "local ports",
+            "use fewer new connections per second, or widen net.ipv4.ip_local_port_range",
+        ),
+        (
+            ErrorKind::FdExhausted,
+            "descriptors",
+            "raise the limit with ulimit -n, or lower -c",
+        ),
+    ] {
+        let times = counts.errors.of(kind) + counts.connect_errors.of(kind);
+        if times > 0 {
+            findings.invalid(format!(
+                "the generator ran out of {what} {} (none is allowed); {remedy}",
+                times_over(times)
+            ));
+        }
+    }
+}
+
+/// What was found, in the order of the rules.
+#[derive(Debug, Default)]
+struct Findings(Vec<(Status, String)>);
+
+impl Findings {
+    fn invalid(&mut self, reason: String) {
+        self.0.push((Status::Invalid, reason));
+    }
+
+    fn suspect(&mut self, reason: String) {
+        self.0.push((Status::Suspect, reason));
+    }
+
+    fn verdict(mut self) -> Verdict {
+        // Stable: within a status the rules keep their order.
+        self.0.sort_by_key(|(status, _)| std::cmp::Reverse(*status));
+        Verdict {
+            status: self.0.first().map_or(Status::Valid, |(status, _)| *status),
+            reasons: self.0.into_iter().map(|(_, reason)| reason).collect(),
+        }
+    }
+}
+
+fn share(part: u64, whole: u64) -> f64 {
+    if whole == 0 {
+        0.0
+    } else {
+        part as f64 / whole as f64
+    }
+}
+
+/// A share in percent, one decimal; what is not a number is nothing.
+fn percent(share: f64) -> String {
+    let share = if share.is_finite() { share } else { 0.0 };
+    format!("{:.1} %", share * 100.0)
+}
+
+fn times_over(times: u64) -> String {
+    if times == 1 {
+        "once".into()
+    } else {
+        format!("{} times", human::count(times))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,155 @@
+//! The live line on standard error.
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::observer::{Observer, Phase, Progress};
+use crate::report::Report;
+use crate::units::{Nanos, human};
+
+/// Draws one line, anew with every interval, and takes it away when the run is over.
+///
+/// Draws only when told by the run; a thread that keeps a spinner turning would be load on a
+/// machine that is being measured.
+#[derive(Debug)]
+pub struct LiveLine {
+    bar: ProgressBar,
+}
+
+impl LiveLine {
+    /// On standard error; draws nothing when that is not a terminal.
+    pub fn stderr() -> LiveLine {
+        LiveLine::on(ProgressDrawTarget::stderr())
+    }
+
+    /// On another terminal.
+    pub fn on(target: ProgressDrawTarget) -> LiveLine {
+        let bar = ProgressBar::with_draw_target(None, target);
+        bar.set_style(ProgressStyle::with_template("{msg}").expect("the template is a constant"));
+        LiveLine { bar }
+    }
+
+    fn show(&self, text: impl Into<String>) {
+        self.bar.set_message(text.into());
+        // set_message may be held back by indicatif's limit on redraws.
+        self.bar.force_draw();
+    }
+}
+
+impl Observer for LiveLine {
+    fn on_phase(&mut self, phase: Phase) {
+        self.show(match phase {
+            Phase::Connect => "connecting …",
+            Phase::Warmup => "warming up …",
+            Phase::Measure => "measuring …",
+            Phase::Drain => "waiting for the last answers …",
+        });
+    }
+
+    fn on_snapshot(&mut self, progress: &Progress) {
+        self.show(line(progress));
+    }
+
+    fn on_notice(&mut self, notice: &str) {
+        if self.bar.is_hidden() {
+            eprintln!("squall: {notice}");
+        } else {
+            self.bar.println(format!("squall: {notice}"));
+        }
+    }
+
+    fn on_report(&mut self, _report: &Report) {
+        self.bar.finish_and_clear();
+    }
+}
+
+impl Drop for LiveLine {
+    /// A run that ends with an error has no report.
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+/// `3s/10s  183,456/s  p50 271.4µs  p99 1.204ms  errors 0  in flight 50`; the backlog only when
+/// there is one.
+fn line(progress: &Progress) -> String {
+    let whole = |span: Nanos| Nanos::from_secs(span.as_secs_f64().round() as u64);
+    let elapsed = match progress.total {
+        Some(total) => format!("{}/{total}", whole(progress.elapsed)),
+        None => whole(progress.elapsed).to_string(),
+    };
+    let mut line = format!(
+        "{elapsed}  {}/s  p50 {}  p99 {}  errors {}  in flight {}",
+        human::per_second(progress.rate),
+        human::duration(progress.p50),
+        human::duration(progress.p99),
+        human::count(progress.failed),
+        human::count(progress.in_flight),
+    );
+    if progress.backlog > 0 {
+        line += &format!("  backlog {}", human::count(progress.backlog));
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use indicatif::InMemoryTerm;
+
+    use super::*;
+    use crate::report::sample;
+
+    fn progress() -> Progress {
+        Progress {
+            elapsed: Nanos(3_000_412_345),
+            total: Some(Nanos::from_secs(10)),
+            rate: 183_456.4,
+            p50: Nanos(271_400),
+            p99: Nanos(1_204_000),
+            failed: 12,
+            completed: 550_369,
+            connections: 50,
+            in_flight: 50,
+            backlog: 0,
+        }
+    }
+
+    #[test]
+    fn the_line_has_the_figures() {
+        let seen = line(&progress());
+        assert_eq!(
+            seen,
+            "3s/10s  183,456/s  p50 271.4µs  p99 1.204ms  errors 12  in flight 50"
+        );
+        let without_end = Progress {
+            total: None,
+            backlog: 1_234,
+            ..progress()
+        };
+        let seen = line(&without_end);
+        assert!(
+            seen.starts_with("3s  ") && seen.ends_with("  backlog 1,234"),
+            "{seen}"
+        );
+        assert!(!line(&Progress::default()).contains("NaN"));
+    }
+
+    #[test]
+    fn it_is_drawn_anew_and_taken_away() {
+        let term = InMemoryTerm::new(10, 120);
+        let mut live = LiveLine::on(ProgressDrawTarget::term_like(Box::new(term.clone())));
+        live.on_phase(Phase::Connect);
+        assert_eq!(term.contents(), "connecting …");
+        live.on_snapshot(&progress());
+        assert_eq!(term.contents(), line(&progress()));
+        live.on_notice("io_uring is not allowed here");
+        assert_eq!(
+            term.contents(),
+            format!(
+                "squall: io_uring is not allowed here\n{}",
+                line(&progress())
+            )
+        );
+        live.on_report(&sample::closed());
+        assert_eq!(term.contents(), "squall: io_uring is not allowed here");
+    }
+}

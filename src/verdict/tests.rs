@@ -1,0 +1,299 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::report::sample;
+
+/// A run without blemish: one worker, half busy, 1,000 answers of about 500 µs.
+fn sound(open_model: bool) -> (Readings, Summary) {
+    let worker = WorkerReadings {
+        core: 3,
+        user_cpu: Nanos::from_millis(200),
+        system_cpu: Nanos::from_millis(800),
+        wall: Nanos::from_secs(2),
+        busy: Nanos::from_millis(1_000),
+        pinned: true,
+        ..WorkerReadings::default()
+    };
+    let readings = Readings {
+        workers: vec![worker],
+        open_model,
+        ..Readings::default()
+    };
+    (readings, sample::closed_summary())
+}
+
+/// Asserts status and one reason, which has all of `parts`.
+fn assert_only(verdict: &Verdict, status: Status, parts: &[&str]) {
+    assert_eq!(verdict.status, status, "{verdict:?}");
+    assert_eq!(verdict.reasons.len(), 1, "{verdict:?}");
+    for part in parts {
+        assert!(
+            verdict.reasons[0].contains(part),
+            "no `{part}` in {verdict:?}"
+        );
+    }
+}
+
+fn assert_valid(readings: &Readings, summary: &Summary) {
+    let verdict = evaluate(readings, summary);
+    assert_eq!(verdict.status, Status::Valid, "{verdict:?}");
+    assert!(verdict.reasons.is_empty());
+}
+
+#[test]
+fn a_sound_run_is_valid() {
+    for open_model in [false, true] {
+        let (readings, summary) = sound(open_model);
+        assert_valid(&readings, &summary);
+    }
+}
+
+#[test]
+fn a_failing_target_is_still_measured_validly() {
+    let (readings, mut summary) = sound(true);
+    (0..500).for_each(|_| summary.counts.errors.add(ErrorKind::Reset));
+    summary.counts.failed += 500;
+    summary.counts.started += 500;
+    summary.counts.scheduled += 500;
+    assert_valid(&readings, &summary);
+}
+
+#[test]
+fn nothing_completed_is_invalid_and_names_the_cause() {
+    let (readings, _) = sound(true);
+    let mut summary = sample::empty_summary();
+    assert_only(
+        &evaluate(&readings, &summary),
+        Status::Invalid,
+        &["nothing completed", "longer"],
+    );
+    (0..9).for_each(|_| summary.counts.errors.add(ErrorKind::Timeout));
+    let counts = &mut summary.counts;
+    (counts.scheduled, counts.started, counts.failed) = (9, 9, 9);
+    let verdict = evaluate(&readings, &summary);
+    assert_only(
+        &verdict,
+        Status::Invalid,
+        &["nothing completed", "9 failed", "timeout"],
+    );
+}
+
+#[test]
+fn requests_that_do_not_add_up_are_invalid() {
+    let (readings, mut summary) = sound(false);
+    summary.in_flight_at_end = 1;
+    let verdict = evaluate(&readings, &summary);
+    assert_only(
+        &verdict,
+        Status::Invalid,
+        &["lost or counted twice", "1000", "defect of squall"],
+    );
+}
+
+#[test]
+fn arrivals_must_be_sent() {
+    let (readings, mut summary) = sound(true);
+    summary.counts.scheduled = 1_010;
+    summary.counts.dropped = 10;
+    let verdict = evaluate(&readings, &summary);
+    assert_only(&verdict, Status::Suspect, &["10 of 1,010", "dropped", "-R"]);
+    summary.counts.scheduled = 1_011;
+    summary.counts.dropped = 11;
+    let verdict = evaluate(&readings, &summary);
+    assert_only(
+        &verdict,
+        Status::Invalid,
+        &["1,000 of 1,011", "98.9 %", "99.0 %", "11 were dropped"],
+    );
+    summary.counts.dropped = 0;
+    summary.backlog_at_end = 11;
+    let verdict = evaluate(&readings, &summary);
+    assert_only(&verdict, Status::Invalid, &["11 still waited"]);
+}
+
+#[test]
+fn exhaustion_is_invalid_wherever_it_was_met() {
+    let (readings, mut summary) = sound(false);
+    summary.counts.connect_errors.add(ErrorKind::PortExhausted);
+    let verdict = evaluate(&readings, &summary);
+    assert_only(
+        &verdict,
+        Status::Invalid,
+        &["local ports once", "ip_local_port_range"],
+    );
+    let (readings, mut summary) = sound(false);
+    (0..2).for_each(|_| summary.counts.connect_errors.add(ErrorKind::FdExhausted));
+    let verdict = evaluate(&readings, &summary);
+    assert_only(
+        &verdict,
+        Status::Invalid,
+        &["descriptors 2 times", "ulimit -n"],
+    );
+}
+
+/// `late` of the 1,000 arrivals are late by `lag`, the others by 1 µs.
+fn lags(late: u64, lag: Nanos) -> crate::stats::histogram::Histogram {
+    let mut histogram = crate::stats::histogram::Histogram::new();
+    histogram.record_n(Nanos::from_micros(1), 1_000 - late);
+    histogram.record_n(lag, late);
+    histogram
+}
+
+#[test]
+fn the_generators_own_lateness_counts_against_it() {
+    let late = Nanos::from_millis(2);
+    let (readings, mut summary) = sound(true);
+    summary.latency.pickup_lag = lags(600, late);
+    summary.latency.start_lag = lags(600, late);
+    let verdict = evaluate(&readings, &summary);
+    assert_only(
+        &verdict,
+        Status::Invalid,
+        &["late throughout", "2.0", "1.000ms", "--wait spin"],
+    );
+    summary.latency.pickup_lag = lags(20, late);
+    let verdict = evaluate(&readings, &summary);
+    assert_only(
+        &verdict,
+        Status::Suspect,
+        &["the generator was late", "2.0", "1.000ms"],
+    );
+    summary.latency.pickup_lag = lags(0, late);
+    let verdict = evaluate(&readings, &summary);
+    assert_only(
+        &verdict,
+        Status::Suspect,
+        &["free connection", "slower than the rate", "raise -c"],
+    );
+    summary.latency.start_lag = lags(5, late);
+    assert_valid(&readings, &summary);
+}
+
+#[test]
+fn lateness_is_judged_against_the_response_time() {
+    let (readings, mut summary) = sound(true);
+    summary.latency.response_time.clear();
+    summary
+        .latency
+        .response_time
+        .record_n(Nanos::from_millis(50), 1_000);
+    summary.latency.start_lag = lags(600, Nanos::from_millis(2));
+    summary.latency.pickup_lag = lags(600, Nanos::from_millis(2));
+    assert_valid(&readings, &summary);
+    summary.latency.pickup_lag = lags(600, Nanos::from_millis(6));
+    assert_eq!(evaluate(&readings, &summary).status, Status::Invalid);
+}
+
+#[test]
+fn lateness_is_nothing_in_the_closed_model() {
+    let (readings, mut summary) = sound(false);
+    summary.latency.pickup_lag = lags(1_000, Nanos::from_secs(1));
+    assert_valid(&readings, &summary);
+}
+
+#[test]
+fn saturation_is_judged_by_model_and_way_of_waiting() {
+    for (open_model, bound_ms) in [(true, 1_900), (false, 1_979)] {
+        for spinning in [true, false] {
+            let (mut readings, summary) = sound(open_model);
+            readings.spinning = spinning;
+            let load = |readings: &mut Readings, ms| {
+                let worker = &mut readings.workers[0];
+                let (measure, other) = (Nanos::from_millis(ms), Nanos::from_secs(2));
+                // The measure that does not apply stands at its limit all the time.
+                (worker.busy, worker.user_cpu) = if spinning {
+                    (measure, other)
+                } else {
+                    (other, measure)
+                };
+                worker.system_cpu = Nanos::ZERO;
+            };
+            load(&mut readings, bound_ms);
+            assert_valid(&readings, &summary);
+            load(&mut readings, bound_ms + 1);
+            let word = if open_model {
+                "no room to spare"
+            } else {
+                "generator-bound"
+            };
+            assert_only(
+                &evaluate(&readings, &summary),
+                Status::Suspect,
+                &[word, "core 3", "1 of 1"],
+            );
+        }
+    }
+}
+
+#[test]
+fn the_machine_is_judged() {
+    type Change = fn(&mut Readings);
+    let cases: [(Change, &[&str]); 5] = [
+        (
+            |r| r.workers[0].cq_overflows = 4,
+            &["completion queues", "4 times"],
+        ),
+        (
+            |r| r.workers[0].buffer_starvations = 1,
+            &["no free buffer once"],
+        ),
+        (|r| r.steal_share = 0.031, &["hypervisor", "3.1 %", "2.0 %"]),
+        (|r| r.shared_cores = vec![0, 1], &["cores 0, 1", "taskset"]),
+        (
+            |r| r.stopped_for = Nanos::from_millis(1_200),
+            &["stood still for 1.200s", "100.0ms"],
+        ),
+    ];
+    for (change, parts) in cases {
+        let (mut readings, summary) = sound(true);
+        change(&mut readings);
+        assert_only(&evaluate(&readings, &summary), Status::Suspect, parts);
+    }
+    let (mut readings, summary) = sound(true);
+    readings.steal_share = 0.02;
+    readings.stopped_for = Nanos::from_millis(100);
+    assert_valid(&readings, &summary);
+}
+
+#[test]
+fn the_worst_comes_first() {
+    let (mut readings, mut summary) = sound(false);
+    readings.shared_cores = vec![0];
+    summary.counts.errors.add(ErrorKind::FdExhausted);
+    summary.counts.failed = 1;
+    summary.counts.started += 1;
+    summary.counts.scheduled += 1;
+    let verdict = evaluate(&readings, &summary);
+    assert_eq!(verdict.status, Status::Invalid);
+    assert!(verdict.reasons[0].contains("descriptors") && verdict.reasons[1].contains("core 0"));
+}
+
+proptest! {
+    /// No readings, however absurd, make it panic, print NaN, or give a verdict without reasons.
+    #[test]
+    fn any_readings_can_be_judged(
+        times in prop::array::uniform4(any::<u64>()),
+        counts in prop::array::uniform5(0..1u64 << 40),
+        flags in prop::array::uniform2(any::<bool>()),
+        steal_share in prop_oneof![Just(f64::NAN), Just(f64::INFINITY), 0.0..1.0f64],
+    ) {
+        let [user_cpu, system_cpu, wall, busy] = times.map(Nanos);
+        let worker = WorkerReadings { user_cpu, system_cpu, wall, busy, ..WorkerReadings::default() };
+        let readings = Readings {
+            workers: vec![worker.clone(), WorkerReadings { wall: Nanos::ZERO, ..worker }],
+            spinning: flags[0],
+            open_model: flags[1],
+            steal_share,
+            ..Readings::default()
+        };
+        let mut summary = sample::empty_summary();
+        let c = &mut summary.counts;
+        [c.scheduled, c.started, c.completed, c.failed, c.dropped] = counts;
+        let verdict = evaluate(&readings, &summary);
+        prop_assert_eq!(verdict.status == Status::Valid, verdict.reasons.is_empty());
+        for reason in &verdict.reasons {
+            prop_assert!(!reason.contains("NaN") && !reason.contains("inf "), "{}", reason);
+            prop_assert!(reason.contains(|c: char| c.is_ascii_digit()), "no figure: {}", reason);
+        }
+    }
+}

@@ -42,18 +42,14 @@ fn with(config: TargetConfig, test: impl FnOnce(&Target)) {
 fn metric(target: &Target, name: &str) -> Option<f64> {
     let answer = Client::connect(target.local_addr()).get("/metrics");
     let line = answer.text().lines().find(|line| {
-        line.strip_prefix("squall_target_").is_some_and(|rest| {
-            rest.strip_prefix(name)
-                .is_some_and(|rest| rest.starts_with(' '))
-        })
+        line.strip_prefix("squall_target_")
+            .is_some_and(|rest| rest.strip_prefix(name).is_some_and(|rest| rest.starts_with(' ')))
     })?;
     Some(line.rsplit(' ').next().unwrap().parse().unwrap())
 }
 
 fn pattern(length: usize) -> Vec<u8> {
-    (0..length)
-        .map(|i| b'a' + (i % 262_144 % 26) as u8)
-        .collect()
+    (0..length).map(|i| b'a' + (i % 262_144 % 26) as u8).collect()
 }
 
 #[test]
@@ -61,12 +57,7 @@ fn small_routes_answer_on_one_connection() {
     with(config(), |target| {
         let mut client = Client::connect(target.local_addr());
         for _ in 0..3 {
-            for path in [
-                "/load-test",
-                "/healthz",
-                "http://test/load-test?q",
-                "/delay/0",
-            ] {
+            for path in ["/load-test", "/healthz", "http://test/load-test?q", "/delay/0"] {
                 let answer = client.get(path);
                 assert_eq!(answer.status, 200, "{path}");
                 assert_eq!(answer.text(), r#"{"status":"ok"}"#);
@@ -79,21 +70,14 @@ fn small_routes_answer_on_one_connection() {
         assert_eq!(client.get("/nothing").status, 404);
         assert_eq!(client.get("/bytes/x").status, 400);
         let redirect = client.get("/status/302");
-        assert_eq!(
-            (redirect.status, redirect.field("location")),
-            (302, Some("/load-test"))
-        );
+        assert_eq!((redirect.status, redirect.field("location")), (302, Some("/load-test")));
         for code in [200, 204, 304, 404, 503, 799] {
             let answer = client.get(&format!("/status/{code}"));
             assert_eq!(answer.status, code);
             let bodiless = matches!(code, 204 | 304);
             assert_eq!(answer.field("content-length").is_none(), bodiless, "{code}");
         }
-        assert_eq!(
-            client.get("/load-test").status,
-            200,
-            "the connection is still in step"
-        );
+        assert_eq!(client.get("/load-test").status, 200, "the connection is still in step");
     });
 }
 
@@ -103,20 +87,13 @@ fn bodies_of_every_size_arrive_whole() {
         let mut client = Client::connect(target.local_addr());
         for length in [0, 1, 3, 100, 16_384, 16_385, 262_144, 300_000, 5_000_000] {
             let answer = client.get(&format!("/bytes/{length}"));
-            assert_eq!(
-                answer.field("content-length"),
-                Some(length.to_string().as_str())
-            );
+            assert_eq!(answer.field("content-length"), Some(length.to_string().as_str()));
             assert!(answer.body == pattern(length), "/bytes/{length}");
 
             let answer = client.get(&format!("/chunked/{length}"));
             assert_eq!(answer.field("content-length"), None);
             assert!(answer.body == pattern(length), "/chunked/{length}");
-            assert!(
-                length < 4 || answer.chunks.len() >= 4,
-                "{length}: {:?}",
-                answer.chunks
-            );
+            assert!(length < 4 || answer.chunks.len() >= 4, "{length}: {:?}", answer.chunks);
         }
     });
 }
@@ -125,13 +102,7 @@ fn bodies_of_every_size_arrive_whole() {
 fn head_has_the_fields_and_no_body() {
     with(config(), |target| {
         let mut client = Client::connect(target.local_addr());
-        for path in [
-            "/load-test",
-            "/bytes/100000",
-            "/chunked/100000",
-            "/status/404",
-            "/echo",
-        ] {
+        for path in ["/load-test", "/bytes/100000", "/chunked/100000", "/status/404", "/echo"] {
             client.send(format!("HEAD {path} HTTP/1.1\r\nHost: test\r\n\r\n"));
             let head = client.receive_head();
             if path == "/bytes/100000" {
@@ -157,13 +128,7 @@ fn pipelined_requests_come_back_in_order_and_in_one_write() {
         assert_eq!(read_after(get("/load-test").repeat(16)), 16 * one);
         let mut client = Client::connect(target.local_addr());
         // A mixed batch: streams, waits and small answers keep their order.
-        let paths = [
-            "/bytes/3",
-            "/delay/2",
-            "/bytes/70000",
-            "/status/404",
-            "/chunked/9",
-        ];
+        let paths = ["/bytes/3", "/delay/2", "/bytes/70000", "/status/404", "/chunked/9"];
         client.send(paths.map(get).concat());
         assert_eq!(client.receive().body, pattern(3));
         assert_eq!(client.receive().status, 200);
@@ -223,9 +188,7 @@ fn bodies_are_echoed_or_read_over() {
 fn continue_is_sent_to_who_waits_for_it() {
     with(config(), |target| {
         let mut client = Client::connect(target.local_addr());
-        client.send(
-            "POST /echo HTTP/1.1\r\nHost: test\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n",
-        );
+        client.send("POST /echo HTTP/1.1\r\nHost: test\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n");
         assert_eq!(client.receive().status, 100);
         client.send("hello");
         assert_eq!(client.receive().text(), "hello");
@@ -281,10 +244,7 @@ fn bad_requests_are_told_so_and_closed() {
             ("nonsense\r\n\r\n", 400),
             ("GET / HTTP/1.1\r\n\r\n", 400),
             ("GET / HTTP/3.0\r\n\r\n", 505),
-            (
-                "POST /echo HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\nz\r\n",
-                400,
-            ),
+            ("POST /echo HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\nz\r\n", 400),
             (&long, 431),
             (&large, 413),
         ] {
@@ -325,10 +285,7 @@ fn delays_are_exact() {
             .collect();
         spans.sort();
         let (least, p50) = (spans[0], spans[100]);
-        eprintln!(
-            "/delay/5: least {least:?}, p50 {p50:?}, p99 {:?}",
-            spans[198]
-        );
+        eprintln!("/delay/5: least {least:?}, p50 {p50:?}, p99 {:?}", spans[198]);
         assert!(least >= Duration::from_millis(5), "early: {least:?}");
         // 5.3 ms on a quiet machine; other tests run beside this one.
         assert!(p50 < Duration::from_millis(7), "late: {p50:?}");
@@ -338,48 +295,35 @@ fn delays_are_exact() {
 #[test]
 fn injected_latency_is_added_and_may_be_asked_around() {
     let latency = Some("const:20ms".parse().unwrap());
-    with(
-        TargetConfig {
-            latency,
-            ..config()
-        },
-        |target| {
-            let mut client = Client::connect(target.local_addr());
-            let mut timed = |path: &str| {
-                let sent = Instant::now();
-                client.get(path);
-                sent.elapsed()
-            };
-            assert!(timed("/load-test") >= Duration::from_millis(20));
-            assert!(timed("/delay/10") >= Duration::from_millis(30));
-            let health = (0..5).map(|_| timed("/healthz")).min().unwrap();
-            assert!(health < Duration::from_millis(20), "{health:?}");
-        },
-    );
+    with(TargetConfig { latency, ..config() }, |target| {
+        let mut client = Client::connect(target.local_addr());
+        let mut timed = |path: &str| {
+            let sent = Instant::now();
+            client.get(path);
+            sent.elapsed()
+        };
+        assert!(timed("/load-test") >= Duration::from_millis(20));
+        assert!(timed("/delay/10") >= Duration::from_millis(30));
+        let health = (0..5).map(|_| timed("/healthz")).min().unwrap();
+        assert!(health < Duration::from_millis(20), "{health:?}");
+    });
 }
 
 #[test]
 fn errors_come_at_their_rate_and_repeat_with_the_seed() {
     let statuses = |seed| {
         let mut statuses = Vec::new();
-        with(
-            TargetConfig {
-                error_rate: 0.25,
-                seed,
-                ..config()
-            },
-            |target| {
-                let mut client = Client::connect(target.local_addr());
-                for _ in 0..8 {
-                    client.send(get("/load-test").repeat(50));
-                    statuses.extend((0..50).map(|_| client.receive().status));
-                }
-                let errors = statuses.iter().filter(|status| **status == 500).count();
-                assert_eq!(metric(target, "injected_errors_total"), Some(errors as f64));
-                // 100 expected; the deviation is 8.7, so this is five of them.
-                assert!((56..=144).contains(&errors), "{errors} of 400");
-            },
-        );
+        with(TargetConfig { error_rate: 0.25, seed, ..config() }, |target| {
+            let mut client = Client::connect(target.local_addr());
+            for _ in 0..8 {
+                client.send(get("/load-test").repeat(50));
+                statuses.extend((0..50).map(|_| client.receive().status));
+            }
+            let errors = statuses.iter().filter(|status| **status == 500).count();
+            assert_eq!(metric(target, "injected_errors_total"), Some(errors as f64));
+            // 100 expected; the deviation is 8.7, so this is five of them.
+            assert!((56..=144).contains(&errors), "{errors} of 400");
+        });
         statuses
     };
     let first = statuses(7);
@@ -401,14 +345,8 @@ fn a_stall_holds_everything_until_it_ends() {
             longest = longest.max(sent.elapsed());
             quick += u32::from(sent.elapsed() < Duration::from_millis(50));
         }
-        assert!(
-            longest > Duration::from_millis(250),
-            "no stall: {longest:?}"
-        );
-        assert!(
-            longest < Duration::from_millis(450),
-            "too long: {longest:?}"
-        );
+        assert!(longest > Duration::from_millis(250), "no stall: {longest:?}");
+        assert!(longest < Duration::from_millis(450), "too long: {longest:?}");
         assert!(quick > 50, "it serves between the stalls: {quick}");
     });
 }
@@ -435,10 +373,7 @@ fn stopping_finishes_what_is_in_flight() {
     let begun = Instant::now();
     let stopper = thread::spawn(move || target.stop());
     idle.expect_end();
-    assert!(
-        begun.elapsed() < Duration::from_millis(250),
-        "idle ones end at once"
-    );
+    assert!(begun.elapsed() < Duration::from_millis(250), "idle ones end at once");
     for client in &mut busy {
         assert_eq!(client.receive().status, 200);
         client.expect_end();
@@ -447,15 +382,8 @@ fn stopping_finishes_what_is_in_flight() {
     assert_eq!(stuck.receive().text(), "abcd");
     drop((stuck, busy));
     stopper.join().unwrap().expect("no thread panicked");
-    assert!(
-        begun.elapsed() < Duration::from_secs(3),
-        "{:?}",
-        begun.elapsed()
-    );
-    assert!(
-        std::net::TcpStream::connect(addr).is_err(),
-        "nothing listens any more"
-    );
+    assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
+    assert!(std::net::TcpStream::connect(addr).is_err(), "nothing listens any more");
 }
 
 #[test]
@@ -478,11 +406,7 @@ fn stopping_is_bounded_when_clients_never_finish() {
         stop.store(true, Ordering::Relaxed);
         waiter.join().unwrap().expect("no thread panicked");
     });
-    assert!(
-        begun.elapsed() < Duration::from_secs(8),
-        "{:?}",
-        begun.elapsed()
-    );
+    assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
 }
 
 #[test]
@@ -516,33 +440,21 @@ fn clients_that_die_leave_nothing_behind() {
 fn metrics_count_what_was_asked() {
     let cores = core_affinity::get_core_ids().expect("the affinity mask");
     let two = vec![cores[0].id, cores[cores.len() - 1].id];
-    with(
-        TargetConfig {
-            cores: two,
-            ..config()
-        },
-        |target| {
-            let addr = target.local_addr();
-            for _ in 0..20 {
-                let mut client = Client::connect(addr);
-                client.send(get("/load-test").repeat(5));
-                (0..5).for_each(|_| drop(client.receive()));
-                client.get("/status/404");
-            }
-            assert_eq!(
-                metric(target, "requests_total{status=\"200\"}"),
-                Some(100.0)
-            );
-            assert_eq!(metric(target, "requests_total{status=\"404\"}"), Some(20.0));
-            // Both earlier looks at the metrics are answered requests, too.
-            assert_eq!(
-                metric(target, "request_duration_seconds_count"),
-                Some(122.0)
-            );
-            assert_eq!(metric(target, "connections_total"), Some(24.0));
-            assert_eq!(metric(target, "in_flight"), Some(1.0));
-        },
-    );
+    with(TargetConfig { cores: two, ..config() }, |target| {
+        let addr = target.local_addr();
+        for _ in 0..20 {
+            let mut client = Client::connect(addr);
+            client.send(get("/load-test").repeat(5));
+            (0..5).for_each(|_| drop(client.receive()));
+            client.get("/status/404");
+        }
+        assert_eq!(metric(target, "requests_total{status=\"200\"}"), Some(100.0));
+        assert_eq!(metric(target, "requests_total{status=\"404\"}"), Some(20.0));
+        // Both earlier looks at the metrics are answered requests, too.
+        assert_eq!(metric(target, "request_duration_seconds_count"), Some(122.0));
+        assert_eq!(metric(target, "connections_total"), Some(24.0));
+        assert_eq!(metric(target, "in_flight"), Some(1.0));
+    });
 }
 
 #[test]
@@ -552,46 +464,16 @@ fn refusals_to_start_name_the_remedy() {
         Ok(_) => panic!("started"),
         Err(error) => error.to_string(),
     };
-    assert!(
-        message(TargetConfig {
-            cores: vec![],
-            ..config()
-        })
-        .contains("--cores")
-    );
-    assert!(
-        message(TargetConfig {
-            error_rate: 1.5,
-            ..config()
-        })
-        .contains("0 (never)")
-    );
-    assert!(
-        message(TargetConfig {
-            cores: vec![900],
-            ..config()
-        })
-        .contains("core 900")
-    );
+    assert!(message(TargetConfig { cores: vec![], ..config() }).contains("--cores"));
+    assert!(message(TargetConfig { error_rate: 1.5, ..config() }).contains("0 (never)"));
+    assert!(message(TargetConfig { cores: vec![900], ..config() }).contains("core 900"));
     let far = "192.0.2.1:8080".parse().unwrap();
-    assert!(
-        message(TargetConfig {
-            listen: far,
-            ..config()
-        })
-        .contains("no interface")
-    );
+    assert!(message(TargetConfig { listen: far, ..config() }).contains("no interface"));
     for count in [1, 2] {
-        let sharing = TargetConfig {
-            cores: cores.repeat(count),
-            ..config()
-        };
+        let sharing = TargetConfig { cores: cores.repeat(count), ..config() };
         with(sharing.clone(), |target| {
             let listen = target.local_addr();
-            let error = message(TargetConfig {
-                listen,
-                ..sharing.clone()
-            });
+            let error = message(TargetConfig { listen, ..sharing.clone() });
             assert!(error.contains("is in use"), "{count}: {error}");
         });
     }

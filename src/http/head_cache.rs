@@ -108,12 +108,7 @@ impl HeadCache {
                 expect: None,
                 used: false,
                 framing: Framing::UntilClose,
-                response: Response {
-                    status: 0,
-                    keep_alive: false,
-                    head_len: 0,
-                    body_len: 0,
-                },
+                response: Response { status: 0, keep_alive: false, head_len: 0, body_len: 0 },
             }),
             hot: 0,
             hand: 0,
@@ -201,9 +196,7 @@ mod tests {
         let bytes = head.as_bytes();
         let hit = cache.find(expect, bytes).is_some();
         if !hit {
-            let parsed = head::parse(bytes, expect)
-                .expect("valid")
-                .expect("complete");
+            let parsed = head::parse(bytes, expect).expect("valid").expect("complete");
             cache.learn(expect, &parsed, bytes);
         }
         hit
@@ -253,11 +246,7 @@ mod tests {
         assert!(cache.find(Expect::Normal, b"").is_none());
         meet(&mut cache, Expect::Normal, &head);
         for end in 0..head.len() {
-            assert!(
-                cache
-                    .find(Expect::Normal, &head.as_bytes()[..end])
-                    .is_none()
-            );
+            assert!(cache.find(Expect::Normal, &head.as_bytes()[..end]).is_none());
         }
         assert!(cache.find(Expect::Head, head.as_bytes()).is_none());
     }
@@ -297,8 +286,7 @@ mod tests {
             let stray = format!("HTTP/1.1 200 OK\r\nX-Id: {i}\r\nContent-Length: 0\r\n\r\n");
             meet(&mut cache, Expect::Normal, &stray);
         }
-        let met =
-            (0..=LEARN_EVERY).position(|_| meet(&mut cache, Expect::Normal, &answer(200, ONE)));
+        let met = (0..=LEARN_EVERY).position(|_| meet(&mut cache, Expect::Normal, &answer(200, ONE)));
         assert!(met.is_some());
     }
 }

@@ -187,14 +187,9 @@ impl Connection {
         let unframed = request.http_10 && matches!(request.route, Route::Chunked(_));
         self.closing = !request.keep_alive || request.route == Route::Close || unframed;
         let core = &self.core;
-        let answered = core.responder().answer(
-            &mut self.out,
-            request,
-            !self.closing,
-            body,
-            content_type,
-            || core.metrics(),
-        );
+        let answered =
+            core.responder()
+                .answer(&mut self.out, request, !self.closing, body, content_type, || core.metrics());
         core.stats().status(answered.status);
         answered.tail
     }
@@ -269,11 +264,7 @@ impl Connection {
             self.answered = 0;
         }
         if !self.out.is_empty() {
-            let (result, mut out) = self
-                .peer
-                .stream
-                .write_all(std::mem::take(&mut self.out))
-                .await;
+            let (result, mut out) = self.peer.stream.write_all(std::mem::take(&mut self.out)).await;
             result?;
             if out.capacity() <= OUT_KEPT {
                 out.clear();
@@ -313,8 +304,7 @@ impl Connection {
         let was_full = self.read_filled(capacity);
         if was_full {
             let wanted = (capacity * 2).clamp(INPUT_MIN, INPUT_MAX);
-            self.input
-                .reserve(wanted.saturating_sub(self.input.len()).max(1));
+            self.input.reserve(wanted.saturating_sub(self.input.len()).max(1));
         }
     }
 
@@ -344,12 +334,7 @@ impl Connection {
     }
 
     /// Waits for `reading`; at `deadline` the socket is shut down, which completes it.
-    async fn or_cut_off<R>(
-        &self,
-        peer: &Peer,
-        deadline: Nanos,
-        reading: impl Future<Output = R>,
-    ) -> R {
+    async fn or_cut_off<R>(&self, peer: &Peer, deadline: Nanos, reading: impl Future<Output = R>) -> R {
         let mut reading = pin!(reading);
         let mut alarm = pin!(self.core.timer().sleep_until(deadline));
         let mut armed = true;

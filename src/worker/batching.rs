@@ -8,7 +8,8 @@
 //! law). So batches distort the response time exactly as far as they cost throughput: while the target
 //! is the bottleneck, a batch only moves the queue from there to here. This is what is tried: short
 //! spells of waking for each answer and of waiting for half of the connections, in turn; batches are
-//! kept for a while if they cost less than 2 % of the throughput, and tried again later and later if not.
+//! kept for a while if the median spell with them had at least 97 % of the answers of the median spell
+//! without, and tried again later and later if not. Medians, since on a busy host some spells are lost.
 
 use crate::units::Nanos;
 
@@ -16,13 +17,16 @@ use crate::units::Nanos;
 const SPELL: Nanos = Nanos::from_millis(4);
 
 /// Spells in a trial: half of them with batches.
-const SPELLS: u32 = 32;
+const SPELLS: usize = 32;
 
 /// After so many spells a trial that goes badly is broken off.
-const FIRST_LOOK: u32 = 8;
+const FIRST_LOOK: usize = 8;
 
 /// How long batches are kept before they must prove themselves again.
-const KEEP: Nanos = Nanos::from_secs(3);
+const KEEP: Nanos = Nanos::from_secs(10);
+
+/// So many spells in a row must be off the throughput of the trial before it counts as changed.
+const CHANGED: u32 = 8;
 
 /// Until the next trial after one that failed: doubles from here on.
 const RETRY: Nanos = Nanos::from_secs(1);
@@ -35,8 +39,8 @@ const WANT_MAX: u64 = 256;
 pub(super) struct Batching {
     spell: Spell,
     mode: Mode,
-    /// Spells by kind in this trial: answers and nanoseconds, singly and in batches.
-    tally: [(u64, u64); 2],
+    /// Answers per second in each spell of this trial.
+    rates: [f64; SPELLS],
     retry: Nanos,
 }
 
@@ -53,9 +57,10 @@ enum Mode {
     /// Wake for each answer; try batches from `trial_at` on.
     Single { trial_at: Nanos },
     /// In spell `n` of a trial.
-    Trial { n: u32 },
-    /// Wait for batches until `until`, or until the throughput is no longer about `rate` per second.
-    Batches { until: Nanos, rate: f64 },
+    Trial { n: usize },
+    /// Wait for batches until `until`, or until the throughput is no longer about `rate` per second:
+    /// it was not for the last `off` spells.
+    Batches { until: Nanos, rate: f64, off: u32 },
 }
 
 impl Spell {
@@ -74,7 +79,7 @@ impl Batching {
         Batching {
             spell: Spell::new(now),
             mode: Mode::Single { trial_at: now },
-            tally: [(0, 0); 2],
+            rates: [0.0; SPELLS],
             retry: RETRY,
         }
     }
@@ -104,50 +109,57 @@ impl Batching {
 
     #[cold]
     fn after(&mut self, spell: &Spell, now: Nanos) -> Mode {
-        let span = now - spell.began;
+        let rate = spell.count as f64 / (now - spell.began).as_secs_f64();
         match self.mode {
-            Mode::Single { trial_at } if now >= trial_at && spell.queueing() => self.begin_trial(),
+            Mode::Single { trial_at } if now >= trial_at && spell.queueing() => Mode::Trial { n: 0 },
             Mode::Single { .. } => self.mode,
             Mode::Trial { n } => {
-                let tally = &mut self.tally[usize::from(in_batches(n))];
-                tally.0 += spell.count;
-                tally.1 += span.0;
+                self.rates[n] = rate;
                 self.judge(n + 1, now)
             }
-            Mode::Batches { until, rate } => {
-                let changed = (spell.count as f64 / span.as_secs_f64() / rate - 1.0).abs() > 0.5;
-                match changed {
-                    true if !spell.queueing() => Mode::Single { trial_at: now },
-                    changed if changed || now >= until => self.begin_trial(),
-                    _ => self.mode,
+            Mode::Batches { until, .. } if now >= until => Mode::Trial { n: 0 },
+            Mode::Batches { until, rate: usual, off } => {
+                let off = if (rate / usual - 1.0).abs() > 0.3 { off + 1 } else { 0 };
+                match off {
+                    CHANGED.. if spell.queueing() => Mode::Trial { n: 0 },
+                    CHANGED.. => Mode::Single { trial_at: now },
+                    _ => Mode::Batches { until, rate: usual, off },
                 }
             }
         }
     }
 
-    fn begin_trial(&mut self) -> Mode {
-        self.tally = [(0, 0); 2];
-        Mode::Trial { n: 0 }
-    }
-
-    fn judge(&mut self, n: u32, now: Nanos) -> Mode {
-        let rate = |(count, span): (u64, u64)| count as f64 * 1e9 / span.max(1) as f64;
-        let (single, batches) = (rate(self.tally[0]), rate(self.tally[1]));
-        if n == SPELLS && batches >= 0.98 * single {
+    fn judge(&mut self, n: usize, now: Nanos) -> Mode {
+        let (single, batches) = (self.median(n, false), self.median(n, true));
+        if n == SPELLS && batches >= 0.97 * single {
             self.retry = RETRY;
-            return Mode::Batches { until: now + KEEP, rate: batches };
+            return Mode::Batches { until: now + KEEP, rate: batches, off: 0 };
         }
-        if n == SPELLS || (n == FIRST_LOOK && batches < 0.85 * single) {
+        if n == SPELLS || (n == FIRST_LOOK && batches < 0.7 * single) {
             let trial_at = now + self.retry;
             self.retry = (self.retry + self.retry).min(Nanos::from_secs(60));
             return Mode::Single { trial_at };
         }
         Mode::Trial { n }
     }
+
+    /// The median rate of the first `n` spells that were with batches, or without.
+    fn median(&self, n: usize, batches: bool) -> f64 {
+        let mut rates = [0.0; SPELLS];
+        let mut count = 0;
+        for (spell, rate) in self.rates[..n].iter().enumerate() {
+            if in_batches(spell) == batches {
+                rates[count] = *rate;
+                count += 1;
+            }
+        }
+        rates[..count].sort_unstable_by(f64::total_cmp);
+        if count == 0 { 0.0 } else { rates[count / 2] }
+    }
 }
 
 /// Single, batch, batch, single, …: a drift of the target's speed hits both alike.
-fn in_batches(n: u32) -> bool {
+fn in_batches(n: usize) -> bool {
     matches!(n % 4, 1 | 2)
 }
 

@@ -11,9 +11,7 @@ use socket2::{Domain, SockAddr, Socket, Type};
 use squall::driver::epoll::EpollDriver;
 use squall::driver::sim::{SimDriver, SimFaults, SimScript};
 use squall::driver::uring::UringDriver;
-use squall::driver::{
-    Buffer, Completion, ConnId, Driver, DriverConfig, Endpoint, Event, PayloadId, Wait,
-};
+use squall::driver::{Buffer, Completion, ConnId, Driver, DriverConfig, Endpoint, Event, PayloadId, Wait};
 use squall::units::Nanos;
 
 /// One request: every peer counts bytes, none reads them.
@@ -79,10 +77,7 @@ pub fn sim_world(config: DriverConfig, peer: Behaviour) -> Result<Box<dyn Driver
         Behaviour::Refuse => script.faults.connect_refused = 1.0,
     }
     let nowhere = SocketAddr::from(([127, 0, 0, 1], 1));
-    let config = DriverConfig {
-        endpoints: vec![endpoint(nowhere)],
-        ..config
-    };
+    let config = DriverConfig { endpoints: vec![endpoint(nowhere)], ..config };
     Ok(Box::new(SimDriver::new(config, script)))
 }
 
@@ -103,10 +98,7 @@ fn loopback(config: DriverConfig, peer: Behaviour) -> DriverConfig {
             }
         }),
     };
-    DriverConfig {
-        endpoints: vec![endpoint(addr)],
-        ..config
-    }
+    DriverConfig { endpoints: vec![endpoint(addr)], ..config }
 }
 
 fn answer(mut stream: TcpStream, bytes: &[u8], count: u64) {
@@ -122,9 +114,7 @@ fn answer(mut stream: TcpStream, bytes: &[u8], count: u64) {
 /// Something that listens on loopback, with room for a thousand connects at once.
 pub fn listen() -> (TcpListener, SocketAddr) {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-    socket
-        .bind(&SockAddr::from(SocketAddr::from(([127, 0, 0, 1], 0))))
-        .unwrap();
+    socket.bind(&SockAddr::from(SocketAddr::from(([127, 0, 0, 1], 0)))).unwrap();
     socket.listen(4096).unwrap();
     let listener = TcpListener::from(socket);
     let addr = listener.local_addr().unwrap();
@@ -148,11 +138,7 @@ pub fn serve(peer: impl Fn(TcpStream) + Send + Sync + 'static) -> SocketAddr {
 }
 
 pub fn endpoint(addr: SocketAddr) -> Endpoint {
-    Endpoint {
-        addr: addr.into(),
-        source: None,
-        congestion: None,
-    }
+    Endpoint { addr: addr.into(), source: None, congestion: None }
 }
 
 /// `slots` connections; payload 0 is up to 16 requests.
@@ -217,11 +203,7 @@ pub struct Rig {
 
 impl Rig {
     pub fn new(driver: Box<dyn Driver>) -> Rig {
-        Rig {
-            driver,
-            hold: false,
-            held: Vec::new(),
-        }
+        Rig { driver, hold: false, held: Vec::new() }
     }
 
     /// Gives every kept buffer back.
@@ -261,11 +243,7 @@ impl Rig {
 
     /// Turns until `each` says that it is done, at most 20 s of the driver's time. What follows in
     /// the same turn is dropped.
-    pub fn drive(
-        &mut self,
-        aim: &str,
-        mut each: impl FnMut(&mut dyn Driver, ConnId, Seen) -> bool,
-    ) {
+    pub fn drive(&mut self, aim: &str, mut each: impl FnMut(&mut dyn Driver, ConnId, Seen) -> bool) {
         let limit = self.driver.now() + Nanos::from_secs(20);
         let mut done = false;
         while !done {

@@ -36,19 +36,12 @@ impl Client {
     pub(crate) fn connect(addr: SocketAddr) -> Client {
         let stream = TcpStream::connect(addr).expect("the target listens");
         stream.set_nodelay(true).unwrap();
-        stream
-            .set_read_timeout(Some(Duration::from_secs(10)))
-            .unwrap();
-        Client {
-            reader: BufReader::with_capacity(256 * 1024, stream),
-        }
+        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        Client { reader: BufReader::with_capacity(256 * 1024, stream) }
     }
 
     pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) {
-        self.reader
-            .get_mut()
-            .write_all(bytes.as_ref())
-            .expect("the target reads");
+        self.reader.get_mut().write_all(bytes.as_ref()).expect("the target reads");
     }
 
     pub(crate) fn stream(&self) -> &TcpStream {
@@ -72,9 +65,7 @@ impl Client {
             self.receive_chunks(&mut answer);
         } else if let Some(length) = answer.field("content-length") {
             answer.body = vec![0; length.parse().unwrap()];
-            self.reader
-                .read_exact(&mut answer.body)
-                .expect("the body is whole");
+            self.reader.read_exact(&mut answer.body).expect("the body is whole");
         } else {
             self.reader.read_to_end(&mut answer.body).unwrap();
         }
@@ -84,9 +75,8 @@ impl Client {
     /// Receives a status line and the fields.
     pub(crate) fn receive_head(&mut self) -> Answer {
         let line = self.line();
-        let status = line
-            .strip_prefix("HTTP/1.1 ")
-            .unwrap_or_else(|| panic!("not a status line: {line:?}"))[..3]
+        let status = line.strip_prefix("HTTP/1.1 ").unwrap_or_else(|| panic!("not a status line: {line:?}"))
+            [..3]
             .parse()
             .unwrap();
         let mut fields = HashMap::new();
@@ -99,23 +89,14 @@ impl Client {
             let earlier = fields.insert(name.to_ascii_lowercase(), value.to_owned());
             assert_eq!(earlier, None, "{name} came twice");
         }
-        Answer {
-            status,
-            fields,
-            body: Vec::new(),
-            chunks: Vec::new(),
-        }
+        Answer { status, fields, body: Vec::new(), chunks: Vec::new() }
     }
 
     /// Asserts that the target ended the connection, cleanly and without another byte.
     pub(crate) fn expect_end(&mut self) {
         let mut rest = Vec::new();
         self.reader.read_to_end(&mut rest).expect("a clean end");
-        assert!(
-            rest.is_empty(),
-            "more came: {:?}",
-            String::from_utf8_lossy(&rest)
-        );
+        assert!(rest.is_empty(), "more came: {:?}", String::from_utf8_lossy(&rest));
     }
 
     fn receive_chunks(&mut self, answer: &mut Answer) {
@@ -123,9 +104,7 @@ impl Client {
             let size = usize::from_str_radix(&self.line(), 16).expect("a chunk size");
             let start = answer.body.len();
             answer.body.resize(start + size, 0);
-            self.reader
-                .read_exact(&mut answer.body[start..])
-                .expect("the chunk is whole");
+            self.reader.read_exact(&mut answer.body[start..]).expect("the chunk is whole");
             assert_eq!(self.line(), "", "a chunk ends with CRLF");
             if size == 0 {
                 return;
@@ -137,9 +116,7 @@ impl Client {
     fn line(&mut self) -> String {
         let mut line = String::new();
         self.reader.read_line(&mut line).expect("a line");
-        line.strip_suffix("\r\n")
-            .unwrap_or_else(|| panic!("not a whole line: {line:?}"))
-            .to_owned()
+        line.strip_suffix("\r\n").unwrap_or_else(|| panic!("not a whole line: {line:?}")).to_owned()
     }
 }
 

@@ -88,6 +88,13 @@ impl StopFlag {
     }
 }
 
+impl AsRef<AtomicBool> for StopFlag {
+    /// For those who wait for a plain flag, such as the bundled target.
+    fn as_ref(&self) -> &AtomicBool {
+        &self.0
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,7 +1,61 @@
-//! To come.
+//! The command line: what was typed becomes a run, what came out becomes an exit code.
+
+mod args;
+mod demo;
+mod exit;
+mod hints;
+mod run;
+mod signals;
+mod sink;
+mod target;
+
+use std::ffi::OsString;
 use std::process::ExitCode;
 
-/// Runs the command line.
+use clap::CommandFactory;
+
+use self::args::{Cli, Command};
+use self::exit::{Exit, Failure};
+
+/// Parses the process's arguments, does what they ask, and chooses the exit code.
 pub fn main() -> ExitCode {
-    ExitCode::SUCCESS
+    let argv: Vec<OsString> = std::env::args_os().collect();
+    let exit = match args::parse(&argv) {
+        Ok(cli) => dispatch(cli).unwrap_or_else(|failure| failure.tell()),
+        Err(error) => refuse(&error, &argv),
+    };
+    exit.into()
+}
+
+fn dispatch(cli: Cli) -> Result<Exit, Failure> {
+    match cli.command {
+        None => run::execute(cli.run),
+        Some(Command::Run(args)) => run::execute(*args),
+        Some(Command::Target(args)) => target::execute(args),
+        Some(Command::Demo(args)) => demo::execute(args),
+        Some(Command::Completions { shell }) => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "squall", &mut script);
+            sink::to_stdout(&script)
+        }
+        Some(Command::Man) => {
+            let mut page = Vec::new();
+            clap_mangen::Man::new(Cli::command()).render(&mut page).map_err(Failure::run)?;
+            sink::to_stdout(&page)
+        }
+    }
+}
+
+/// Prints what clap says, which is an answer when help or the version was asked for, and a hint
+/// where the user seems to come from another tool.
+fn refuse(error: &clap::Error, argv: &[OsString]) -> Exit {
+    // Nothing can be told where standard error is closed.
+    let _ = error.print();
+    if !error.use_stderr() {
+        return Exit::Fine;
+    }
+    if let Some(hint) = hints::hint(argv) {
+        eprintln!("\n  hint: {hint}");
+    }
+    Exit::Usage
 }

@@ -1,0 +1,119 @@
+use clap::error::ErrorKind;
+
+use super::*;
+
+fn parse(line: &str) -> Result<Cli, clap::Error> {
+    let argv: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+    super::parse(&argv)
+}
+
+fn run(line: &str) -> RunArgs {
+    match parse(line).unwrap().command {
+        Some(Command::Run(run)) => *run,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn raw(line: &str) -> RawConfig {
+    run(line).take_raw()
+}
+
+#[test]
+fn the_definition_is_sound() {
+    Cli::command().debug_assert();
+}
+
+#[test]
+fn a_url_is_a_run_wherever_the_flags_stand() {
+    let expected = raw("squall run http://h/p -c 5 -d 2s -H A:b");
+    assert_eq!(expected.url, "http://h/p");
+    assert_eq!(expected.connections, Some(5));
+    for line in [
+        "squall http://h/p -c 5 -d 2s -H A:b",
+        "squall -c 5 -d 2s -H A:b http://h/p",
+        "squall -c5 -d2s http://h/p --header A:b",
+        "squall run --connections=5 http://h/p --duration 2s -H A:b",
+    ] {
+        assert_eq!(raw(line), expected, "{line}");
+    }
+}
+
+#[test]
+fn every_flag_arrives() {
+    let line = "squall http://h/ -c 1 -t 2 --cores 1,3-5 -d 3s -n 4 -R 5k --arrivals poisson --seed 6 -p 7 -m PUT \
+                -H A:b -H C:d --body-file f --timeout 8s --warmup 9s --wait spin --max-backlog 10 --driver epoll \
+                --allow-invalid";
+    let text = |text: &str| Some(text.to_owned());
+    assert_eq!(
+        raw(line),
+        RawConfig {
+            url: "http://h/".into(),
+            connections: Some(1),
+            threads: Some(2),
+            cores: text("1,3-5"),
+            duration: text("3s"),
+            requests: Some(4),
+            rate: text("5k"),
+            arrivals: text("poisson"),
+            seed: Some(6),
+            pipeline: Some(7),
+            method: text("PUT"),
+            headers: vec!["A:b".into(), "C:d".into()],
+            body: None,
+            body_file: Some("f".into()),
+            timeout: text("8s"),
+            connect_timeout: None,
+            warmup: text("9s"),
+            wait: text("spin"),
+            max_backlog: Some(10),
+            driver: text("epoll"),
+            allow_invalid: true,
+        }
+    );
+    assert_eq!(raw("squall http://h/ --body x").body, text("x"));
+    assert_eq!(raw("squall http://h/ --body -1").body, text("-1"));
+    let run = run("squall http://h/ -L --format json -o f -q");
+    assert!(run.latency && run.quiet);
+    assert_eq!((run.format, run.output), (OutputFormat::Json, Some("f".into())));
+}
+
+#[test]
+fn subcommands_take_only_their_own() {
+    assert!(matches!(parse("squall demo -d 1s").unwrap().command, Some(Command::Demo(_))));
+    assert!(matches!(parse("squall man").unwrap().command, Some(Command::Man)));
+    let line = "squall target --listen 127.0.0.1:0 --threads 2 --cores 0,1 --latency exp:5ms --error-rate 0.1 \
+                --stall 1s/5s --seed 3";
+    let Some(Command::Target(args)) = parse(line).unwrap().command else {
+        panic!("not a target");
+    };
+    assert_eq!((args.threads, args.seed, args.error_rate), (Some(2), 3, 0.1));
+    assert!(args.latency.is_some() && args.stall.is_some());
+    for line in [
+        "squall target http://h/",
+        "squall target --error-rate 1.5",
+        "squall target --latency slow",
+        "squall demo -R 5",
+        "squall -c 5 run http://h/",
+    ] {
+        assert_eq!(parse(line).unwrap_err().exit_code(), 2, "{line}");
+    }
+}
+
+#[test]
+fn nonsense_is_a_usage_error() {
+    for (line, kind) in [
+        ("squall", ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand),
+        ("squall run", ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand),
+        ("squall http://h/ -c many", ErrorKind::ValueValidation),
+        ("squall http://h/ -c -5", ErrorKind::UnknownArgument),
+        ("squall http://h/ -t 10s", ErrorKind::ValueValidation),
+        ("squall http://h/ -k", ErrorKind::UnknownArgument),
+        ("squall http://h/ -q 100", ErrorKind::UnknownArgument),
+        ("squall http://h/ --check status==200", ErrorKind::UnknownArgument),
+        ("squall http://h/ --wait forever", ErrorKind::InvalidValue),
+        ("squall http://h/ --body a --body-file b", ErrorKind::ArgumentConflict),
+    ] {
+        let error = parse(line).unwrap_err();
+        assert_eq!((error.kind(), error.exit_code()), (kind, 2), "{line}");
+    }
+}

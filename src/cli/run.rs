@@ -1,0 +1,36 @@
+//! `squall run`, and `squall URL`.
+
+use anyhow::anyhow;
+
+use super::args::{OutputFormat, RunArgs, is_subcommand};
+use super::exit::{Exit, Failure};
+use super::sink::Sink;
+use super::{hints, signals};
+use crate::observer::{Observer, Silent};
+use crate::output::progress::LiveLine;
+use crate::output::{self, Format};
+use crate::run;
+use crate::run::config::RunConfig;
+
+pub(super) fn execute(mut args: RunArgs) -> Result<Exit, Failure> {
+    let raw = args.take_raw();
+    if is_subcommand(&raw.url) {
+        return Err(Failure::usage(anyhow!(hints::subcommand_first(&raw.url))));
+    }
+    let config = RunConfig::validate(raw)?;
+    let sink = Sink::open(args.output.as_deref())?;
+    let stop = signals::stop_flag()?;
+    let report = run::run(&config, observer(args.quiet).as_mut(), &stop)?;
+    let format = match args.format {
+        OutputFormat::Text => Format::Text { colours: sink.wants_colours(), spectrum: args.latency },
+        OutputFormat::Json => Format::Json,
+        OutputFormat::Csv => Format::Csv,
+    };
+    sink.write(|out| output::write(&report, format, out))?;
+    Ok(Exit::of(&report, config.allow_invalid))
+}
+
+/// Who watches the run.
+pub(super) fn observer(quiet: bool) -> Box<dyn Observer> {
+    if quiet { Box::new(Silent) } else { Box::new(LiveLine::stderr()) }
+}

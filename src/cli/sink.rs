@@ -1,0 +1,152 @@
+//! Where a report goes: standard output, or a file that was found writable before the run.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufWriter, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+
+use super::exit::{Exit, Failure};
+
+/// An open place for a report.
+#[derive(Debug)]
+pub(super) enum Sink {
+    /// Standard output.
+    Stdout,
+    /// A file; taken away again when nothing was written and it was not there before.
+    File(OutputFile),
+}
+
+/// A file that is open for writing and still as it was.
+#[derive(Debug)]
+pub(super) struct OutputFile {
+    file: File,
+    path: PathBuf,
+    /// Made by us and empty.
+    remove: bool,
+}
+
+impl Sink {
+    /// Opens `path`, leaving what is in it; `-` or nothing is standard output.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub(super) fn open(path: Option<&Path>) -> Result<Sink, Failure> {
+        let Some(path) = path.filter(|path| *path != Path::new("-")) else {
+            return Ok(Sink::Stdout);
+        };
+        let opened = OutputFile::open(path);
+        let opened = opened.with_context(|| format!("-o: cannot write {}", path.display()));
+        opened.map(Sink::File).map_err(Failure::run)
+    }
+
+    /// Whether colours are wanted: on a terminal that can show them, and without NO_COLOR
+    /// (no-color.org: any value but the empty one).
+    pub(super) fn wants_colours(&self) -> bool {
+        let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+        let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        matches!(self, Sink::Stdout) && io::stdout().is_terminal() && !set("NO_COLOR") && !dumb
+    }
+
+    /// Replaces the contents by what `fill` writes.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub(super) fn write(self, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Failure> {
+        let (written, place) = match self {
+            Sink::Stdout => (fill(&mut io::stdout().lock()), "standard output".into()),
+            Sink::File(mut file) => {
+                let place = file.path.display().to_string();
+                (file.replace(fill), place)
+            }
+        };
+        written.with_context(|| format!("cannot write to {place}")).map_err(Failure::run)
+    }
+}
+
+impl OutputFile {
+    fn open(path: &Path) -> io::Result<OutputFile> {
+        let new = OpenOptions::new().write(true).create_new(true).open(path);
+        let (file, remove) = match new {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                // Created after all where a symbolic link points at nothing.
+                let open = OpenOptions::new().write(true).create(true).truncate(false).open(path);
+                (open?, false)
+            }
+            new => (new?, true),
+        };
+        Ok(OutputFile { file, path: path.into(), remove })
+    }
+
+    fn replace(&mut self, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+        self.remove = false;
+        // Pipes and devices have no length to set.
+        if self.file.metadata()?.is_file() {
+            self.file.set_len(0)?;
+        }
+        let mut out = BufWriter::new(&self.file);
+        fill(&mut out)?;
+        out.flush()
+    }
+}
+
+impl Drop for OutputFile {
+    fn drop(&mut self) {
+        if self.remove {
+            // An empty file left behind is a flaw, not a failure.
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// Writes text that is no report.
+pub(super) fn to_stdout(text: &[u8]) -> Result<Exit, Failure> {
+    Sink::Stdout.write(|out| {
+        out.write_all(text)?;
+        out.flush()
+    })?;
+    Ok(Exit::Fine)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_replaced_only_when_written() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("report");
+        fs::write(&path, "older and longer").unwrap();
+        drop(Sink::open(Some(&path)).unwrap());
+        assert_eq!(fs::read_to_string(&path).unwrap(), "older and longer");
+        Sink::open(Some(&path)).unwrap().write(|out| out.write_all(b"new")).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "new");
+    }
+
+    #[test]
+    fn a_new_file_stays_only_when_written() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("report");
+        let sink = Sink::open(Some(&path)).unwrap();
+        assert!(path.exists(), "found writable by making it");
+        drop(sink);
+        assert!(!path.exists());
+        Sink::open(Some(&path)).unwrap().write(|out| out.write_all(b"new")).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "new");
+    }
+
+    #[test]
+    fn devices_are_written_too() {
+        let sink = Sink::open(Some(Path::new("/dev/null"))).unwrap();
+        sink.write(|out| out.write_all(b"gone")).unwrap();
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_found_at_once() {
+        for path in ["/nonexistent/report.json", "/"] {
+            let failure = Sink::open(Some(Path::new(path))).unwrap_err();
+            assert!(format!("{failure:?}").contains(path));
+        }
+        assert!(matches!(Sink::open(Some(Path::new("-"))), Ok(Sink::Stdout)));
+    }
+}

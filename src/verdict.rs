@@ -41,10 +41,7 @@ pub struct WorkerReadings {
 impl WorkerReadings {
     /// CPU time as a share of the window, 0 when that is empty.
     pub fn cpu_share(&self) -> f64 {
-        share(
-            self.user_cpu.0.saturating_add(self.system_cpu.0),
-            self.wall.0,
-        )
+        share(self.user_cpu.0.saturating_add(self.system_cpu.0), self.wall.0)
     }
 
     /// Time in turns that did something as a share of the window, 0 when that is empty.
@@ -55,11 +52,7 @@ impl WorkerReadings {
     /// How much of its capacity the worker used. One that spins takes all of the CPU whatever it
     /// does, and one that sleeps has no turns that do nothing: each has its own measure.
     fn load(&self, spinning: bool) -> f64 {
-        if spinning {
-            self.busy_share()
-        } else {
-            self.cpu_share()
-        }
+        if spinning { self.busy_share() } else { self.cpu_share() }
     }
 }
 
@@ -118,7 +111,7 @@ pub fn evaluate(readings: &Readings, summary: &Summary) -> Verdict {
     accounts(summary, &mut findings);
     exhaustion(summary, &mut findings);
     if readings.open_model {
-        arrivals::judge(summary, &mut findings);
+        arrivals::judge(readings, summary, &mut findings);
     }
     machine::judge(readings, &mut findings);
     findings.verdict()
@@ -137,13 +130,7 @@ fn accounts(summary: &Summary, findings: &mut Findings) {
     }
     let cause = counts.errors.iter().max_by_key(|&(_, n)| n).map_or_else(
         || "; let it run for longer".to_owned(),
-        |(kind, n)| {
-            format!(
-                " ({} of them: {}); check that the target answers",
-                human::count(n),
-                kind.key()
-            )
-        },
+        |(kind, n)| format!(" ({} of them: {}); check that the target answers", human::count(n), kind.key()),
     );
     findings.invalid(format!(
         "nothing completed: {} requests started, {} failed{cause}",
@@ -161,11 +148,7 @@ fn exhaustion(summary: &Summary, findings: &mut Findings) {
             "local ports",
             "use fewer new connections per second, or widen net.ipv4.ip_local_port_range",
         ),
-        (
-            ErrorKind::FdExhausted,
-            "descriptors",
-            "raise the limit with ulimit -n, or lower -c",
-        ),
+        (ErrorKind::FdExhausted, "descriptors", "raise the limit with ulimit -n, or lower -c"),
     ] {
         let times = counts.errors.of(kind) + counts.connect_errors.of(kind);
         if times > 0 {
@@ -201,11 +184,7 @@ impl Findings {
 }
 
 fn share(part: u64, whole: u64) -> f64 {
-    if whole == 0 {
-        0.0
-    } else {
-        part as f64 / whole as f64
-    }
+    if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
 }
 
 /// A share in percent, one decimal; what is not a number is nothing.
@@ -215,11 +194,7 @@ fn percent(share: f64) -> String {
 }
 
 fn times_over(times: u64) -> String {
-    if times == 1 {
-        "once".into()
-    } else {
-        format!("{} times", human::count(times))
-    }
+    if times == 1 { "once".into() } else { format!("{} times", human::count(times)) }
 }
 
 #[cfg(test)]

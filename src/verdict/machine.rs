@@ -20,11 +20,7 @@ pub(super) fn judge(readings: &Readings, findings: &mut Findings) {
 
 fn saturation(readings: &Readings, findings: &mut Findings) {
     let over = |load: f64| {
-        if readings.open_model {
-            load > OPEN_LOAD_MAX
-        } else {
-            load >= CLOSED_LOAD_LIMIT
-        }
+        if readings.open_model { load > OPEN_LOAD_MAX } else { load >= CLOSED_LOAD_LIMIT }
     };
     let load = |worker: &WorkerReadings| worker.load(readings.spinning);
     let saturated = readings.workers.iter().filter(|worker| over(load(worker)));
@@ -50,13 +46,8 @@ fn saturation(readings: &Readings, findings: &mut Findings) {
 }
 
 fn rings(readings: &Readings, findings: &mut Findings) {
-    let total = |count: fn(&WorkerReadings) -> u64| {
-        readings
-            .workers
-            .iter()
-            .map(count)
-            .fold(0, u64::saturating_add)
-    };
+    let total =
+        |count: fn(&WorkerReadings) -> u64| readings.workers.iter().map(count).fold(0, u64::saturating_add);
     let overflows = total(|worker| worker.cq_overflows);
     if overflows > 0 {
         findings.suspect(format!(

@@ -14,11 +14,7 @@ fn sound(open_model: bool) -> (Readings, Summary) {
         pinned: true,
         ..WorkerReadings::default()
     };
-    let readings = Readings {
-        workers: vec![worker],
-        open_model,
-        ..Readings::default()
-    };
+    let readings = Readings { workers: vec![worker], open_model, ..Readings::default() };
     (readings, sample::closed_summary())
 }
 
@@ -27,10 +23,7 @@ fn assert_only(verdict: &Verdict, status: Status, parts: &[&str]) {
     assert_eq!(verdict.status, status, "{verdict:?}");
     assert_eq!(verdict.reasons.len(), 1, "{verdict:?}");
     for part in parts {
-        assert!(
-            verdict.reasons[0].contains(part),
-            "no `{part}` in {verdict:?}"
-        );
+        assert!(verdict.reasons[0].contains(part), "no `{part}` in {verdict:?}");
     }
 }
 
@@ -62,20 +55,12 @@ fn a_failing_target_is_still_measured_validly() {
 fn nothing_completed_is_invalid_and_names_the_cause() {
     let (readings, _) = sound(true);
     let mut summary = sample::empty_summary();
-    assert_only(
-        &evaluate(&readings, &summary),
-        Status::Invalid,
-        &["nothing completed", "longer"],
-    );
+    assert_only(&evaluate(&readings, &summary), Status::Invalid, &["nothing completed", "longer"]);
     (0..9).for_each(|_| summary.counts.errors.add(ErrorKind::Timeout));
     let counts = &mut summary.counts;
     (counts.scheduled, counts.started, counts.failed) = (9, 9, 9);
     let verdict = evaluate(&readings, &summary);
-    assert_only(
-        &verdict,
-        Status::Invalid,
-        &["nothing completed", "9 failed", "timeout"],
-    );
+    assert_only(&verdict, Status::Invalid, &["nothing completed", "9 failed", "timeout"]);
 }
 
 #[test]
@@ -83,11 +68,7 @@ fn requests_that_do_not_add_up_are_invalid() {
     let (readings, mut summary) = sound(false);
     summary.in_flight_at_end = 1;
     let verdict = evaluate(&readings, &summary);
-    assert_only(
-        &verdict,
-        Status::Invalid,
-        &["lost or counted twice", "1000", "defect of squall"],
-    );
+    assert_only(&verdict, Status::Invalid, &["lost or counted twice", "1000", "defect of squall"]);
 }
 
 #[test]
@@ -100,11 +81,7 @@ fn arrivals_must_be_sent() {
     summary.counts.scheduled = 1_011;
     summary.counts.dropped = 11;
     let verdict = evaluate(&readings, &summary);
-    assert_only(
-        &verdict,
-        Status::Invalid,
-        &["1,000 of 1,011", "98.9 %", "99.0 %", "11 were dropped"],
-    );
+    assert_only(&verdict, Status::Invalid, &["1,000 of 1,011", "98.9 %", "99.0 %", "11 were dropped"]);
     summary.counts.dropped = 0;
     summary.backlog_at_end = 11;
     let verdict = evaluate(&readings, &summary);
@@ -116,19 +93,11 @@ fn exhaustion_is_invalid_wherever_it_was_met() {
     let (readings, mut summary) = sound(false);
     summary.counts.connect_errors.add(ErrorKind::PortExhausted);
     let verdict = evaluate(&readings, &summary);
-    assert_only(
-        &verdict,
-        Status::Invalid,
-        &["local ports once", "ip_local_port_range"],
-    );
+    assert_only(&verdict, Status::Invalid, &["local ports once", "ip_local_port_range"]);
     let (readings, mut summary) = sound(false);
     (0..2).for_each(|_| summary.counts.connect_errors.add(ErrorKind::FdExhausted));
     let verdict = evaluate(&readings, &summary);
-    assert_only(
-        &verdict,
-        Status::Invalid,
-        &["descriptors 2 times", "ulimit -n"],
-    );
+    assert_only(&verdict, Status::Invalid, &["descriptors 2 times", "ulimit -n"]);
 }
 
 /// `late` of the 1,000 arrivals are late by `lag`, the others by 1 µs.
@@ -146,37 +115,35 @@ fn the_generators_own_lateness_counts_against_it() {
     summary.latency.pickup_lag = lags(600, late);
     summary.latency.start_lag = lags(600, late);
     let verdict = evaluate(&readings, &summary);
-    assert_only(
-        &verdict,
-        Status::Invalid,
-        &["late throughout", "2.0", "1.000ms", "--wait spin"],
-    );
+    assert_only(&verdict, Status::Invalid, &["late throughout", "2.0", "1.000ms", "--wait spin"]);
     summary.latency.pickup_lag = lags(20, late);
     let verdict = evaluate(&readings, &summary);
-    assert_only(
-        &verdict,
-        Status::Suspect,
-        &["the generator was late", "2.0", "1.000ms"],
-    );
+    assert_only(&verdict, Status::Suspect, &["the generator was late", "2.0", "1.000ms"]);
     summary.latency.pickup_lag = lags(0, late);
     let verdict = evaluate(&readings, &summary);
-    assert_only(
-        &verdict,
-        Status::Suspect,
-        &["free connection", "slower than the rate", "raise -c"],
-    );
+    assert_only(&verdict, Status::Suspect, &["free connection", "slower than the rate", "raise -c"]);
     summary.latency.start_lag = lags(5, late);
     assert_valid(&readings, &summary);
+}
+
+#[test]
+fn the_remedy_for_lateness_fits_the_way_of_waiting() {
+    let (mut readings, mut summary) = sound(true);
+    summary.latency.pickup_lag = lags(20, Nanos::from_millis(2));
+    readings.spinning = true;
+    let verdict = evaluate(&readings, &summary);
+    assert_only(&verdict, Status::Suspect, &["only 50.0 % of its core", "--cores"]);
+    readings.workers[0].user_cpu = Nanos::from_millis(1_200);
+    let verdict = evaluate(&readings, &summary);
+    assert_only(&verdict, Status::Suspect, &["more workers"]);
+    assert!(!verdict.reasons[0].contains("--wait spin") && !verdict.reasons[0].contains("core:"));
 }
 
 #[test]
 fn lateness_is_judged_against_the_response_time() {
     let (readings, mut summary) = sound(true);
     summary.latency.response_time.clear();
-    summary
-        .latency
-        .response_time
-        .record_n(Nanos::from_millis(50), 1_000);
+    summary.latency.response_time.record_n(Nanos::from_millis(50), 1_000);
     summary.latency.start_lag = lags(600, Nanos::from_millis(2));
     summary.latency.pickup_lag = lags(600, Nanos::from_millis(2));
     assert_valid(&readings, &summary);
@@ -201,26 +168,14 @@ fn saturation_is_judged_by_model_and_way_of_waiting() {
                 let worker = &mut readings.workers[0];
                 let (measure, other) = (Nanos::from_millis(ms), Nanos::from_secs(2));
                 // The measure that does not apply stands at its limit all the time.
-                (worker.busy, worker.user_cpu) = if spinning {
-                    (measure, other)
-                } else {
-                    (other, measure)
-                };
+                (worker.busy, worker.user_cpu) = if spinning { (measure, other) } else { (other, measure) };
                 worker.system_cpu = Nanos::ZERO;
             };
             load(&mut readings, bound_ms);
             assert_valid(&readings, &summary);
             load(&mut readings, bound_ms + 1);
-            let word = if open_model {
-                "no room to spare"
-            } else {
-                "generator-bound"
-            };
-            assert_only(
-                &evaluate(&readings, &summary),
-                Status::Suspect,
-                &[word, "core 3", "1 of 1"],
-            );
+            let word = if open_model { "no room to spare" } else { "generator-bound" };
+            assert_only(&evaluate(&readings, &summary), Status::Suspect, &[word, "core 3", "1 of 1"]);
         }
     }
 }
@@ -229,20 +184,11 @@ fn saturation_is_judged_by_model_and_way_of_waiting() {
 fn the_machine_is_judged() {
     type Change = fn(&mut Readings);
     let cases: [(Change, &[&str]); 5] = [
-        (
-            |r| r.workers[0].cq_overflows = 4,
-            &["completion queues", "4 times"],
-        ),
-        (
-            |r| r.workers[0].buffer_starvations = 1,
-            &["no free buffer once"],
-        ),
+        (|r| r.workers[0].cq_overflows = 4, &["completion queues", "4 times"]),
+        (|r| r.workers[0].buffer_starvations = 1, &["no free buffer once"]),
         (|r| r.steal_share = 0.031, &["hypervisor", "3.1 %", "2.0 %"]),
         (|r| r.shared_cores = vec![0, 1], &["cores 0, 1", "taskset"]),
-        (
-            |r| r.stopped_for = Nanos::from_millis(1_200),
-            &["stood still for 1.200s", "100.0ms"],
-        ),
+        (|r| r.stopped_for = Nanos::from_millis(1_200), &["stood still for 1.200s", "100.0ms"]),
     ];
     for (change, parts) in cases {
         let (mut readings, summary) = sound(true);

@@ -67,15 +67,8 @@ pub struct Report {
 }
 
 /// Kinds of errors that `errors` always lists.
-pub const ERROR_KINDS: [&str; 7] = [
-    "connect",
-    "timeout",
-    "reset",
-    "protocol",
-    "tls",
-    "dns",
-    "port_exhausted",
-];
+pub const ERROR_KINDS: [&str; 7] =
+    ["connect", "timeout", "reset", "protocol", "tls", "dns", "port_exhausted"];
 
 /// Name and version of the program.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

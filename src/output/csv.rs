@@ -8,25 +8,14 @@ use std::io::{self, Write};
 
 use crate::report::{Report, TimelineEntry};
 
-const HEADER: [&str; 8] = [
-    "t_s",
-    "requests",
-    "failed",
-    "p50_us",
-    "p99_us",
-    "max_us",
-    "connections",
-    "vus",
-];
+const HEADER: [&str; 8] = ["t_s", "requests", "failed", "p50_us", "p99_us", "max_us", "connections", "vus"];
 
 /// Writes the timeline.
 ///
 /// # Errors
 /// When `out` cannot be written.
 pub fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
-    let mut rows = csv::WriterBuilder::new()
-        .has_headers(false)
-        .from_writer(out);
+    let mut rows = csv::WriterBuilder::new().has_headers(false).from_writer(out);
     rows.write_record(HEADER).map_err(io_error)?;
     for entry in &report.timeline {
         rows.serialize(row(entry)).map_err(io_error)?;

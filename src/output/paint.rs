@@ -33,10 +33,6 @@ impl Paint {
     }
 
     fn style(self, style: Style, text: impl fmt::Display) -> String {
-        if self.on {
-            format!("{style}{text}{style:#}")
-        } else {
-            text.to_string()
-        }
+        if self.on { format!("{style}{text}{style:#}") } else { text.to_string() }
     }
 }

@@ -116,20 +116,10 @@ mod tests {
     #[test]
     fn the_line_has_the_figures() {
         let seen = line(&progress());
-        assert_eq!(
-            seen,
-            "3s/10s  183,456/s  p50 271.4µs  p99 1.204ms  errors 12  in flight 50"
-        );
-        let without_end = Progress {
-            total: None,
-            backlog: 1_234,
-            ..progress()
-        };
+        assert_eq!(seen, "3s/10s  183,456/s  p50 271.4µs  p99 1.204ms  errors 12  in flight 50");
+        let without_end = Progress { total: None, backlog: 1_234, ..progress() };
         let seen = line(&without_end);
-        assert!(
-            seen.starts_with("3s  ") && seen.ends_with("  backlog 1,234"),
-            "{seen}"
-        );
+        assert!(seen.starts_with("3s  ") && seen.ends_with("  backlog 1,234"), "{seen}");
         assert!(!line(&Progress::default()).contains("NaN"));
     }
 
@@ -142,13 +132,7 @@ mod tests {
         live.on_snapshot(&progress());
         assert_eq!(term.contents(), line(&progress()));
         live.on_notice("io_uring is not allowed here");
-        assert_eq!(
-            term.contents(),
-            format!(
-                "squall: io_uring is not allowed here\n{}",
-                line(&progress())
-            )
-        );
+        assert_eq!(term.contents(), format!("squall: io_uring is not allowed here\n{}", line(&progress())));
         live.on_report(&sample::closed());
         assert_eq!(term.contents(), "squall: io_uring is not allowed here");
     }

@@ -13,19 +13,10 @@ pub(super) fn write(title: &str, histogram: &Histogram, page: &mut String) -> fm
     if histogram.is_empty() {
         return writeln!(page, "  no values");
     }
-    writeln!(
-        page,
-        "{:>14} {:>14} {:>12} {:>16}",
-        "Value", "Percentile", "TotalCount", "1/(1-Percentile)"
-    )?;
+    writeln!(page, "{:>14} {:>14} {:>12} {:>16}", "Value", "Percentile", "TotalCount", "1/(1-Percentile)")?;
     for point in histogram.spectrum(TICKS_PER_HALF) {
         let share = point.percentile / 100.0;
-        write!(
-            page,
-            "{:>14.6} {share:>14.12} {:>12}",
-            ms(point.value.0 as f64),
-            point.count
-        )?;
+        write!(page, "{:>14.6} {share:>14.12} {:>12}", ms(point.value.0 as f64), point.count)?;
         if share < 1.0 {
             write!(page, " {:>16.2}", 1.0 / (1.0 - share))?;
         }
@@ -65,11 +56,7 @@ mod tests {
         let rows: Vec<Vec<f64>> = page
             .lines()
             .filter(|line| line.starts_with(' ') && !line.contains("Value"))
-            .map(|line| {
-                line.split_whitespace()
-                    .map(|cell| cell.parse().unwrap())
-                    .collect()
-            })
+            .map(|line| line.split_whitespace().map(|cell| cell.parse().unwrap()).collect())
             .collect();
         assert!(rows.is_sorted_by(|a, b| a[0] <= b[0] && a[1] <= b[1] && a[2] <= b[2]));
         let last = rows.last().unwrap();
@@ -78,10 +65,7 @@ mod tests {
         for row in &rows {
             // The values are 1 to 10,000 µs, evenly: each percentile is known.
             assert!(row[2] >= row[1] * 10_000.0 - 1e-6);
-            assert!(
-                (row[0] * 1_000.0 - row[2]).abs() <= 0.016 + row[2] * 0.001,
-                "{row:?}"
-            );
+            assert!((row[0] * 1_000.0 - row[2]).abs() <= 0.016 + row[2] * 0.001, "{row:?}");
         }
     }
 

@@ -16,17 +16,8 @@ use crate::verdict::Status;
 ///
 /// # Errors
 /// When `out` cannot be written, or a spectrum is asked for and the report's histograms are broken.
-pub fn write(
-    report: &Report,
-    colours: bool,
-    spectrum: bool,
-    out: &mut dyn Write,
-) -> io::Result<()> {
-    let mut page = Page {
-        report,
-        paint: Paint { on: colours },
-        text: String::new(),
-    };
+pub fn write(report: &Report, colours: bool, spectrum: bool, out: &mut dyn Write) -> io::Result<()> {
+    let mut page = Page { report, paint: Paint { on: colours }, text: String::new() };
     page.fill().expect("a String takes everything");
     if spectrum {
         page.spectra().map_err(io::Error::other)?;
@@ -55,17 +46,12 @@ impl Page<'_> {
 
     fn title(&mut self) -> fmt::Result {
         let tool = &self.report.tool;
-        let name = self
-            .paint
-            .bold(format_args!("{} {}", tool.name, tool.version));
+        let name = self.paint.bold(format_args!("{} {}", tool.name, tool.version));
         writeln!(self.text, "{name}  {}", self.report.config.target)?;
         if self.report.aborted {
             let span = human::duration(seconds(self.report.duration_s));
             let mark = self.paint.bad("ABORTED");
-            writeln!(
-                self.text,
-                "{mark} after {span}: stopped by a signal before its time"
-            )?;
+            writeln!(self.text, "{mark} after {span}: stopped by a signal before its time")?;
         }
         Ok(())
     }
@@ -82,25 +68,15 @@ impl Page<'_> {
     fn requests(&mut self) -> fmt::Result {
         let (requests, throughput) = (self.report.requests, self.report.throughput);
         self.heading("Requests")?;
-        let rate = self.paint.bold(format_args!(
-            "{}/s",
-            human::per_second(throughput.requests_per_s)
-        ));
+        let rate = self.paint.bold(format_args!("{}/s", human::per_second(throughput.requests_per_s)));
         let span = human::duration(seconds(self.report.duration_s));
         self.line("rate", format_args!("{rate} over {span}"))?;
         self.line(
             "scheduled",
-            format_args!(
-                "{}, started {}",
-                human::count(requests.scheduled),
-                human::count(requests.started)
-            ),
+            format_args!("{}, started {}", human::count(requests.scheduled), human::count(requests.started)),
         )?;
         let failed = self.alarming(requests.failed);
-        self.line(
-            "completed",
-            format_args!("{}, failed {failed}", human::count(requests.completed)),
-        )?;
+        self.line("completed", format_args!("{}, failed {failed}", human::count(requests.completed)))?;
         let dropped = self.alarming(requests.dropped);
         self.line("dropped", dropped)?;
         self.line(
@@ -118,14 +94,7 @@ impl Page<'_> {
     fn bytes(&mut self, label: &str, bytes: u64) -> fmt::Result {
         let span = self.report.duration_s;
         let rate = if span > 0.0 { bytes as f64 / span } else { 0.0 };
-        self.line(
-            label,
-            format_args!(
-                "{} ({})",
-                human::bytes(bytes),
-                human::bytes_per_second(rate)
-            ),
-        )
+        self.line(label, format_args!("{} ({})", human::bytes(bytes), human::bytes_per_second(rate)))
     }
 
     /// A count that should be zero.
@@ -148,23 +117,12 @@ impl Page<'_> {
                 _ => self.paint.good(label),
             };
             let share = 100.0 * n as f64 / total as f64;
-            writeln!(
-                self.text,
-                "  {label} {:>15} {share:>7.2} %",
-                human::count(n)
-            )?;
+            writeln!(self.text, "  {label} {:>15} {share:>7.2} %", human::count(n))?;
         }
-        self.errors(
-            "Errors (requests without a whole answer)",
-            &self.report.errors,
-        )
+        self.errors("Errors (requests without a whole answer)", &self.report.errors)
     }
 
-    fn errors(
-        &mut self,
-        heading: &str,
-        errors: &std::collections::BTreeMap<String, u64>,
-    ) -> fmt::Result {
+    fn errors(&mut self, heading: &str, errors: &std::collections::BTreeMap<String, u64>) -> fmt::Result {
         let occurred = || errors.iter().filter(|&(_, &n)| n > 0);
         if occurred().next().is_none() {
             return Ok(());
@@ -201,20 +159,14 @@ impl Page<'_> {
                 ),
             )?;
         }
-        self.errors(
-            "Errors (connection attempts)",
-            &self.report.connections.errors,
-        )
+        self.errors("Errors (connection attempts)", &self.report.connections.errors)
     }
 
     fn costs(&mut self) -> fmt::Result {
         let generator = &self.report.generator;
         self.heading("Generator")?;
         let each = generator.cpu_us_per_request.map_or("-".into(), micros);
-        let (user, system) = (
-            seconds(generator.user_cpu_s),
-            seconds(generator.system_cpu_s),
-        );
+        let (user, system) = (seconds(generator.user_cpu_s), seconds(generator.system_cpu_s));
         self.line(
             "CPU",
             format_args!(
@@ -238,22 +190,17 @@ impl Page<'_> {
         for (i, share) in shares.iter().enumerate() {
             self.line(if i == 0 { "workers" } else { "" }, share)?;
         }
-        self.line(
-            "memory",
-            format_args!("{} at most", human::bytes(generator.max_rss_bytes)),
-        )
+        self.line("memory", format_args!("{} at most", human::bytes(generator.max_rss_bytes)))
     }
 
     fn spectra(&mut self) -> Result<(), HistogramError> {
         let latency = &self.report.latency;
-        for (title, section) in [
-            ("Response time", &latency.response_time),
-            ("Service time", &latency.service_time),
-        ] {
+        for (title, section) in
+            [("Response time", &latency.response_time), ("Service time", &latency.service_time)]
+        {
             let histogram = section.histogram()?;
             self.text.push('\n');
-            super::spectrum::write(title, &histogram, &mut self.text)
-                .expect("a String takes everything");
+            super::spectrum::write(title, &histogram, &mut self.text).expect("a String takes everything");
         }
         Ok(())
     }
@@ -263,18 +210,13 @@ impl Page<'_> {
         let verdict = &self.report.verdict;
         let label = verdict.status.label();
         let (label, meaning) = match verdict.status {
-            Status::Valid => (
-                self.paint.good(label),
-                "the generator kept up, the figures are the target's",
-            ),
-            Status::Suspect => (
-                self.paint.warn(label),
-                "the figures may be the generator's as much as the target's",
-            ),
-            Status::Invalid => (
-                self.paint.bad(label),
-                "these figures do not describe the load that was asked for",
-            ),
+            Status::Valid => (self.paint.good(label), "the generator kept up, the figures are the target's"),
+            Status::Suspect => {
+                (self.paint.warn(label), "the figures may be the generator's as much as the target's")
+            }
+            Status::Invalid => {
+                (self.paint.bad(label), "these figures do not describe the load that was asked for")
+            }
         };
         let heading = self.paint.bold("Verdict");
         writeln!(self.text, "\n{heading}  {label}: {meaning}")?;

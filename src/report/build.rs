@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::{Duration, UNIX_EPOCH};
 
 use super::{
-    ConfigSection, Connections, ERROR_KINDS, Environment, Generator, Latency, LatencySection,
-    Percentiles, Report, Requests, SCHEMA_VERSION, Throughput, TimelineEntry, Tool, WorkerSection,
+    ConfigSection, Connections, ERROR_KINDS, Environment, Generator, Latency, LatencySection, Percentiles,
+    Report, Requests, SCHEMA_VERSION, Throughput, TimelineEntry, Tool, WorkerSection,
 };
 use crate::stats::histogram::Histogram;
 use crate::stats::snapshot::ErrorCounts;
@@ -41,10 +41,7 @@ impl Report {
         let started_at = UNIX_EPOCH + Duration::from_nanos(parts.started_at.0);
         Report {
             schema_version: SCHEMA_VERSION,
-            tool: Tool {
-                name: env!("CARGO_PKG_NAME").into(),
-                version: env!("CARGO_PKG_VERSION").into(),
-            },
+            tool: Tool { name: env!("CARGO_PKG_NAME").into(), version: env!("CARGO_PKG_VERSION").into() },
             aborted: parts.aborted,
             verdict: parts.verdict,
             config: parts.config,
@@ -99,10 +96,7 @@ fn errors(counts: &ErrorCounts) -> BTreeMap<String, u64> {
 }
 
 fn by_key(counts: &ErrorCounts) -> BTreeMap<String, u64> {
-    counts
-        .iter()
-        .map(|(kind, n)| (kind.key().into(), n))
-        .collect()
+    counts.iter().map(|(kind, n)| (kind.key().into(), n)).collect()
 }
 
 fn latency(summary: &Summary) -> Latency {

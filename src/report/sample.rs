@@ -43,12 +43,7 @@ pub(crate) fn open() -> Report {
 /// A run in which nothing happened at all.
 pub(crate) fn empty() -> Report {
     let summary = empty_summary();
-    report(
-        &summary,
-        &Readings::default(),
-        ConfigSection::default(),
-        false,
-    )
+    report(&summary, &Readings::default(), ConfigSection::default(), false)
 }
 
 /// What [`empty`] measured.
@@ -116,10 +111,7 @@ fn readings(open_model: bool) -> Readings {
         ..WorkerReadings::default()
     };
     Readings {
-        workers: vec![
-            worker(2, 1_000),
-            worker(3, if open_model { 1_980 } else { 1_200 }),
-        ],
+        workers: vec![worker(2, 1_000), worker(3, if open_model { 1_980 } else { 1_200 })],
         open_model,
         steal_share: 0.001,
         ..Readings::default()
@@ -132,11 +124,7 @@ fn config(open: bool) -> ConfigSection {
         addresses: vec!["127.0.0.1:8080".into()],
         model: if open { Model::Open } else { Model::Closed },
         method: if open { "POST" } else { "GET" }.into(),
-        headers: if open {
-            vec!["Accept: */*".into()]
-        } else {
-            vec![]
-        },
+        headers: if open { vec!["Accept: */*".into()] } else { vec![] },
         body_bytes: if open { 1_234 } else { 0 },
         connections: 50,
         threads: 2,

@@ -10,11 +10,7 @@ fn keys(value: &Value, path: &str, found: &mut Vec<String>) {
             for (key, value) in map {
                 let open = ["status", "errors", "connections.errors"].contains(&path);
                 let key = if open { "*" } else { key };
-                let path = if path.is_empty() {
-                    key.to_owned()
-                } else {
-                    format!("{path}.{key}")
-                };
+                let path = if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
                 if found.last() != Some(&path) {
                     found.push(path.clone());
                 }
@@ -47,10 +43,7 @@ fn all_keys_are_always_there() {
     let full = key_list(&sample::open());
     let empty = key_list(&sample::empty());
     let is_in_empty = |key: &str| empty.lines().any(|line| line == key);
-    for key in full
-        .lines()
-        .filter(|key| !key.contains("[]") && !key.ends_with('*'))
-    {
+    for key in full.lines().filter(|key| !key.contains("[]") && !key.ends_with('*')) {
         assert!(is_in_empty(key), "{key}");
     }
 }
@@ -62,24 +55,12 @@ fn counts_and_rates_are_those_of_the_summary() {
     assert_eq!(report.tool.name, "squall");
     assert_eq!(report.started_at, "2026-03-14T09:26:53.589Z");
     assert_eq!(report.throughput.requests_per_s, 499.0, "998 within 2 s");
-    assert_eq!(
-        report.status,
-        BTreeMap::from([(200, 990), (404, 5), (503, 5)])
-    );
+    assert_eq!(report.status, BTreeMap::from([(200, 990), (404, 5), (503, 5)]));
     assert_eq!(report.errors.values().sum::<u64>(), report.requests.failed);
     assert_eq!((report.errors["timeout"], report.errors["closed"]), (7, 3));
-    assert_eq!(
-        report.errors["dns"], 0,
-        "a kind of the contract is there though it did not occur"
-    );
-    assert!(
-        !report.errors.contains_key("fd_exhausted"),
-        "others only when they occurred"
-    );
-    assert_eq!(
-        report.connections.errors,
-        BTreeMap::from([("connect".to_owned(), 2)])
-    );
+    assert_eq!(report.errors["dns"], 0, "a kind of the contract is there though it did not occur");
+    assert!(!report.errors.contains_key("fd_exhausted"), "others only when they occurred");
+    assert_eq!(report.connections.errors, BTreeMap::from([("connect".to_owned(), 2)]));
     let r = report.requests;
     assert_eq!(r.scheduled, r.started + r.dropped + r.backlog_at_end);
     assert_eq!(r.started, r.completed + r.failed + r.in_flight_at_end);
@@ -100,10 +81,7 @@ fn the_histogram_holds_what_the_percentiles_say() {
     for section in [&report.latency.response_time, &report.latency.connect] {
         let histogram = section.histogram().unwrap();
         assert_eq!(histogram.len(), section.count);
-        assert_eq!(
-            histogram.percentile(99.0).0 as f64 / 1e3,
-            section.percentiles_us.p99
-        );
+        assert_eq!(histogram.percentile(99.0).0 as f64 / 1e3, section.percentiles_us.p99);
         assert_eq!(histogram.max().0 as f64 / 1e3, section.max_us);
     }
 }
@@ -112,15 +90,7 @@ fn the_histogram_holds_what_the_percentiles_say() {
 fn an_empty_run_has_zeros_and_no_null_figures() {
     let report = sample::empty();
     let section = &report.latency.response_time;
-    assert_eq!(
-        (
-            section.count,
-            section.min_us,
-            section.mean_us,
-            section.max_us
-        ),
-        (0, 0.0, 0.0, 0.0)
-    );
+    assert_eq!((section.count, section.min_us, section.mean_us, section.max_us), (0, 0.0, 0.0, 0.0));
     assert!(section.histogram().unwrap().is_empty());
     let text = serde_json::to_string(&report.latency).unwrap();
     assert!(!text.contains("null"), "serde_json writes NaN as null");

@@ -40,11 +40,7 @@ impl Page<'_> {
             write!(self.text, "  {name:<13}")?;
             for (_, section) in columns {
                 // A figure of nothing is no figure; 0 would read as very fast.
-                let text = if section.count == 0 {
-                    "-".into()
-                } else {
-                    micros(figure(section))
-                };
+                let text = if section.count == 0 { "-".into() } else { micros(figure(section)) };
                 write!(self.text, " {text:>14}")?;
             }
             self.text.push('\n');

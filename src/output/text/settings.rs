@@ -70,10 +70,7 @@ impl Page<'_> {
         if config.warmup_s > 0.0 {
             text += &format!(" after {} of warm-up", seconds(config.warmup_s));
         }
-        format!(
-            "{text}, seed {}, begun {}",
-            config.seed, self.report.started_at
-        )
+        format!("{text}, seed {}, begun {}", config.seed, self.report.started_at)
     }
 
     fn workers(&self) -> String {
@@ -94,12 +91,7 @@ impl Page<'_> {
         let mut parts = vec![format!("Linux {}", facts.kernel)];
         parts.extend(facts.cpu.clone());
         parts.push(plural(facts.cores as u64, "core"));
-        parts.extend(
-            facts
-                .clocksource
-                .as_ref()
-                .map(|source| format!("clock {source}")),
-        );
+        parts.extend(facts.clocksource.as_ref().map(|source| format!("clock {source}")));
         parts.extend(facts.congestion_control.clone());
         parts.extend(facts.container.clone());
         if facts.target_on_this_host {

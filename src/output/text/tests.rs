@@ -5,9 +5,7 @@ fn text(report: &Report, colours: bool, spectrum: bool) -> String {
     let mut written = Vec::new();
     write(report, colours, spectrum, &mut written).unwrap();
     // The version changes with every release; the layout must not.
-    String::from_utf8(written)
-        .unwrap()
-        .replace(env!("CARGO_PKG_VERSION"), "VERSION")
+    String::from_utf8(written).unwrap().replace(env!("CARGO_PKG_VERSION"), "VERSION")
 }
 
 #[test]
@@ -32,11 +30,7 @@ fn the_spectrum_is_there_when_asked_for() {
     let plain = text(&sample::closed(), false, false);
     let full = text(&sample::closed(), false, true);
     assert!(!plain.contains("1/(1-Percentile)"));
-    assert_eq!(
-        full.matches("1/(1-Percentile)").count(),
-        2,
-        "response time and service time"
-    );
+    assert_eq!(full.matches("1/(1-Percentile)").count(), 2, "response time and service time");
     assert!(full.lines().rev().any(|line| line.starts_with("Verdict")));
 }
 
@@ -53,9 +47,7 @@ fn colours_change_nothing_but_the_colour() {
 fn console_strip(text: &str) -> String {
     let mut parts = text.split("\x1b[");
     let first = parts.next().unwrap_or_default().to_owned();
-    parts.fold(first, |plain, part| {
-        plain + part.split_once('m').map_or("", |(_, rest)| rest)
-    })
+    parts.fold(first, |plain, part| plain + part.split_once('m').map_or("", |(_, rest)| rest))
 }
 
 #[test]

@@ -111,7 +111,7 @@ pub fn evaluate(readings: &Readings, summary: &Summary) -> Verdict {
     accounts(summary, &mut findings);
     exhaustion(summary, &mut findings);
     if readings.open_model {
-        arrivals::judge(summary, &mut findings);
+        arrivals::judge(readings, summary, &mut findings);
     }
     machine::judge(readings, &mut findings);
     findings.verdict()

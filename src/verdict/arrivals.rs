@@ -1,6 +1,6 @@
 //! The open model: were the arrivals sent, and sent on time?
 
-use super::{Findings, percent, share};
+use super::{Findings, Readings, WorkerReadings, percent, share};
 use crate::stats::summary::Summary;
 use crate::units::{Nanos, human};
 
@@ -10,10 +10,12 @@ const STARTED_SHARE_MIN: f64 = 0.99;
 const LATENESS_MIN: Nanos = Nanos::from_millis(1);
 /// Lateness up to the median response time over this does not distort it by much.
 const LATENESS_DIVISOR: u64 = 10;
+/// A worker that spins takes all of its core; with less than this something else was on it.
+const OWN_CORE_SHARE: f64 = 0.95;
 
-pub(super) fn judge(summary: &Summary, findings: &mut Findings) {
+pub(super) fn judge(readings: &Readings, summary: &Summary, findings: &mut Findings) {
     sent(summary, findings);
-    on_time(summary, findings);
+    on_time(readings, summary, findings);
 }
 
 fn sent(summary: &Summary, findings: &mut Findings) {
@@ -40,7 +42,7 @@ fn sent(summary: &Summary, findings: &mut Findings) {
     }
 }
 
-fn on_time(summary: &Summary, findings: &mut Findings) {
+fn on_time(readings: &Readings, summary: &Summary, findings: &mut Findings) {
     let latency = &summary.latency;
     let median = latency.response_time.percentile(50.0);
     let bound = LATENESS_MIN.max(Nanos(median.0 / LATENESS_DIVISOR));
@@ -49,8 +51,7 @@ fn on_time(summary: &Summary, findings: &mut Findings) {
         human::duration(bound)
     );
     let late = |percent| human::duration(latency.pickup_lag.percentile(percent));
-    let own_remedy =
-        "use --wait spin, more workers (-t), cores that nothing else uses (--cores), or a lower -R";
+    let own_remedy = remedy(readings);
     if latency.pickup_lag.percentile(50.0) > bound {
         findings.invalid(format!(
             "the generator was late throughout: half of the arrivals were picked up {} or more after their time \
@@ -70,4 +71,20 @@ fn on_time(summary: &Summary, findings: &mut Findings) {
             human::duration(latency.start_lag.percentile(99.0))
         ));
     }
+}
+
+/// What helps a generator that is late.
+fn remedy(readings: &Readings) -> String {
+    if !readings.spinning {
+        return "use --wait spin, more workers (-t), cores that nothing else uses (--cores), or a lower -R"
+            .into();
+    }
+    let least = readings.workers.iter().map(WorkerReadings::cpu_share).fold(1.0, f64::min);
+    if least < OWN_CORE_SHARE {
+        return format!(
+            "a worker that spins got only {} of its core: stop what else runs there, or use other cores (--cores)",
+            percent(least)
+        );
+    }
+    "use more workers (-t), or a lower -R".into()
 }

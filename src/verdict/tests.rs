@@ -127,6 +127,19 @@ fn the_generators_own_lateness_counts_against_it() {
 }
 
 #[test]
+fn the_remedy_for_lateness_fits_the_way_of_waiting() {
+    let (mut readings, mut summary) = sound(true);
+    summary.latency.pickup_lag = lags(20, Nanos::from_millis(2));
+    readings.spinning = true;
+    let verdict = evaluate(&readings, &summary);
+    assert_only(&verdict, Status::Suspect, &["only 50.0 % of its core", "--cores"]);
+    readings.workers[0].user_cpu = Nanos::from_millis(1_200);
+    let verdict = evaluate(&readings, &summary);
+    assert_only(&verdict, Status::Suspect, &["more workers"]);
+    assert!(!verdict.reasons[0].contains("--wait spin") && !verdict.reasons[0].contains("core:"));
+}
+
+#[test]
 fn lateness_is_judged_against_the_response_time() {
     let (readings, mut summary) = sound(true);
     summary.latency.response_time.clear();

@@ -92,6 +92,10 @@ pub struct LoopReadings {
 
 /// From a worker to the collector.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "few are under way, and a box would allocate for each interval"
+)]
 pub enum Message {
     /// Every connection was tried once.
     Connected(Connected),

@@ -53,7 +53,7 @@ impl Source {
                 measuring: false,
             }),
             LoadModel::Open(schedule) => Source::Open(Box::new(Open {
-                schedule: schedule.clone(),
+                schedule: *schedule,
                 warmup: config.warmup,
                 worker: config.worker,
                 workers: config.workers,
@@ -77,7 +77,7 @@ impl Source {
         match self {
             Source::Closed(closed) => closed.on = true,
             Source::Open(open) => {
-                let schedule = Schedule { end: Some(open.warmup), limit: None, ..open.schedule.clone() };
+                let schedule = Schedule { end: Some(open.warmup), limit: None, ..open.schedule };
                 open.pace(&schedule, start);
             }
         }
@@ -91,7 +91,7 @@ impl Source {
                 closed.measuring = true;
             }
             Source::Open(open) => {
-                let schedule = open.schedule.clone();
+                let schedule = open.schedule;
                 open.pace(&schedule, at);
             }
         }

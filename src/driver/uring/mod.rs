@@ -2,20 +2,8 @@
 //!
 //! Per keep-alive request the kernel sees one submission (the send) and posts one completion (the
 //! answer's bytes). Receiving is armed once per connection and stays armed.
-//!
-//! How a slot receives:
-//!
-//! ```text
-//!                discard                cancelled              all bytes gone
-//! Multi ─────────────────▶ Stopping ───────────────▶ Discarding ─────────────▶ Once ◀── connected
-//!   ▲                                                     ▲                      │ data
-//!   │ handled without a discard                           │ discard              ▼
-//!   └─────────────────────────────────────────────────────┴───────────────── Handled
-//! ```
-//!
-//! `Starved` stands beside them: the kernel found no free buffer and disarmed the receive; it is
-//! armed again at the next wait, when buffers have been released.
 
+mod receive;
 mod setup;
 
 use std::collections::VecDeque;
@@ -39,13 +27,6 @@ use crate::units::Nanos;
 pub use setup::SetupError;
 
 const GROUP: u16 = 0;
-/// sqe->ioprio: poll before the first attempt (Linux 5.19): nothing can be there yet.
-const POLL_FIRST: u16 = 1;
-/// As much as one discarding receive asks for; the length of a receive is an int.
-const DISCARD_MAX: u64 = 1 << 30;
-/// Bytes of a discarded body that may gather in the kernel before we are woken, per connection.
-const LOW_WATER_MAX: u32 = 256 << 10;
-
 /// SO_LINGER {1, 0}: close with RST.
 static RESET: libc::linger = libc::linger { l_onoff: 1, l_linger: 0 };
 
@@ -186,7 +167,7 @@ impl UringDriver {
         loop {
             let until = Wait::Until { until: deadline, want: 1 };
             self.wait(until).map_err(lacks)?;
-            while let Some(cqe) = self.cq.next() {
+            for cqe in self.cq.by_ref() {
                 if let Some(id) = cqueue::buffer_select(cqe.flags()) {
                     self.buffers.release(id);
                 }
@@ -235,76 +216,6 @@ impl UringDriver {
         ConnId { slot, generation: self.slots[slot as usize].generation }
     }
 
-    fn arm(&mut self, slot: u32) {
-        let conn = self.conn(slot);
-        let fd = Fixed(slot);
-        if self.slots[slot as usize].one_by_one {
-            self.slots[slot as usize].state = State::Once;
-            let len = self.buffers.buffer_len();
-            let entry = opcode::Recv::new(fd, std::ptr::null_mut(), len)
-                .buf_group(GROUP)
-                .ioprio(POLL_FIRST)
-                .build()
-                .flags(squeue::Flags::BUFFER_SELECT)
-                .user_data(token::pack(Op::RecvOnce, conn));
-            self.push(entry);
-        } else {
-            self.slots[slot as usize].state = State::Multi;
-            let entry = opcode::RecvMulti::new(fd, GROUP).build();
-            self.push(entry.user_data(token::pack(Op::Recv, conn)));
-        }
-    }
-
-    /// Receives with MSG_TRUNC, which for TCP drops the bytes in the kernel (tcp(7)).
-    ///
-    /// Not with MSG_WAITALL: io_uring retries a short receive with what is left of the buffer, and
-    /// MSG_TRUNC fills none, so the retry would ask for the whole length again and never end (seen
-    /// on Linux 6.18).
-    fn arm_discard(&mut self, slot: u32) {
-        let conn = self.conn(slot);
-        let len = self.slots[slot as usize].discard.min(DISCARD_MAX) as u32;
-        self.set_low_water(slot, len.min(LOW_WATER_MAX) as libc::c_int);
-        self.slots[slot as usize].state = State::Discarding;
-        self.slots[slot as usize].one_by_one = true;
-        // The address is never written to; it only has to lie in user space.
-        let address = self.buffers.bytes(0, 0).as_ptr().cast_mut();
-        let entry = opcode::Recv::new(Fixed(slot), address, len)
-            .flags(libc::MSG_TRUNC)
-            .ioprio(POLL_FIRST)
-            .build()
-            .user_data(token::pack(Op::Discard, conn));
-        self.push(entry);
-    }
-
-    /// Wakes us for this connection only when so many bytes are there (SO_RCVLOWAT), which also
-    /// lets the receive window grow to hold them. Never more than are sure to come. Through the ring, since
-    /// the socket has no descriptor (Linux 6.7; older kernels refuse it and wake us more often).
-    fn set_low_water(&mut self, slot: u32, bytes: libc::c_int) {
-        let conn = self.conn(slot);
-        if self.slots[slot as usize].low_water == bytes {
-            return;
-        }
-        self.slots[slot as usize].low_water = bytes;
-        let option = opcode::SetSockOpt::new(
-            Fixed(slot),
-            libc::SOL_SOCKET as u32,
-            libc::SO_RCVLOWAT as u32,
-            (&raw const self.slots[slot as usize].low_water).cast(),
-            size_of::<libc::c_int>() as u32,
-        );
-        let mark = token::pack(Op::Ignore, conn);
-        self.push(option.build().flags(squeue::Flags::SKIP_SUCCESS).user_data(mark));
-    }
-
-    /// Arms whatever the slot needs after its receive ended.
-    fn rearm(&mut self, slot: u32) {
-        if self.slots[slot as usize].discard > 0 {
-            self.arm_discard(slot);
-        } else {
-            self.arm(slot);
-        }
-    }
-
     fn translate(&mut self, cqe: &cqueue::Entry) -> Option<Completion> {
         let (op, conn) = token::unpack(cqe.user_data())?;
         let event = match op {
@@ -318,83 +229,6 @@ impl UringDriver {
             Op::Ignore => return None,
         };
         Some(Completion { conn, event })
-    }
-
-    #[inline]
-    fn received(&mut self, conn: ConnId, cqe: &cqueue::Entry) -> Option<Event> {
-        let data = lent(cqe);
-        if !self.live(conn) {
-            return data.map(Event::Data); // stale, but the buffer must come back
-        }
-        let slot = &mut self.slots[conn.slot as usize];
-        if let Some(buffer) = &data {
-            slot.discard = slot.discard.saturating_sub(u64::from(buffer.len));
-        }
-        if cqueue::more(cqe.flags()) {
-            return data.map(Event::Data);
-        }
-        self.multishot_ended(conn, cqe.result(), data)
-    }
-
-    #[cold]
-    fn multishot_ended(&mut self, conn: ConnId, result: i32, data: Option<Buffer>) -> Option<Event> {
-        let stopping = self.slots[conn.slot as usize].state == State::Stopping;
-        match result {
-            1.. => {
-                self.rearm(conn.slot);
-                data.map(Event::Data)
-            }
-            r if stopping && (r == -libc::ECANCELED || r == -libc::ENOBUFS) => {
-                self.rearm(conn.slot);
-                None
-            }
-            r if r == -libc::ENOBUFS => self.starve(conn),
-            0 => self.ended(conn),
-            _ => self.broke(conn, result),
-        }
-    }
-
-    fn received_once(&mut self, conn: ConnId, cqe: &cqueue::Entry) -> Option<Event> {
-        let data = lent(cqe);
-        if !self.live(conn) {
-            return data.map(Event::Data);
-        }
-        match cqe.result() {
-            1.. => {
-                self.slots[conn.slot as usize].state = State::Handled;
-                self.handled = Some(conn.slot);
-                data.map(Event::Data)
-            }
-            0 => self.ended(conn),
-            r if r == -libc::ENOBUFS => self.starve(conn),
-            r => self.broke(conn, r),
-        }
-    }
-
-    fn starve(&mut self, conn: ConnId) -> Option<Event> {
-        self.counters.buffer_starvations += 1;
-        self.slots[conn.slot as usize].state = State::Starved;
-        self.starved.push(conn.slot);
-        None
-    }
-
-    fn discarded(&mut self, conn: ConnId, result: i32) -> Option<Event> {
-        if !self.live(conn) {
-            return None;
-        }
-        match result {
-            1.. => {
-                let slot = &mut self.slots[conn.slot as usize];
-                slot.discard = slot.discard.saturating_sub(result as u64);
-                if slot.discard == 0 {
-                    self.set_low_water(conn.slot, 1);
-                }
-                self.rearm(conn.slot);
-                Some(Event::Discarded(result as u64))
-            }
-            0 => self.ended(conn),
-            _ => self.broke(conn, result),
-        }
     }
 
     fn sent(&mut self, conn: ConnId, result: i32) -> Option<Event> {
@@ -499,13 +333,6 @@ const GETEVENTS: u32 = 1;
 
 fn transient(e: &io::Error) -> bool {
     matches!(e.raw_os_error(), Some(libc::ETIME | libc::EINTR | libc::EBUSY | libc::EAGAIN))
-}
-
-/// The buffer that a completion lends, if any.
-#[inline]
-fn lent(cqe: &cqueue::Entry) -> Option<Buffer> {
-    let id = cqueue::buffer_select(cqe.flags())?;
-    Some(Buffer { id, len: cqe.result().max(0) as u32 })
 }
 
 /// How many buffers, how large: four for each connection, 1 MiB to 16 MiB in all. Fewer and smaller

@@ -1,13 +1,19 @@
-//! Nothing allocates per request: neither recording nor rotating, nor the pacers.
+//! Nothing allocates per request: neither recording nor rotating, nor the pacers, nor a whole worker.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
-use squall::load::{Arrivals, Pacer, Schedule};
+use squall::driver::epoll::EpollDriver;
+use squall::driver::{DriverConfig, Endpoint};
+use squall::http::request::Request;
+use squall::load::{Arrivals, LoadModel, Pacer, Schedule};
+use squall::plan::Plan;
 use squall::stats::outcome::{ErrorKind, Sample};
 use squall::stats::recorder::Recorder;
 use squall::stats::snapshot::Snapshot;
 use squall::units::{Nanos, Rate};
+use squall::worker::channel::{Channel, Control, Message};
+use squall::worker::{Worker, WorkerConfig};
 
 thread_local! {
     /// Per thread, so that the harness's own threads do not count.
@@ -121,5 +127,92 @@ fn pacing_does_not_allocate() {
             }
         });
         assert_eq!((calls, taken), (0, 100_000));
+    }
+}
+
+/// Answers every request of `length` bytes on every connection, until the listener's peer is gone.
+fn serve(listener: std::net::TcpListener, length: usize) {
+    use std::io::{Read, Write};
+    for stream in listener.incoming() {
+        let mut stream = stream.unwrap();
+        std::thread::spawn(move || {
+            let mut request = vec![0; length];
+            while stream.read_exact(&mut request).is_ok() {
+                let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+                if stream.write_all(answer).is_err() {
+                    return;
+                }
+            }
+        });
+    }
+}
+
+/// Allocator calls of a whole worker, from the first connection to the last word, for `requests`.
+fn calls_of_a_worker(requests: u64, load: LoadModel) -> u64 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = listener.local_addr().unwrap();
+    let request = Request {
+        method: "GET".into(),
+        target: "/".into(),
+        authority: addr.to_string(),
+        headers: Vec::new(),
+        body: Vec::new(),
+    };
+    let plan = Plan::compile(&request, 1).unwrap();
+    let length = plan.request_len as usize;
+    std::thread::spawn(move || serve(listener, length));
+    let driver = EpollDriver::new(DriverConfig {
+        slots: 4,
+        payloads: vec![plan.payload.clone()],
+        endpoints: vec![Endpoint { addr: addr.into(), source: None, congestion: None }],
+        expect_large: true,
+    });
+    let config = WorkerConfig {
+        worker: 0,
+        workers: 1,
+        connections: 4,
+        load,
+        requests: (!load.is_open()).then_some(requests),
+        duration: None,
+        warmup: Nanos::ZERO,
+        timeout: Nanos::from_secs(10),
+        connect_timeout: Nanos::from_secs(10),
+        drain: Nanos::from_secs(5),
+        interval: Nanos::from_secs(3600),
+        spin: false,
+        max_backlog: 100_000,
+        endpoints: 1,
+    };
+    let (out, messages) = crossbeam_channel::bounded(8);
+    let (_give, emptied) = crossbeam_channel::bounded(1);
+    let channel = Channel { out, emptied };
+    let control = Control::new();
+    control.start(squall::clock::now());
+    let worker = Worker::new(driver.unwrap(), plan, config, &channel, || (Nanos::ZERO, Nanos::ZERO));
+    let calls = calls_in(|| worker.run(&control));
+    let completed: u64 = messages
+        .try_iter()
+        .map(|(_, message)| match message {
+            Message::Interval(snapshot) => snapshot.counts.completed,
+            _ => 0,
+        })
+        .sum();
+    assert_eq!(completed, requests);
+    calls
+}
+
+#[test]
+fn a_worker_allocates_no_more_for_more_requests() {
+    let open = |requests| {
+        let rate = Rate { count: 20_000, per: Nanos::from_secs(1) };
+        let arrivals = Arrivals::Uniform;
+        LoadModel::Open(Schedule { rate, arrivals, seed: 1, end: None, limit: Some(requests) })
+    };
+    let closed = |_| LoadModel::Closed;
+    let loads: [&dyn Fn(u64) -> LoadModel; 2] = [&closed, &open];
+    for load in loads {
+        let (few, many) = (calls_of_a_worker(200, load(200)), calls_of_a_worker(10_000, load(10_000)));
+        // The backlog may grow a few times to its working size; nothing grows with the requests.
+        assert!(many <= few + 40, "{few} calls for 200 requests, {many} for 10,000");
     }
 }

@@ -8,7 +8,7 @@
 //! law). So batches distort the response time exactly as far as they cost throughput: while the target
 //! is the bottleneck, a batch only moves the queue from there to here. This is what is tried: short
 //! spells of waking for each answer and of waiting for half of the connections, in turn; batches are
-//! kept for a while if the median spell with them had at least 97 % of the answers of the median spell
+//! kept for a while if the median spell with them had at least 93 % of the answers of the median spell
 //! without, and tried again later and later if not. Medians, since on a busy host some spells are lost.
 
 use crate::units::Nanos;
@@ -17,10 +17,10 @@ use crate::units::Nanos;
 const SPELL: Nanos = Nanos::from_millis(4);
 
 /// Spells in a trial: half of them with batches.
-const SPELLS: usize = 32;
+const SPELLS: usize = 48;
 
 /// After so many spells a trial that goes badly is broken off.
-const FIRST_LOOK: usize = 8;
+const FIRST_LOOK: usize = 12;
 
 /// How long batches are kept before they must prove themselves again.
 const KEEP: Nanos = Nanos::from_secs(10);
@@ -29,7 +29,7 @@ const KEEP: Nanos = Nanos::from_secs(10);
 const CHANGED: u32 = 8;
 
 /// Until the next trial after one that failed: doubles from here on.
-const RETRY: Nanos = Nanos::from_secs(1);
+const RETRY: Nanos = Nanos::from_millis(500);
 
 /// More is not cheaper, and a batch must fit into the receive buffers.
 const WANT_MAX: u64 = 256;
@@ -131,11 +131,11 @@ impl Batching {
 
     fn judge(&mut self, n: usize, now: Nanos) -> Mode {
         let (single, batches) = (self.median(n, false), self.median(n, true));
-        if n == SPELLS && batches >= 0.97 * single {
+        if n == SPELLS && batches >= 0.93 * single {
             self.retry = RETRY;
             return Mode::Batches { until: now + KEEP, rate: batches, off: 0 };
         }
-        if n == SPELLS || (n == FIRST_LOOK && batches < 0.7 * single) {
+        if n == SPELLS || (n == FIRST_LOOK && batches < 0.8 * single) {
             let trial_at = now + self.retry;
             self.retry = (self.retry + self.retry).min(Nanos::from_secs(60));
             return Mode::Single { trial_at };

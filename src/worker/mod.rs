@@ -213,7 +213,7 @@ impl<'a, D: Driver> Worker<'a, D> {
 
     #[inline]
     fn how_to_wait(&mut self, limit: Nanos, now: Nanos) -> Wait {
-        if self.config.spin {
+        if self.config.spin || !self.dirty.is_empty() {
             return Wait::Poll;
         }
         // In the open model a batch would make answers late and save nothing: the schedule sets the pace.

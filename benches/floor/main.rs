@@ -15,6 +15,7 @@ mod closed;
 mod paced;
 mod ring;
 mod selfcheck;
+mod tokio_client;
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -60,6 +61,14 @@ enum Mode {
         /// Also measure response times (one clock reading per turn)
         #[arg(long)]
         latency: bool,
+    },
+    /// The closed loop on tokio-uring, for comparison
+    Tokio {
+        #[command(flatten)]
+        common: Common,
+        /// Set the ring up with COOP_TASKRUN
+        #[arg(long)]
+        coop: bool,
     },
     /// Uniform arrivals at a rate
     Paced {
@@ -140,6 +149,13 @@ fn measure(mode: &Mode) -> io::Result<(&'static str, Outcome)> {
             };
             Ok(("closed", closed::run(&mut ring, &closed, answer)?))
         }
+        Mode::Tokio { common, coop } => {
+            let (request, answer) = pin_and_learn(common)?;
+            let duration = Nanos((common.duration * 1e9) as u64);
+            let connections = common.connections;
+            let outcome = tokio_client::run(common.addr, request, answer, connections, duration, *coop);
+            Ok(("tokio", outcome?))
+        }
         Mode::Paced { common, rate, wait } => {
             let (mut ring, answer) = prepare(common, 1)?;
             let paced = Paced {
@@ -153,7 +169,7 @@ fn measure(mode: &Mode) -> io::Result<(&'static str, Outcome)> {
     }
 }
 
-fn prepare(common: &Common, pipeline: u32) -> io::Result<(Ring, Answer)> {
+fn pin_and_learn(common: &Common) -> io::Result<(Vec<u8>, Answer)> {
     if let Some(core) = common.core
         && !core_affinity::set_for_current(core_affinity::CoreId { id: core })
     {
@@ -164,6 +180,11 @@ fn prepare(common: &Common, pipeline: u32) -> io::Result<(Ring, Answer)> {
     raise_nofile();
     let request = format!("GET {} HTTP/1.1\r\nHost: {}\r\n\r\n", common.path, common.addr);
     let answer = learn(common.addr, request.as_bytes())?;
+    Ok((request.into_bytes(), answer))
+}
+
+fn prepare(common: &Common, pipeline: u32) -> io::Result<(Ring, Answer)> {
+    let (request, answer) = pin_and_learn(common)?;
     let sockets = (0..common.connections)
         .map(|_| {
             let socket = TcpStream::connect(common.addr)?;
@@ -171,7 +192,7 @@ fn prepare(common: &Common, pipeline: u32) -> io::Result<(Ring, Answer)> {
             Ok(socket)
         })
         .collect::<io::Result<Vec<_>>>()?;
-    let request = request.repeat(pipeline as usize).into_bytes();
+    let request = request.repeat(pipeline as usize);
     Ok((Ring::new(common.sizes, sockets, request)?, answer))
 }
 

@@ -28,12 +28,14 @@ pub(super) struct Connection {
     pub(super) unsent: u16,
     pub(super) generation: u32,
     pub(super) state: State,
-    /// Connection attempts that failed in a row: the exponent of the back-off.
+    /// Connections in a row that failed or brought no answer: the exponent of the back-off.
     pub(super) failures: u8,
     /// A send that reports is unfinished: no other may start.
     pub(super) sending: bool,
     /// The driver drops the rest of this answer's body.
     pub(super) discarding: bool,
+    /// It has brought at least one whole answer.
+    pub(super) answered: bool,
     /// Its first attempt has ended, well or not.
     pub(super) tried: bool,
     /// Is in the list of connections with requests to send.
@@ -59,6 +61,7 @@ impl Connection {
             failures: 0,
             sending: false,
             discarding: false,
+            answered: false,
             tried: false,
             dirty: false,
             queued: false,
@@ -89,6 +92,7 @@ impl Connection {
         self.unsent = 0;
         self.sending = false;
         self.discarding = false;
+        self.answered = false;
         self.first_byte = Nanos::MAX;
         self.since = Nanos::MAX;
     }

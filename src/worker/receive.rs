@@ -94,6 +94,7 @@ impl<D: Driver> Worker<'_, D> {
         let connection = &mut self.pool.connections[slot as usize];
         let first_byte = std::mem::replace(&mut connection.first_byte, Nanos::MAX);
         connection.discarding = false;
+        connection.answered = true;
         connection.failures = 0;
         let Some(entry) = self.inflight.pop(slot, &mut connection.fifo) else {
             return Fate::Close; // guarded by the caller: an answer has a request
@@ -169,11 +170,11 @@ impl<D: Driver> Worker<'_, D> {
         }
     }
 
-    /// The connection broke. Without an answer since it was opened, the next attempt backs off: a
-    /// server that accepts and hangs up must not keep us in a loop.
+    /// The connection broke. If it has brought no answer the next attempt backs off: a server that
+    /// accepts and hangs up must not keep us in a loop.
     pub(super) fn lose(&mut self, slot: u32, kind: ErrorKind, now: Nanos) {
         let connection = self.pool.get_mut(slot);
-        if connection.fifo.len() > connection.unsent {
+        if !connection.answered {
             connection.failures = connection.failures.saturating_add(1);
         }
         self.retire(slot, kind, now);

@@ -4,9 +4,10 @@
 mod common;
 
 use common::haproxy::Haproxy;
-use common::nginx::{LIMIT, Line, Nginx, SMALL};
+use common::nginx::{LIMIT, Line, Nginx};
 use common::plain::{self, Framing};
 use common::run::{Done, Running, alone, drivers, run, start};
+use common::target::Target;
 use squall::clock;
 use squall::units::Nanos;
 
@@ -55,9 +56,9 @@ fn counts_equal_the_access_log_in_every_model() {
             ("n", &["-n", "5000", "-c", "20"][..]),
             ("n-deep", &["-n", "5000", "-c", "7", "-p", "8"]),
             ("n-two", &["-n", "5001", "-c", "9", "-t", "2"]),
-            ("n-open", &["-n", "1001", "-c", "20", "-R", "5000"]),
-            ("d", &["-d", "1s", "-c", "20"]),
-            ("d-deep", &["-d", "1s", "-c", "7", "-p", "8"]),
+            ("n-open", &["-n", "1001", "-c", "20", "-R", "4000"]),
+            ("d", &["-d", "500ms", "-c", "20"]),
+            ("d-deep", &["-d", "500ms", "-c", "7", "-p", "8"]),
             ("d-open", &["-d", "2s", "-c", "20", "-R", "2000"]),
             ("d-poisson", &["-d", "1s", "-c", "9", "-R", "2000", "--arrivals", "poisson", "-t", "2"]),
         ] {
@@ -95,7 +96,6 @@ fn every_kind_of_answer_equals_the_access_log() {
         ] {
             let mark = format!("{driver}-{method}-{status}-{}", &path[1..]);
             let mut args = vec!["-n", "1000", "-c", "5", "--driver", driver];
-            // nginx takes 2100 for a date after the file's only when told to compare.
             args.extend(more);
             let done = run(&nginx.url(&marked(path, &mark)), &args).exits(0).balanced();
             let lines = equals_log(&done, &nginx, &mark);
@@ -269,11 +269,12 @@ fn a_server_that_is_killed_and_comes_back_is_met_again() {
         if name.contains("-R") {
             // The schedule waited in the backlog while nobody was there, and was caught up with.
             assert_eq!(done.count("/requests/scheduled"), 2_000, "{name}");
-            assert_eq!(done.completed() + done.failed(), 2_000, "{name}");
+            let waiting = done.count("/requests/backlog_at_end");
+            assert_eq!((done.completed() + done.failed() + waiting, waiting / 10), (2_000, 0), "{name}");
             assert!(done.percentile_ms("response_time", "90") > 300.0, "{name}");
         }
     }
-    assert!(clock::now() - begun < Nanos::from_secs(11), "they end in time");
+    assert!(clock::now() - begun < Nanos::from_secs(8), "they end in time");
 }
 
 #[test]
@@ -308,7 +309,9 @@ fn a_frozen_server_shows_in_the_response_time() {
         nginx.signal("CONT");
         let done = running.finish().exits(0).balanced();
         equals_log(&done, &nginx, driver);
-        assert_eq!(done.completed(), 6_000, "{driver}: all that was scheduled");
+        // An arrival in the last moment may find that the run is over; it is not lost.
+        let waiting = done.count("/requests/backlog_at_end");
+        assert_eq!((done.completed() + waiting, waiting / 10), (6_000, 0), "{driver}");
         let response = done.percentile_ms("response_time", "99");
         let service = done.percentile_ms("service_time", "99");
         assert!((850.0..1_200.0).contains(&response), "{driver}: response time p99 {response} ms");
@@ -380,4 +383,35 @@ fn the_second_interrupt_does_not_wait_for_a_frozen_server() {
     assert!(clock::now() - asked < Nanos::from_secs(2), "it waits for the answers");
     assert_eq!(done.stdout, "", "no report from a run that was left");
 }
-const _: &[u8] = SMALL;
+
+#[test]
+fn the_target_answers_as_its_routes_say() {
+    let _alone = alone();
+    let target = or_skip!(Target::start());
+    for driver in drivers() {
+        let runs = |path: &str, args: &[&str]| {
+            let done = run(&target.url(path), &[args, &["--driver", driver]].concat()).exits(0).balanced();
+            assert_eq!(done.failed(), 0, "{driver} {path}: {}", done.at("/errors"));
+            done
+        };
+        // Whatever else the host does comes on top: the quietest of a few runs counts.
+        let delay = || runs("/delay/5", &["-d", "400ms", "-c", "4"]).percentile_ms("service_time", "50");
+        let medians = [delay(), delay(), delay()];
+        let least = medians.into_iter().fold(f64::MAX, f64::min);
+        assert!((5.0..5.6).contains(&least), "{driver}: p50 {medians:?} ms");
+
+        let done = runs("/status/503", &["-n", "500", "-c", "5"]);
+        assert_eq!(done.count("/status/503"), 500, "{driver}");
+
+        let done = runs("/close", &["-n", "200", "-c", "4"]);
+        assert!((196..=200).contains(&done.count("/connections/reconnects")), "{driver}");
+
+        for (path, length) in [("/chunked/100000", 100_000), ("/bytes/100000", 100_000), ("/bytes/0", 0)] {
+            let done = runs(path, &["-n", "300", "-c", "5"]);
+            assert_eq!(done.count("/status/200"), 300, "{driver} {path}");
+            let each = done.count("/throughput/received_bytes") / 300;
+            assert!((length + 15..length + 600).contains(&each), "{driver} {path}: {each} bytes each");
+            assert_eq!(done.count("/throughput/received_bytes"), 300 * each, "{driver} {path}: all alike");
+        }
+    }
+}

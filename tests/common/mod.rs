@@ -1,5 +1,11 @@
 //! What several integration tests share.
 #![allow(dead_code, unreachable_pub, missing_docs)] // each test uses its part
 
+pub mod haproxy;
+pub mod nginx;
+pub mod plain;
+pub mod process;
 pub mod rig;
+pub mod run;
 pub mod seccomp;
+pub mod target;

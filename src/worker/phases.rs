@@ -139,7 +139,9 @@ impl<D: Driver> Worker<'_, D> {
         let readings = self.readings;
         let limit = self.window.close + self.config.drain;
         while self.pool.in_flight > 0 && self.driver.now() < limit {
-            self.turn(limit)?;
+            // The turn that takes the last answer ends with a wait for which nothing is left.
+            let soon = self.driver.now() + STOP_GLANCE;
+            self.turn(limit.min(soon))?;
         }
         self.readings = readings;
         Ok(())

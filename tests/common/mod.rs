@@ -8,3 +8,4 @@ pub mod process;
 pub mod rig;
 pub mod run;
 pub mod seccomp;
+pub mod target;

@@ -10,9 +10,6 @@ use tempfile::TempDir;
 
 use super::process::{Group, find, free_port, listens, within};
 
-/// Body of `/small`.
-pub const SMALL: &[u8] = b"0123456789abcdef";
-
 /// Answers of `/limited` that one connection gets.
 pub const LIMIT: u64 = 100;
 
@@ -44,7 +41,7 @@ impl Nginx {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path().join("root");
         fs::create_dir(&root).unwrap();
-        fs::write(root.join("small"), SMALL).unwrap();
+        fs::write(root.join("small"), "0123456789abcdef").unwrap();
         fs::write(root.join("64k"), vec![b'k'; 64 << 10]).unwrap();
         fs::write(root.join("3m"), vec![b'm'; 3 << 20]).unwrap();
         fs::write(root.join("included.shtml"), "a line of text\n".repeat(2_000)).unwrap();
@@ -131,6 +128,7 @@ http {{
     log_format counts "$status $bytes_sent $connection $connection_requests $request";
     access_log {dir}/access.log counts;
     sendfile on;
+    if_modified_since before;
     tcp_nopush on;
     keepalive_requests 1000000000;
     server {{

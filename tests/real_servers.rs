@@ -6,7 +6,7 @@ mod common;
 use common::haproxy::Haproxy;
 use common::nginx::{LIMIT, Line, Nginx};
 use common::plain::{self, Framing};
-use common::run::{Done, Running, alone, drivers, run, start};
+use common::run::{Done, Running, alone, drivers, run, start, together};
 use common::target::Target;
 use squall::clock;
 use squall::units::Nanos;
@@ -49,7 +49,7 @@ fn equals_log(done: &Done, nginx: &Nginx, mark: &str) -> Vec<Line> {
 
 #[test]
 fn counts_equal_the_access_log_in_every_model() {
-    let _alone = alone();
+    let _together = together();
     let nginx = or_skip!(Nginx::start());
     for driver in drivers() {
         for (name, args) in [
@@ -59,7 +59,7 @@ fn counts_equal_the_access_log_in_every_model() {
             ("n-open", &["-n", "1001", "-c", "20", "-R", "4000"]),
             ("d", &["-d", "500ms", "-c", "20"]),
             ("d-deep", &["-d", "500ms", "-c", "7", "-p", "8"]),
-            ("d-open", &["-d", "2s", "-c", "20", "-R", "2000"]),
+            ("d-open", &["-d", "1s", "-c", "20", "-R", "2000"]),
             ("d-poisson", &["-d", "1s", "-c", "9", "-R", "2000", "--arrivals", "poisson", "-t", "2"]),
         ] {
             let mark = format!("{driver}-{name}");
@@ -72,7 +72,7 @@ fn counts_equal_the_access_log_in_every_model() {
                 assert_eq!(done.completed(), wanted, "{mark}");
             }
             if name == "d-open" {
-                assert_eq!(done.count("/requests/scheduled"), 4_000, "{mark}");
+                assert_eq!(done.count("/requests/scheduled"), 2_000, "{mark}");
             }
         }
     }
@@ -80,7 +80,7 @@ fn counts_equal_the_access_log_in_every_model() {
 
 #[test]
 fn every_kind_of_answer_equals_the_access_log() {
-    let _alone = alone();
+    let _together = together();
     let nginx = or_skip!(Nginx::start());
     let body = "0123456789".repeat(1_000);
     for driver in drivers() {
@@ -107,7 +107,7 @@ fn every_kind_of_answer_equals_the_access_log() {
 
 #[test]
 fn a_keep_alive_limit_costs_reconnects_and_no_request() {
-    let _alone = alone();
+    let _together = together();
     let nginx = or_skip!(Nginx::start());
     for driver in drivers() {
         for (name, args) in
@@ -129,7 +129,7 @@ fn a_keep_alive_limit_costs_reconnects_and_no_request() {
 
 #[test]
 fn what_was_pipelined_beyond_the_limit_fails_as_closed() {
-    let _alone = alone();
+    let _together = together();
     let nginx = or_skip!(Nginx::start());
     for driver in drivers() {
         let mark = format!("{driver}-deep");
@@ -145,7 +145,7 @@ fn what_was_pipelined_beyond_the_limit_fails_as_closed() {
 
 #[test]
 fn large_bodies_are_counted_to_the_last_byte() {
-    let _alone = alone();
+    let _together = together();
     let nginx = or_skip!(Nginx::start());
     for driver in drivers() {
         for (path, size, args) in [
@@ -166,7 +166,7 @@ fn large_bodies_are_counted_to_the_last_byte() {
 
 #[test]
 fn bodies_that_end_with_the_connection_are_whole() {
-    let _alone = alone();
+    let _together = together();
     for length in [0, 1_000, 200_000] {
         let (url, bytes) = plain::start(Framing::Close, length);
         for driver in drivers() {
@@ -181,7 +181,7 @@ fn bodies_that_end_with_the_connection_are_whole() {
 
 #[test]
 fn counts_equal_the_log_behind_haproxy() {
-    let _alone = alone();
+    let _together = together();
     let nginx = or_skip!(Nginx::start());
     let haproxy = or_skip!(Haproxy::start(nginx.port()));
     for driver in drivers() {
@@ -205,7 +205,7 @@ fn counts_equal_the_log_behind_haproxy() {
 
 #[test]
 fn chunked_and_large_answers_come_whole_through_haproxy() {
-    let _alone = alone();
+    let _together = together();
     let nginx = or_skip!(Nginx::start());
     let haproxy = or_skip!(Haproxy::start(nginx.port()));
     for driver in drivers() {
@@ -353,7 +353,7 @@ fn a_refused_connection_is_named() {
 
 #[test]
 fn an_interrupted_run_reports_what_the_log_has() {
-    let _alone = alone();
+    let _together = together();
     let nginx = or_skip!(Nginx::start());
     for (name, model) in [("closed", &["-c", "9"][..]), ("open", &["-c", "9", "-R", "1000"])] {
         let args = [model, &["-d", "60s"]].concat();

@@ -2,7 +2,7 @@
 
 use std::io::Read;
 use std::process::{Command, Stdio};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::thread::{self, JoinHandle};
 
 use serde_json::Value;
@@ -32,11 +32,18 @@ pub fn drivers() -> Vec<&'static str> {
     }
 }
 
-/// Tests that measure time, or keep a server busy, hold this one after the other.
-pub fn alone() -> MutexGuard<'static, ()> {
-    static TURN: Mutex<()> = Mutex::new(());
+/// Held by tests of one binary: those that measure time are alone, those that count may be together.
+static CROWD: RwLock<()> = RwLock::new(());
+
+/// Waits until no other test of this binary runs, and keeps it so.
+pub fn alone() -> RwLockWriteGuard<'static, ()> {
     // A test that failed has nothing to do with the next one.
-    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+    CROWD.write().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Waits until no test is [`alone`], and lets none be.
+pub fn together() -> RwLockReadGuard<'static, ()> {
+    CROWD.read().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A run under way.

@@ -9,7 +9,7 @@
 //! is the bottleneck, a batch only moves the queue from there to here. This is what is tried: short
 //! spells of waking for each answer and of waiting for half of the connections (or else for a sixth of
 //! them, which saves most of it), in turn; batches are
-//! kept for a while if the median spell with them had at least 93 % of the answers of the median spell
+//! kept for a while if the median spell with them had at least 90 % of the answers of the median spell
 //! without, and tried again later and later if not. Medians, since on a busy host some spells are lost.
 
 use crate::units::Nanos;
@@ -141,11 +141,11 @@ impl Batching {
 
     fn judge(&mut self, n: usize, now: Nanos) -> Mode {
         let (single, batches) = (self.median(n, false), self.median(n, true));
-        if n == SPELLS && batches >= 0.93 * single {
+        if n == SPELLS && batches >= 0.9 * single {
             self.retry = RETRY;
             return Mode::Batches { until: now + KEEP, rate: batches, off: 0 };
         }
-        if n == SPELLS || (n == FIRST_LOOK && batches < 0.8 * single) {
+        if n == SPELLS || (n == FIRST_LOOK && batches < 0.75 * single) {
             if self.part + 1 < PARTS.len() {
                 self.part += 1;
                 return Mode::Trial { n: 0 };
@@ -205,7 +205,7 @@ mod tests {
 
     #[test]
     fn a_part_that_is_affordable_is_found() {
-        let wants = watch(10, (100, 750), |want| if want > 10 { 90_000 } else { 117_000 });
+        let wants = watch(10, (100, 750), |want| if want > 10 { 80_000 } else { 117_000 });
         assert_eq!(wants.last(), Some(&8));
         assert!(share_in_batches(&wants) > 0.9);
     }
@@ -219,7 +219,7 @@ mod tests {
 
     #[test]
     fn batches_that_cost_throughput_are_given_up() {
-        let wants = watch(60, (100, 750), |want| if want > 1 { 90_000 } else { 117_000 });
+        let wants = watch(60, (100, 750), |want| if want > 1 { 80_000 } else { 117_000 });
         assert!(share_in_batches(&wants) < 0.01, "{}", share_in_batches(&wants));
     }
 

@@ -18,7 +18,10 @@ use crate::units::Nanos;
 const SPELL: Nanos = Nanos::from_millis(4);
 
 /// Spells in a trial: half of them with batches.
-const SPELLS: usize = 48;
+const SPELLS: usize = 32;
+
+/// Answers in a spell, 20,000 a second, from which on the worker's CPU time matters.
+const MANY: u64 = 80;
 
 /// After so many spells a trial that goes badly is broken off.
 const FIRST_LOOK: usize = 12;
@@ -74,9 +77,10 @@ impl Spell {
         Spell { began, count: 0, sum: 0, min: u64::MAX }
     }
 
-    /// Answers wait in a queue for at least as long as they are worked on: batches may be free.
+    /// So many answers that batches are worth while, and some of them wait in a queue, so that batches
+    /// may be free: a target that takes its time has a mean close to its minimum.
     fn queueing(&self) -> bool {
-        self.count >= 32 && self.sum / self.count >= 2 * self.min
+        self.count >= MANY && self.sum / self.count >= self.min + self.min / 4
     }
 }
 

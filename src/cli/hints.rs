@@ -71,6 +71,15 @@ fn about(flag: &str, value: Option<&str>) -> Option<String> {
              a constant rate"
                 .into()
         }
+        ("--check" | "--threshold", _) => {
+            "checks and thresholds are not there yet; until then judge the JSON report (--format json), for \
+             example with jq"
+                .into()
+        }
+        ("--insecure" | "--cacert" | "--cert" | "--key", _) => "TLS is not there yet".into(),
+        ("--no-keepalive" | "--disable-keepalive", _) => {
+            "connections are always kept alive, unless the target closes them".into()
+        }
         ("--no-tui", _) => "without the live line it is -q, or standard error to a file".into(),
         ("-s" | "--script", _) => {
             "there are no Lua scripts; see --help for what a request can be made of".into()
@@ -104,6 +113,9 @@ mod tests {
             ("squall -p body.json http://x/", "--body-file body.json"),
             ("squall -A me:secret http://x/", "Authorization"),
             ("squall --vus 10 http://x/", "-c"),
+            ("squall --threshold p99<5 http://x/", "not there yet"),
+            ("squall --cacert=ca.pem https://x/", "TLS"),
+            ("squall --disable-keepalive http://x/", "kept alive"),
             ("squall -c 5 run http://x/", "squall run"),
         ] {
             let hint = of(line).unwrap_or_default();

@@ -137,3 +137,31 @@ fn every_exit_code_is_in_the_readme() {
         assert!(section(&text, "## Exit codes").contains(&format!("| {code} |")), "README.md lacks {code}");
     }
 }
+
+/// A heading as GitHub makes an anchor of it.
+fn anchor(heading: &str) -> String {
+    let kept = heading.chars().filter(|c| c.is_alphanumeric() || [' ', '-', '_'].contains(c));
+    kept.collect::<String>().to_lowercase().replace(' ', "-")
+}
+
+#[test]
+fn links_lead_somewhere() {
+    let mut followed = 0;
+    for page in
+        ["README.md", "docs/architecture.md", "docs/journal.md", "docs/methodology.md", "docs/report.md"]
+    {
+        let text = document(page);
+        let links = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+        for link in links.filter(|link| !link.contains("://")) {
+            let (path, place) = link.split_once('#').unwrap_or((link, ""));
+            let directory = page.rsplit_once('/').map_or("", |(directory, _)| directory);
+            let linked = if path.is_empty() { page.into() } else { format!("{directory}/{path}") };
+            let linked = document(linked.trim_start_matches('/'));
+            let mut headings = linked.lines().filter(|line| line.starts_with('#'));
+            let found = headings.any(|line| anchor(line.trim_start_matches('#').trim()) == place);
+            assert!(place.is_empty() || found, "{page}: {link} leads nowhere");
+            followed += 1;
+        }
+    }
+    assert!(followed >= 10, "only {followed} links were seen");
+}

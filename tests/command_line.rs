@@ -209,6 +209,15 @@ fn completions_and_the_manual_are_printed() {
 }
 
 #[test]
+fn the_exit_code_does_not_depend_on_whether_standard_error_is_read() {
+    for args in [&["http://h/", "-z", "5s"][..], &["http://h/", "-c", "0"]] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        assert_eq!(squall(args).stderr(writer).status().unwrap().code(), Some(2), "{args:?}");
+    }
+}
+
+#[test]
 fn users_of_other_tools_get_a_hint() {
     for (args, part) in [
         (&["http://h/", "-t", "10s"][..], "--timeout 10s"),

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Error;
 
+use super::sink;
 use crate::report::Report;
 use crate::run::RunError;
 use crate::run::config::ConfigError;
@@ -63,7 +64,7 @@ impl Failure {
 
     /// Tells the user, in one line where the causes fit into one.
     pub(super) fn tell(self) -> Exit {
-        eprintln!("squall: {:#}", self.error);
+        sink::to_stderr(format_args!("squall: {:#}", self.error));
         self.exit
     }
 }

@@ -59,6 +59,27 @@ fn about(flag: &str, value: Option<&str>) -> Option<String> {
         }
         ("-T", Some(value)) => format!("a content type is given with -H 'Content-Type: {value}'"),
         ("-D", Some(value)) => format!("a request body from a file is --body-file {value}"),
+        ("-X", Some(value)) => format!("the method is -m {value}"),
+        ("-p", Some(value)) if !number(value) => {
+            format!("-p is the number of requests in flight per connection; a body from a file is --body-file {value}")
+        }
+        ("-a" | "-A", Some(_)) => {
+            "credentials are given as a header: -H \"Authorization: Basic $(printf %s USER:PASSWORD | base64)\"".into()
+        }
+        ("-u" | "--vus" | "--stage" | "--stages", _) => {
+            "virtual users and stages are not there yet: -c is the number of connections that each send in a loop, -R \
+             a constant rate"
+                .into()
+        }
+        ("--check" | "--threshold", _) => {
+            "checks and thresholds are not there yet; until then judge the JSON report (--format json), for \
+             example with jq"
+                .into()
+        }
+        ("--insecure" | "--cacert" | "--cert" | "--key", _) => "TLS is not there yet".into(),
+        ("--no-keepalive" | "--disable-keepalive", _) => {
+            "connections are always kept alive, unless the target closes them".into()
+        }
         ("--no-tui", _) => "without the live line it is -q, or standard error to a file".into(),
         ("-s" | "--script", _) => {
             "there are no Lua scripts; see --help for what a request can be made of".into()
@@ -88,6 +109,13 @@ mod tests {
             ("squall -T text/plain http://x/", "Content-Type: text/plain"),
             ("squall -D body.json http://x/", "--body-file body.json"),
             ("squall -s wrk.lua http://x/", "Lua"),
+            ("squall -X PUT http://x/", "-m PUT"),
+            ("squall -p body.json http://x/", "--body-file body.json"),
+            ("squall -A me:secret http://x/", "Authorization"),
+            ("squall --vus 10 http://x/", "-c"),
+            ("squall --threshold p99<5 http://x/", "not there yet"),
+            ("squall --cacert=ca.pem https://x/", "TLS"),
+            ("squall --disable-keepalive http://x/", "kept alive"),
             ("squall -c 5 run http://x/", "squall run"),
         ] {
             let hint = of(line).unwrap_or_default();
@@ -100,7 +128,7 @@ mod tests {
         for line in [
             "squall",
             "squall -q http://x/",
-            "squall -t 2 -c 5 http://x/",
+            "squall -t 2 -c 5 -p 16 http://x/",
             "squall --bogus http://x/",
             "squall http://x/ -- -k",
             "squall -\u{e9}\u{e9} http://x/",

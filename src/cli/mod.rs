@@ -55,7 +55,7 @@ fn refuse(error: &clap::Error, argv: &[OsString]) -> Exit {
         return Exit::Fine;
     }
     if let Some(hint) = hints::hint(argv) {
-        eprintln!("\n  hint: {hint}");
+        sink::to_stderr(format_args!("\n  hint: {hint}"));
     }
     Exit::Usage
 }

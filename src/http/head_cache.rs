@@ -4,11 +4,11 @@
 //! bytes and what the parser made of them; an answer whose bytes match on both sides of the Date has
 //! the same meaning, for the Date takes no part in the framing.
 //!
-//! There are [`ENTRIES`] entries, so that alternating heads (200 and 404, two routes of a pipelined
+//! There are `ENTRIES` entries, so that alternating heads (200 and 404, two routes of a pipelined
 //! flow) all hit rather than evict each other. Replacement is "second chance": a hit marks an entry,
 //! and a new head takes the place of the first unmarked one, so that a stray head cannot drive out
 //! one in use. Where no two heads are ever equal (a request id in each) learning is waste: after
-//! [`EAGER_MISSES`] misses in a row only every [`LEARN_EVERY`]th head is learnt.
+//! `EAGER_MISSES` misses in a row only every `LEARN_EVERY`th head is learnt.
 
 use super::head::{DATE_LEN, Framing, Head};
 use super::response::{Expect, Response};

@@ -1,5 +1,7 @@
 //! The live line on standard error.
 
+use std::io::Write as _;
+
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::observer::{Observer, Phase, Progress};
@@ -51,7 +53,8 @@ impl Observer for LiveLine {
 
     fn on_notice(&mut self, notice: &str) {
         if self.bar.is_hidden() {
-            eprintln!("squall: {notice}");
+            // Not eprintln!, which panics when nobody reads standard error any more.
+            let _ = writeln!(std::io::stderr(), "squall: {notice}");
         } else {
             self.bar.println(format!("squall: {notice}"));
         }

@@ -109,10 +109,21 @@ impl<D: Driver> Worker<'_, D> {
 
     /// True when everything that was to be sent was sent and has ended.
     fn exhausted(&self) -> bool {
-        self.pool.in_flight == 0 && self.dirty.is_empty() && self.source.exhausted()
+        self.pool.in_flight == 0
+            && self.dirty.is_empty()
+            && self.source.exhausted()
+            && self.pool.connections.iter().all(|c| c.unsent == 0)
+    }
+
+    /// Whatever has not left yet stays here: a send after the window would count as one within it.
+    pub(super) fn stop_sending(&mut self) {
+        if self.source.stop() {
+            self.take_back_all_unsent();
+        }
     }
 
     fn end_measuring(&mut self) {
+        self.stop_sending();
         let now = self.driver.now();
         if self.window.close > now {
             // A request limit: the window was as long as it took.

@@ -97,13 +97,13 @@ impl Source {
         }
     }
 
-    /// Sends nothing more.
-    #[cold]
-    pub(super) fn stop(&mut self) {
-        match self {
-            Source::Closed(closed) => closed.on = false,
-            Source::Open(open) => open.on = false,
-        }
+    /// Hands out nothing more. True when it still did.
+    pub(super) fn stop(&mut self) -> bool {
+        let on = match self {
+            Source::Closed(closed) => &mut closed.on,
+            Source::Open(open) => &mut open.on,
+        };
+        std::mem::replace(on, false)
     }
 
     /// Load ends at `close`: arrivals before it that nobody has noticed yet join the backlog.

@@ -105,11 +105,23 @@ impl<D: Driver> Worker<'_, D> {
         self.dirty = dirty; // keeps its capacity
     }
 
+    /// Takes back what was assigned to any connection and not sent.
+    #[cold]
+    pub(super) fn take_back_all_unsent(&mut self) {
+        for slot in 0..self.config.connections {
+            if self.pool.get_mut(slot).unsent > 0 {
+                self.take_back_unsent(slot);
+                self.pool.offer(slot);
+            }
+        }
+    }
+
     /// Takes back what was assigned to `slot` and not sent: the schedule must not lose it.
     pub(super) fn take_back_unsent(&mut self, slot: u32) {
         let connection = self.pool.get_mut(slot);
         let (fifo, count) = (connection.fifo, connection.unsent);
         connection.unsent = 0;
+        connection.fifo.shorten(count);
         match &mut self.source {
             Source::Closed(closed) => closed.put_back(u64::from(count)),
             Source::Open(open) => {

@@ -11,7 +11,7 @@ use crate::units::Nanos;
 /// While waiting for the coordinator, look for its word this often.
 const GLANCE: Nanos = Nanos::from_micros(200);
 
-/// While load is sent, look for the stop flag at least this often.
+/// While load is due or sent, look for the stop flag at least this often.
 const STOP_GLANCE: Nanos = Nanos::from_millis(20);
 
 impl<D: Driver> Worker<'_, D> {
@@ -54,7 +54,7 @@ impl<D: Driver> Worker<'_, D> {
             let now = self.driver.now();
             match control.started() {
                 None => self.turn(now + GLANCE)?,
-                Some(start) if start > now => self.turn(start)?,
+                Some(start) if start > now => self.turn(start.min(now + STOP_GLANCE))?,
                 Some(start) => {
                     let open = start + self.config.warmup;
                     let close = self.config.duration.map_or(Nanos::MAX, |d| open + d);

@@ -74,6 +74,10 @@ impl<D: Driver> Worker<'_, D> {
                 self.turn(limit)?;
             }
         }
+        if !self.source.is_open() {
+            // What the warm-up has not sent is to be counted, and against the limit, when it is sent.
+            self.take_back_all_unsent();
+        }
         self.source.begin_measuring(self.window.open);
         self.recorder.close_window_at(self.window.close);
         self.edge = self.window.open + self.config.interval;

@@ -171,6 +171,12 @@ impl Closed {
         true
     }
 
+    /// What a request sent at `sent` counts as scheduled. One of the warm-up stays one though the
+    /// window opens between its turn's beginning and its send: the limit does not know of it.
+    pub(super) fn scheduled(&self, sent: Nanos, window: &Window) -> Nanos {
+        if self.measuring { sent } else { sent.min(window.open - Nanos(1)) }
+    }
+
     /// Puts back what was taken and not sent.
     pub(super) fn put_back(&mut self, count: u64) {
         if self.measuring && self.left != u64::MAX {

@@ -71,7 +71,10 @@ impl<D: Driver> Worker<'_, D> {
             return;
         }
         let sent = self.driver.now();
-        let closed = matches!(self.source, Source::Closed(_));
+        let stamp = match &self.source {
+            Source::Closed(closed) => Some(closed.scheduled(sent, &self.window)),
+            Source::Open(_) => None,
+        };
         let notify = self.plan.notify();
         let mut dirty = std::mem::take(&mut self.dirty);
         for slot in dirty.drain(..) {
@@ -87,8 +90,8 @@ impl<D: Driver> Worker<'_, D> {
             for index in fifo.len() - count..fifo.len() {
                 let entry = self.inflight.get_mut(slot, fifo, index);
                 entry.sent = sent;
-                if closed {
-                    entry.scheduled = sent;
+                if let Some(scheduled) = stamp {
+                    entry.scheduled = scheduled;
                 }
                 if self.window.measures(entry.scheduled) {
                     self.recorder.started(entry.scheduled, sent);

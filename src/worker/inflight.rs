@@ -31,6 +31,11 @@ impl Cursor {
     pub(super) fn len(self) -> u16 {
         self.len
     }
+
+    /// Takes the youngest `count` entries off; there are at least that many.
+    pub(super) fn shorten(&mut self, count: u16) {
+        self.len -= count;
+    }
 }
 
 impl Inflight {

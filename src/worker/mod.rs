@@ -170,7 +170,7 @@ impl<'a, D: Driver> Worker<'a, D> {
         let now = self.driver.now();
         self.account(now);
         if now >= self.window.close {
-            self.source.stop();
+            self.stop_sending();
         }
         let handled = self.receive(now);
         if self.pool.next_timer() <= now {

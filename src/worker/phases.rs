@@ -11,7 +11,7 @@ use crate::units::Nanos;
 /// While waiting for the coordinator, look for its word this often.
 const GLANCE: Nanos = Nanos::from_micros(200);
 
-/// While load is sent, look for the stop flag at least this often.
+/// While load is due or sent, look for the stop flag at least this often.
 const STOP_GLANCE: Nanos = Nanos::from_millis(20);
 
 impl<D: Driver> Worker<'_, D> {
@@ -54,7 +54,7 @@ impl<D: Driver> Worker<'_, D> {
             let now = self.driver.now();
             match control.started() {
                 None => self.turn(now + GLANCE)?,
-                Some(start) if start > now => self.turn(start)?,
+                Some(start) if start > now => self.turn(start.min(now + STOP_GLANCE))?,
                 Some(start) => {
                     let open = start + self.config.warmup;
                     let close = self.config.duration.map_or(Nanos::MAX, |d| open + d);
@@ -73,6 +73,10 @@ impl<D: Driver> Worker<'_, D> {
                 let limit = self.window.open.min(self.driver.now() + STOP_GLANCE);
                 self.turn(limit)?;
             }
+        }
+        if !self.source.is_open() {
+            // What the warm-up has not sent is to be counted, and against the limit, when it is sent.
+            self.take_back_all_unsent();
         }
         self.source.begin_measuring(self.window.open);
         self.recorder.close_window_at(self.window.close);
@@ -109,10 +113,21 @@ impl<D: Driver> Worker<'_, D> {
 
     /// True when everything that was to be sent was sent and has ended.
     fn exhausted(&self) -> bool {
-        self.pool.in_flight == 0 && self.dirty.is_empty() && self.source.exhausted()
+        self.pool.in_flight == 0
+            && self.dirty.is_empty()
+            && self.source.exhausted()
+            && self.pool.connections.iter().all(|c| c.unsent == 0)
+    }
+
+    /// Whatever has not left yet stays here: a send after the window would count as one within it.
+    pub(super) fn stop_sending(&mut self) {
+        if self.source.stop() {
+            self.take_back_all_unsent();
+        }
     }
 
     fn end_measuring(&mut self) {
+        self.stop_sending();
         let now = self.driver.now();
         if self.window.close > now {
             // A request limit: the window was as long as it took.

@@ -186,9 +186,6 @@ impl<D: Driver> Worker<'_, D> {
         self.take_back_unsent(slot);
         let connection = &mut self.pool.connections[slot as usize];
         while let Some(entry) = self.inflight.pop(slot, &mut connection.fifo) {
-            if entry.sent == Nanos::MAX {
-                continue; // went back to the source
-            }
             self.pool.in_flight -= 1;
             if self.window.measures(entry.scheduled) {
                 self.recorder.failed(kind);

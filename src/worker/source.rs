@@ -97,13 +97,13 @@ impl Source {
         }
     }
 
-    /// Sends nothing more.
-    #[cold]
-    pub(super) fn stop(&mut self) {
-        match self {
-            Source::Closed(closed) => closed.on = false,
-            Source::Open(open) => open.on = false,
-        }
+    /// Hands out nothing more. True when it still did.
+    pub(super) fn stop(&mut self) -> bool {
+        let on = match self {
+            Source::Closed(closed) => &mut closed.on,
+            Source::Open(open) => &mut open.on,
+        };
+        std::mem::replace(on, false)
     }
 
     /// Load ends at `close`: arrivals before it that nobody has noticed yet join the backlog.
@@ -169,6 +169,12 @@ impl Closed {
             self.left -= 1;
         }
         true
+    }
+
+    /// What a request sent at `sent` counts as scheduled. One of the warm-up stays one though the
+    /// window opens between its turn's beginning and its send: the limit does not know of it.
+    pub(super) fn scheduled(&self, sent: Nanos, window: &Window) -> Nanos {
+        if self.measuring { sent } else { sent.min(window.open - Nanos(1)) }
     }
 
     /// Puts back what was taken and not sent.

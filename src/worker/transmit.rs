@@ -76,7 +76,10 @@ impl<D: Driver> Worker<'_, D> {
             return;
         }
         let sent = self.driver.now();
-        let closed = matches!(self.source, Source::Closed(_));
+        let stamp = match &self.source {
+            Source::Closed(closed) => Some(closed.scheduled(sent, &self.window)),
+            Source::Open(_) => None,
+        };
         let notify = self.plan.notify();
         let mut dirty = std::mem::take(&mut self.dirty);
         let count = dirty.len().min(SENDS_PER_TURN);
@@ -93,8 +96,8 @@ impl<D: Driver> Worker<'_, D> {
             for index in fifo.len() - count..fifo.len() {
                 let entry = self.inflight.get_mut(slot, fifo, index);
                 entry.sent = sent;
-                if closed {
-                    entry.scheduled = sent;
+                if let Some(scheduled) = stamp {
+                    entry.scheduled = scheduled;
                 }
                 if self.window.measures(entry.scheduled) {
                     self.recorder.started(entry.scheduled, sent);
@@ -111,11 +114,23 @@ impl<D: Driver> Worker<'_, D> {
         self.dirty = dirty; // with its capacity, and what is left
     }
 
+    /// Takes back what was assigned to any connection and not sent.
+    #[cold]
+    pub(super) fn take_back_all_unsent(&mut self) {
+        for slot in 0..self.config.connections {
+            if self.pool.get_mut(slot).unsent > 0 {
+                self.take_back_unsent(slot);
+                self.pool.offer(slot);
+            }
+        }
+    }
+
     /// Takes back what was assigned to `slot` and not sent: the schedule must not lose it.
     pub(super) fn take_back_unsent(&mut self, slot: u32) {
         let connection = self.pool.get_mut(slot);
         let (fifo, count) = (connection.fifo, connection.unsent);
         connection.unsent = 0;
+        connection.fifo.shorten(count);
         match &mut self.source {
             Source::Closed(closed) => closed.put_back(u64::from(count)),
             Source::Open(open) => {

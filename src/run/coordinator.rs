@@ -188,9 +188,13 @@ impl<'a> Coordinator<'a> {
     fn course(self) -> Course {
         let finished: Vec<Finished> = self.finished.into_iter().flatten().collect();
         // Workers share the start; with a request limit the window is over when the last one is.
-        let wall = finished.iter().map(|f| f.readings.wall).max().unwrap_or(Nanos::ZERO);
+        let duration = finished.iter().map(|f| f.measured).max().unwrap_or(Nanos::ZERO);
         let in_flight = finished.iter().map(|f| f.in_flight).sum();
         let backlog = finished.iter().map(|f| f.backlog).sum();
-        Course { summary: self.collector.finish(wall, in_flight, backlog), finished, aborted: self.aborted }
+        Course {
+            summary: self.collector.finish(duration, in_flight, backlog),
+            finished,
+            aborted: self.aborted,
+        }
     }
 }

@@ -64,7 +64,10 @@ fn on_time(readings: &Readings, summary: &Summary, findings: &mut Findings) {
              {own_remedy}",
             late(99.0)
         ));
-    } else if latency.start_lag.percentile(99.0) > bound {
+    }
+    // Waiting for a connection comes on top of lateness; it has a reason of its own when it is the larger part.
+    let (start, pickup) = (latency.start_lag.percentile(99.0), latency.pickup_lag.percentile(99.0));
+    if start > bound && start - pickup > pickup {
         findings.suspect(format!(
             "arrivals waited for a free connection: 1 % of them for {} or more ({limit}); the target is slower than \
              the rate, or -c is too small: raise -c, or lower -R",

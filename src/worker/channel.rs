@@ -65,8 +65,8 @@ pub struct Finished {
     pub in_flight: u64,
     /// Measured arrivals that were never sent.
     pub backlog: u64,
-    /// When its measuring ended: the end of the window, or with a request limit the last answer.
-    pub measured_until: Nanos,
+    /// How long it measured: the window, or with a request limit until the last answer.
+    pub measured: Nanos,
     /// No connection could be had for so long that a run without an end in time was given up.
     pub gave_up: bool,
     /// Readings for the verdict.
@@ -80,7 +80,7 @@ pub struct LoopReadings {
     pub turns: u64,
     /// Time in turns that did something.
     pub busy: Nanos,
-    /// Length of the measured window on this worker.
+    /// The time that these readings span: from the start of measuring.
     pub wall: Nanos,
     /// Longest that a turn came after it should have: the thread stood still.
     pub stood_still: Nanos,

@@ -143,7 +143,8 @@ impl<D: Driver> Worker<'_, D> {
         let (user, system) = (self.cpu)();
         let counters = self.driver.counters();
         self.readings.cpu = (user - base.cpu.0, system - base.cpu.1);
-        self.readings.wall = self.window.close - self.window.open;
+        // Not the window: with a request limit that ends with the last answer, the CPU time here and now.
+        self.readings.wall = now - self.window.open;
         self.readings.driver.enters = counters.enters - base.driver.enters;
         self.readings.driver.cq_overflows = counters.cq_overflows - base.driver.cq_overflows;
         self.readings.driver.buffer_starvations =
@@ -169,7 +170,7 @@ impl<D: Driver> Worker<'_, D> {
         Finished {
             in_flight: self.measured_in_flight(),
             backlog: self.source.measured_backlog(&self.window),
-            measured_until: self.window.close,
+            measured: self.window.close - self.window.open,
             gave_up,
             readings: self.readings,
         }

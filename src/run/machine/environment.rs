@@ -18,8 +18,6 @@ pub struct Facts {
     pub clocksource: Option<String>,
     /// TCP congestion control that new sockets get (net.ipv4.tcp_congestion_control).
     pub congestion_control: Option<String>,
-    /// kernel.io_uring_disabled (since Linux 6.6): 0 open, 1 only for a group, 2 closed.
-    pub io_uring_disabled: Option<u8>,
     /// The container engine that seems to be around this process.
     pub container: Option<String>,
 }
@@ -35,7 +33,6 @@ pub fn facts() -> Facts {
             .map_or_else(|| super::usable_cores().mask.len(), |cores| cores.len()),
         clocksource: trimmed("/sys/devices/system/clocksource/clocksource0/current_clocksource"),
         congestion_control: trimmed("/proc/sys/net/ipv4/tcp_congestion_control"),
-        io_uring_disabled: trimmed("/proc/sys/kernel/io_uring_disabled").and_then(|text| text.parse().ok()),
         container: container(),
     }
 }

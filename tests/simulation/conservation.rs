@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use squall::driver::sim::{Service, SimFaults, SimScript};
-use squall::load::Arrivals;
+use squall::load::{Arrivals, Pacer};
 use squall::stats::outcome::ErrorKind;
 use squall::units::{Nanos, Rate};
 
@@ -88,10 +88,9 @@ fn load() -> impl Strategy<Value = (Option<Rate>, Arrivals)> {
 }
 
 /// Any world that the command line can ask for, in small.
-pub(crate) fn world() -> impl Strategy<Value = World> {
+fn world() -> impl Strategy<Value = World> {
     let limits = (prop_oneof![Just(100_000), 0..50u64], 5..200u64, 0..400u64);
-    let quirks = (prop_oneof![2 => Just(0), 1 => 1..2_000u64], prop_oneof![3 => Just(0), 1 => 1..500u64]);
-    (script(), load(), end(), 1..=16u16, 1..=40u32, limits, quirks).prop_map(
+    (script(), load(), end(), 1..=16u16, 1..=40u32, limits, quirks()).prop_map(
         |(script, (rate, arrivals), (requests, duration), pipeline, connections, limits, quirks)| {
             let mut world = World { script, rate, arrivals, pipeline, requests, ..World::closed() };
             let (max_backlog, timeout, drain) = limits;
@@ -102,10 +101,24 @@ pub(crate) fn world() -> impl Strategy<Value = World> {
             world.worker.drain = ms(drain);
             world.worker.interval = ms(100);
             world.worker.connect_timeout = ms(150);
-            world.quirks = Quirks { tick: Nanos(quirks.0), sent_late: us(quirks.1), ..Quirks::default() };
+            world.quirks = quirks;
+            world.quirks.stop_at = quirks.stop_at.map(|after| world.start() + after);
             world
         },
     )
+}
+
+/// `stop_at` counts from the start of the load.
+fn quirks() -> impl Strategy<Value = Quirks> {
+    let tick = prop_oneof![2 => Just(0), 1 => 1..2_000u64];
+    let late = prop_oneof![3 => Just(0), 1 => 1..500u64];
+    let stop = prop::option::weighted(0.2, 0..250_000u64);
+    (tick, late, stop).prop_map(|(tick, late, stop)| Quirks {
+        stop_at: stop.map(us),
+        tick: Nanos(tick),
+        sent_late: us(late),
+        hang_up: false,
+    })
 }
 
 /// Failures of kinds for which the peer has given no cause.
@@ -152,11 +165,35 @@ fn check(world: &World) -> Result<(), TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 600, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn books_balance_whatever_goes_wrong(world in world()) {
         check(&world)?;
+    }
+}
+
+/// What the schedule has for the measured window, by the pacer itself.
+fn scheduled(world: &World) -> u64 {
+    let mut pacer = Pacer::new(&world.schedule().expect("an open world"), 0, 1);
+    std::iter::from_fn(|| pacer.due(Nanos(u64::MAX - 1))).count() as u64
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Nothing of the warm-up counts, and everything of the window does.
+    #[test]
+    fn the_window_has_the_whole_schedule_whatever_goes_wrong(mut world in world(), warmup in 1..120u64) {
+        world.worker.warmup = ms(warmup);
+        world.quirks.stop_at = None;
+        let told = world.run();
+        prop_assert_eq!(told.summary.conserved(), Ok(()));
+        if world.rate.is_some() && !told.finished.gave_up {
+            prop_assert_eq!(told.counts().scheduled, scheduled(&world), "{}", told.brief());
+        } else if let (Some(limit), None) = (world.requests, world.worker.duration) {
+            prop_assert!(told.finished.gave_up || told.counts().started == limit, "{}", told.brief());
+        }
     }
 }
 

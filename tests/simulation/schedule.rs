@@ -115,7 +115,7 @@ fn what_the_warm_up_has_left_over_is_sent_and_not_measured() {
 /// or passes, and whether sends report late or not.
 #[test]
 fn a_request_limit_is_exact_behind_a_warm_up() {
-    for tick in [0, 1, 50, 777, 5_000] {
+    for tick in [0, 50, 5_000] {
         for (pipeline, sent_late) in [(1, 0), (3, 0), (3, 120), (16, 60), (16, 700)] {
             for connections in [1, 7, 300] {
                 let mut world = World { pipeline, requests: Some(250), ..World::closed() };

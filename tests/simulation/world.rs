@@ -164,19 +164,16 @@ impl World {
         Plan::compile(&request, self.pipeline).expect("the request is a good one")
     }
 
+    /// What an open model's requests follow.
+    pub(crate) fn schedule(&self) -> Option<Schedule> {
+        let (arrivals, seed) = (self.arrivals, self.script.seed);
+        let (end, limit) = (self.worker.duration, self.requests);
+        self.rate.map(|rate| Schedule { rate, arrivals, seed, end, limit })
+    }
+
     fn worker_config(&self) -> WorkerConfig {
-        let schedule = |rate| Schedule {
-            rate,
-            arrivals: self.arrivals,
-            seed: self.script.seed,
-            end: self.worker.duration,
-            limit: self.requests,
-        };
-        WorkerConfig {
-            load: self.rate.map_or(LoadModel::Closed, |rate| LoadModel::Open(schedule(rate))),
-            requests: self.requests,
-            ..self.worker.clone()
-        }
+        let load = self.schedule().map_or(LoadModel::Closed, LoadModel::Open);
+        WorkerConfig { load, requests: self.requests, ..self.worker.clone() }
     }
 
     fn driver_config(&self, plan: &Plan) -> DriverConfig {

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use super::{Window, WorkerConfig};
 use crate::load::pacer::Pacer;
-use crate::load::{LoadModel, Schedule};
+use crate::load::{LoadModel, Schedule, share};
 use crate::stats::recorder::Recorder;
 use crate::units::Nanos;
 
@@ -33,6 +33,8 @@ pub(super) struct Open {
     worker: u32,
     workers: u32,
     pacer: Option<Pacer>,
+    /// Arrivals that the limit still allows; MAX without one.
+    left: u64,
     /// Where the pacer's time begins.
     base: Nanos,
     /// Scheduled times of arrivals that wait for a connection, oldest first.
@@ -58,6 +60,7 @@ impl Source {
                 worker: config.worker,
                 workers: config.workers,
                 pacer: None,
+                left: u64::MAX,
                 base: Nanos::ZERO,
                 backlog: VecDeque::new(),
                 max_backlog: config.max_backlog,
@@ -133,13 +136,12 @@ impl Source {
         }
     }
 
-    /// True when nothing more will be sent.
+    /// True when as many requests were handed out as the limit allows. A schedule that has merely come
+    /// to its end does not end the window: the rate is measured over all of it.
     pub(super) fn exhausted(&self) -> bool {
         match self {
             Source::Closed(closed) => closed.left == 0,
-            Source::Open(open) => {
-                open.backlog.is_empty() && open.pacer.as_ref().is_some_and(|p| p.next().is_none())
-            }
+            Source::Open(open) => open.left == 0 && open.backlog.is_empty(),
         }
     }
 
@@ -189,6 +191,7 @@ impl Open {
     fn pace(&mut self, schedule: &Schedule, base: Nanos) {
         self.on = true;
         self.base = base;
+        self.left = schedule.limit.map_or(u64::MAX, |limit| share(limit, self.worker, self.workers));
         self.pacer = Some(Pacer::new(schedule, self.worker, self.workers));
     }
 
@@ -199,7 +202,9 @@ impl Open {
             return None;
         }
         let base = self.base;
-        self.pacer.as_mut()?.due(now - base).map(|at| base + at)
+        let at = self.pacer.as_mut()?.due(now - base)?;
+        self.left -= 1;
+        Some(base + at)
     }
 
     /// Requests may be sent.

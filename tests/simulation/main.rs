@@ -1,0 +1,11 @@
+//! Whole workers in virtual time, over a peer that is simulated, faults and all: hours of load in
+//! seconds, and the same seed gives the same run.
+
+mod backoff;
+mod conservation;
+mod ending;
+mod latency;
+mod probe;
+mod schedule;
+mod timeouts;
+mod world;

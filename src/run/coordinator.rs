@@ -188,7 +188,8 @@ impl<'a> Coordinator<'a> {
     fn course(self) -> Course {
         let finished: Vec<Finished> = self.finished.into_iter().flatten().collect();
         // Workers share the start; with a request limit the window is over when the last one is.
-        let duration = finished.iter().map(|f| f.measured).max().unwrap_or(Nanos::ZERO);
+        let until = finished.iter().map(|f| f.measured_until).max().unwrap_or(Nanos::ZERO);
+        let duration = until - self.open.unwrap_or(until);
         let in_flight = finished.iter().map(|f| f.in_flight).sum();
         let backlog = finished.iter().map(|f| f.backlog).sum();
         Course {

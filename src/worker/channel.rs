@@ -65,8 +65,8 @@ pub struct Finished {
     pub in_flight: u64,
     /// Measured arrivals that were never sent.
     pub backlog: u64,
-    /// How long it measured: the window, or with a request limit until the last answer.
-    pub measured: Nanos,
+    /// When its measuring ended: the end of the window, or with a request limit the last answer.
+    pub measured_until: Nanos,
     /// No connection could be had for so long that a run without an end in time was given up.
     pub gave_up: bool,
     /// Readings for the verdict.

@@ -170,7 +170,7 @@ impl<D: Driver> Worker<'_, D> {
         Finished {
             in_flight: self.measured_in_flight(),
             backlog: self.source.measured_backlog(&self.window),
-            measured: self.window.close - self.window.open,
+            measured_until: self.window.close,
             gave_up,
             readings: self.readings,
         }

@@ -50,9 +50,10 @@ impl WorkerReadings {
     }
 
     /// How much of its capacity the worker used. One that spins takes all of the CPU whatever it
-    /// does, and one that sleeps has no turns that do nothing: each has its own measure.
+    /// does, and one that sleeps has no turns that do nothing: each has its own measure. In a busy turn a
+    /// worker may have been kept from its core, which is not its own doing.
     fn load(&self, spinning: bool) -> f64 {
-        if spinning { self.busy_share() } else { self.cpu_share() }
+        if spinning { self.busy_share().min(self.cpu_share()) } else { self.cpu_share() }
     }
 }
 

@@ -139,9 +139,13 @@ pub(super) struct RunArgs {
     /// File with the body
     #[arg(long, value_name = "FILE", help_heading = "Request")]
     body_file: Option<PathBuf>,
-    /// How long a request, or opening a connection, may take [default: 10s]
+    /// How long a request may take [default: 10s]
     #[arg(long, value_name = "TIME", help_heading = "Request")]
     timeout: Option<String>,
+
+    /// How long opening a connection may take; as --timeout when not given
+    #[arg(long, value_name = "TIME", help_heading = "Request")]
+    connect_timeout: Option<String>,
 
     /// Workers, one thread and core each [default: all usable cores; half of them when the target is on this host]
     #[arg(short, long, value_name = "N", help_heading = "Generator")]
@@ -193,7 +197,7 @@ impl RunArgs {
             body: self.body.take(),
             body_file: self.body_file.take(),
             timeout: self.timeout.take(),
-            connect_timeout: None,
+            connect_timeout: self.connect_timeout.take(),
             warmup: self.warmup.take(),
             wait: self.wait.take(),
             max_backlog: self.max_backlog,

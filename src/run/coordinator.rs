@@ -120,8 +120,11 @@ impl<'a> Coordinator<'a> {
 
     /// Lets the load begin, unless there is nobody to send it to.
     fn begin(&mut self) -> Result<(), RunError> {
+        if self.aborted {
+            return Ok(());
+        }
         let open: u32 = self.connected.iter().map(|c| c.open).sum();
-        if open == 0 && !self.aborted {
+        if open == 0 {
             let failure = self.connected.iter().find_map(|c| c.last_failure);
             return Err(nothing_connected(self.config, failure));
         }

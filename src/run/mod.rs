@@ -113,7 +113,12 @@ fn spins(config: &RunConfig) -> bool {
 
 fn nothing_connected(config: &RunConfig, failure: Option<(ErrorKind, i32)>) -> RunError {
     let cause = match failure {
-        Some((ErrorKind::ConnectTimeout, _)) => format!("no answer within {}", config.connect_timeout),
+        Some((ErrorKind::ConnectTimeout, _)) => {
+            format!("no answer within {}: is a firewall in between?", config.connect_timeout)
+        }
+        Some((_, errno @ libc::ECONNREFUSED)) => {
+            format!("{}: is the target running, and is this its port?", io::Error::from_raw_os_error(errno))
+        }
         Some((_, errno)) => io::Error::from_raw_os_error(errno).to_string(),
         None => "every attempt failed".into(),
     };

@@ -203,8 +203,8 @@ impl UringDriver {
             // kernel keeps for us, by the GETEVENTS that the next submit carries.
             debug_assert!(transient(&e), "submit: {e}");
         }
-        self.closes_queued = false;
         self.sq.sync();
+        self.closes_queued &= !self.sq.is_empty();
     }
 
     fn live(&self, conn: ConnId) -> bool {
@@ -429,8 +429,8 @@ impl Driver for UringDriver {
             Wait::Until { until, want } if self.local.is_empty() => self.sleep(until, want),
             _ => self.poll(),
         };
-        self.closes_queued = false;
         self.sq.sync();
+        self.closes_queued &= !self.sq.is_empty();
         self.cq.sync();
         match entered {
             Err(e) if !transient(&e) => Err(e),

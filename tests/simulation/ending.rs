@@ -75,7 +75,7 @@ proptest! {
         prop_assert!(told.seen.last_send <= stop_at + ms(21), "{} after", told.seen.last_send - stop_at);
         prop_assert!(told.seen.ended_at <= stop_at + ms(21 + 20 + service), "{:?}", told.seen.ended_at);
         prop_assert_eq!(told.summary.in_flight_at_end, 0);
-        if stop_at < told.start {
+        if stop_at < told.open {
             prop_assert_eq!(told.counts().scheduled, 0);
         }
     }
@@ -89,9 +89,9 @@ fn an_answer_that_the_drain_does_not_wait_for_is_in_flight_at_the_end() {
     told.check(&world).unwrap();
     // Answered at 150 ms, sent again, and the run ends at 210 ms.
     assert_eq!((told.counts().completed, told.summary.in_flight_at_end), (10, 10));
-    assert!(told.seen.ended_at <= told.start + ms(211));
+    assert!(told.seen.ended_at <= told.open + ms(211));
     world.worker.drain = secs(1);
     let told = world.run();
     assert_eq!((told.counts().completed, told.counts().completed_in_window), (20, 10));
-    assert!(told.seen.ended_at <= told.start + ms(321), "the drain ends with the last answer");
+    assert!(told.seen.ended_at <= told.open + ms(321), "the drain ends with the last answer");
 }

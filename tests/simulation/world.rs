@@ -65,8 +65,8 @@ pub(crate) struct Told {
     pub(crate) intervals: Vec<(Counts, u64)>,
     /// What the probe saw.
     pub(crate) seen: Seen,
-    /// When the load began.
-    pub(crate) start: Nanos,
+    /// When measuring began: with the load, or behind the warm-up.
+    pub(crate) open: Nanos,
 }
 
 impl World {
@@ -150,7 +150,12 @@ impl World {
         Worker::new(probe, plan, config, &channel, || (Nanos::ZERO, Nanos::ZERO)).run(&control);
         drop(channel);
         let seen = RefCell::take(&report);
-        collect(messages.into_iter().map(|(_, message)| message), open_model, seen, self.start())
+        collect(
+            messages.into_iter().map(|(_, message)| message),
+            open_model,
+            seen,
+            self.start() + self.worker.warmup,
+        )
     }
 
     fn plan(&self) -> Plan {
@@ -193,7 +198,7 @@ impl World {
 }
 
 /// Merges what the worker said, as the collector of a run does.
-fn collect(messages: impl Iterator<Item = Message>, open_model: bool, seen: Seen, start: Nanos) -> Told {
+fn collect(messages: impl Iterator<Item = Message>, open_model: bool, seen: Seen, open: Nanos) -> Told {
     let mut builder = SummaryBuilder::new(open_model);
     let (mut connected, mut finished, mut intervals) = (None, None, Vec::new());
     for message in messages {
@@ -210,12 +215,12 @@ fn collect(messages: impl Iterator<Item = Message>, open_model: bool, seen: Seen
     }
     let finished = *finished.expect("a last word");
     Told {
-        summary: builder.finish(finished.measured_until - start, finished.in_flight, finished.backlog),
+        summary: builder.finish(finished.measured_until - open, finished.in_flight, finished.backlog),
         connected: connected.expect("a word about the connections"),
         finished,
         intervals,
         seen,
-        start,
+        open,
     }
 }
 

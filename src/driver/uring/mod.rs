@@ -236,7 +236,10 @@ impl UringDriver {
             return None;
         }
         match u32::try_from(result) {
-            Ok(sent) if sent == self.slots[conn.slot as usize].sending => Some(Event::Sent),
+            Ok(sent) if sent == self.slots[conn.slot as usize].sending => {
+                self.slots[conn.slot as usize].sending = 0;
+                Some(Event::Sent)
+            }
             // MSG_WAITALL came back short: the connection broke in the middle.
             Ok(_) => self.broke(conn, -libc::EPIPE),
             Err(_) => self.broke(conn, result),
@@ -282,12 +285,27 @@ impl UringDriver {
             );
             self.push(linger.build().flags(silent).user_data(mark));
         }
-        let all = CancelBuilder::fd(Fixed(conn.slot)).all();
-        self.push(opcode::AsyncCancel2::new(all).build().flags(silent).user_data(mark));
+        // By name, which the kernel finds at once. By file it would look at every armed request.
+        let slot = &self.slots[conn.slot as usize];
+        let armed: &[Op] = match slot.state {
+            State::Multi | State::Stopping => &[Op::Recv],
+            State::Once => &[Op::RecvOnce],
+            State::Discarding => &[Op::Discard],
+            State::Connecting => &[Op::Connect],
+            State::Free | State::Handled | State::Starved => &[],
+            // A send that failed says nothing about what was armed.
+            State::Dead => &[Op::Recv, Op::RecvOnce, Op::Discard],
+        };
+        let sending = (slot.sending > 0).then_some(Op::SendNotify);
+        for op in armed.iter().copied().chain(sending) {
+            let entry = opcode::AsyncCancel::new(token::pack(op, conn)).build();
+            self.push(entry.flags(silent).user_data(mark));
+        }
         self.push(opcode::Close::new(Fixed(conn.slot)).build().flags(silent).user_data(mark));
         self.closes_queued = true;
         let slot = &mut self.slots[conn.slot as usize];
         slot.state = State::Free;
+        slot.sending = 0;
         slot.discard = 0;
     }
 
@@ -475,10 +493,16 @@ impl Driver for UringDriver {
 
 impl Drop for UringDriver {
     fn drop(&mut self) {
-        self.sq.sync();
-        let _ = self.submitter.submit();
         // Requests in flight name our memory. The kernel lets go of them asynchronously after the
-        // ring is closed, so cancel them and wait first; where that fails, leak the memory.
+        // ring is closed, so cancel them and wait first; where that fails, leak the memory. One by one,
+        // since cancelling all at once takes the kernel quadratic time; then what is left, if anything.
+        for slot in 0..self.slots.len() as u32 {
+            if self.slots[slot as usize].state != State::Free {
+                self.vacate(self.conn(slot), false);
+            }
+        }
+        self.flush();
+        while self.wait(Wait::Poll).is_ok() && self.cq.by_ref().count() > 0 {}
         let second = Timespec::new().sec(1);
         let cancelled = self.submitter.register_sync_cancel(Some(second), CancelBuilder::any().all());
         let gone = match cancelled {

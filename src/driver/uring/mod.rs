@@ -319,6 +319,8 @@ impl UringDriver {
         }
         self.starved.clear();
         self.sq.sync();
+        // The kernel counts what we have not given back as already there, and would wait for less.
+        self.cq.sync();
         if self.sq.cq_overflow() {
             self.counters.cq_overflows += 1;
         }

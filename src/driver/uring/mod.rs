@@ -196,6 +196,8 @@ impl UringDriver {
     /// Submits what is queued without waiting or reaping.
     #[cold]
     fn flush(&mut self) {
+        // A submit may run receives, which must find what was released.
+        self.buffers.publish();
         self.sq.sync();
         self.counters.enters += 1;
         if let Err(e) = self.submitter.submit() {

@@ -1,5 +1,14 @@
 //! What to send: requests encoded once, before any load.
 
+pub mod answer;
+pub mod check;
+pub mod data;
+pub mod extract;
+pub mod request_template;
+pub mod scope;
+pub mod status;
+pub mod workload;
+
 use std::sync::Arc;
 
 use crate::http::request::{Request, RequestError};

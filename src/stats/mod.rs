@@ -1,7 +1,9 @@
 //! What happened: every measurement type lives here.
 
 pub mod histogram;
+pub mod layout;
 pub mod outcome;
 pub mod recorder;
 pub mod snapshot;
 pub mod summary;
+pub mod tally;

@@ -1,0 +1,67 @@
+//! One answer as checks and extractions see it.
+
+use std::cell::OnceCell;
+
+use crate::units::Nanos;
+
+/// Which parts of an answer must be kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Needs {
+    /// Status line and header fields.
+    pub head: bool,
+    /// The payload.
+    pub body: bool,
+}
+
+impl Needs {
+    /// What either needs.
+    pub fn or(self, other: Needs) -> Needs {
+        Needs { head: self.head || other.head, body: self.body || other.body }
+    }
+}
+
+/// One answer, or the lack of one.
+#[derive(Debug)]
+pub struct Answer<'a> {
+    /// Status code; 0 when there was no whole answer.
+    pub status: u16,
+    /// The final head, empty line included; empty unless it was wanted.
+    pub head: &'a [u8],
+    /// The payload, de-chunked; empty unless it was wanted.
+    pub body: &'a [u8],
+    /// Its length in bytes, wanted or not.
+    pub body_len: u64,
+    /// The payload was longer than the limit: `body` is only its beginning.
+    pub truncated: bool,
+    /// done - sent.
+    pub duration: Nanos,
+    /// The payload as JSON, parsed when first asked for; `None` inside when it is not JSON.
+    json: OnceCell<Option<serde_json::Value>>,
+}
+
+impl<'a> Answer<'a> {
+    /// An answer of which only status, length and time are known.
+    pub fn new(status: u16, body_len: u64, duration: Nanos) -> Answer<'a> {
+        Answer { status, head: &[], body: &[], body_len, truncated: false, duration, json: OnceCell::new() }
+    }
+
+    /// With what was kept of it.
+    pub fn with_parts(self, head: &'a [u8], body: &'a [u8], truncated: bool) -> Answer<'a> {
+        Answer { head, body, truncated, ..self }
+    }
+
+    /// The payload as JSON; `None` when it is not JSON, or not all of it is there.
+    pub fn json(&self) -> Option<&serde_json::Value> {
+        let parse = || if self.truncated { None } else { serde_json::from_slice(self.body).ok() };
+        self.json.get_or_init(parse).as_ref()
+    }
+
+    /// The first field of this name (in any case), without the white space around its value.
+    pub fn header(&self, name: &str) -> Option<&'a [u8]> {
+        let mut lines = self.head.split(|b| *b == b'\n');
+        lines.find_map(|line| {
+            let at = line.iter().position(|b| *b == b':')?;
+            line[..at].eq_ignore_ascii_case(name.as_bytes()).then(|| line[at + 1..].trim_ascii())
+        })
+    }
+}

@@ -1,0 +1,268 @@
+//! The compiled form of scenarios: everything that a worker needs to know, decided before any load.
+//!
+//! Immutable and shared by all workers. A [`Scenario`] says when virtual users start iterations
+//! ([`Executor`]); each iteration walks one [`Flow`], which is a list of [`Step`]s.
+
+use std::sync::Arc;
+
+use super::check::Check;
+use super::data::DataSet;
+use super::extract::Extract;
+use super::request_template::RequestTemplate;
+use super::status::StatusSet;
+use crate::http::response::Expect;
+use crate::http::url::Url;
+use crate::load::{Arrivals, RateStages, VuStages};
+use crate::units::{Nanos, Rate};
+
+/// All that is to be done in a run.
+#[derive(Debug)]
+pub struct Workload {
+    /// Where requests go. Never empty. A virtual user has one connection to each.
+    pub origins: Vec<Origin>,
+    /// What can be asked. Never empty.
+    pub steps: Vec<Step>,
+    /// What an iteration can be. Never empty.
+    pub flows: Vec<Flow>,
+    /// Who does it when; side by side. Never empty.
+    pub scenarios: Vec<Scenario>,
+    /// Rows that templates take values from.
+    pub data: Vec<DataSet>,
+    /// Names of the variables that steps extract; their number is the index of [`Extract::variable`].
+    pub variables: Vec<String>,
+    /// How connections are kept.
+    pub connections: ConnectionPolicy,
+    /// Each virtual user keeps the cookies that it is given (RFC 6265).
+    pub cookies: bool,
+    /// Bodies that a check or an extraction wants to see are kept up to this many bytes.
+    pub body_limit: usize,
+}
+
+/// How long connections live.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ConnectionPolicy {
+    /// Close after so many requests; `None`: when the server or the end asks for it. 1 is
+    /// "keep-alive off" (the request then says `Connection: close`).
+    pub requests_max: Option<u32>,
+    /// k6's noVUConnectionReuse: close all connections of a virtual user after each iteration.
+    pub close_after_iteration: bool,
+}
+
+/// Scheme, host and port that requests go to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// As the file names it; the URL's authority where it has no name.
+    pub name: String,
+    /// Its URL; path and query are `/`.
+    pub url: Url,
+}
+
+/// One request and what to make of its answer.
+#[derive(Debug)]
+pub struct Step {
+    /// k6's tag `name`. Unique among steps.
+    pub name: Arc<str>,
+    /// Index into [`Workload::origins`].
+    pub origin: u32,
+    /// Method, as it is sent.
+    pub method: Arc<str>,
+    /// URL as written, with its templates: k6's tag `url`.
+    pub url: Arc<str>,
+    /// The bytes, constant or with patch slots.
+    pub request: RequestTemplate,
+    /// What framing the answer has.
+    pub expect: Expect,
+    /// From the send to the last byte.
+    pub timeout: Nanos,
+    /// Statuses that make a response an expected one (k6: 200 to 399).
+    pub expected: StatusSet,
+    /// Judged for each answer, in order.
+    pub checks: Vec<Check>,
+    /// Taken from each answer, in order.
+    pub extracts: Vec<Extract>,
+    /// Redirects to follow at most.
+    pub redirects_max: u32,
+    /// Pause behind the step.
+    pub think: Think,
+    /// Own tags, beside the system's.
+    pub tags: Vec<(String, String)>,
+}
+
+/// A pause.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Think {
+    /// None.
+    #[default]
+    None,
+    /// Always as long.
+    Fixed(Nanos),
+    /// Uniformly between the two, both included.
+    Between(Nanos, Nanos),
+}
+
+/// The steps of an iteration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Flow {
+    /// Name in the file.
+    pub name: String,
+    /// Indexes into [`Workload::steps`], in order. Never empty.
+    pub steps: Vec<u32>,
+}
+
+/// Who does what when.
+#[derive(Debug)]
+pub struct Scenario {
+    /// k6's tag `scenario`.
+    pub name: Arc<str>,
+    /// When virtual users begin iterations.
+    pub executor: Executor,
+    /// From the start of the load.
+    pub start: Nanos,
+    /// How long running iterations may go on after the executor's end.
+    pub graceful_stop: Nanos,
+    /// Indexes into [`Workload::flows`] with their weights; each iteration draws one. Never empty,
+    /// no weight is zero.
+    pub flows: Vec<(u32, u32)>,
+    /// Pause behind each iteration.
+    pub think: Think,
+    /// Own tags, beside the system's.
+    pub tags: Vec<(String, String)>,
+}
+
+/// When virtual users begin iterations. Times are from the scenario's own start.
+#[derive(Clone, Debug)]
+pub enum Executor {
+    /// So many loop until the end.
+    ConstantVus {
+        /// How many.
+        vus: u32,
+        /// For how long.
+        duration: Nanos,
+    },
+    /// A number that follows straight lines.
+    RampingVus {
+        /// How many, when.
+        stages: VuStages,
+        /// When each stage ends.
+        stage_ends: Vec<Nanos>,
+        /// How long a user that is one too many may go on with its iteration.
+        graceful_ramp_down: Nanos,
+    },
+    /// All take from one pot.
+    SharedIterations {
+        /// How many users.
+        vus: u32,
+        /// The pot.
+        iterations: u64,
+        /// No iteration begins after this.
+        max_duration: Nanos,
+    },
+    /// Each does its own.
+    PerVuIterations {
+        /// How many users.
+        vus: u32,
+        /// For each.
+        iterations: u64,
+        /// No iteration begins after this.
+        max_duration: Nanos,
+    },
+    /// Iterations begin by the clock.
+    ArrivalRate {
+        /// When.
+        arrivals: ArrivalPlan,
+        /// For how long.
+        duration: Nanos,
+        /// When each stage ends; one for a constant rate.
+        stage_ends: Vec<Nanos>,
+        /// Users at the start.
+        pre_allocated_vus: u32,
+        /// Users at the most, at least `pre_allocated_vus`.
+        max_vus: u32,
+        /// Arrivals that may wait for a free user, over all workers; 0, as in k6: they are dropped.
+        max_backlog: u64,
+        /// At most so many arrivals.
+        limit: Option<u64>,
+    },
+}
+
+/// The arrivals of a scenario, over all workers.
+#[derive(Clone, Debug)]
+pub enum ArrivalPlan {
+    /// Always the same.
+    Constant {
+        /// Arrivals over time.
+        rate: Rate,
+        /// How they lie in time.
+        process: Arrivals,
+        /// Seeds a Poisson process.
+        seed: u64,
+    },
+    /// Along straight lines, evenly spaced under the integral.
+    Ramping(RateStages),
+}
+
+impl Executor {
+    /// k6's name for it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Executor::ConstantVus { .. } => "constant-vus",
+            Executor::RampingVus { .. } => "ramping-vus",
+            Executor::SharedIterations { .. } => "shared-iterations",
+            Executor::PerVuIterations { .. } => "per-vu-iterations",
+            Executor::ArrivalRate { arrivals: ArrivalPlan::Constant { .. }, .. } => "constant-arrival-rate",
+            Executor::ArrivalRate { arrivals: ArrivalPlan::Ramping(_), .. } => "ramping-arrival-rate",
+        }
+    }
+
+    /// How many users it can have at most.
+    pub fn max_vus(&self) -> u32 {
+        match self {
+            Executor::ConstantVus { vus, .. }
+            | Executor::SharedIterations { vus, .. }
+            | Executor::PerVuIterations { vus, .. } => *vus,
+            Executor::RampingVus { stages, .. } => u32::try_from(stages.max()).unwrap_or(u32::MAX),
+            Executor::ArrivalRate { max_vus, .. } => *max_vus,
+        }
+    }
+
+    /// When no iteration begins any more.
+    pub fn duration(&self) -> Nanos {
+        match self {
+            Executor::ConstantVus { duration, .. } | Executor::ArrivalRate { duration, .. } => *duration,
+            Executor::RampingVus { stages, .. } => stages.end(),
+            Executor::SharedIterations { max_duration, .. }
+            | Executor::PerVuIterations { max_duration, .. } => *max_duration,
+        }
+    }
+
+    /// True when iterations follow a schedule.
+    pub fn is_open(&self) -> bool {
+        matches!(self, Executor::ArrivalRate { .. })
+    }
+
+    /// When each stage ends; empty where there are none.
+    pub fn stage_ends(&self) -> &[Nanos] {
+        match self {
+            Executor::RampingVus { stage_ends, .. } | Executor::ArrivalRate { stage_ends, .. } => stage_ends,
+            _ => &[],
+        }
+    }
+}
+
+impl Workload {
+    /// Users of all scenarios together, at most.
+    pub fn max_vus(&self) -> u64 {
+        self.scenarios.iter().map(|s| u64::from(s.executor.max_vus())).sum()
+    }
+
+    /// When the last iteration may begin, from the start of the load.
+    pub fn duration(&self) -> Nanos {
+        let ends = self.scenarios.iter().map(|s| s.start + s.executor.duration());
+        ends.max().unwrap_or(Nanos::ZERO)
+    }
+
+    /// True when the iterations of any scenario follow a schedule.
+    pub fn is_open(&self) -> bool {
+        self.scenarios.iter().any(|s| s.executor.is_open())
+    }
+}

@@ -115,6 +115,7 @@ pub struct EpollDriver {
     pool: Pool,
     payloads: Vec<Arc<[u8]>>,
     endpoints: Vec<Endpoint>,
+    drafts: Vec<Vec<u8>>,
     slots: Vec<Slot>,
     done: VecDeque<Completion>,
     outbox: Vec<ConnId>,
@@ -138,6 +139,7 @@ impl EpollDriver {
             pool: Pool::new(buffers),
             payloads: config.payloads,
             endpoints: config.endpoints,
+            drafts: vec![Vec::new(); config.slots as usize],
             slots: (0..config.slots).map(|_| Slot::free(0)).collect(),
             done: VecDeque::new(),
             outbox: Vec::new(),
@@ -250,7 +252,11 @@ impl EpollDriver {
             let (Some(out), Some(socket)) = (&mut slot.outgoing, &slot.socket) else {
                 return;
             };
-            let bytes = &self.payloads[out.payload.0 as usize][out.sent as usize..out.len as usize];
+            let bytes: &[u8] = match out.payload {
+                PayloadId::DRAFT => &self.drafts[conn.slot as usize],
+                PayloadId(at) => &self.payloads[at as usize],
+            };
+            let bytes = &bytes[out.sent as usize..out.len as usize];
             self.counters.enters += 1;
             match socket.send_with_flags(bytes, libc::MSG_NOSIGNAL) {
                 Ok(sent) => out.sent += sent as u32,
@@ -433,7 +439,6 @@ impl Driver for EpollDriver {
             return;
         }
         let out = Outgoing { payload, sent: 0, len, notify };
-        debug_assert!(len as usize <= self.payloads[payload.0 as usize].len());
         let slot = self.slot(conn);
         match slot.outgoing {
             None => {
@@ -445,6 +450,10 @@ impl Driver for EpollDriver {
                 self.behind.push_back((conn, out));
             }
         }
+    }
+
+    fn draft(&mut self, slot: u32) -> &mut Vec<u8> {
+        &mut self.drafts[slot as usize]
     }
 
     fn discard(&mut self, conn: ConnId, bytes: u64) {

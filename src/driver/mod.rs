@@ -34,6 +34,11 @@ pub struct ConnId {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PayloadId(pub u32);
 
+impl PayloadId {
+    /// The bytes that were written into the connection's own [`draft`](Driver::draft).
+    pub const DRAFT: PayloadId = PayloadId(u32::MAX);
+}
+
 /// A receive buffer lent by the driver; give it back with [`Driver::release`].
 #[derive(Debug, PartialEq, Eq)]
 pub struct Buffer {
@@ -142,6 +147,11 @@ pub trait Driver {
     /// fit into an empty socket buffer (RFC-less rule of thumb: 4 KiB). With `notify` true `Sent`
     /// arrives when the kernel has taken every byte. There must be no unfinished send on `conn`.
     fn send(&mut self, conn: ConnId, payload: PayloadId, len: u32, notify: bool);
+
+    /// The slot's own bytes, for requests that are made anew each time: [`PayloadId::DRAFT`] sends them.
+    /// To be written only while no send of them is unfinished: before the first one, after `Sent`, or, for one
+    /// that does not report, after the answer.
+    fn draft(&mut self, slot: u32) -> &mut Vec<u8>;
 
     /// Says that the next `bytes` bytes of `conn` interest nobody. Some of them may still arrive as
     /// `Data`; the rest arrive as `Discarded` counts; the sum is exactly `bytes`, then `Data` goes on.

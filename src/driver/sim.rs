@@ -110,6 +110,7 @@ pub struct SimDriver {
     config: DriverConfig,
     script: SimScript,
     responses: Vec<Arc<[u8]>>,
+    drafts: Vec<Vec<u8>>,
     request_len: u64,
     clock: Nanos,
     dice: Dice,
@@ -141,6 +142,7 @@ impl SimDriver {
         assert!(responses.iter().all(|r| !r.is_empty()), "an answer is empty");
         SimDriver {
             slots: (0..config.slots).map(|_| Slot::new(None, State::Free)).collect(),
+            drafts: vec![Vec::new(); config.slots as usize],
             buffers: Buffers::new(script.buffers, script.buffer_len),
             dice: Dice::new(script.seed),
             clock: script.start,
@@ -393,7 +395,10 @@ impl Driver for SimDriver {
     }
 
     fn send(&mut self, conn: ConnId, payload: PayloadId, len: u32, notify: bool) {
-        let room = self.config.payloads[payload.0 as usize].len();
+        let room = match payload {
+            PayloadId::DRAFT => self.drafts[conn.slot as usize].len(),
+            PayloadId(at) => self.config.payloads[at as usize].len(),
+        };
         assert!(len > 0 && len as usize <= room, "send: {len} of {room} bytes");
         assert!(self.live(conn), "send: {conn:?} is closed");
         let clock = self.clock;
@@ -419,6 +424,11 @@ impl Driver for SimDriver {
             at += Nanos(self.dice.between(0, SHORT_SEND_WITHIN.0 / 4));
         }
         self.slot(conn).sends_over = at;
+    }
+
+    fn draft(&mut self, slot: u32) -> &mut Vec<u8> {
+        assert!(!self.slots[slot as usize].notify, "draft: a send of slot {slot} is unfinished");
+        &mut self.drafts[slot as usize]
     }
 
     fn discard(&mut self, conn: ConnId, bytes: u64) {

@@ -51,6 +51,7 @@ pub(crate) fn empty_summary() -> Summary {
     Summary {
         counts: Default::default(),
         latency: Default::default(),
+        tally: Default::default(),
         duration: Nanos::ZERO,
         timeline: Vec::new(),
         in_flight_at_end: 0,

@@ -2,8 +2,10 @@
 
 use std::mem;
 
+use crate::stats::layout::Layout;
 use crate::stats::outcome::{ErrorKind, Sample};
 use crate::stats::snapshot::{Counts, Latencies, Snapshot};
+use crate::stats::tally::Tally;
 use crate::units::Nanos;
 
 /// One worker's statistics of the running interval. Nothing here allocates after [`Recorder::new`],
@@ -12,6 +14,8 @@ use crate::units::Nanos;
 pub struct Recorder {
     /// What was counted since the last rotation.
     pub counts: Counts,
+    /// What scenarios keep apart since the last rotation; empty in plain runs.
+    pub tally: Tally,
     latencies: Latencies,
     open_model: bool,
     window_end: Nanos,
@@ -23,10 +27,21 @@ impl Recorder {
     pub fn new(open_model: bool) -> Recorder {
         Recorder {
             counts: Counts::default(),
+            tally: Tally::default(),
             latencies: Latencies::default(),
             open_model,
             window_end: Nanos::MAX,
         }
+    }
+
+    /// For scenarios: one that keeps apart what `layout` says. Arrivals are iterations then.
+    pub fn of_scenarios(layout: &Layout) -> Recorder {
+        Recorder { tally: Tally::new(layout), ..Recorder::new(true) }
+    }
+
+    /// When the window ends.
+    pub fn window_end(&self) -> Nanos {
+        self.window_end
     }
 
     /// Answers that are complete at or after `end` (on the driver's clock) no longer count as
@@ -126,6 +141,8 @@ impl Recorder {
         );
         mem::swap(&mut self.counts, &mut empty.counts);
         mem::swap(&mut self.latencies, &mut empty.latencies);
+        empty.tally.fit(&self.tally);
+        mem::swap(&mut self.tally, &mut empty.tally);
         empty
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::stats::histogram::Histogram;
 use crate::stats::outcome::ErrorKind;
+use crate::stats::tally::Tally;
 use crate::units::Nanos;
 
 /// How many answers had each status code.
@@ -317,6 +318,8 @@ pub struct Snapshot {
     pub counts: Counts,
     /// What was measured within the interval.
     pub latencies: Latencies,
+    /// What a run of scenarios keeps apart; empty in plain runs, whose latencies are in `latencies`.
+    pub tally: Tally,
     /// Connections open at the interval's edge.
     pub connections: u64,
     /// Virtual users at the interval's edge.
@@ -340,6 +343,7 @@ impl Snapshot {
     pub fn merge(&mut self, other: &Snapshot) {
         self.counts.merge(&other.counts);
         self.latencies.merge(&other.latencies);
+        self.tally.merge(&other.tally);
         self.connections += other.connections;
         self.vus += other.vus;
         self.in_flight += other.in_flight;
@@ -352,6 +356,7 @@ impl Snapshot {
     pub fn clear(&mut self) {
         self.counts.clear();
         self.latencies.clear();
+        self.tally.clear();
         self.connections = 0;
         self.vus = 0;
         self.in_flight = 0;

@@ -2,6 +2,7 @@
 
 use crate::stats::histogram::Histogram;
 use crate::stats::snapshot::{Counts, Latencies, LatencySet, Snapshot};
+use crate::stats::tally::Tally;
 use crate::units::Nanos;
 
 /// Most points that a timeline holds. When a run has more intervals, the points are replaced by ones
@@ -38,6 +39,8 @@ pub struct Summary {
     pub counts: Counts,
     /// Latencies.
     pub latency: LatencySet,
+    /// What scenarios kept apart; empty in plain runs.
+    pub tally: Tally,
     /// Length of the measured window.
     pub duration: Nanos,
     /// In the order of time; at most [`TIMELINE_MAX`] points and one.
@@ -89,6 +92,7 @@ pub struct SummaryBuilder {
     open_model: bool,
     counts: Counts,
     latencies: Latencies,
+    tally: Tally,
     end: Nanos,
     timeline: Timeline,
 }
@@ -100,6 +104,7 @@ impl SummaryBuilder {
             open_model,
             counts: Counts::default(),
             latencies: Latencies::default(),
+            tally: Tally::default(),
             end: Nanos::ZERO,
             timeline: Timeline::new(TIMELINE_MAX),
         }
@@ -110,8 +115,13 @@ impl SummaryBuilder {
     pub fn push(&mut self, interval: &Snapshot) -> TimelinePoint {
         self.counts.merge(&interval.counts);
         self.latencies.merge(&interval.latencies);
+        self.tally.append(&interval.tally);
         let mut bucket = self.timeline.empty_bucket();
-        interval.latencies.merge_response_time_into(self.open_model, &mut bucket.response_time);
+        if interval.tally.is_empty() {
+            interval.latencies.merge_response_time_into(self.open_model, &mut bucket.response_time);
+        } else {
+            interval.tally.merge_response_time_into(&mut bucket.response_time);
+        }
         bucket.span = interval.end - self.end;
         bucket.end = self.end.max(interval.end);
         bucket.requests = interval.counts.completed;
@@ -129,13 +139,27 @@ impl SummaryBuilder {
         &self.counts
     }
 
+    /// What scenarios have kept apart so far.
+    pub fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
     /// The result. `duration` is the length of the measured window; the other two are what was left
     /// over when the run ended.
     pub fn finish(self, duration: Nanos, in_flight_at_end: u64, backlog_at_end: u64) -> Summary {
         let started = self.counts.started;
+        let mut latency = self.latencies.finish(self.open_model, started);
+        if !self.tally.is_empty() {
+            latency = LatencySet {
+                connect: latency.connect,
+                pickup_lag: latency.pickup_lag,
+                ..self.tally.latencies(started)
+            };
+        }
         Summary {
             counts: self.counts,
-            latency: self.latencies.finish(self.open_model, started),
+            latency,
+            tally: self.tally,
             duration,
             timeline: self.timeline.finish(),
             in_flight_at_end,

@@ -2,6 +2,7 @@
 
 use crate::stats::histogram::Histogram;
 use crate::stats::layout::Layout;
+use crate::stats::snapshot::LatencySet;
 use crate::units::Nanos;
 
 /// A histogram that takes memory from its first value on.
@@ -228,6 +229,8 @@ pub struct CheckTally {
 pub struct Tally {
     /// Base series, then those of watches.
     pub series: Vec<Series>,
+    /// How many of them are base series: together they hold each sample once.
+    pub bases: usize,
     /// A scenario's stages in a row.
     pub scenarios: Vec<ScenarioTally>,
     /// A check's stages in a row.
@@ -239,13 +242,49 @@ impl Tally {
     pub fn new(layout: &Layout) -> Tally {
         Tally {
             series: vec![Series::default(); layout.series()],
+            bases: layout.base_series(),
             scenarios: vec![ScenarioTally::default(); layout.scenario_slots()],
             checks: vec![CheckTally::default(); layout.check_slots()],
         }
     }
 
-    fn fit(&mut self, other: &Tally) {
+    /// True in plain runs.
+    pub fn is_empty(&self) -> bool {
+        self.series.is_empty()
+    }
+
+    /// Each sample once.
+    pub fn base_series(&self) -> &[Series] {
+        &self.series[..self.bases]
+    }
+
+    /// Adds all response times to `to`.
+    pub fn merge_response_time_into(&self, to: &mut Histogram) {
+        for series in self.base_series() {
+            series.alike.merge_into(to);
+            series.response_time.merge_into(to);
+        }
+    }
+
+    /// The latencies of all requests. Those that are not in any series (`connect`, `pickup_lag`) are the caller's.
+    pub fn latencies(&self, started: u64) -> LatencySet {
+        let mut set = LatencySet::default();
+        for series in self.base_series() {
+            series.alike.merge_into(&mut set.service_time);
+            series.service_time.merge_into(&mut set.service_time);
+            series.alike.merge_into(&mut set.first_byte);
+            series.first_byte.merge_into(&mut set.first_byte);
+            series.start_lag.merge_into(&mut set.start_lag);
+        }
+        self.merge_response_time_into(&mut set.response_time);
+        set.start_lag.record_n(Nanos::ZERO, started.saturating_sub(set.start_lag.len()));
+        set
+    }
+
+    /// Takes the shape of `other`, if it has none yet.
+    pub fn fit(&mut self, other: &Tally) {
         if self.series.len() < other.series.len() {
+            self.bases = other.bases;
             self.series.resize_with(other.series.len(), Series::default);
             self.scenarios.resize_with(other.scenarios.len(), ScenarioTally::default);
             self.checks.resize_with(other.checks.len(), CheckTally::default);

@@ -101,6 +101,10 @@ impl Driver for Probe<'_> {
         self.sim.send(conn, payload, len, notify);
     }
 
+    fn draft(&mut self, slot: u32) -> &mut Vec<u8> {
+        self.sim.draft(slot)
+    }
+
     fn discard(&mut self, conn: ConnId, bytes: u64) {
         self.sim.discard(conn, bytes);
     }

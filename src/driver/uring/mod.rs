@@ -70,6 +70,9 @@ pub struct UringDriver {
     buffers: ManuallyDrop<BufRing>,
     payloads: ManuallyDrop<Vec<Arc<[u8]>>>,
     endpoints: ManuallyDrop<Box<[Endpoint]>>,
+    drafts: ManuallyDrop<Vec<Vec<u8>>>,
+    /// Drafts of closed connections whose send may still be under way, by its token.
+    limbo: ManuallyDrop<Vec<(u64, Vec<u8>)>>,
     slots: Vec<Slot>,
     /// Completions that did not come from the ring (sockets that could not even be made).
     local: VecDeque<Completion>,
@@ -133,6 +136,8 @@ impl UringDriver {
             buffers: ManuallyDrop::new(buffers),
             payloads: ManuallyDrop::new(config.payloads),
             endpoints: ManuallyDrop::new(config.endpoints.into_boxed_slice()),
+            drafts: ManuallyDrop::new(vec![Vec::new(); config.slots as usize]),
+            limbo: ManuallyDrop::new(Vec::new()),
             slots: slots.collect(),
             local: VecDeque::new(),
             handled: None,
@@ -235,13 +240,13 @@ impl UringDriver {
 
     fn sent(&mut self, conn: ConnId, result: i32) -> Option<Event> {
         if !self.live(conn) {
+            let token = token::pack(Op::SendNotify, conn);
+            self.limbo.retain(|(of, _)| *of != token);
             return None;
         }
+        let asked = std::mem::take(&mut self.slots[conn.slot as usize].sending);
         match u32::try_from(result) {
-            Ok(sent) if sent == self.slots[conn.slot as usize].sending => {
-                self.slots[conn.slot as usize].sending = 0;
-                Some(Event::Sent)
-            }
+            Ok(sent) if sent == asked => Some(Event::Sent),
             // MSG_WAITALL came back short: the connection broke in the middle.
             Ok(_) => self.broke(conn, -libc::EPIPE),
             Err(_) => self.broke(conn, result),
@@ -299,6 +304,11 @@ impl UringDriver {
             State::Dead => &[Op::Recv, Op::RecvOnce, Op::Discard],
         };
         let sending = (slot.sending > 0).then_some(Op::SendNotify);
+        if sending.is_some() {
+            // The kernel reads from it until the cancelled send completes.
+            let draft = std::mem::take(&mut self.drafts[conn.slot as usize]);
+            self.limbo.push((token::pack(Op::SendNotify, conn), draft));
+        }
         for op in armed.iter().copied().chain(sending) {
             let entry = opcode::AsyncCancel::new(token::pack(op, conn)).build();
             self.push(entry.flags(silent).user_data(mark));
@@ -401,7 +411,10 @@ impl Driver for UringDriver {
 
     #[inline]
     fn send(&mut self, conn: ConnId, payload: PayloadId, len: u32, notify: bool) {
-        let bytes = &self.payloads[payload.0 as usize][..len as usize];
+        let bytes = match payload {
+            PayloadId::DRAFT => &self.drafts[conn.slot as usize][..len as usize],
+            PayloadId(at) => &self.payloads[at as usize][..len as usize],
+        };
         let entry = opcode::Send::new(Fixed(conn.slot), bytes.as_ptr(), len)
             .flags(libc::MSG_WAITALL | libc::MSG_NOSIGNAL)
             .build();
@@ -413,6 +426,11 @@ impl Driver for UringDriver {
             entry.flags(squeue::Flags::SKIP_SUCCESS).user_data(mark)
         };
         self.push(entry);
+    }
+
+    #[inline]
+    fn draft(&mut self, slot: u32) -> &mut Vec<u8> {
+        &mut self.drafts[slot as usize]
     }
 
     fn discard(&mut self, conn: ConnId, bytes: u64) {
@@ -524,6 +542,8 @@ impl Drop for UringDriver {
                 ManuallyDrop::drop(&mut self.buffers);
                 ManuallyDrop::drop(&mut self.payloads);
                 ManuallyDrop::drop(&mut self.endpoints);
+                ManuallyDrop::drop(&mut self.drafts);
+                ManuallyDrop::drop(&mut self.limbo);
             }
         }
     }

@@ -2,8 +2,11 @@
 
 pub mod answer;
 pub mod check;
+pub mod cookies;
 pub mod data;
 pub mod extract;
+pub mod layout;
+pub mod redirect;
 pub mod request_template;
 pub mod scope;
 pub mod status;
@@ -16,7 +19,7 @@ use crate::http::response::Expect;
 
 /// Sends up to this many bytes surely fit into an empty socket buffer, so that their success need
 /// not be reported (the smallest default of net.ipv4.tcp_wmem is 16 KiB, half of it overhead).
-const SURE: usize = 4096;
+pub(crate) const SURE: usize = 4096;
 
 /// The immutable bytes of a run, shared by all workers.
 #[derive(Clone, Debug)]

@@ -31,6 +31,11 @@ impl RequestTemplate {
         self.constant.as_ref()
     }
 
+    /// The constant beginning of its path, for cookies and relative redirects.
+    pub fn path_hint(&self) -> &str {
+        "/"
+    }
+
     /// Puts the request together in `out`, which is emptied first. `cookies`, unless empty, becomes
     /// the value of a Cookie field (behind the template's own cookies if it has some).
     ///

@@ -13,6 +13,7 @@ mod workers;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 pub use self::error::{ConfigError, Problem};
 pub use self::values::{DriverChoice, WaitMode};
@@ -22,6 +23,7 @@ use self::host::{Host, ThisHost};
 use crate::clock;
 use crate::http::url::Url;
 use crate::load::LoadModel;
+use crate::plan::workload::Workload;
 use crate::units::Nanos;
 
 /// Connections when `-c` is not given.
@@ -137,6 +139,10 @@ pub struct RunConfig {
     pub drain: Nanos,
     /// Whether a verdict of INVALID still exits 0.
     pub allow_invalid: bool,
+    /// Scenarios, when the run is more than one request over and over.
+    pub workload: Option<Arc<Workload>>,
+    /// The addresses of each of the workload's origins.
+    pub origin_addresses: Vec<Vec<SocketAddr>>,
 }
 
 impl RunConfig {
@@ -199,6 +205,8 @@ fn validate_on(raw: RawConfig, host: &impl Host) -> Result<RunConfig, ConfigErro
         interval: INTERVAL,
         drain: times.timeout.min(DRAIN_MAX),
         allow_invalid: raw.allow_invalid,
+        workload: None,
+        origin_addresses: Vec::new(),
     })
 }
 

@@ -7,15 +7,13 @@ use std::thread::{self, JoinHandle};
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::config::{DriverChoice, RunConfig};
-use super::{RunError, machine};
+use super::RunError;
+use super::job::{Job, Work};
 use crate::driver::epoll::EpollDriver;
 use crate::driver::uring::{SetupError, UringDriver};
-use crate::driver::{self, DriverConfig, Endpoint};
-use crate::load::share;
-use crate::plan::Plan;
+use crate::driver::{self, DriverConfig};
 use crate::stats::snapshot::Snapshot;
 use crate::worker::channel::{Channel, Control, Message};
-use crate::worker::{Worker, WorkerConfig};
 
 /// Snapshots on their way per worker: one fills, one is merged.
 const SNAPSHOTS: usize = 2;
@@ -80,7 +78,7 @@ impl Crew {
     /// Starts one thread per core of `config.cores`; each begins to connect at once.
     pub(super) fn start(
         config: &RunConfig,
-        plan: &Plan,
+        work: &Work,
         kind: DriverKind,
         spin: bool,
     ) -> Result<Crew, RunError> {
@@ -102,9 +100,7 @@ impl Crew {
             let seat = Seat {
                 core,
                 kind,
-                plan: plan.clone(),
-                worker: worker_config(config, worker as u32, spin),
-                driver: driver_config(config, plan, worker as u32),
+                job: Job::share_of(config, work, worker as u32, spin),
                 channel: Channel { out: out.clone(), emptied },
                 control: Arc::clone(&crew.control),
             };
@@ -143,9 +139,7 @@ impl Crew {
 struct Seat {
     core: usize,
     kind: DriverKind,
-    plan: Plan,
-    worker: WorkerConfig,
-    driver: DriverConfig,
+    job: Job,
     channel: Channel,
     control: Arc<Control>,
 }
@@ -155,27 +149,21 @@ impl Seat {
     fn work(self) -> bool {
         let pinned = core_affinity::set_for_current(core_affinity::CoreId { id: self.core });
         driver::tighten_timers();
-        let number = self.worker.worker;
-        let cpu = machine::thread_cpu;
+        let number = self.job.worker();
+        let Seat { job, channel, control, .. } = self;
         // The ring belongs to the thread that builds it (IORING_SETUP_SINGLE_ISSUER).
         let broken = match self.kind {
-            DriverKind::Uring => match UringDriver::new(self.driver) {
-                Ok(driver) => {
-                    Worker::new(driver, self.plan, self.worker, &self.channel, cpu).run(&self.control);
-                    None
-                }
+            DriverKind::Uring => match UringDriver::new(job.driver_config()) {
+                Ok(driver) => job.carry_out(driver, &channel, &control),
                 Err(e) => Some(e.to_string()),
             },
-            DriverKind::Epoll => match EpollDriver::new(self.driver) {
-                Ok(driver) => {
-                    Worker::new(driver, self.plan, self.worker, &self.channel, cpu).run(&self.control);
-                    None
-                }
+            DriverKind::Epoll => match EpollDriver::new(job.driver_config()) {
+                Ok(driver) => job.carry_out(driver, &channel, &control),
                 Err(e) => Some(explain_epoll(&e)),
             },
         };
         if let Some(cause) = broken {
-            let _ = self.channel.out.send((number, Message::Broken(cause)));
+            let _ = channel.out.send((number, Message::Broken(cause)));
         }
         pinned
     }
@@ -183,35 +171,4 @@ impl Seat {
 
 fn explain_epoll(e: &io::Error) -> String {
     format!("epoll set-up failed: {e}")
-}
-
-fn worker_config(config: &RunConfig, worker: u32, spin: bool) -> WorkerConfig {
-    let workers = config.cores.len() as u32;
-    WorkerConfig {
-        worker,
-        workers,
-        connections: share(u64::from(config.connections), worker, workers) as u32,
-        load: config.load,
-        requests: config.requests.map(|n| share(n, worker, workers)),
-        duration: config.duration,
-        warmup: config.warmup,
-        timeout: config.timeout,
-        connect_timeout: config.connect_timeout,
-        drain: config.drain,
-        interval: config.interval,
-        spin,
-        max_backlog: share(config.max_backlog, worker, workers),
-        endpoints: config.addresses.len() as u32,
-    }
-}
-
-fn driver_config(config: &RunConfig, plan: &Plan, worker: u32) -> DriverConfig {
-    let endpoints =
-        config.addresses.iter().map(|&addr| Endpoint { addr: addr.into(), source: None, congestion: None });
-    DriverConfig {
-        slots: share(u64::from(config.connections), worker, config.cores.len() as u32) as u32,
-        payloads: vec![Arc::clone(&plan.payload)],
-        endpoints: endpoints.collect(),
-        expect_large: true,
-    }
 }

@@ -9,6 +9,7 @@ mod conditions;
 mod coordinator;
 mod crew;
 mod describe;
+mod job;
 
 use std::io;
 
@@ -28,6 +29,7 @@ use conditions::Conditions;
 use config::{RunConfig, WaitMode};
 use coordinator::Coordinator;
 use crew::{Crew, Means};
+use job::Work;
 
 /// Why there is no report.
 #[derive(Debug, Error)]
@@ -70,7 +72,10 @@ pub enum RunError {
 /// # Errors
 /// When no load could be sent at all. A run that met errors on the way has a report that says so.
 pub fn run(config: &RunConfig, observer: &mut dyn Observer, stop: &StopFlag) -> Result<Report, RunError> {
-    let plan = Plan::compile(&describe::request(config), config.pipeline as u16)?;
+    let work = match &config.workload {
+        Some(workload) => Work::scenarios(workload, workload.layout()),
+        None => Work::Plain(Plan::compile(&describe::request(config), config.pipeline as u16)?),
+    };
     let means = Means::choose(config.driver)?;
     if let Some(note) = &means.note {
         observer.on_notice(note);
@@ -78,7 +83,7 @@ pub fn run(config: &RunConfig, observer: &mut dyn Observer, stop: &StopFlag) -> 
     let spin = spins(config);
     let started_at = clock::wall();
     let conditions = Conditions::read();
-    let crew = Crew::start(config, &plan, means.kind, spin)?;
+    let crew = Crew::start(config, &work, means.kind, spin)?;
     let outcome = Coordinator::new(config, &crew, observer, stop).conduct();
     let pinned = crew.join();
     let course = outcome?;

@@ -28,11 +28,13 @@ pub enum ErrorKind {
     ConnectTimeout,
     /// Any other error of the operating system.
     Other,
+    /// The request could not be put together: a value was missing, or would have broken it.
+    Template,
 }
 
 impl ErrorKind {
     /// All kinds, in the order of their discriminants.
-    pub const ALL: [ErrorKind; 11] = [
+    pub const ALL: [ErrorKind; 12] = [
         ErrorKind::Connect,
         ErrorKind::Timeout,
         ErrorKind::Reset,
@@ -44,6 +46,7 @@ impl ErrorKind {
         ErrorKind::FdExhausted,
         ErrorKind::ConnectTimeout,
         ErrorKind::Other,
+        ErrorKind::Template,
     ];
 
     /// The key in the JSON report's `errors`.
@@ -60,6 +63,7 @@ impl ErrorKind {
             ErrorKind::FdExhausted => "fd_exhausted",
             ErrorKind::ConnectTimeout => "connect_timeout",
             ErrorKind::Other => "other",
+            ErrorKind::Template => "template",
         }
     }
 }

@@ -215,6 +215,19 @@ impl ScenarioTally {
     }
 }
 
+/// An answer that failed a check.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CheckSample {
+    /// Index into [`Layout::checks`].
+    pub check: u32,
+    /// Its status; 0 when there was no whole answer.
+    pub status: u16,
+    /// When, from the start of measuring.
+    pub at: Nanos,
+    /// The beginning of its body, where it was kept.
+    pub excerpt: String,
+}
+
 /// How often a check passed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CheckTally {

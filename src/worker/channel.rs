@@ -6,6 +6,7 @@ use crossbeam_channel::{Receiver, Sender};
 
 use crate::driver::DriverCounters;
 use crate::stats::outcome::ErrorKind;
+pub use crate::stats::tally::CheckSample;
 use crate::stats::snapshot::Snapshot;
 use crate::units::Nanos;
 
@@ -71,6 +72,8 @@ pub struct Finished {
     pub gave_up: bool,
     /// Readings for the verdict.
     pub readings: LoopReadings,
+    /// The first answers that failed a check, a few of each.
+    pub samples: Vec<CheckSample>,
 }
 
 /// Readings of a worker's loop over the measured window.

@@ -14,6 +14,7 @@ mod receive;
 mod reconnect;
 mod source;
 mod transmit;
+pub mod vus;
 
 use std::io;
 

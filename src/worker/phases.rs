@@ -9,10 +9,10 @@ use crate::stats::snapshot::Snapshot;
 use crate::units::Nanos;
 
 /// While waiting for the coordinator, look for its word this often.
-const GLANCE: Nanos = Nanos::from_micros(200);
+pub(super) const GLANCE: Nanos = Nanos::from_micros(200);
 
 /// While load is due or sent, look for the stop flag at least this often.
-const STOP_GLANCE: Nanos = Nanos::from_millis(20);
+pub(super) const STOP_GLANCE: Nanos = Nanos::from_millis(20);
 
 impl<D: Driver> Worker<'_, D> {
     /// Opens the connections, waits for the start, sends the load, drains, and reports.
@@ -173,6 +173,7 @@ impl<D: Driver> Worker<'_, D> {
             measured_until: self.window.close,
             gave_up,
             readings: self.readings,
+            samples: Vec::new(),
         }
     }
 

@@ -8,7 +8,7 @@ use crate::units::Nanos;
 
 /// Connection attempts under way at a time: below every common accept queue (nginx: 511), so that
 /// no SYN is dropped and retried a second later.
-const CONNECTING_MAX: u32 = 128;
+pub(super) const CONNECTING_MAX: u32 = 128;
 
 /// Slots, and the queues that slots stand in. A slot stands in each queue at most once.
 pub(super) struct Pool {

@@ -9,7 +9,7 @@ use crate::units::Nanos;
 
 /// A rest of a body from here on is dropped in the kernel instead of being copied to us. Below it
 /// the second receive costs more than the copy.
-const DISCARD_FROM: u64 = 16 * 1024;
+pub(super) const DISCARD_FROM: u64 = 16 * 1024;
 
 /// What becomes of a connection after some bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -203,7 +203,7 @@ impl<D: Driver> Worker<'_, D> {
 }
 
 /// The kind of a broken connection.
-fn broken(errno: i32) -> ErrorKind {
+pub(super) fn broken(errno: i32) -> ErrorKind {
     match errno {
         libc::ECONNRESET | libc::EPIPE | libc::ECONNABORTED => ErrorKind::Reset,
         libc::ETIMEDOUT => ErrorKind::Timeout,

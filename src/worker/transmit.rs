@@ -9,7 +9,7 @@ use crate::units::Nanos;
 
 /// Submitting a send takes the kernel some 5 us, so that the last of many is on its way long after the
 /// time stamp that they share. Also, answers to the first must not wait until all are sent.
-const SENDS_PER_TURN: usize = 128;
+pub(super) const SENDS_PER_TURN: usize = 128;
 
 /// The one payload of a run.
 const PAYLOAD: PayloadId = PayloadId(0);

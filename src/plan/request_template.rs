@@ -25,6 +25,11 @@ pub enum RenderError {
 }
 
 impl RequestTemplate {
+    /// Bytes that are always the same.
+    pub fn of_bytes(bytes: &[u8]) -> RequestTemplate {
+        RequestTemplate { constant: Some(bytes.into()) }
+    }
+
     /// The bytes, if they are always the same.
     #[inline]
     pub fn constant(&self) -> Option<&Arc<[u8]>> {

@@ -8,4 +8,5 @@ mod latency;
 mod probe;
 mod schedule;
 mod timeouts;
+mod vus;
 mod world;

@@ -206,6 +206,9 @@ impl<'a, D: Driver> VuWorker<'a, D> {
             self.rotate(now);
         }
         let did = handled > 0 || !self.dirty.is_empty();
+        if self.window.close == Nanos::MAX && self.runners.iter().all(Runner::is_over) {
+            self.window.close = now; // nothing is left that could be waited for
+        }
         self.flush();
         let wait = self.how_to_wait(limit, now);
         let next_due = match wait {
@@ -226,7 +229,8 @@ impl<'a, D: Driver> VuWorker<'a, D> {
     }
 
     fn how_to_wait(&mut self, limit: Nanos, now: Nanos) -> Wait {
-        let at_hand = !self.dirty.is_empty() || !self.ready.is_empty();
+        let over = self.window.close != Nanos::MAX && !self.stopped;
+        let at_hand = over || !self.dirty.is_empty() || !self.ready.is_empty();
         if self.config.spin || at_hand {
             return Wait::Poll;
         }

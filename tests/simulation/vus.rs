@@ -1,0 +1,405 @@
+//! Scenarios in virtual time: k6's executors to the letter, and books that balance whatever the peer does.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use crossbeam_channel::unbounded;
+use proptest::prelude::*;
+use squall::driver::sim::{Service, SimDriver, SimFaults, SimScript};
+use squall::driver::{DriverConfig, Endpoint};
+use squall::http::response::Expect;
+use squall::load::{Arrivals, RateStages, VuStages};
+use squall::plan::check::Check;
+use squall::plan::request_template::RequestTemplate;
+use squall::plan::status::StatusSet;
+use squall::plan::workload::{
+    ArrivalPlan, ConnectionPolicy, Executor, Flow, Origin, Scenario, Step, Think, Workload,
+};
+use squall::stats::snapshot::Snapshot;
+use squall::stats::summary::{Summary, SummaryBuilder};
+use squall::stats::tally::ScenarioTally;
+use squall::units::{Nanos, Rate};
+use squall::worker::channel::{Channel, Control, Message};
+use squall::worker::vus::{VuWorker, VuWorkerConfig};
+
+use crate::probe::{Probe, Quirks};
+use crate::world::{ms, secs, us};
+
+const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: peer\r\n\r\n";
+
+/// Steps of constant bytes, one flow of all of them, one scenario.
+fn workload(executor: Executor, steps: usize, think: Think) -> Workload {
+    let step = |n: usize| Step {
+        name: format!("step-{n}").into(),
+        origin: 0,
+        method: "GET".into(),
+        url: "http://peer/".into(),
+        request: RequestTemplate::of_bytes(REQUEST),
+        expect: Expect::Normal,
+        timeout: secs(2),
+        expected: StatusSet::default(),
+        checks: vec![Check::parse("status==200").expect("a good one")],
+        extracts: Vec::new(),
+        redirects_max: 0,
+        think,
+        tags: Vec::new(),
+    };
+    Workload {
+        origins: vec![Origin { name: "peer".into(), url: "http://peer/".parse().expect("a URL") }],
+        steps: (0..steps).map(step).collect(),
+        flows: vec![Flow { name: "all".into(), steps: (0..steps as u32).collect() }],
+        scenarios: vec![Scenario {
+            name: "only".into(),
+            executor,
+            start: Nanos::ZERO,
+            graceful_stop: secs(30),
+            flows: vec![(0, 1)],
+            think: Think::None,
+            tags: Vec::new(),
+        }],
+        data: Vec::new(),
+        variables: Vec::new(),
+        connections: ConnectionPolicy::default(),
+        cookies: false,
+        body_limit: 1 << 20,
+    }
+}
+
+struct Course {
+    summary: Summary,
+    /// Users at the end of each interval of 100 ms.
+    vus: Vec<u64>,
+    delivered: u64,
+}
+
+impl Course {
+    fn tally(&self) -> ScenarioTally {
+        let mut all = ScenarioTally::default();
+        for stage in &self.summary.tally.scenarios {
+            all.scheduled += stage.scheduled;
+            all.started += stage.started;
+            all.completed += stage.completed;
+            all.interrupted += stage.interrupted;
+            all.dropped += stage.dropped;
+        }
+        all
+    }
+}
+
+/// Carries a workload out on `workers` workers, one after the other: they share nothing but the pots.
+fn carry_out(workload: Workload, script: &SimScript, workers: u32) -> Course {
+    let workload = Arc::new(workload);
+    let layout = Arc::new(workload.layout());
+    let pots: Arc<[AtomicU64]> = workload.scenarios.iter().map(|_| AtomicU64::new(0)).collect();
+    let (mut builder, mut in_flight, mut backlog) = (SummaryBuilder::new(true), 0, 0);
+    let (mut vus, mut until, mut delivered) = (Vec::new(), Nanos::ZERO, 0);
+    let start = script.start + ms(10);
+    for worker in 0..workers {
+        let config = VuWorkerConfig {
+            worker,
+            workers,
+            workload: Arc::clone(&workload),
+            layout: Arc::clone(&layout),
+            pots: Arc::clone(&pots),
+            endpoints: vec![(0, 1)],
+            warmup: Nanos::ZERO,
+            connect_timeout: ms(500),
+            drain: secs(3),
+            interval: ms(100),
+            spin: false,
+            seed: 7,
+        };
+        let addr = std::net::SocketAddr::from(([127, 0, 0, 1], 80));
+        let driver = DriverConfig {
+            slots: config.slots(),
+            payloads: vec![REQUEST.into(); workload.steps.len()],
+            endpoints: vec![Endpoint { addr: addr.into(), source: None, congestion: None }],
+            expect_large: true,
+        };
+        let script = SimScript { request_len: Some(REQUEST.len() as u32), ..script.clone() };
+        let (control, report) = (Control::new(), Rc::default());
+        control.start(start);
+        let (out, messages) = unbounded();
+        let (give, emptied) = unbounded();
+        for _ in 0..64 {
+            give.send(Snapshot::new(worker)).expect("the receiver lives");
+        }
+        let channel = Channel { out, emptied };
+        let probe = Probe::new(SimDriver::new(driver, script), Quirks::default(), &control, &report);
+        VuWorker::new(probe, config, &channel, || (Nanos::ZERO, Nanos::ZERO), || Nanos::ZERO).run(&control);
+        drop(channel);
+        delivered += RefCell::take(&report).books.delivered;
+        for (_, message) in messages {
+            match message {
+                Message::Connected(_) => {}
+                Message::Interval(snapshot) => {
+                    vus.push(snapshot.vus);
+                    builder.push(&snapshot);
+                }
+                Message::Finished(said) => {
+                    in_flight += said.in_flight;
+                    backlog += said.backlog;
+                    until = until.max(said.measured_until);
+                }
+                Message::Broken(cause) => panic!("the driver broke: {cause}"),
+            }
+        }
+    }
+    Course { summary: builder.finish(until - start, in_flight, backlog), vus, delivered }
+}
+
+fn quiet(service: Nanos) -> SimScript {
+    SimScript { service: Service::Constant(service), ..SimScript::default() }
+}
+
+/// Holds the books of requests and of iterations.
+fn balance(course: &Course) -> Result<(), String> {
+    course.summary.conserved()?;
+    let (counts, tally) = (&course.summary.counts, course.tally());
+    let checks: u64 = course.summary.tally.checks.iter().map(|c| c.passes + c.fails).sum();
+    let series: u64 = course.summary.tally.base_series().iter().map(|s| s.completed + s.failed).sum();
+    let facts = [
+        ("an answer that was handed over counts", counts.completed == course.delivered),
+        ("every answer and failure is in a series", series == counts.completed + counts.failed),
+        ("and is judged", checks == counts.completed + counts.failed),
+        ("iterations end or are cut off", tally.started == tally.completed + tally.interrupted),
+        ("latencies are complete", course.summary.latency.response_time.len() == counts.completed),
+        ("start lags too", course.summary.latency.start_lag.len() == counts.started),
+    ];
+    match facts.iter().find(|(_, holds)| !holds) {
+        Some((fact, _)) => Err(format!("not so: {fact}: {counts:?} {tally:?} {checks} {series} {}", course.delivered)),
+        None => Ok(()),
+    }
+}
+
+#[test]
+fn shared_iterations_are_exact_over_any_number_of_workers() {
+    for workers in [1, 2, 3, 7] {
+        let executor = Executor::SharedIterations { vus: 5, iterations: 101, max_duration: secs(600) };
+        let course = carry_out(workload(executor, 2, Think::None), &quiet(ms(3)), workers);
+        balance(&course).unwrap();
+        assert_eq!((course.tally().completed, course.tally().dropped), (101, 0), "{workers} workers");
+        assert_eq!(course.summary.counts.completed, 202);
+    }
+}
+
+#[test]
+fn per_vu_iterations_are_exact_and_what_the_end_cuts_off_is_dropped() {
+    let executor = |max_duration| Executor::PerVuIterations { vus: 4, iterations: 10, max_duration };
+    for workers in [1, 3] {
+        let course = carry_out(workload(executor(secs(600)), 1, Think::None), &quiet(ms(10)), workers);
+        balance(&course).unwrap();
+        assert_eq!((course.tally().completed, course.tally().dropped), (40, 0));
+        // 10 ms and a little each: the fifth iteration is running when 45 ms are over, and is finished.
+        let course = carry_out(workload(executor(ms(45)), 1, Think::None), &quiet(ms(10)), workers);
+        balance(&course).unwrap();
+        assert_eq!((course.tally().completed, course.tally().dropped), (20, 20));
+    }
+}
+
+#[test]
+fn constant_users_loop_until_the_end_and_finish_what_they_began() {
+    let executor = Executor::ConstantVus { vus: 10, duration: secs(1) };
+    let course = carry_out(workload(executor, 1, Think::Fixed(ms(90))), &quiet(ms(10)), 1);
+    balance(&course).unwrap();
+    // 100 ms and the cost of a few turns per iteration.
+    assert!((90..=100).contains(&course.tally().completed), "{:?}", course.tally());
+    assert_eq!(course.tally().interrupted, 0);
+    assert!(course.vus[..9].iter().all(|vus| *vus == 10), "{:?}", course.vus);
+}
+
+#[test]
+fn arrivals_are_exact_and_those_without_a_user_are_dropped() {
+    let executor = |vus| Executor::ArrivalRate {
+        arrivals: ArrivalPlan::Constant { rate: Rate::per_sec(1_000), process: Arrivals::Uniform, seed: 0 },
+        duration: secs(2),
+        stage_ends: vec![secs(2)],
+        pre_allocated_vus: 1,
+        max_vus: vus,
+        max_backlog: 0,
+        limit: None,
+    };
+    for workers in [1, 2] {
+        let course = carry_out(workload(executor(50), 1, Think::None), &quiet(ms(10)), workers);
+        balance(&course).unwrap();
+        assert_eq!((course.tally().completed, course.tally().dropped), (2_000, 0));
+        // 10 ms each: one user holds less than 100/s.
+        let course = carry_out(workload(executor(workers), 1, Think::None), &quiet(ms(10)), workers);
+        balance(&course).unwrap();
+        let tally = course.tally();
+        assert_eq!((tally.scheduled, tally.completed + tally.dropped), (2_000, 2_000));
+        let held = 200 * u64::from(workers);
+        assert!((held * 8 / 10..=held).contains(&tally.completed), "{tally:?}");
+    }
+}
+
+#[test]
+fn a_backlog_keeps_the_scheduled_time() {
+    let executor = Executor::ArrivalRate {
+        arrivals: ArrivalPlan::Constant { rate: Rate::per_sec(200), process: Arrivals::Uniform, seed: 0 },
+        duration: secs(1),
+        stage_ends: vec![secs(1)],
+        pre_allocated_vus: 1,
+        max_vus: 1,
+        max_backlog: 1_000,
+        limit: None,
+    };
+    let course = carry_out(workload(executor, 1, Think::None), &quiet(ms(10)), 1);
+    balance(&course).unwrap();
+    let summary = &course.summary;
+    assert_eq!(course.tally().scheduled, 200);
+    assert!(summary.backlog_at_end > 90, "{}", summary.backlog_at_end);
+    assert!(summary.latency.response_time.max() > ms(400), "{:?}", summary.latency.response_time);
+    assert!(summary.latency.service_time.max() < ms(12), "{:?}", summary.latency.service_time);
+}
+
+#[test]
+fn a_ramping_rate_follows_its_integral() {
+    let stages = RateStages::new(secs(1), 0, &[(secs(2), 1_000), (secs(1), 1_000), (secs(2), 0)]).unwrap();
+    for workers in [1, 2, 5] {
+        let executor = Executor::ArrivalRate {
+            arrivals: ArrivalPlan::Ramping(stages.clone()),
+            duration: stages.end(),
+            stage_ends: vec![secs(2), secs(3), secs(5)],
+            pre_allocated_vus: 50,
+            max_vus: 50,
+            max_backlog: 0,
+            limit: None,
+        };
+        let course = carry_out(workload(executor, 1, Think::None), &quiet(ms(1)), workers);
+        balance(&course).unwrap();
+        let by_stage: Vec<u64> = course.summary.tally.scenarios.iter().map(|s| s.scheduled).collect();
+        assert_eq!(by_stage, [1_000, 1_000, 1_000], "{workers} workers");
+        assert_eq!(course.tally().completed, 3_000);
+    }
+}
+
+#[test]
+fn ramping_users_follow_the_line() {
+    let stages = VuStages::new(0, &[(secs(2), 100), (secs(1), 100), (secs(2), 0)]).unwrap();
+    let executor = Executor::RampingVus {
+        stages: stages.clone(),
+        stage_ends: vec![secs(2), secs(3), secs(5)],
+        graceful_ramp_down: secs(30),
+    };
+    let course = carry_out(workload(executor, 1, Think::Fixed(ms(10))), &quiet(ms(1)), 1);
+    balance(&course).unwrap();
+    for (n, vus) in course.vus.iter().enumerate().take(49) {
+        let wanted = stages.at(ms(100 * (n as u64 + 1)));
+        assert!(vus.abs_diff(wanted) <= 2, "interval {n}: {vus} users, the line has {wanted}");
+    }
+    assert_eq!(course.tally().interrupted, 0, "all had time to finish");
+}
+
+#[test]
+fn what_outlasts_the_graceful_stop_is_cut_off() {
+    let executor = Executor::ConstantVus { vus: 3, duration: ms(100) };
+    let mut workload = workload(executor, 1, Think::None);
+    workload.scenarios[0].graceful_stop = ms(50);
+    let course = carry_out(workload, &quiet(secs(1)), 1);
+    balance(&course).unwrap();
+    assert_eq!((course.tally().completed, course.tally().interrupted), (0, 3));
+    assert_eq!(course.summary.in_flight_at_end, 3);
+    assert!(course.summary.duration < ms(160), "{}", course.summary.duration);
+}
+
+#[test]
+fn scenarios_run_side_by_side_each_from_its_start() {
+    let executor = || Executor::PerVuIterations { vus: 2, iterations: 5, max_duration: secs(600) };
+    let mut all = workload(executor(), 1, Think::None);
+    let later = workload(executor(), 1, Think::None).scenarios.remove(0);
+    all.scenarios.push(Scenario { name: "later".into(), start: secs(1), ..later });
+    let course = carry_out(all, &quiet(ms(10)), 1);
+    balance(&course).unwrap();
+    assert_eq!(course.tally().completed, 20);
+    assert!(course.vus[2] == 0 && course.vus[8] == 0, "{:?}", course.vus);
+    assert!(course.summary.duration > secs(1));
+}
+
+fn faults() -> impl Strategy<Value = SimFaults> {
+    let rare = || prop_oneof![3 => Just(0.0), 2 => 0.0..0.03f64, 1 => 0.0..0.3f64];
+    let first = (rare(), rare(), rare(), rare(), rare(), rare());
+    let second = (rare(), rare(), rare(), rare(), prop::option::weighted(0.3, 1..50u64));
+    (first, second).prop_map(|(a, b)| SimFaults {
+        connect_refused: a.0,
+        connect_slow: a.1,
+        reset_before_answer: a.2,
+        reset_mid_answer: a.3,
+        eof_mid_answer: a.4,
+        garbage: a.5,
+        late_answers: b.0,
+        split_answers: b.1,
+        buffer_starvation: b.2,
+        stale_completions: b.3,
+        close_after_n: b.4,
+        ..SimFaults::default()
+    })
+}
+
+fn executors() -> impl Strategy<Value = Executor> {
+    let some = || 1..20u32;
+    prop_oneof![
+        (some(), 20..300u64).prop_map(|(vus, d)| Executor::ConstantVus { vus, duration: ms(d) }),
+        (some(), 1..200u64, 20..300u64).prop_map(|(vus, iterations, d)| Executor::SharedIterations {
+            vus,
+            iterations,
+            max_duration: ms(d)
+        }),
+        (some(), 1..30u64, 20..300u64).prop_map(|(vus, iterations, d)| Executor::PerVuIterations {
+            vus,
+            iterations,
+            max_duration: ms(d)
+        }),
+        (prop::collection::vec((10..100u64, 0..20u64), 1..5), 0..100u64).prop_map(|(stages, down)| {
+            let stages: Vec<_> = stages.into_iter().map(|(d, to)| (ms(d), to)).collect();
+            let (mut at, mut stage_ends) = (Nanos::ZERO, Vec::new());
+            for (span, _) in &stages {
+                at += *span;
+                stage_ends.push(at);
+            }
+            let stages = VuStages::new(1, &stages).expect("good stages");
+            Executor::RampingVus { stages, stage_ends, graceful_ramp_down: ms(down) }
+        }),
+        (1..5_000u64, 20..300u64, some(), some(), 0..100u64).prop_map(|(rate, d, vus, more, max_backlog)| {
+            Executor::ArrivalRate {
+                arrivals: ArrivalPlan::Constant {
+                    rate: Rate::per_sec(rate),
+                    process: Arrivals::Poisson,
+                    seed: rate,
+                },
+                duration: ms(d),
+                stage_ends: vec![ms(d)],
+                pre_allocated_vus: vus,
+                max_vus: vus + more,
+                max_backlog,
+                limit: None,
+            }
+        }),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 100, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_books_balance_whatever_happens(
+        faults in faults(),
+        executor in executors(),
+        seed: u64,
+        steps in 1..4usize,
+        think in 0..20_000u64,
+        service in 1..20_000u64,
+        graceful in 0..200u64,
+        keep in prop::option::weighted(0.3, 1..4u32),
+        workers in 1..4u32,
+    ) {
+        let mut workload = workload(executor, steps, Think::Between(Nanos::ZERO, us(think)));
+        workload.scenarios[0].graceful_stop = ms(graceful);
+        workload.connections.requests_max = keep;
+        let script = SimScript { seed, faults, service: Service::Exponential(us(service)), ..SimScript::default() };
+        let course = carry_out(workload, &script, workers);
+        prop_assert_eq!(balance(&course), Ok(()));
+    }
+}

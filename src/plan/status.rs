@@ -37,3 +37,49 @@ impl StatusSet {
         self.0.iter().all(|word| *word == 0)
     }
 }
+
+impl std::str::FromStr for StatusSet {
+    type Err = String;
+
+    /// Reads `200,201,300-399` and `2xx`.
+    ///
+    /// # Errors
+    /// Which part of the list is no status, or that there is none.
+    fn from_str(text: &str) -> Result<StatusSet, String> {
+        let mut set = StatusSet::empty();
+        for part in text.split(',').map(str::trim) {
+            let (first, last) = range(part)
+                .ok_or_else(|| format!("`{part}` is not a status or a range of them; write 200,201,300-399 or 2xx"))?;
+            set.insert_range(first, last);
+        }
+        Ok(set)
+    }
+}
+
+fn range(part: &str) -> Option<(u16, u16)> {
+    let code = |text: &str| text.trim().parse().ok().filter(|code| (100..1000).contains(code));
+    if let Some(class) = part.strip_suffix("xx") {
+        let first = code(&format!("{class}00"))?;
+        return Some((first, first + 99));
+    }
+    let (first, last) = part.split_once('-').unwrap_or((part, part));
+    let (first, last) = (code(first)?, code(last)?);
+    (first <= last).then_some((first, last))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_ranges_and_classes() {
+        let set: StatusSet = "200, 204,300-302,5xx".parse().unwrap();
+        for (code, inside) in [(200, true), (201, false), (204, true), (301, true), (303, false), (599, true), (0, false)] {
+            assert_eq!(set.contains(code), inside, "{code}");
+        }
+        for bad in ["", "20", "200-", "399-300", "xx", "1000", "200,,201"] {
+            assert!(bad.parse::<StatusSet>().is_err(), "{bad}");
+        }
+        assert!(StatusSet::default().contains(302) && !StatusSet::default().contains(400));
+    }
+}

@@ -7,8 +7,8 @@
 //! ```text
 //! F0  units  clock (units)  rng
 //! F1  http   load   stats   driver          (siblings do not import each other)
-//! F2  plan (http, load, rng, stats)   verdict (stats)   target
-//! F3  worker (plan, load, http, driver, stats)   report (stats, verdict)
+//! F2  plan (http, load, rng, stats)   verdict (stats)   threshold (stats)   target
+//! F3  worker (plan, load, http, driver, stats)   report (stats, verdict, threshold)
 //! F4  observer (report)
 //! F5  run (worker, observer)   output (report, observer)
 //! F7  cli
@@ -25,6 +25,7 @@ pub mod stats;
 
 pub mod plan;
 pub mod target;
+pub mod threshold;
 pub mod verdict;
 
 pub mod report;

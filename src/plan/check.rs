@@ -26,7 +26,10 @@ pub struct CheckError(pub String);
 #[derive(Clone, Debug)]
 enum Predicate {
     Status(StatusSet),
-    Header { name: String, test: Text },
+    Header {
+        name: String,
+        test: Text,
+    },
     Body(Text),
     /// Length of the payload in bytes.
     Size(Relation, u64),
@@ -73,9 +76,7 @@ impl Text {
             Text::Exists => true,
             Text::Equals(wanted) => text == wanted,
             Text::Differs(unwanted) => text != unwanted,
-            Text::Contains(part) => {
-                part.is_empty() || text.windows(part.len()).any(|window| window == part)
-            }
+            Text::Contains(part) => part.is_empty() || text.windows(part.len()).any(|window| window == part),
             Text::Matches(regex) => regex.is_match(text),
         }
     }

@@ -48,8 +48,9 @@ impl std::str::FromStr for StatusSet {
     fn from_str(text: &str) -> Result<StatusSet, String> {
         let mut set = StatusSet::empty();
         for part in text.split(',').map(str::trim) {
-            let (first, last) = range(part)
-                .ok_or_else(|| format!("`{part}` is not a status or a range of them; write 200,201,300-399 or 2xx"))?;
+            let (first, last) = range(part).ok_or_else(|| {
+                format!("`{part}` is not a status or a range of them; write 200,201,300-399 or 2xx")
+            })?;
             set.insert_range(first, last);
         }
         Ok(set)
@@ -74,7 +75,9 @@ mod tests {
     #[test]
     fn lists_ranges_and_classes() {
         let set: StatusSet = "200, 204,300-302,5xx".parse().unwrap();
-        for (code, inside) in [(200, true), (201, false), (204, true), (301, true), (303, false), (599, true), (0, false)] {
+        for (code, inside) in
+            [(200, true), (201, false), (204, true), (301, true), (303, false), (599, true), (0, false)]
+        {
             assert_eq!(set.contains(code), inside, "{code}");
         }
         for bad in ["", "20", "200-", "399-300", "xx", "1000", "200,,201"] {

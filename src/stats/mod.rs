@@ -2,6 +2,7 @@
 
 pub mod histogram;
 pub mod layout;
+pub mod metrics;
 pub mod outcome;
 pub mod recorder;
 pub mod snapshot;

@@ -101,9 +101,10 @@ fn words(text: &str, rest: &str) -> Result<Text, CheckError> {
     Ok(match form {
         "contains" => Text::Contains(bytes),
         "!=" => Text::Differs(bytes),
-        "matches" => Text::Matches(Regex::new(value).map_err(|e| {
-            CheckError(format!("`{text}`: `{value}` is not a regular expression: {e}"))
-        })?),
+        "matches" => Text::Matches(
+            Regex::new(value)
+                .map_err(|e| CheckError(format!("`{text}`: `{value}` is not a regular expression: {e}")))?,
+        ),
         _ => Text::Equals(bytes),
     })
 }

@@ -1,0 +1,363 @@
+//! k6's metrics, by their definitions, over what a run of scenarios kept apart.
+//!
+//! Times are in milliseconds, as k6 has them. Beside k6's own names stand squall's `response_time` (from the
+//! schedule), `service_time` (the same as `http_req_duration`, of whole answers) and `start_lag`.
+
+use crate::stats::histogram::Histogram;
+use crate::stats::layout::{Condition, Layout, Tags, series_at};
+use crate::stats::outcome::ErrorKind;
+use crate::stats::tally::{CheckTally, LazyHistogram, ScenarioTally, Series, Tally};
+use crate::units::Nanos;
+
+/// What a metric's values are, and so what can be asked of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A sum: `count`, `rate`.
+    Counter,
+    /// The last value: `value`.
+    Gauge,
+    /// A share: `rate`.
+    Rate,
+    /// A distribution: `avg`, `min`, `max`, `med`, `p(N)`.
+    Trend,
+}
+
+/// A metric that exists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Metric {
+    /// Its name.
+    pub name: &'static str,
+    /// What its values are.
+    pub kind: Kind,
+    of: Of,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Of {
+    Requests,
+    Failed,
+    Duration,
+    Blocked,
+    Connecting,
+    Tls,
+    Sending,
+    Waiting,
+    Receiving,
+    Response,
+    Service,
+    StartLag,
+    Checks,
+    Iterations,
+    IterationDuration,
+    Dropped,
+    Vus,
+    VusMax,
+    Sent,
+    Received,
+}
+
+const fn metric(name: &'static str, kind: Kind, of: Of) -> Metric {
+    Metric { name, kind, of }
+}
+
+/// All metrics, in the order of reports.
+pub const METRICS: [Metric; 20] = [
+    metric("checks", Kind::Rate, Of::Checks),
+    metric("http_reqs", Kind::Counter, Of::Requests),
+    metric("http_req_failed", Kind::Rate, Of::Failed),
+    metric("http_req_duration", Kind::Trend, Of::Duration),
+    metric("http_req_blocked", Kind::Trend, Of::Blocked),
+    metric("http_req_connecting", Kind::Trend, Of::Connecting),
+    metric("http_req_tls_handshaking", Kind::Trend, Of::Tls),
+    metric("http_req_sending", Kind::Trend, Of::Sending),
+    metric("http_req_waiting", Kind::Trend, Of::Waiting),
+    metric("http_req_receiving", Kind::Trend, Of::Receiving),
+    metric("response_time", Kind::Trend, Of::Response),
+    metric("service_time", Kind::Trend, Of::Service),
+    metric("start_lag", Kind::Trend, Of::StartLag),
+    metric("iterations", Kind::Counter, Of::Iterations),
+    metric("iteration_duration", Kind::Trend, Of::IterationDuration),
+    metric("dropped_iterations", Kind::Counter, Of::Dropped),
+    metric("vus", Kind::Gauge, Of::Vus),
+    metric("vus_max", Kind::Gauge, Of::VusMax),
+    metric("data_sent", Kind::Counter, Of::Sent),
+    metric("data_received", Kind::Counter, Of::Received),
+];
+
+/// The metric of this name.
+pub fn named(name: &str) -> Option<Metric> {
+    METRICS.into_iter().find(|metric| metric.name == name)
+}
+
+/// What a metric came to.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value {
+    /// Of a counter.
+    Count(u64),
+    /// Of a gauge.
+    Gauge(u64),
+    /// Of a rate: how many of all.
+    Rate {
+        /// Those that count.
+        hits: u64,
+        /// All.
+        all: u64,
+    },
+    /// Of a trend.
+    Trend(Box<Histogram>),
+}
+
+/// Which samples are asked for; an empty one asks for all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Tags of scenario, step or check that must have these values.
+    pub tags: Tags,
+    /// `stage`: its number, from 0.
+    pub stage: Option<u32>,
+    /// `expected_response`.
+    pub expected: Option<bool>,
+    /// `status` or `error`.
+    pub condition: Option<Condition>,
+}
+
+/// Tags whose values are known only with the answer, or with the time.
+const OTHER_TAGS: [&str; 4] = ["stage", "expected_response", "status", "error"];
+
+impl Filter {
+    /// Reads tags and values.
+    ///
+    /// # Errors
+    /// A value that its tag cannot have.
+    pub fn new(given: &[(String, String)]) -> Result<Filter, String> {
+        let mut filter = Filter::default();
+        for (tag, value) in given {
+            let bad = || format!("`{value}` is no value of the tag `{tag}`");
+            match tag.as_str() {
+                "stage" => filter.stage = Some(value.parse().map_err(|_| bad())?),
+                "expected_response" => filter.expected = Some(value.parse().map_err(|_| bad())?),
+                "status" => {
+                    let status = value.parse().map_err(|_| bad())?;
+                    filter.condition = Some(Condition::Status(status));
+                }
+                "error" => {
+                    let kind = ErrorKind::ALL.into_iter().find(|kind| kind.key() == value);
+                    filter.condition = Some(Condition::Error(kind.ok_or_else(bad)?));
+                }
+                _ => {
+                    filter.tags.insert(tag.clone(), value.clone());
+                }
+            }
+        }
+        Ok(filter)
+    }
+
+    /// Prepares `layout` for it.
+    ///
+    /// # Errors
+    /// When no sample of `metric` can ever match.
+    pub fn prepare(&self, metric: Metric, layout: &mut Layout) -> Result<(), String> {
+        let matches = |tags: &Tags| self.matches(tags);
+        let (found, known) = match metric.of {
+            Of::Checks => (
+                layout.checks.iter().any(|c| matches(&c.tags)),
+                tag_names(layout.checks.iter().map(|c| &c.tags)),
+            ),
+            of if of.is_scenarios() => (
+                layout.scenarios.iter().any(|s| matches(&s.tags)),
+                tag_names(layout.scenarios.iter().map(|s| &s.tags)),
+            ),
+            _ => (
+                layout.places.iter().any(|p| matches(&p.tags)),
+                tag_names(layout.places.iter().map(|p| &p.tags)),
+            ),
+        };
+        // A rate of checks where there are none is a rate without samples, which passes.
+        if !found && !(self.tags.is_empty() && metric.of == Of::Checks) {
+            return Err(format!("no sample of {} has these tags; there are {known}", metric.name));
+        }
+        let stages = (0..layout.scenarios.len() as u32).map(|s| layout.stages(s)).max().unwrap_or(1);
+        if self.stage.is_some_and(|stage| stage >= stages) {
+            return Err(format!("there is no such stage: they are numbered from 0 to {}", stages - 1));
+        }
+        let of_requests = !metric.of.is_scenarios() && metric.of != Of::Checks;
+        if (self.condition.is_some() || self.expected.is_some()) && !of_requests {
+            return Err(format!("{} has no such tag: only figures of requests have it", metric.name));
+        }
+        if let Some(condition) = self.condition {
+            let places: Vec<u32> = (0..layout.places.len() as u32)
+                .filter(|place| self.matches(&layout.places[*place as usize].tags))
+                .collect();
+            places.into_iter().for_each(|place| {
+                layout.watch(place, condition);
+            });
+        }
+        Ok(())
+    }
+
+    fn matches(&self, tags: &Tags) -> bool {
+        self.tags.iter().all(|(name, value)| tags.get(name) == Some(value))
+    }
+
+    fn stages(&self, all: u32) -> std::ops::Range<u32> {
+        match self.stage {
+            Some(stage) => stage.min(all)..(stage + 1).min(all),
+            None => 0..all,
+        }
+    }
+
+    /// The series that it names.
+    fn series<'a>(&self, layout: &Layout, tally: &'a Tally) -> Vec<(bool, &'a Series)> {
+        let mut found = Vec::new();
+        for (index, place) in layout.places.iter().enumerate() {
+            if !self.matches(&place.tags) {
+                continue;
+            }
+            let firsts: Vec<u32> = match self.condition {
+                None => vec![place.first_series],
+                Some(condition) => {
+                    let watches = place.watches.iter().map(|w| &layout.watches[*w as usize]);
+                    watches.filter(|w| w.condition == condition).map(|w| w.first_series).collect()
+                }
+            };
+            for first in firsts {
+                for stage in self.stages(layout.stages_of_place(index as u32)) {
+                    let both =
+                        [true, false].into_iter().filter(|e| self.expected.is_none_or(|only| only == *e));
+                    found.extend(both.filter_map(|expected| {
+                        Some((expected, tally.series.get(series_at(first, stage, expected))?))
+                    }));
+                }
+            }
+        }
+        found
+    }
+
+    fn scenarios<'a>(&self, layout: &Layout, tally: &'a Tally) -> Vec<&'a ScenarioTally> {
+        let mut found = Vec::new();
+        for (index, scenario) in layout.scenarios.iter().enumerate() {
+            if self.matches(&scenario.tags) {
+                let stages = self.stages(layout.stages(index as u32));
+                found.extend(
+                    stages.filter_map(|stage| tally.scenarios.get((scenario.first_slot + stage) as usize)),
+                );
+            }
+        }
+        found
+    }
+
+    fn checks<'a>(&self, layout: &Layout, tally: &'a Tally) -> Vec<&'a CheckTally> {
+        let mut found = Vec::new();
+        for check in layout.checks.iter().filter(|check| self.matches(&check.tags)) {
+            let stages = self.stages(layout.stages_of_place(check.place));
+            found.extend(stages.filter_map(|stage| tally.checks.get((check.first_slot + stage) as usize)));
+        }
+        found
+    }
+}
+
+/// The tags that could have been meant, for messages.
+fn tag_names<'a>(all: impl Iterator<Item = &'a Tags>) -> String {
+    let mut shown: Vec<String> = all.flatten().map(|(name, value)| format!("{name}:{value}")).collect();
+    shown.sort();
+    shown.dedup();
+    shown.truncate(12);
+    shown.extend(OTHER_TAGS.map(|tag| format!("{tag}:…")));
+    shown.join(", ")
+}
+
+impl Of {
+    fn is_scenarios(self) -> bool {
+        matches!(
+            self,
+            Of::Iterations
+                | Of::IterationDuration
+                | Of::Dropped
+                | Of::Vus
+                | Of::VusMax
+                | Of::Sent
+                | Of::Received
+        )
+    }
+}
+
+/// What `metric` came to, of the samples that `filter` asks for.
+pub fn value(metric: Metric, filter: &Filter, layout: &Layout, tally: &Tally) -> Value {
+    match metric.of {
+        Of::Checks => {
+            let checks = filter.checks(layout, tally);
+            let hits = checks.iter().map(|check| check.passes).sum();
+            Value::Rate { hits, all: checks.iter().map(|check| check.passes + check.fails).sum() }
+        }
+        of if of.is_scenarios() => of_scenarios(of, &filter.scenarios(layout, tally)),
+        of => of_requests(of, &filter.series(layout, tally)),
+    }
+}
+
+fn of_scenarios(of: Of, scenarios: &[&ScenarioTally]) -> Value {
+    let sum = |of: fn(&ScenarioTally) -> u64| scenarios.iter().map(|s| of(s)).sum();
+    match of {
+        Of::Iterations => Value::Count(sum(|s| s.completed)),
+        Of::Dropped => Value::Count(sum(|s| s.dropped)),
+        Of::Sent => Value::Count(sum(|s| s.sent_bytes)),
+        Of::Received => Value::Count(sum(|s| s.received_bytes)),
+        Of::Vus => Value::Gauge(sum(|s| s.vus)),
+        Of::VusMax => Value::Gauge(sum(|s| s.vus_max)),
+        _ => {
+            let mut all = Box::<Histogram>::default();
+            scenarios.iter().for_each(|s| s.iteration_duration.merge_into(&mut all));
+            Value::Trend(all)
+        }
+    }
+}
+
+fn of_requests(of: Of, series: &[(bool, &Series)]) -> Value {
+    let (completed, failed) = series.iter().fold((0, 0), |(c, f), (_, s)| (c + s.completed, f + s.failed));
+    let all = completed + failed;
+    let mut trend = Box::<Histogram>::default();
+    let mut add = |parts: &[fn(&Series) -> &LazyHistogram]| {
+        for (_, series) in series {
+            parts.iter().for_each(|part| part(series).merge_into(&mut trend));
+        }
+    };
+    // Of what is not recorded where it is nothing, the rest of the requests had nothing.
+    let mut zeros_up_to = 0;
+    match of {
+        Of::Requests => return Value::Count(all),
+        Of::Failed => {
+            let unexpected = series.iter().filter(|(expected, _)| !expected);
+            return Value::Rate { hits: unexpected.map(|(_, s)| s.completed + s.failed).sum(), all };
+        }
+        // k6 times requests that fail, too.
+        Of::Duration => add(&[|s| &s.alike, |s| &s.service_time, |s| &s.failed_time]),
+        Of::Service => add(&[|s| &s.alike, |s| &s.service_time]),
+        Of::Response => add(&[|s| &s.alike, |s| &s.response_time]),
+        Of::Waiting => add(&[|s| &s.alike, |s| &s.first_byte]),
+        Of::StartLag => {
+            add(&[|s| &s.start_lag]);
+            zeros_up_to = completed;
+        }
+        Of::Receiving => {
+            add(&[|s| &s.receiving]);
+            zeros_up_to = completed;
+        }
+        Of::Sending => {
+            add(&[|s| &s.sending]);
+            zeros_up_to = completed;
+        }
+        Of::Blocked => {
+            add(&[|s| &s.blocked]);
+            zeros_up_to = all;
+        }
+        Of::Connecting => {
+            add(&[|s| &s.connecting]);
+            zeros_up_to = all;
+        }
+        _ => {
+            add(&[|s| &s.tls_handshaking]);
+            zeros_up_to = all;
+        }
+    }
+    let zeros = u64::saturating_sub(zeros_up_to, trend.len());
+    trend.record_n(Nanos::ZERO, zeros);
+    Value::Trend(trend)
+}

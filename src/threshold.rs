@@ -1,0 +1,252 @@
+//! Judgements of a whole run: k6's thresholds.
+//!
+//! `p(99)<500` on a metric, perhaps of certain tags only: `http_req_duration{name:login}`. Times are in
+//! milliseconds, as in k6.
+
+use std::fmt;
+
+use crate::stats::layout::Layout;
+use crate::stats::metrics::{self, Filter, Kind, METRICS, Metric, Value};
+use crate::stats::tally::Tally;
+use crate::units::Nanos;
+
+/// What a metric must come to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Threshold {
+    /// The metric, with its tags, as written.
+    pub selector: String,
+    /// The expression, as written.
+    pub expression: String,
+    /// End the run as soon as it fails.
+    pub abort_on_fail: bool,
+    /// But not before so much of it is over.
+    pub delay_abort_eval: Nanos,
+    metric: Metric,
+    filter: Filter,
+    aggregation: Aggregation,
+    operator: Operator,
+    bound: f64,
+}
+
+/// How it came out.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Outcome {
+    /// It was met.
+    pub ok: bool,
+    /// What was observed; times in milliseconds.
+    pub observed: f64,
+}
+
+/// Why a threshold cannot be used: the message names the place and the way out.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct ThresholdError(pub String);
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Aggregation {
+    Count,
+    Rate,
+    Value,
+    Avg,
+    Min,
+    Max,
+    Med,
+    Percentile(f64),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Operator {
+    Less,
+    LessOrEqual,
+    Greater,
+    GreaterOrEqual,
+    Equal,
+    NotEqual,
+}
+
+/// Longer ones before their prefixes.
+const OPERATORS: [(&str, Operator); 7] = [
+    ("===", Operator::Equal),
+    ("==", Operator::Equal),
+    ("!=", Operator::NotEqual),
+    ("<=", Operator::LessOrEqual),
+    (">=", Operator::GreaterOrEqual),
+    ("<", Operator::Less),
+    (">", Operator::Greater),
+];
+
+impl Threshold {
+    /// Reads `expression` on `selector`: `p(95)<200` on `http_req_duration{scenario:main}`.
+    ///
+    /// # Errors
+    /// What is wrong and what would be right.
+    pub fn parse(selector: &str, expression: &str) -> Result<Threshold, ThresholdError> {
+        let refuse = |why: String| ThresholdError(format!("`{selector}: {expression}`: {why}"));
+        let (name, tags) = split_selector(selector).map_err(refuse)?;
+        let metric = metrics::named(name).ok_or_else(|| refuse(unknown_metric(name)))?;
+        let filter = Filter::new(&tags).map_err(refuse)?;
+        let found =
+            OPERATORS.iter().filter_map(|(text, operator)| Some((expression.find(text)?, *text, *operator)));
+        let first = found.min_by_key(|(at, text, _)| (*at, std::cmp::Reverse(text.len())));
+        let (at, text, operator) =
+            first.ok_or_else(|| refuse("it lacks one of < <= > >= == !=, as in p(95)<200".into()))?;
+        let aggregation = aggregation(metric.kind, expression[..at].trim()).map_err(refuse)?;
+        let number = expression[at + text.len()..].trim();
+        let bound = number.parse().ok().filter(|bound: &f64| bound.is_finite());
+        let bound = bound.ok_or_else(|| refuse(format!("`{number}` is not a number")))?;
+        Ok(Threshold {
+            selector: selector.into(),
+            expression: expression.trim().into(),
+            abort_on_fail: false,
+            delay_abort_eval: Nanos::ZERO,
+            metric,
+            filter,
+            aggregation,
+            operator,
+            bound,
+        })
+    }
+
+    /// Reads the form of the command line: `http_req_duration:p(99)<50`.
+    ///
+    /// # Errors
+    /// What is wrong and what would be right.
+    pub fn parse_flag(text: &str) -> Result<Threshold, ThresholdError> {
+        let depth = |at: usize| text[..at].matches('{').count() > text[..at].matches('}').count();
+        let colon = text.match_indices(':').map(|(at, _)| at).find(|at| !depth(*at));
+        let Some(colon) = colon else {
+            return Err(ThresholdError(format!(
+                "`{text}`: a threshold is a metric, a colon and an expression, as in http_req_duration:p(99)<50"
+            )));
+        };
+        Threshold::parse(text[..colon].trim(), text[colon + 1..].trim())
+    }
+
+    /// Prepares `layout` so that what it looks at is kept apart.
+    ///
+    /// # Errors
+    /// When no sample can ever match its tags.
+    pub fn prepare(&self, layout: &mut Layout) -> Result<(), ThresholdError> {
+        let prepared = self.filter.prepare(self.metric, layout);
+        prepared.map_err(|why| ThresholdError(format!("`{self}`: {why}")))
+    }
+
+    /// Judges what was measured within `elapsed`. A rate without samples passes, as in k6.
+    pub fn evaluate(&self, layout: &Layout, tally: &Tally, elapsed: Nanos) -> Outcome {
+        let value = metrics::value(self.metric, &self.filter, layout, tally);
+        if matches!(value, Value::Rate { all: 0, .. }) {
+            return Outcome { ok: true, observed: 0.0 };
+        }
+        let observed = self.aggregation.of(&value, elapsed);
+        Outcome { ok: self.operator.holds(observed, self.bound), observed }
+    }
+}
+
+impl fmt::Display for Threshold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.selector, self.expression)
+    }
+}
+
+/// Times in milliseconds from histograms in ns.
+pub fn millis(ns: f64) -> f64 {
+    ns / 1e6
+}
+
+impl Aggregation {
+    fn of(self, value: &Value, elapsed: Nanos) -> f64 {
+        let seconds = elapsed.as_secs_f64();
+        match value {
+            Value::Count(count) if self == Aggregation::Rate => {
+                if seconds > 0.0 {
+                    *count as f64 / seconds
+                } else {
+                    0.0
+                }
+            }
+            Value::Count(count) | Value::Gauge(count) => *count as f64,
+            Value::Rate { hits, all } => *hits as f64 / (*all).max(1) as f64,
+            Value::Trend(trend) => {
+                let at = |percentile| millis(trend.percentile(percentile).0 as f64);
+                match self {
+                    Aggregation::Avg => millis(trend.mean()),
+                    Aggregation::Min => millis(trend.min().0 as f64),
+                    Aggregation::Max => millis(trend.max().0 as f64),
+                    Aggregation::Percentile(percentile) => at(percentile),
+                    Aggregation::Count => trend.len() as f64,
+                    Aggregation::Med | Aggregation::Rate | Aggregation::Value => at(50.0),
+                }
+            }
+        }
+    }
+}
+
+impl Operator {
+    #[expect(clippy::float_cmp, reason = "== is what the user has asked for")]
+    fn holds(self, left: f64, right: f64) -> bool {
+        match self {
+            Operator::Less => left < right,
+            Operator::LessOrEqual => left <= right,
+            Operator::Greater => left > right,
+            Operator::GreaterOrEqual => left >= right,
+            Operator::Equal => left == right,
+            Operator::NotEqual => left != right,
+        }
+    }
+}
+
+fn split_selector(selector: &str) -> Result<(&str, Vec<(String, String)>), String> {
+    let Some((name, rest)) = selector.split_once('{') else {
+        return Ok((selector.trim(), Vec::new()));
+    };
+    let inside = rest.strip_suffix('}').ok_or("the list of tags lacks its closing }")?;
+    let mut tags = Vec::new();
+    for pair in inside.split(',').filter(|pair| !pair.trim().is_empty()) {
+        let (tag, value) = pair.split_once(':').ok_or_else(|| format!("`{pair}` is not tag:value"))?;
+        tags.push((tag.trim().to_owned(), value.trim().to_owned()));
+    }
+    Ok((name.trim(), tags))
+}
+
+fn unknown_metric(name: &str) -> String {
+    let near =
+        METRICS.iter().map(|metric| (strsim::damerau_levenshtein(metric.name, name), metric.name)).min();
+    let meant =
+        near.filter(|(distance, _)| *distance <= 4).map(|(_, near)| format!("; did you mean {near}?"));
+    let known: Vec<&str> = METRICS.iter().map(|metric| metric.name).collect();
+    format!("there is no metric `{name}`{} (there are {})", meant.unwrap_or_default(), known.join(", "))
+}
+
+fn aggregation(kind: Kind, text: &str) -> Result<Aggregation, String> {
+    let found = match text {
+        "count" => Some(Aggregation::Count),
+        "rate" => Some(Aggregation::Rate),
+        "value" => Some(Aggregation::Value),
+        "avg" => Some(Aggregation::Avg),
+        "min" => Some(Aggregation::Min),
+        "max" => Some(Aggregation::Max),
+        "med" => Some(Aggregation::Med),
+        _ => percentile(text)?.map(Aggregation::Percentile),
+    };
+    let (offered, fits) = match kind {
+        Kind::Counter => ("count, rate", matches!(found, Some(Aggregation::Count | Aggregation::Rate))),
+        Kind::Gauge => ("value", found == Some(Aggregation::Value)),
+        Kind::Rate => ("rate", found == Some(Aggregation::Rate)),
+        Kind::Trend => (
+            "avg, min, max, med, p(N)",
+            !matches!(found, None | Some(Aggregation::Count | Aggregation::Rate | Aggregation::Value)),
+        ),
+    };
+    found.filter(|_| fits).ok_or_else(|| format!("`{text}` cannot be asked of it; there is {offered}"))
+}
+
+fn percentile(text: &str) -> Result<Option<f64>, String> {
+    let Some(number) = text.strip_prefix("p(").and_then(|rest| rest.strip_suffix(')')) else {
+        return Ok(None);
+    };
+    let value = number.trim().parse().ok().filter(|value| (0.0..=100.0).contains(value));
+    value.map(Some).ok_or_else(|| format!("`{number}` is not a percentile: it is a number from 0 to 100"))
+}
+
+#[cfg(test)]
+mod tests;

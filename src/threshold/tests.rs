@@ -1,0 +1,146 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::stats::layout::{Tags, series_at};
+use crate::stats::outcome::ErrorKind;
+
+fn tags(pairs: &[(&str, &str)]) -> Tags {
+    pairs.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect()
+}
+
+/// Two stages; the steps `home` (with a check) and `login`.
+fn layout() -> Layout {
+    let mut layout = Layout::default();
+    let ends = vec![Nanos::from_secs(1), Nanos::from_secs(2)];
+    layout.add_scenario("main", "ramping-vus", tags(&[("scenario", "main")]), ends);
+    layout.add_place(0, 0, tags(&[("scenario", "main"), ("name", "home")]), &["status==200"]);
+    layout.add_place(0, 1, tags(&[("scenario", "main"), ("name", "login")]), &[]);
+    layout
+}
+
+/// `home`: 10 answers of 10 ms in stage 0 and 10 of 20 ms in stage 1; `login`: one answer of 100 ms that was
+/// not expected, and a request that was reset after 5 ms.
+fn tally(layout: &Layout) -> Tally {
+    let mut tally = Tally::new(layout);
+    for (stage, ms) in [(0, 10), (1, 20)] {
+        let series = &mut tally.series[series_at(layout.places[0].first_series, stage, true)];
+        series.completed = 10;
+        (0..10).for_each(|_| series.alike.record(Nanos::from_millis(ms)));
+        series.blocked.record(Nanos::from_millis(3));
+    }
+    let series = &mut tally.series[series_at(layout.places[1].first_series, 1, false)];
+    series.completed = 1;
+    series.failed = 1;
+    series.service_time.record(Nanos::from_millis(100));
+    series.response_time.record(Nanos::from_millis(150));
+    series.failed_time.record(Nanos::from_millis(5));
+    let checks = &mut tally.checks[layout.checks[0].first_slot as usize];
+    (checks.passes, checks.fails) = (19, 1);
+    tally.scenarios[1].completed = 12;
+    tally.scenarios[1].iteration_duration.record(Nanos::from_millis(30));
+    tally.scenarios[0].vus = 7;
+    tally
+}
+
+fn evaluate(text: &str) -> Outcome {
+    let mut layout = layout();
+    let threshold = Threshold::parse_flag(text).unwrap_or_else(|e| panic!("{e}"));
+    threshold.prepare(&mut layout).unwrap_or_else(|e| panic!("{e}"));
+    threshold.evaluate(&layout, &tally(&layout), Nanos::from_secs(2))
+}
+
+#[test]
+fn metrics_come_out_as_defined() {
+    for (text, observed, ok) in [
+        ("http_reqs:count==22", 22.0, true),
+        ("http_reqs:rate>=11", 11.0, true),
+        ("http_reqs{name:home}:count<20", 20.0, false),
+        ("http_req_failed:rate<0.1", 2.0 / 22.0, true),
+        ("http_req_failed{name:login}:rate<0.1", 1.0, false),
+        ("http_req_duration:max<=101", 100.0, true),
+        ("http_req_duration:min>4", 5.0, true),
+        ("http_req_duration{stage:0}:p(95)<11", 10.0, true),
+        ("http_req_duration{name:home,stage:1}:med>19", 20.0, true),
+        ("http_req_duration{expected_response:true}:max<21", 20.0, true),
+        ("service_time{name:login}:max<101", 100.0, true),
+        ("response_time{name:login}:max>149", 150.0, true),
+        ("http_req_blocked:max<4", 3.0, true),
+        ("http_req_blocked:med==0", 0.0, true),
+        ("http_req_tls_handshaking:max===0", 0.0, true),
+        ("checks:rate>=0.95", 0.95, true),
+        ("checks{check:status==200}:rate!=1", 0.95, true),
+        ("iterations:count>11", 12.0, true),
+        ("iteration_duration:avg<31", 30.0, true),
+        ("dropped_iterations:count<1", 0.0, true),
+        ("vus:value<8", 7.0, true),
+    ] {
+        let outcome = evaluate(text);
+        assert_eq!(outcome.ok, ok, "{text}: {outcome:?}");
+        assert!((outcome.observed - observed).abs() <= observed * 0.001, "{text}: {outcome:?}");
+    }
+}
+
+#[test]
+fn a_rate_without_samples_passes() {
+    let mut layout = Layout::default();
+    layout.add_scenario("main", "constant-vus", Tags::new(), Vec::new());
+    layout.add_place(0, 0, Tags::new(), &[]);
+    for text in ["checks:rate>0.99", "http_req_failed:rate>0.5"] {
+        let threshold = Threshold::parse_flag(text).unwrap();
+        threshold.prepare(&mut layout).unwrap();
+        assert!(threshold.evaluate(&layout, &Tally::new(&layout), Nanos::ZERO).ok, "{text}");
+    }
+}
+
+#[test]
+fn statuses_and_errors_are_watched_when_asked_for() {
+    let mut layout = layout();
+    let threshold = Threshold::parse("http_reqs{error:reset}", "count<1").unwrap();
+    threshold.prepare(&mut layout).unwrap();
+    let mut tally = tally(&layout);
+    assert!(threshold.evaluate(&layout, &tally, Nanos::ZERO).ok);
+    let watch = layout.watches.iter().find(|w| w.place == 1).expect("it is watched");
+    tally.series[series_at(watch.first_series, 1, false)].failed = 1;
+    assert!(!threshold.evaluate(&layout, &tally, Nanos::ZERO).ok);
+    assert_eq!(layout.watches.len(), 2);
+    assert_eq!(layout.watch(1, crate::stats::layout::Condition::Error(ErrorKind::Reset)), 1, "known");
+}
+
+#[test]
+fn what_cannot_be_meant_is_refused_with_the_way_out() {
+    for (text, part) in [
+        ("http_req_duration", "colon"),
+        ("http_req_durations:p(95)<200", "did you mean http_req_duration?"),
+        ("http_req_duration:p(95)", "lacks one of"),
+        ("http_req_duration:p(101)<1", "0 to 100"),
+        ("http_req_duration:rate<1", "avg, min, max, med, p(N)"),
+        ("http_reqs:avg<1", "count, rate"),
+        ("vus:rate<1", "value"),
+        ("checks:count>1", "rate"),
+        ("http_req_duration:p(95)<fast", "`fast` is not a number"),
+        ("http_req_duration:p(95)<NaN", "not a number"),
+        ("http_req_duration{name:home:p(95)<1", "colon"),
+        ("http_req_duration{name}:p(95)<1", "tag:value"),
+        ("http_req_duration{stage:x}:p(95)<1", "`x`"),
+    ] {
+        let error = Threshold::parse_flag(text).expect_err(text).to_string();
+        assert!(error.contains(part), "{text}: {error}");
+    }
+    for (text, part) in [
+        ("http_req_duration{name:nowhere}:p(95)<1", "name:home"),
+        ("http_req_duration{stage:2}:p(95)<1", "0 to 1"),
+        ("iterations{status:200}:count<1", "only figures of requests"),
+    ] {
+        let threshold = Threshold::parse_flag(text).expect(text);
+        let error = threshold.prepare(&mut layout()).expect_err(text).to_string();
+        assert!(error.contains(part), "{text}: {error}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_text_is_a_panic(text in "(http_req_duration|checks|vus)?[{}:,p()<>=!a-z0-9. ]{0,30}", any in ".{0,30}") {
+        let _ = Threshold::parse_flag(&text);
+        let _ = Threshold::parse(&text, &any);
+    }
+}

@@ -7,6 +7,7 @@
 mod build;
 #[cfg(test)]
 pub(crate) mod sample;
+mod scenario;
 
 use std::collections::BTreeMap;
 
@@ -16,6 +17,10 @@ use crate::stats::histogram::{Histogram, HistogramError};
 use crate::verdict::Verdict;
 
 pub use self::build::ReportParts;
+pub use self::scenario::{
+    Check, Iterations, MetricEntry, Sample, ScenarioEntry, ScenarioParts, StageEntry, StepEntry,
+    ThresholdEntry,
+};
 
 /// Version of the report's keys and their meaning.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -54,16 +59,18 @@ pub struct Report {
     pub latency: Latency,
     /// What the generator itself used.
     pub generator: Generator,
-    /// Judgements of single answers. Empty until there are checks.
+    /// Judgements of single answers. Empty in plain runs.
     pub checks: Vec<Check>,
-    /// Judgements of the whole. Empty until there are thresholds.
-    pub thresholds: Vec<Threshold>,
+    /// Judgements of the whole. Empty in plain runs.
+    pub thresholds: Vec<ThresholdEntry>,
     /// The run over time.
     pub timeline: Vec<TimelineEntry>,
-    /// Figures by scenario. Empty until there are scenario files.
-    pub scenarios: Vec<serde_json::Value>,
-    /// Figures by step of a scenario. Empty until there are scenario files.
-    pub steps: Vec<serde_json::Value>,
+    /// Figures by scenario. Empty in plain runs.
+    pub scenarios: Vec<ScenarioEntry>,
+    /// Figures by step of a scenario. Empty in plain runs.
+    pub steps: Vec<StepEntry>,
+    /// k6's metrics by name. Empty in plain runs.
+    pub metrics: BTreeMap<String, MetricEntry>,
 }
 
 /// Kinds of errors that `errors` always lists.
@@ -333,30 +340,6 @@ pub struct WorkerSection {
     pub cq_overflows: u64,
     /// Receives that found no free buffer.
     pub buffer_starvations: u64,
-}
-
-/// How often answers passed a check.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Check {
-    /// Its name.
-    pub name: String,
-    /// Answers that passed.
-    pub passes: u64,
-    /// Answers that did not.
-    pub fails: u64,
-}
-
-/// How a threshold was met.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Threshold {
-    /// As it was written.
-    pub expression: String,
-    /// What it looks at.
-    pub metric: String,
-    /// Whether it was met.
-    pub ok: bool,
-    /// What was measured.
-    pub observed: f64,
 }
 
 /// What happened within one stretch of the run.

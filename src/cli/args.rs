@@ -13,7 +13,7 @@ use crate::target::{Latency, Stall};
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 fine; 1 could not run; 2 usage or configuration error; 96 the verdict is INVALID;
-105 interrupted.
+99 a threshold failed; 105 interrupted.
 
 Durations: 500ms, 1.5s, 1m30s; a bare number is seconds. Rates: 50/s, 3000/m, 10k; a bare number is
 per second. All counts and rates are totals over all connections and workers.";
@@ -121,6 +121,13 @@ pub(super) struct RunArgs {
     #[arg(long, value_name = "N", help_heading = "Load")]
     max_backlog: Option<u64>,
 
+    /// Virtual users, each with a connection of its own; with --stage how many there are at first
+    #[arg(long, value_name = "N", help_heading = "Load")]
+    vus: Option<u64>,
+    /// Go to TARGET virtual users (with -R: to that rate) within TIME, as in 30s:100; may be given several times
+    #[arg(long = "stage", value_name = "TIME:TARGET", help_heading = "Load")]
+    stages: Vec<String>,
+
     /// Method [default: GET, or POST when there is a body]
     #[arg(short, long, value_name = "METHOD", help_heading = "Request")]
     method: Option<String>,
@@ -146,6 +153,20 @@ pub(super) struct RunArgs {
     /// How long opening a connection may take; as --timeout when not given
     #[arg(long, value_name = "TIME", help_heading = "Request")]
     connect_timeout: Option<String>,
+
+    /// Close connections after one request each
+    #[arg(long, help_heading = "Request")]
+    no_keepalive: bool,
+    /// Close connections after so many requests
+    #[arg(long, value_name = "N", help_heading = "Request")]
+    requests_per_connection: Option<u32>,
+
+    /// What each answer must be, such as status==200 or time<200ms; may be given several times
+    #[arg(long = "check", value_name = "EXPR", help_heading = "Judgement")]
+    checks: Vec<String>,
+    /// What the run must come to, such as http_req_duration:p(99)<50 (ms, as in k6); else exit code 99
+    #[arg(long = "threshold", value_name = "EXPR", help_heading = "Judgement")]
+    thresholds: Vec<String>,
 
     /// Workers, one thread and core each [default: all usable cores; half of them when the target is on this host]
     #[arg(short, long, value_name = "N", help_heading = "Generator")]
@@ -203,6 +224,12 @@ impl RunArgs {
             max_backlog: self.max_backlog,
             driver: self.driver.take(),
             allow_invalid: self.allow_invalid,
+            vus: self.vus,
+            stages: std::mem::take(&mut self.stages),
+            checks: std::mem::take(&mut self.checks),
+            thresholds: std::mem::take(&mut self.thresholds),
+            no_keepalive: self.no_keepalive,
+            requests_per_connection: self.requests_per_connection,
         }
     }
 }

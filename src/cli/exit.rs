@@ -22,6 +22,8 @@ pub(super) enum Exit {
     Usage = 2,
     /// The run's verdict is INVALID.
     Invalid = 96,
+    /// A threshold failed. k6's number.
+    Threshold = 99,
     /// Stopped by a signal.
     Interrupted = 105,
 }
@@ -33,11 +35,13 @@ impl From<Exit> for ExitCode {
 }
 
 impl Exit {
-    /// For a run that has a report. Interrupted comes before invalid: a run that was cut short is
+    /// For a run that has a report. A failed threshold comes before an invalid verdict: it is what was asked for. Interrupted comes before invalid: a run that was cut short is
     /// often the latter too, and whoever interrupted it knows why.
     pub(super) fn of(report: &Report, allow_invalid: bool) -> Exit {
         if report.aborted {
             Exit::Interrupted
+        } else if report.thresholds.iter().any(|threshold| !threshold.ok) {
+            Exit::Threshold
         } else if report.verdict.status == Status::Invalid && !allow_invalid {
             Exit::Invalid
         } else {

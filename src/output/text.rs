@@ -1,5 +1,6 @@
 //! The summary for people: settings, requests, latencies side by side, what it cost, the verdict.
 
+mod judged;
 mod latency;
 mod settings;
 
@@ -41,7 +42,10 @@ impl Page<'_> {
         self.latencies()?;
         self.answers()?;
         self.connections()?;
-        self.costs()
+        self.scenarios()?;
+        self.costs()?;
+        self.checks()?;
+        self.thresholds()
     }
 
     fn title(&mut self) -> fmt::Result {

@@ -5,7 +5,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use super::{
     ConfigSection, Connections, ERROR_KINDS, Environment, Generator, Latency, LatencySection, Percentiles,
-    Report, Requests, SCHEMA_VERSION, Throughput, TimelineEntry, Tool, WorkerSection,
+    Report, Requests, SCHEMA_VERSION, ScenarioParts, Throughput, TimelineEntry, Tool, WorkerSection,
 };
 use crate::stats::histogram::Histogram;
 use crate::stats::snapshot::ErrorCounts;
@@ -26,6 +26,8 @@ pub struct ReportParts<'a> {
     pub verdict: Verdict,
     /// What was read about the generator.
     pub readings: &'a Readings,
+    /// What scenarios came to; none in plain runs.
+    pub scenarios: Option<ScenarioParts<'a>>,
     /// Stopped before its time, by a signal.
     pub aborted: bool,
     /// When the run began, since the Unix epoch.
@@ -37,7 +39,7 @@ pub struct ReportParts<'a> {
 impl Report {
     /// Puts a report together.
     pub fn new(parts: ReportParts<'_>) -> Report {
-        let summary = parts.summary;
+        let (summary, scenarios) = (parts.summary, parts.scenarios);
         let started_at = UNIX_EPOCH + Duration::from_nanos(parts.started_at.0);
         Report {
             schema_version: SCHEMA_VERSION,
@@ -64,11 +66,12 @@ impl Report {
             },
             latency: latency(summary),
             generator: generator(summary, parts.readings, parts.max_rss_bytes),
-            checks: Vec::new(),
-            thresholds: Vec::new(),
+            checks: scenarios.map(|s| s.checks()).unwrap_or_default(),
+            thresholds: scenarios.map(|s| s.thresholds()).unwrap_or_default(),
             timeline: summary.timeline.iter().map(timeline_entry).collect(),
-            scenarios: Vec::new(),
-            steps: Vec::new(),
+            scenarios: scenarios.map(|s| s.scenarios()).unwrap_or_default(),
+            steps: scenarios.map(|s| s.steps()).unwrap_or_default(),
+            metrics: scenarios.map(|s| s.metrics()).unwrap_or_default(),
         }
     }
 }
@@ -111,7 +114,7 @@ fn latency(summary: &Summary) -> Latency {
     }
 }
 
-fn section(histogram: &Histogram) -> LatencySection {
+pub(super) fn section(histogram: &Histogram) -> LatencySection {
     let at = |percent| us(histogram.percentile(percent));
     // Values count as the middle of their step in the mean, which is not zero for the lowest step,
     // though all its values show as zero.
@@ -193,6 +196,6 @@ fn us(span: Nanos) -> f64 {
 }
 
 /// JSON has no NaN; serde_json would write `null` where the contract promises a number.
-fn finite(figure: f64) -> f64 {
+pub(super) fn finite(figure: f64) -> f64 {
     if figure.is_finite() { figure } else { 0.0 }
 }

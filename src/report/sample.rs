@@ -165,6 +165,7 @@ fn report(summary: &Summary, readings: &Readings, config: ConfigSection, aborted
         summary,
         verdict: verdict::evaluate(readings, summary),
         readings,
+        scenarios: None,
         aborted,
         started_at: STARTED_AT,
         max_rss_bytes: 12_345_678,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::stats::snapshot::Snapshot;
 use crate::stats::summary::{Summary, SummaryBuilder, TimelinePoint};
+use crate::stats::tally::Tally;
 use crate::units::Nanos;
 
 /// Interval `k` is over when every worker has delivered it or a later one.
@@ -64,6 +65,11 @@ impl Collector {
     pub(super) fn recycle(&mut self, mut snapshot: Snapshot) {
         snapshot.clear();
         self.spare.push(snapshot);
+    }
+
+    /// What scenarios have kept apart so far.
+    pub(super) fn tally(&self) -> &Tally {
+        self.builder.tally()
     }
 
     pub(super) fn finish(self, duration: Nanos, in_flight: u64, backlog: u64) -> Summary {

@@ -8,6 +8,7 @@ mod error;
 mod host;
 mod load;
 mod request;
+mod scenario;
 mod values;
 mod workers;
 
@@ -24,6 +25,8 @@ use crate::clock;
 use crate::http::url::Url;
 use crate::load::LoadModel;
 use crate::plan::workload::Workload;
+use crate::stats::layout::Layout;
+use crate::threshold::Threshold;
 use crate::units::Nanos;
 
 /// Connections when `-c` is not given.
@@ -85,6 +88,18 @@ pub struct RawConfig {
     pub driver: Option<String>,
     /// `--allow-invalid`
     pub allow_invalid: bool,
+    /// `--vus`
+    pub vus: Option<u64>,
+    /// `--stage`, each `TIME:TARGET`
+    pub stages: Vec<String>,
+    /// `--check`
+    pub checks: Vec<String>,
+    /// `--threshold`
+    pub thresholds: Vec<String>,
+    /// `--no-keepalive`
+    pub no_keepalive: bool,
+    /// `--requests-per-connection`
+    pub requests_per_connection: Option<u32>,
 }
 
 /// A run that can be started. Every figure is in its bounds, and the target has an address.
@@ -141,11 +156,22 @@ pub struct RunConfig {
     pub allow_invalid: bool,
     /// Scenarios, when the run is more than one request over and over.
     pub workload: Option<Arc<Workload>>,
+    /// What the whole must come to. Only with scenarios.
+    pub thresholds: Vec<Threshold>,
     /// The addresses of each of the workload's origins.
     pub origin_addresses: Vec<Vec<SocketAddr>>,
 }
 
 impl RunConfig {
+    /// What the run keeps apart; nothing in plain runs.
+    pub(super) fn layout(&self) -> Layout {
+        let mut layout = self.workload.as_ref().map(|workload| workload.layout()).unwrap_or_default();
+        for threshold in &self.thresholds {
+            threshold.prepare(&mut layout).expect("it was prepared when the options were judged");
+        }
+        layout
+    }
+
     /// Judges the options, and resolves the target's name when they are fine (up to 10 s).
     ///
     /// Raises the soft limit on descriptors to the hard one, and reads `--body-file`.
@@ -168,9 +194,18 @@ fn validate_on(raw: RawConfig, host: &impl Host) -> Result<RunConfig, ConfigErro
     let max_backlog = load::max_backlog(&raw, &load, &mut problems);
     let pipeline = load::pipeline(&raw, &mut problems);
     let request = request::request(&raw, pipeline, &mut problems);
+    let asked = scenario::asked(&raw, &times, &load, max_backlog, &mut problems);
+    let thresholds: Vec<_> = asked.as_ref().map(|asked| asked.thresholds.clone()).unwrap_or_default();
+    let users = raw.users(asked.as_ref());
+    let workload = match (&target, asked) {
+        (Some(target), Some(asked)) => {
+            scenario::workload(asked, target, &request, times.timeout, &mut problems)
+        }
+        _ => None,
+    };
     let usable = host.usable_cores();
     let wish = workers::wish(&raw, &usable, &mut problems);
-    let connections = workers::connections(&raw, &wish, host.descriptors(), &mut problems);
+    let connections = workers::connections(users, &wish, host.descriptors(), &mut problems);
     let wait = problems.choice("--wait", raw.wait.as_deref());
     let driver = problems.choice("--driver", raw.driver.as_deref());
 
@@ -190,7 +225,7 @@ fn validate_on(raw: RawConfig, host: &impl Host) -> Result<RunConfig, ConfigErro
         shared_host: workers.shared_host,
         target_cores: workers.target_cores,
         cores_to_spare: workers.cores_to_spare,
-        duration: times.duration,
+        duration: workload.as_ref().map_or(times.duration, |w| Some(w.duration() - times.warmup)),
         requests: raw.requests,
         load,
         pipeline,
@@ -201,12 +236,13 @@ fn validate_on(raw: RawConfig, host: &impl Host) -> Result<RunConfig, ConfigErro
         max_backlog,
         driver,
         seed,
-        addresses,
         interval: INTERVAL,
         drain: times.timeout.min(DRAIN_MAX),
         allow_invalid: raw.allow_invalid,
-        workload: None,
-        origin_addresses: Vec::new(),
+        thresholds,
+        origin_addresses: workload.iter().map(|_| addresses.clone()).collect(),
+        addresses,
+        workload,
     })
 }
 

@@ -5,11 +5,13 @@ use crossbeam_channel::RecvTimeoutError;
 use super::collector::Collector;
 use super::config::RunConfig;
 use super::crew::Crew;
+use super::judge::Judge;
 use super::{RunError, nothing_connected};
 use crate::clock;
 use crate::observer::{Observer, Phase, Progress, StopFlag};
 use crate::stats::snapshot::Snapshot;
 use crate::stats::summary::{Summary, TimelinePoint};
+use crate::threshold::{Outcome, Threshold};
 use crate::units::Nanos;
 use crate::worker::channel::{Connected, Finished, Message};
 
@@ -26,6 +28,8 @@ pub(super) struct Course {
     pub(super) finished: Vec<Finished>,
     /// Stopped before its time, by a signal.
     pub(super) aborted: bool,
+    /// How the thresholds came out, and which of them ended the run.
+    pub(super) judged: Vec<(Threshold, Outcome, bool)>,
 }
 
 impl Course {
@@ -49,6 +53,7 @@ pub(super) struct Coordinator<'a> {
     aborted: bool,
     completed: u64,
     failed: u64,
+    judge: Judge,
 }
 
 impl<'a> Coordinator<'a> {
@@ -57,6 +62,7 @@ impl<'a> Coordinator<'a> {
         crew: &'a Crew,
         observer: &'a mut dyn Observer,
         stop: &'a StopFlag,
+        judge: Judge,
     ) -> Coordinator<'a> {
         let workers = config.cores.len();
         Coordinator {
@@ -72,6 +78,7 @@ impl<'a> Coordinator<'a> {
             aborted: false,
             completed: 0,
             failed: 0,
+            judge,
         }
     }
 
@@ -169,6 +176,10 @@ impl<'a> Coordinator<'a> {
             self.failed += snapshot.counts.failed;
             self.observer.on_snapshot(&self.progress(&point, &snapshot));
             self.collector.recycle(snapshot);
+            if !self.aborted && self.judge.gives_up(self.collector.tally(), point.t) {
+                self.observer.on_notice("a threshold with abortOnFail has failed: stopped");
+                self.crew.control.stop();
+            }
         }
     }
 
@@ -189,16 +200,14 @@ impl<'a> Coordinator<'a> {
     }
 
     fn course(self) -> Course {
+        let judge = self.judge;
         let finished: Vec<Finished> = self.finished.into_iter().flatten().collect();
         // Workers share the start; with a request limit the window is over when the last one is.
         let until = finished.iter().map(|f| f.measured_until).max().unwrap_or(Nanos::ZERO);
         let duration = until - self.open.unwrap_or(until);
         let in_flight = finished.iter().map(|f| f.in_flight).sum();
         let backlog = finished.iter().map(|f| f.backlog).sum();
-        Course {
-            summary: self.collector.finish(duration, in_flight, backlog),
-            finished,
-            aborted: self.aborted,
-        }
+        let summary = self.collector.finish(duration, in_flight, backlog);
+        Course { judged: judge.last_word(&summary.tally, duration), summary, finished, aborted: self.aborted }
     }
 }

@@ -30,9 +30,9 @@ pub(super) enum Work {
 }
 
 impl Work {
-    pub(super) fn scenarios(workload: &Arc<Workload>, layout: Layout) -> Work {
+    pub(super) fn scenarios(workload: &Arc<Workload>, layout: &Arc<Layout>) -> Work {
         let pots = workload.scenarios.iter().map(|_| AtomicU64::new(0)).collect();
-        Work::Scenarios { workload: Arc::clone(workload), layout: Arc::new(layout), pots }
+        Work::Scenarios { workload: Arc::clone(workload), layout: Arc::clone(layout), pots }
     }
 }
 

@@ -10,8 +10,10 @@ mod coordinator;
 mod crew;
 mod describe;
 mod job;
+mod judge;
 
 use std::io;
+use std::sync::Arc;
 
 use thiserror::Error;
 
@@ -21,7 +23,7 @@ use crate::http::request::RequestError;
 use crate::load::LoadModel;
 use crate::observer::{Observer, StopFlag};
 use crate::plan::Plan;
-use crate::report::{Report, ReportParts};
+use crate::report::{Report, ReportParts, ScenarioParts};
 use crate::stats::outcome::ErrorKind;
 use crate::verdict;
 
@@ -30,6 +32,7 @@ use config::{RunConfig, WaitMode};
 use coordinator::Coordinator;
 use crew::{Crew, Means};
 use job::Work;
+use judge::Judge;
 
 /// Why there is no report.
 #[derive(Debug, Error)]
@@ -72,8 +75,9 @@ pub enum RunError {
 /// # Errors
 /// When no load could be sent at all. A run that met errors on the way has a report that says so.
 pub fn run(config: &RunConfig, observer: &mut dyn Observer, stop: &StopFlag) -> Result<Report, RunError> {
+    let layout = Arc::new(config.layout());
     let work = match &config.workload {
-        Some(workload) => Work::scenarios(workload, workload.layout()),
+        Some(workload) => Work::scenarios(workload, &layout),
         None => Work::Plain(Plan::compile(&describe::request(config), config.pipeline as u16)?),
     };
     let means = Means::choose(config.driver)?;
@@ -84,7 +88,8 @@ pub fn run(config: &RunConfig, observer: &mut dyn Observer, stop: &StopFlag) -> 
     let started_at = clock::wall();
     let conditions = Conditions::read();
     let crew = Crew::start(config, &work, means.kind, spin)?;
-    let outcome = Coordinator::new(config, &crew, observer, stop).conduct();
+    let judge = Judge::new(Arc::clone(&layout), config.thresholds.clone());
+    let outcome = Coordinator::new(config, &crew, observer, stop, judge).conduct();
     let pinned = crew.join();
     let course = outcome?;
     if course.gave_up() {
@@ -92,7 +97,19 @@ pub fn run(config: &RunConfig, observer: &mut dyn Observer, stop: &StopFlag) -> 
             .on_notice("no connection could be had for longer than the connect time limit: stopped early");
     }
     let readings = conditions.readings(config, &course, &pinned, spin);
+    let samples: Vec<_> = course.finished.iter().flat_map(|f| f.samples.iter().cloned()).collect();
+    let workload = config.workload.as_deref();
+    let steps: Vec<String> =
+        workload.iter().flat_map(|w| &w.steps).map(|step| step.name.to_string()).collect();
     let report = Report::new(ReportParts {
+        scenarios: workload.map(|_| ScenarioParts {
+            layout: &layout,
+            tally: &course.summary.tally,
+            thresholds: &course.judged,
+            samples: &samples,
+            steps: &steps,
+            elapsed: course.summary.duration,
+        }),
         config: describe::settings(config),
         environment: describe::environment(config, &means),
         summary: &course.summary,

@@ -42,7 +42,8 @@ fn a_url_is_a_run_wherever_the_flags_stand() {
 fn every_flag_arrives() {
     let line = "squall http://h/ -c 1 -t 2 --cores 1,3-5 -d 3s -n 4 -R 5k --arrivals poisson --seed 6 -p 7 -m PUT \
                 -H A:b -H C:d --body-file f --timeout 8s --warmup 9s --wait spin --max-backlog 10 --driver epoll \
-                --allow-invalid";
+                --allow-invalid --vus 7 --stage 1s:2 --stage 2s:0 --check status==200 --threshold checks:rate==1 \
+                --no-keepalive --requests-per-connection 3";
     let text = |text: &str| Some(text.to_owned());
     assert_eq!(
         raw(line),
@@ -68,6 +69,12 @@ fn every_flag_arrives() {
             max_backlog: Some(10),
             driver: text("epoll"),
             allow_invalid: true,
+            vus: Some(7),
+            stages: vec!["1s:2".into(), "2s:0".into()],
+            checks: vec!["status==200".into()],
+            thresholds: vec!["checks:rate==1".into()],
+            no_keepalive: true,
+            requests_per_connection: Some(3),
         }
     );
     assert_eq!(raw("squall http://h/ --body x").body, text("x"));

@@ -225,7 +225,15 @@ impl<D: Driver> VuWorker<'_, D> {
             Phase::Running if self.runners[index].end <= now => self.stop_scenario(index, now),
             Phase::Running => match self.runners[index].executor {
                 Executor::RampingVus { .. } => self.follow_ramp(index, now),
-                Executor::ArrivalRate { .. } => self.take_arrivals(index, now),
+                Executor::ArrivalRate { .. } => {
+                    self.take_arrivals(index, now);
+                    if self.runners[index].left == 0 {
+                        // As many as were asked for: the end is here.
+                        self.runners[index].end = now;
+                        self.runners[index].hard_end = now + self.runners[index].graceful_stop;
+                        self.stop_scenario(index, now);
+                    }
+                }
                 _ => {}
             },
             Phase::Stopping => {

@@ -1,0 +1,317 @@
+//! The report's sections about scenarios: who did what, and how it was judged.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::LatencySection;
+use super::build::section;
+use crate::stats::histogram::Histogram;
+use crate::stats::layout::{CheckKey, Layout, Place, ScenarioKey, series_at};
+use crate::stats::metrics::{self, Filter, METRICS, Value};
+use crate::stats::tally::{CheckSample, Series, Tally};
+use crate::threshold::{Outcome, Threshold, millis};
+use crate::units::Nanos;
+
+/// How often answers passed a check.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Check {
+    /// Its name.
+    pub name: String,
+    /// Whose answers it judged.
+    pub scenario: String,
+    /// Of which step.
+    pub step: String,
+    /// Answers that passed.
+    pub passes: u64,
+    /// Answers that did not.
+    pub fails: u64,
+    /// The first that did not, a few of them.
+    pub samples: Vec<Sample>,
+}
+
+/// An answer that failed a check.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sample {
+    /// Its status; 0 when there was no whole answer.
+    pub status: u16,
+    /// When, in milliseconds from the start of measuring.
+    pub at_ms: u64,
+    /// The beginning of its body, where a check looks at bodies.
+    pub excerpt: String,
+}
+
+/// How a threshold was met.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ThresholdEntry {
+    /// As it was written.
+    pub expression: String,
+    /// What it looks at.
+    pub metric: String,
+    /// Whether it was met.
+    pub ok: bool,
+    /// What was measured; times in milliseconds.
+    pub observed: f64,
+    /// Whether it ended the run.
+    pub aborted: bool,
+}
+
+/// What became of a scenario.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ScenarioEntry {
+    /// Its name.
+    pub name: String,
+    /// k6's name of its executor.
+    pub executor: String,
+    /// Its iterations.
+    pub iterations: Iterations,
+    /// How long whole iterations took.
+    pub iteration_duration: LatencySection,
+    /// Virtual users that there were at most.
+    pub vus_max: u64,
+    /// Figures by stage; one entry where there are no stages.
+    pub stages: Vec<StageEntry>,
+}
+
+/// `scheduled = started + dropped + waiting`, and `started = completed + interrupted`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Iterations {
+    /// Arrived by schedule, or simply began.
+    pub scheduled: u64,
+    /// Begun by a virtual user.
+    pub started: u64,
+    /// Whole.
+    pub completed: u64,
+    /// Cut off by the end.
+    pub interrupted: u64,
+    /// Never begun: no virtual user was free, or the time was over.
+    pub dropped: u64,
+}
+
+/// One stage of a scenario: what was scheduled in it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StageEntry {
+    /// Its number, from 0: the tag `stage` of thresholds.
+    pub stage: u32,
+    /// Whole iterations.
+    pub iterations: u64,
+    /// Requests answered.
+    pub requests: u64,
+    /// Requests without a whole answer.
+    pub failed: u64,
+    /// Median response time.
+    pub p50_us: f64,
+    /// 99th percentile of the response time.
+    pub p99_us: f64,
+}
+
+/// What became of a step's requests.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StepEntry {
+    /// Its name.
+    pub name: String,
+    /// In which scenario.
+    pub scenario: String,
+    /// Requests answered.
+    pub requests: u64,
+    /// Requests without a whole answer.
+    pub failed: u64,
+    /// From the scheduled start to the whole answer.
+    pub response_time: LatencySection,
+    /// From the send to the whole answer.
+    pub service_time: LatencySection,
+}
+
+/// One of k6's metrics.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MetricEntry {
+    /// `counter`, `gauge`, `rate` or `trend`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Its aggregates by name; times in milliseconds.
+    pub values: BTreeMap<String, f64>,
+}
+
+/// What the sections are made of.
+#[derive(Clone, Copy, Debug)]
+pub struct ScenarioParts<'a> {
+    /// What was kept apart.
+    pub layout: &'a Layout,
+    /// What was measured.
+    pub tally: &'a Tally,
+    /// Thresholds, how they came out, and whether each ended the run.
+    pub thresholds: &'a [(Threshold, Outcome, bool)],
+    /// Answers that failed checks.
+    pub samples: &'a [CheckSample],
+    /// Names of the steps, by their number in the workload.
+    pub steps: &'a [String],
+    /// From the start of measuring to its end.
+    pub elapsed: Nanos,
+}
+
+impl ScenarioParts<'_> {
+    pub(super) fn checks(&self) -> Vec<Check> {
+        self.layout.checks.iter().enumerate().map(|(index, key)| self.check(index, key)).collect()
+    }
+
+    fn check(&self, index: usize, key: &CheckKey) -> Check {
+        let place = &self.layout.places[key.place as usize];
+        let slots = key.first_slot..key.first_slot + self.layout.stages_of_place(key.place);
+        let (mut passes, mut fails) = (0, 0);
+        for tally in slots.filter_map(|slot| self.tally.checks.get(slot as usize)) {
+            passes += tally.passes;
+            fails += tally.fails;
+        }
+        let samples = self.samples.iter().filter(|sample| sample.check as usize == index);
+        Check {
+            name: key.name.clone(),
+            scenario: self.layout.scenarios[place.scenario as usize].name.clone(),
+            step: self.step_name(place),
+            passes,
+            fails,
+            samples: samples
+                .map(|s| Sample { status: s.status, at_ms: s.at.0 / 1_000_000, excerpt: s.excerpt.clone() })
+                .collect(),
+        }
+    }
+
+    fn step_name(&self, place: &Place) -> String {
+        self.steps.get(place.step as usize).cloned().unwrap_or_default()
+    }
+
+    pub(super) fn thresholds(&self) -> Vec<ThresholdEntry> {
+        let entry = |(threshold, outcome, aborted): &(Threshold, Outcome, bool)| ThresholdEntry {
+            expression: threshold.expression.clone(),
+            metric: threshold.selector.clone(),
+            ok: outcome.ok,
+            observed: super::build::finite(outcome.observed),
+            aborted: *aborted,
+        };
+        self.thresholds.iter().map(entry).collect()
+    }
+
+    pub(super) fn scenarios(&self) -> Vec<ScenarioEntry> {
+        let all = self.layout.scenarios.iter().enumerate();
+        all.map(|(index, key)| self.scenario(index as u32, key)).collect()
+    }
+
+    fn scenario(&self, index: u32, key: &ScenarioKey) -> ScenarioEntry {
+        let (mut iterations, mut duration, mut vus_max) = (Iterations::default(), Histogram::new(), 0);
+        for stage in 0..self.layout.stages(index) {
+            let tally = &self.tally.scenarios[(key.first_slot + stage) as usize];
+            iterations.scheduled += tally.scheduled;
+            iterations.started += tally.started;
+            iterations.completed += tally.completed;
+            iterations.interrupted += tally.interrupted;
+            iterations.dropped += tally.dropped;
+            tally.iteration_duration.merge_into(&mut duration);
+            vus_max = vus_max.max(tally.vus_max);
+        }
+        ScenarioEntry {
+            name: key.name.clone(),
+            executor: key.executor.clone(),
+            iterations,
+            iteration_duration: section(&duration),
+            vus_max,
+            stages: (0..self.layout.stages(index)).map(|stage| self.stage(index, key, stage)).collect(),
+        }
+    }
+
+    fn stage(&self, index: u32, key: &ScenarioKey, stage: u32) -> StageEntry {
+        let places = self.layout.places.iter().filter(|place| place.scenario == index);
+        let total = places.fold(Total::default(), |total, place| total.with(self, place, stage..stage + 1));
+        let us = |percentile| total.response.percentile(percentile).0 as f64 / 1e3;
+        StageEntry {
+            stage,
+            iterations: self.tally.scenarios[(key.first_slot + stage) as usize].completed,
+            requests: total.requests,
+            failed: total.failed,
+            p50_us: us(50.0),
+            p99_us: us(99.0),
+        }
+    }
+
+    pub(super) fn steps(&self) -> Vec<StepEntry> {
+        self.layout.places.iter().map(|place| self.step(place)).collect()
+    }
+
+    fn step(&self, place: &Place) -> StepEntry {
+        let total = Total::default().with(self, place, 0..self.layout.stages(place.scenario));
+        StepEntry {
+            name: self.step_name(place),
+            scenario: self.layout.scenarios[place.scenario as usize].name.clone(),
+            requests: total.requests,
+            failed: total.failed,
+            response_time: section(&total.response),
+            service_time: section(&total.service),
+        }
+    }
+
+    pub(super) fn metrics(&self) -> BTreeMap<String, MetricEntry> {
+        let filter = Filter::default();
+        let entry = |metric: metrics::Metric| {
+            let value = metrics::value(metric, &filter, self.layout, self.tally);
+            (metric.name.to_owned(), metric_entry(&value, self.elapsed))
+        };
+        METRICS.into_iter().map(entry).collect()
+    }
+}
+
+/// Figures summed up over series.
+#[derive(Default)]
+struct Total {
+    requests: u64,
+    failed: u64,
+    response: Histogram,
+    service: Histogram,
+}
+
+impl Total {
+    fn with(mut self, parts: &ScenarioParts<'_>, place: &Place, stages: std::ops::Range<u32>) -> Total {
+        for stage in stages {
+            for expected in [true, false] {
+                let series: &Series = &parts.tally.series[series_at(place.first_series, stage, expected)];
+                self.requests += series.completed;
+                self.failed += series.failed;
+                series.alike.merge_into(&mut self.response);
+                series.response_time.merge_into(&mut self.response);
+                series.alike.merge_into(&mut self.service);
+                series.service_time.merge_into(&mut self.service);
+            }
+        }
+        self
+    }
+}
+
+fn metric_entry(value: &Value, elapsed: Nanos) -> MetricEntry {
+    let seconds = elapsed.as_secs_f64();
+    let per_second = |count: u64| if seconds > 0.0 { count as f64 / seconds } else { 0.0 };
+    let (kind, values) = match value {
+        Value::Count(count) => ("counter", vec![("count", *count as f64), ("rate", per_second(*count))]),
+        Value::Gauge(now) => ("gauge", vec![("value", *now as f64)]),
+        Value::Rate { hits, all } => (
+            "rate",
+            vec![
+                ("rate", *hits as f64 / (*all).max(1) as f64),
+                ("passes", *hits as f64),
+                ("fails", (*all - *hits) as f64),
+            ],
+        ),
+        Value::Trend(trend) => {
+            let at = |percentile| millis(trend.percentile(percentile).0 as f64);
+            let mean = if trend.max() == Nanos::ZERO { 0.0 } else { millis(trend.mean()) };
+            let values = vec![
+                ("avg", mean),
+                ("min", millis(trend.min().0 as f64)),
+                ("med", at(50.0)),
+                ("max", millis(trend.max().0 as f64)),
+                ("p(90)", at(90.0)),
+                ("p(95)", at(95.0)),
+                ("p(99)", at(99.0)),
+            ];
+            ("trend", values)
+        }
+    };
+    let finite = |(name, value): (&str, f64)| (name.to_owned(), super::build::finite(value));
+    MetricEntry { kind: kind.into(), values: values.into_iter().map(finite).collect() }
+}

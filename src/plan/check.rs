@@ -7,6 +7,7 @@ use std::sync::Arc;
 use regex::bytes::Regex;
 
 use super::answer::{Answer, Needs};
+use super::json_path::{JsonPath, text_of};
 use super::status::StatusSet;
 use crate::units::Nanos;
 
@@ -31,6 +32,11 @@ enum Predicate {
         test: Text,
     },
     Body(Text),
+    /// A value in a JSON body.
+    Json {
+        path: JsonPath,
+        test: Text,
+    },
     /// Length of the payload in bytes.
     Size(Relation, u64),
     /// done - sent.
@@ -83,11 +89,20 @@ impl Text {
 }
 
 impl Check {
+    /// Reads an expression as a check of another name.
+    ///
+    /// # Errors
+    /// As [`Check::parse`].
+    pub fn named(name: &str, expression: &str) -> Result<Check, CheckError> {
+        Ok(Check { name: name.into(), ..Check::parse(expression)? })
+    }
+
     /// Reads an expression; its text is the name.
     ///
     /// - `status==200`, `status!=500`, `status<400`, `status in 200,201,300-399`
     /// - `header NAME exists`, `header NAME == VALUE`, and with `!=`, `contains`, `matches`
     /// - `body contains TEXT`, `body matches REGEX`, `body == TEXT`
+    /// - `json $.status == ok`, `json $.user.id exists`, …: strings are compared without their quotes
     /// - `size < 10KiB`: length of the payload
     /// - `time < 200ms`: from the send to the last byte
     ///
@@ -104,7 +119,7 @@ impl Check {
     pub fn needs(&self) -> Needs {
         match self.predicate {
             Predicate::Header { .. } => Needs { head: true, body: false },
-            Predicate::Body(_) => Needs { head: false, body: true },
+            Predicate::Body(_) | Predicate::Json { .. } => Needs { head: false, body: true },
             Predicate::Status(_) | Predicate::Size(..) | Predicate::Time(..) => Needs::default(),
         }
     }
@@ -118,6 +133,10 @@ impl Check {
             Predicate::Status(set) => set.contains(answer.status),
             Predicate::Header { name, test } => answer.header(name).is_some_and(|value| test.holds(value)),
             Predicate::Body(test) => test.holds(answer.body),
+            Predicate::Json { path, test } => answer
+                .json()
+                .and_then(|json| path.find(json))
+                .is_some_and(|value| test.holds(&text_of(value))),
             Predicate::Size(relation, bytes) => relation.holds(answer.body_len, *bytes),
             Predicate::Time(relation, limit) => relation.holds(answer.duration, *limit),
         }
@@ -164,6 +183,11 @@ mod tests {
             ("body contains nothing", false),
             ("body matches \"st[a-z]+s\"", true),
             ("body == {\"status\":\"ok\"}", true),
+            ("json $.status == ok", true),
+            ("json $.status == \"ok\"", true),
+            ("json $.status != ok", false),
+            ("json $.none exists", false),
+            ("json $..status exists", true),
             ("size < 1KiB", true),
             ("size == 15", true),
             ("size > 15", false),
@@ -189,6 +213,8 @@ mod tests {
             ("header X == ", "needs a text"),
             ("body matches (", "regular expression"),
             ("body exists", "contains"),
+            ("json", "path"),
+            ("json status == ok", "JSON path"),
             ("size < ten", "ten"),
             ("time < 5 parsecs", "parsecs"),
             ("latency<5ms", "starts with"),

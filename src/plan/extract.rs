@@ -1,6 +1,9 @@
 //! Values taken from answers, for later steps.
 
+use regex::bytes::Regex;
+
 use super::answer::{Answer, Needs};
+use super::json_path::{JsonPath, text_of};
 
 /// Takes one value from an answer.
 #[derive(Clone, Debug)]
@@ -9,16 +12,86 @@ pub struct Extract {
     pub variable: u32,
     /// Used when nothing is found; without it the iteration ends there.
     pub default: Option<Box<[u8]>>,
+    source: Compiled,
+}
+
+/// Where a value stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// A path into a JSON body: its first value.
+    Json(String),
+    /// A header field: its first value.
+    Header(String),
+    /// A regular expression on the body: its first group, or all of the match where it has no group.
+    Regex(String),
+}
+
+#[derive(Clone, Debug)]
+enum Compiled {
+    Json(JsonPath),
+    Header(String),
+    Regex(Regex),
 }
 
 impl Extract {
+    /// Compiles a source.
+    ///
+    /// # Errors
+    /// A path or an expression that is none.
+    pub fn compile(variable: u32, source: &Source, default: Option<Box<[u8]>>) -> Result<Extract, String> {
+        let source = match source {
+            Source::Json(path) => Compiled::Json(JsonPath::compile(path)?),
+            Source::Header(name) => Compiled::Header(name.clone()),
+            Source::Regex(text) => Compiled::Regex(
+                Regex::new(text).map_err(|e| format!("`{text}` is not a regular expression: {e}"))?,
+            ),
+        };
+        Ok(Extract { variable, default, source })
+    }
+
     /// What of an answer must be kept for it.
     pub fn needs(&self) -> Needs {
-        Needs::default()
+        let head = matches!(self.source, Compiled::Header(_));
+        Needs { head, body: !head }
     }
 
     /// The value; `None` when the answer has none (the caller then takes `default`).
-    pub fn take(&self, _answer: &Answer<'_>) -> Option<Box<[u8]>> {
-        None
+    pub fn take(&self, answer: &Answer<'_>) -> Option<Box<[u8]>> {
+        match &self.source {
+            Compiled::Json(path) => path.find(answer.json()?).map(|value| text_of(value).into()),
+            Compiled::Header(name) => answer.header(name).map(Into::into),
+            Compiled::Regex(regex) => {
+                let found = regex.captures(answer.body)?;
+                found.get(1).or_else(|| found.get(0)).map(|part| part.as_bytes().into())
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::units::Nanos;
+
+    #[test]
+    fn values_come_from_bodies_and_heads() {
+        let head = b"HTTP/1.1 200 OK\r\nX-Token: t 1 \r\n\r\n";
+        let answer = Answer::new(200, 0, Nanos::ZERO).with_parts(head, br#"{"id":7,"name":"a\"b"}"#, false);
+        for (source, value) in [
+            (Source::Json("$.id".into()), Some("7")),
+            (Source::Json("$.name".into()), Some("a\"b")),
+            (Source::Json("$.none".into()), None),
+            (Source::Header("x-token".into()), Some("t 1")),
+            (Source::Header("x-none".into()), None),
+            (Source::Regex("\"id\":([0-9]+)".into()), Some("7")),
+            (Source::Regex("i.\":".into()), Some("id\":")),
+            (Source::Regex("zzz".into()), None),
+        ] {
+            let taken = Extract::compile(0, &source, None).unwrap().take(&answer);
+            assert_eq!(taken.as_deref(), value.map(str::as_bytes), "{source:?}");
+        }
+        let cut = Answer::new(200, 0, Nanos::ZERO).with_parts(head, b"{\"id\":7", true);
+        assert_eq!(Extract::compile(0, &Source::Json("$.id".into()), None).unwrap().take(&cut), None);
+        assert!(Extract::compile(0, &Source::Regex("(".into()), None).is_err());
     }
 }

@@ -5,11 +5,13 @@ pub mod check;
 pub mod cookies;
 pub mod data;
 pub mod extract;
+pub mod json_path;
 pub mod layout;
 pub mod redirect;
 pub mod request_template;
 pub mod scope;
 pub mod status;
+pub mod template;
 pub mod workload;
 
 use std::sync::Arc;

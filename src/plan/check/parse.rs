@@ -3,6 +3,7 @@
 use regex::bytes::Regex;
 
 use super::{CheckError, Predicate, Relation, Text};
+use crate::plan::json_path::JsonPath;
 use crate::plan::status::StatusSet;
 use crate::units::{ByteSize, parse_duration};
 
@@ -31,6 +32,7 @@ pub(super) fn predicate(text: &str) -> Result<Predicate, CheckError> {
             Text::Exists => refused(format!("`{text}`: a body is asked with contains, matches or ==")),
             test => Ok(Predicate::Body(test)),
         },
+        "json" => json(text, rest),
         "size" => {
             let (relation, value) = relation(text, rest)?;
             let bytes: ByteSize = value.parse().map_err(|e| CheckError(format!("`{text}`: {e}")))?;
@@ -42,7 +44,7 @@ pub(super) fn predicate(text: &str) -> Result<Predicate, CheckError> {
             Ok(Predicate::Time(relation, limit))
         }
         _ => refused(format!(
-            "`{text}`: a check starts with status, header, body, size or time, as in status==200"
+            "`{text}`: a check starts with status, header, body, json, size or time, as in status==200"
         )),
     }
 }
@@ -81,6 +83,16 @@ fn header(text: &str, rest: &str) -> Result<Predicate, CheckError> {
         return refused(format!("`{text}`: the header's name is missing, as in header Content-Type exists"));
     }
     Ok(Predicate::Header { name: name.to_owned(), test: words(text, rest.trim())? })
+}
+
+fn json(text: &str, rest: &str) -> Result<Predicate, CheckError> {
+    let tests = [" exists", " contains ", " matches ", "==", "!="];
+    let end = tests.iter().filter_map(|test| rest.find(test)).min();
+    let Some(end) = end else {
+        return refused(format!("`{text}`: write json, a path and a test, as in json $.status == ok"));
+    };
+    let path = JsonPath::compile(rest[..end].trim()).map_err(|e| CheckError(format!("`{text}`: {e}")))?;
+    Ok(Predicate::Json { path, test: words(text, rest[end..].trim())? })
 }
 
 /// `exists`, `contains TEXT`, `matches REGEX`, `== TEXT`, `!= TEXT`.

@@ -1,0 +1,92 @@
+use std::io::Write;
+
+use super::*;
+
+fn set(ending: &str, text: &str, order: Order, at_end: AtEnd) -> Result<DataSet, DataError> {
+    let mut file = tempfile::Builder::new().suffix(ending).tempfile().unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+    let path = file.path().to_owned();
+    DataSet::load(&DataSpec { name: "users".into(), path, format: None, order, at_end })
+}
+
+fn table(set: &DataSet) -> Vec<Vec<String>> {
+    let field = |row, column| {
+        let mut out = Vec::new();
+        set.field(row, column, &mut out);
+        String::from_utf8(out).unwrap()
+    };
+    (0..set.rows()).map(|row| (0..set.columns().len() as u32).map(|c| field(row, c)).collect()).collect()
+}
+
+#[test]
+fn csv_is_read_as_the_csv_crate_reads_it() {
+    let text = "name,quote,n\r\nann,\"a, \"\"b\"\"\",1\n\n\"two\nlines\",,2\r\nlast,x,3";
+    let set = set(".csv", text, Order::Sequential, AtEnd::Wrap).unwrap();
+    assert_eq!(set.columns(), ["name", "quote", "n"]);
+    let mut reader = csv::Reader::from_reader(text.as_bytes());
+    let rows: Vec<Vec<String>> =
+        reader.records().map(|r| r.unwrap().iter().map(str::to_owned).collect()).collect();
+    assert_eq!(table(&set), rows);
+}
+
+#[test]
+fn a_large_file_is_mapped_and_reads_the_same() {
+    let mut text = String::from("id,text\n");
+    for n in 0..50_000 {
+        text.push_str(&format!("{n},\"row {n}, as it is\"\n"));
+    }
+    let set = set(".csv", &text, Order::Sequential, AtEnd::Wrap).unwrap();
+    assert!(matches!(&set.rows, Rows::Csv { file: MappedFile::Mapped(_), .. }));
+    let mut out = Vec::new();
+    set.field(49_999, 1, &mut out);
+    assert_eq!(out, b"row 49999, as it is");
+    set.field(50_000, 1, &mut out);
+    set.field(0, 7, &mut out);
+    assert_eq!(out.len(), 19, "what does not exist is nothing");
+}
+
+#[test]
+fn json_lines_have_the_keys_of_the_first() {
+    let text = "{\"a\":\"x y\",\"b\":1}\n\n{\"b\":[1,2],\"a\":null,\"c\":0}\n";
+    let set = set(".jsonl", text, Order::Sequential, AtEnd::Wrap).unwrap();
+    assert_eq!(table(&set), [["x y", "1"], ["null", "[1,2]"]]);
+}
+
+#[test]
+fn rows_come_in_their_order_and_run_out_as_told() {
+    let of = |order, at_end| set(".csv", "a\n1\n2\n3\n", order, at_end).unwrap();
+    let mut rng = Rng::new(1);
+    let wrap = of(Order::Sequential, AtEnd::Wrap);
+    let rows: Vec<_> = (0..5).map(|ticket| wrap.row_for(ticket, 0, &mut rng)).collect();
+    assert_eq!(rows, [Some(0), Some(1), Some(2), Some(0), Some(1)]);
+    let stop = of(Order::Sequential, AtEnd::Stop);
+    assert_eq!((stop.row_for(2, 9, &mut rng), stop.row_for(3, 9, &mut rng)), (Some(2), None));
+    let unique = of(Order::Unique, AtEnd::Wrap);
+    assert_eq!((unique.row_for(7, 2, &mut rng), unique.row_for(7, 3, &mut rng)), (Some(2), None));
+    let random = of(Order::Random, AtEnd::Stop);
+    assert!((0..100).all(|ticket| random.row_for(ticket, 0, &mut rng).is_some_and(|row| row < 3)));
+}
+
+#[test]
+fn what_is_wrong_with_a_file_is_said() {
+    for (ending, text, part) in [
+        (".csv", "", "no rows"),
+        (".csv", "a,b\n", "no rows"),
+        (".csv", "a,b\n1\n", "line: 2"),
+        (".csv", "a,a\n1,2\n", "`a` comes twice"),
+        (".jsonl", "{\"a\":1}\n{\"b\":1}\n", ":2: the key `a`"),
+        (".jsonl", "{\"a\":1}\nnonsense\n", ":2: not a JSON object"),
+        (".txt", "a\n1\n", "ending"),
+    ] {
+        let error = set(ending, text, Order::Sequential, AtEnd::Wrap).expect_err(text).to_string();
+        assert!(error.contains(part), "{text:?}: {error}");
+    }
+    let nowhere = DataSpec {
+        name: "x".into(),
+        path: "/nonexistent/rows.csv".into(),
+        format: None,
+        order: Order::Sequential,
+        at_end: AtEnd::Wrap,
+    };
+    assert!(DataSet::load(&nowhere).unwrap_err().to_string().contains("/nonexistent/rows.csv"));
+}

@@ -5,6 +5,7 @@ pub mod check;
 pub mod cookies;
 pub mod data;
 pub mod extract;
+pub mod file;
 pub mod layout;
 pub mod redirect;
 pub mod request_template;

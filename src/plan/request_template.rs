@@ -48,7 +48,12 @@ impl RequestTemplate {
     ///
     /// # Errors
     /// See [`RenderError`]; `out` then holds nothing of use.
-    pub fn render(&self, out: &mut Vec<u8>, _scope: &mut Scope<'_>, _cookies: &[u8]) -> Result<(), RenderError> {
+    pub fn render(
+        &self,
+        out: &mut Vec<u8>,
+        _scope: &mut Scope<'_>,
+        _cookies: &[u8],
+    ) -> Result<(), RenderError> {
         out.clear();
         Ok(())
     }

@@ -6,8 +6,8 @@ use std::thread::{self, JoinHandle};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-use super::config::{DriverChoice, RunConfig};
 use super::RunError;
+use super::config::{DriverChoice, RunConfig};
 use super::job::{Job, Work};
 use crate::driver::epoll::EpollDriver;
 use crate::driver::uring::{SetupError, UringDriver};

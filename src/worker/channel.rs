@@ -6,8 +6,8 @@ use crossbeam_channel::{Receiver, Sender};
 
 use crate::driver::DriverCounters;
 use crate::stats::outcome::ErrorKind;
-pub use crate::stats::tally::CheckSample;
 use crate::stats::snapshot::Snapshot;
+pub use crate::stats::tally::CheckSample;
 use crate::units::Nanos;
 
 /// Read by every worker each turn, written by the coordinator: start time and stop flag.

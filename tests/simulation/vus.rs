@@ -169,7 +169,9 @@ fn balance(course: &Course) -> Result<(), String> {
         ("start lags too", course.summary.latency.start_lag.len() == counts.started),
     ];
     match facts.iter().find(|(_, holds)| !holds) {
-        Some((fact, _)) => Err(format!("not so: {fact}: {counts:?} {tally:?} {checks} {series} {}", course.delivered)),
+        Some((fact, _)) => {
+            Err(format!("not so: {fact}: {counts:?} {tally:?} {checks} {series} {}", course.delivered))
+        }
         None => Ok(()),
     }
 }

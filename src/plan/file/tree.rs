@@ -53,6 +53,21 @@ impl Node {
         entries.iter().map(|(key, _)| key.as_str())
     }
 
+    /// As JSON text, keys in the order of the file.
+    pub(super) fn to_json(&self) -> String {
+        let parts = |open: char, parts: Vec<String>, close: char| format!("{open}{}{close}", parts.join(","));
+        match &self.kind {
+            Kind::Scalar(value) => value.to_string(),
+            Kind::List(items) => parts('[', items.iter().map(Node::to_json).collect(), ']'),
+            Kind::Table(entries) => {
+                let entry = |(key, node): &(String, Node)| {
+                    format!("{}:{}", Value::String(key.clone()), node.to_json())
+                };
+                parts('{', entries.iter().map(entry).collect(), '}')
+            }
+        }
+    }
+
     /// Without the places.
     pub(super) fn to_value(&self) -> Value {
         match &self.kind {

@@ -187,7 +187,8 @@ impl<D: Driver> VuWorker<'_, D> {
         }
         let most = self.workload.steps[step].redirects_max;
         let head = capture.filter(|_| most > 0)?;
-        let location = Answer::new(0, 0, Nanos::ZERO).with_parts(&head.head, &[], false).header("location")?;
+        let location =
+            Answer::new(0, 0, Nanos::ZERO).with_parts(&head.head, &[], false).header("location")?;
         let location = std::str::from_utf8(location).ok()?.to_owned();
         let user = &self.vus[vu as usize];
         let (scenario, scheduled) = (usize::from(user.scenario), user.scheduled);

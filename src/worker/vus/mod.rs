@@ -237,7 +237,8 @@ impl<'a, D: Driver> VuWorker<'a, D> {
         let due = self.runners.iter().map(Runner::next_event).min().unwrap_or(Nanos::MAX);
         let mut until = limit.min(self.edge).min(self.timers.next()).min(due);
         let open_model = self.runners.iter().any(Runner::is_open);
-        let want = if open_model || self.connecting > 0 { 1 } else { self.batching.want(now, self.in_flight) };
+        let want =
+            if open_model || self.connecting > 0 { 1 } else { self.batching.want(now, self.in_flight) };
         if want > 1 {
             until = until.min(now + BATCH_WAIT);
         }

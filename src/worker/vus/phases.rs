@@ -33,11 +33,8 @@ impl<D: Driver> VuWorker<'_, D> {
             runner.set_off(self.window.start);
         }
         self.edge = self.window.open + self.config.interval;
-        self.readings = LoopReadings {
-            driver: self.driver.counters(),
-            cpu: (self.cpu)(),
-            ..LoopReadings::default()
-        };
+        self.readings =
+            LoopReadings { driver: self.driver.counters(), cpu: (self.cpu)(), ..LoopReadings::default() };
         while !self.runners.iter().all(Runner::is_over) {
             let limit = self.before.began + STOP_GLANCE;
             let now = self.turn(limit)?;

@@ -53,7 +53,7 @@ fn about(flag: &str, value: Option<&str>) -> Option<String> {
             format!("how long the run takes is -d{}", value.map(|v| format!(" {v}")).unwrap_or_default())
         }
         ("-k", _) => {
-            "connections are always kept alive, which is what ab's -k asks for; TLS, which curl's -k is \
+            "connections are kept alive unless told otherwise, which is what ab's -k asks for; TLS, which curl's -k is \
                       about, is not there yet"
                 .into()
         }
@@ -66,20 +66,11 @@ fn about(flag: &str, value: Option<&str>) -> Option<String> {
         ("-a" | "-A", Some(_)) => {
             "credentials are given as a header: -H \"Authorization: Basic $(printf %s USER:PASSWORD | base64)\"".into()
         }
-        ("-u" | "--vus" | "--stage" | "--stages", _) => {
-            "virtual users and stages are not there yet: -c is the number of connections that each send in a loop, -R \
-             a constant rate"
-                .into()
-        }
-        ("--check" | "--threshold", _) => {
-            "checks and thresholds are not there yet; until then judge the JSON report (--format json), for \
-             example with jq"
-                .into()
+        ("-u" | "--stages", _) => {
+            "virtual users are --vus N, and each stage is --stage TIME:TARGET".into()
         }
         ("--insecure" | "--cacert" | "--cert" | "--key", _) => "TLS is not there yet".into(),
-        ("--no-keepalive" | "--disable-keepalive", _) => {
-            "connections are always kept alive, unless the target closes them".into()
-        }
+        ("--disable-keepalive", _) => "a connection for each request is --no-keepalive".into(),
         ("--no-tui", _) => "without the live line it is -q, or standard error to a file".into(),
         ("-s" | "--script", _) => {
             "there are no Lua scripts; see --help for what a request can be made of".into()
@@ -112,10 +103,9 @@ mod tests {
             ("squall -X PUT http://x/", "-m PUT"),
             ("squall -p body.json http://x/", "--body-file body.json"),
             ("squall -A me:secret http://x/", "Authorization"),
-            ("squall --vus 10 http://x/", "-c"),
-            ("squall --threshold p99<5 http://x/", "not there yet"),
+            ("squall -u 10 http://x/", "--vus"),
             ("squall --cacert=ca.pem https://x/", "TLS"),
-            ("squall --disable-keepalive http://x/", "kept alive"),
+            ("squall --disable-keepalive http://x/", "--no-keepalive"),
             ("squall -c 5 run http://x/", "squall run"),
         ] {
             let hint = of(line).unwrap_or_default();

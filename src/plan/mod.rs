@@ -6,6 +6,7 @@ pub mod cookies;
 pub mod data;
 pub mod extract;
 pub mod file;
+pub mod flags;
 pub mod layout;
 pub mod redirect;
 pub mod request_template;

@@ -10,6 +10,7 @@ mod load;
 mod request;
 mod values;
 mod workers;
+mod workload;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -23,6 +24,7 @@ use self::host::{Host, ThisHost};
 use crate::clock;
 use crate::http::url::Url;
 use crate::load::LoadModel;
+use crate::plan::file::ThresholdForm;
 use crate::plan::workload::Workload;
 use crate::units::Nanos;
 
@@ -85,6 +87,24 @@ pub struct RawConfig {
     pub driver: Option<String>,
     /// `--allow-invalid`
     pub allow_invalid: bool,
+    /// `--stage`, each `TIME:TARGET`
+    pub stages: Vec<String>,
+    /// `--vus`
+    pub vus: Option<u64>,
+    /// `--check`
+    pub checks: Vec<String>,
+    /// `--threshold`, each `METRIC:EXPRESSION`
+    pub thresholds: Vec<String>,
+    /// `--max-redirects`
+    pub max_redirects: Option<u32>,
+    /// `--no-keepalive`
+    pub no_keepalive: bool,
+    /// `--requests-per-connection`
+    pub requests_per_connection: Option<u32>,
+    /// `--cookies`
+    pub cookies: bool,
+    /// `--var`, each `NAME=VALUE`
+    pub vars: Vec<String>,
 }
 
 /// A run that can be started. Every figure is in its bounds, and the target has an address.
@@ -143,6 +163,8 @@ pub struct RunConfig {
     pub workload: Option<Arc<Workload>>,
     /// The addresses of each of the workload's origins.
     pub origin_addresses: Vec<Vec<SocketAddr>>,
+    /// What must hold, from the plan and `--threshold`, unparsed.
+    pub thresholds: Vec<ThresholdForm>,
 }
 
 impl RunConfig {
@@ -162,7 +184,10 @@ impl RunConfig {
 fn validate_on(raw: RawConfig, host: &impl Host) -> Result<RunConfig, ConfigError> {
     let mut problems = Problems::default();
     let seed = raw.seed.unwrap_or_else(random_seed);
-    let target = request::target(&raw, &mut problems);
+    let plan = workload::from_file(&raw, seed, &mut problems)?;
+    let seed = plan.as_ref().and_then(|plan| plan.seed.filter(|_| raw.seed.is_none())).unwrap_or(seed);
+    let planned = plan.as_ref().map(|plan| plan.workload.origins[0].url.clone());
+    let target = planned.or_else(|| request::target(&raw, &mut problems));
     let times = load::times(&raw, &mut problems);
     let load = load::model(&raw, times.duration, seed, &mut problems);
     let max_backlog = load::max_backlog(&raw, &load, &mut problems);
@@ -173,13 +198,22 @@ fn validate_on(raw: RawConfig, host: &impl Host) -> Result<RunConfig, ConfigErro
     let connections = workers::connections(&raw, &wish, host.descriptors(), &mut problems);
     let wait = problems.choice("--wait", raw.wait.as_deref());
     let driver = problems.choice("--driver", raw.driver.as_deref());
+    let thresholds = workload::thresholds(&raw, plan.as_ref(), &mut problems);
+    let workload = plan.map(|plan| plan.workload).or_else(|| {
+        let load = (&load, max_backlog, connections);
+        workload::of_flags(&raw, target.as_ref()?, &request, &times, load, &mut problems)
+    });
+    let users = workload.as_ref().map(|w| workload::users(w, host.descriptors(), &mut problems));
+    let connections = users.unwrap_or(connections);
 
     let target = match target {
         Some(target) if problems.is_empty() => target,
         _ => return Err(ConfigError::Refused(problems.into_vec())),
     };
     let addresses = host.resolve(&target.host, target.port).map_err(ConfigError::Resolve)?;
-    let workers = workers::place(wish, connections, &usable, &addresses, host);
+    let origin_addresses = workload::resolve(workload.as_ref(), host).map_err(ConfigError::Resolve)?;
+    let all = [origin_addresses.concat(), addresses.clone()].concat();
+    let workers = workers::place(wish, connections, &usable, &all, host);
     Ok(RunConfig {
         target,
         method: request.method,
@@ -190,7 +224,7 @@ fn validate_on(raw: RawConfig, host: &impl Host) -> Result<RunConfig, ConfigErro
         shared_host: workers.shared_host,
         target_cores: workers.target_cores,
         cores_to_spare: workers.cores_to_spare,
-        duration: times.duration,
+        duration: workload.as_ref().map_or(times.duration, |w| Some(w.duration())),
         requests: raw.requests,
         load,
         pipeline,
@@ -205,8 +239,9 @@ fn validate_on(raw: RawConfig, host: &impl Host) -> Result<RunConfig, ConfigErro
         interval: INTERVAL,
         drain: times.timeout.min(DRAIN_MAX),
         allow_invalid: raw.allow_invalid,
-        workload: None,
-        origin_addresses: Vec::new(),
+        workload: workload.map(Arc::new),
+        origin_addresses,
+        thresholds,
     })
 }
 

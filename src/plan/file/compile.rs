@@ -14,7 +14,7 @@ use crate::plan::workload::{ConnectionPolicy, Flow, Step, Workload};
 use crate::units::Nanos;
 
 /// Bodies that a check wants to see are kept up to this many bytes.
-pub(super) const BODY_LIMIT: usize = 1 << 20;
+pub(in crate::plan) const BODY_LIMIT: usize = 1 << 20;
 
 /// A plan, ready to run but for what thresholds mean.
 #[derive(Debug)]

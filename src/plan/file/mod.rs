@@ -9,7 +9,7 @@ mod compile;
 mod context;
 mod error;
 pub mod form;
-mod scenario;
+pub(super) mod scenario;
 mod schema;
 mod step;
 mod tree;
@@ -18,6 +18,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
+pub(super) use self::compile::BODY_LIMIT;
 pub use self::compile::{Compiled, Surroundings, ThresholdForm};
 pub use self::error::{FileError, FileProblem};
 pub use self::schema::schema;

@@ -10,7 +10,7 @@ use crate::plan::workload::{ArrivalPlan, Executor, Flow, Scenario, Think};
 use crate::units::{Nanos, Rate};
 
 /// k6's default for gracefulStop and gracefulRampDown.
-pub(super) const GRACE: Nanos = Nanos::from_secs(30);
+pub(in crate::plan) const GRACE: Nanos = Nanos::from_secs(30);
 const SECOND: Nanos = Nanos::from_secs(1);
 const MAX_DURATION: Nanos = Nanos::from_secs(600);
 /// Slots of a driver are 24 bits wide.
@@ -68,7 +68,7 @@ pub(super) fn scenarios(form: &PlanForm, flows: &[Flow], seed: u64, cx: &mut Con
 }
 
 /// A scenario that walks the first flow.
-pub(super) fn plain(name: &str, executor: Executor) -> Scenario {
+pub(in crate::plan) fn plain(name: &str, executor: Executor) -> Scenario {
     Scenario {
         name: name.into(),
         executor,

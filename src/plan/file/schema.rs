@@ -196,9 +196,10 @@ fn article(kind: &str) -> &str {
 /// `: did you mean …?`, or what there is.
 pub(super) fn suggestion(word: &str, known: &[&str]) -> String {
     let lower = word.to_lowercase();
-    let scored = known.iter().map(|k| (strsim::jaro_winkler(&lower, &k.to_lowercase()), *k));
-    match scored.max_by(|a, b| a.0.total_cmp(&b.0)) {
-        Some((score, best)) if score > 0.8 => format!(": did you mean `{best}`?"),
+    // Optimal string alignment counts a swap of neighbours, the commonest slip, as one.
+    let scored = known.iter().map(|k| (strsim::osa_distance(&lower, &k.to_lowercase()), *k));
+    match scored.min() {
+        Some((distance, best)) if distance <= (lower.len() / 3).max(1) => format!(": did you mean `{best}`?"),
         Some(_) => format!("; there are {}", known.join(", ")),
         None => String::new(),
     }

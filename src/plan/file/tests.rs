@@ -185,7 +185,7 @@ fn shortcuts_are_k6s() {
 #[test]
 fn what_the_schema_forbids_is_told_with_its_line() {
     for (text, wanted) in [
-        ("a = \nb", vec![(1, "not TOML")]),
+        ("a = = 1", vec![(1, "not TOML")]),
         ("vsu = 1\n", vec![(1, "unknown key `vsu` in the file: did you mean `vus`?")]),
         (
             "[steps.a]\nurl = 5\nbodi = \"\"\n",
@@ -299,4 +299,31 @@ fn variables_come_from_the_command_line_too() {
     with.variables.remove("x");
     let plan = compile("p", text, Format::Toml, &with).unwrap();
     assert!(plan.workload.steps[0].request.constant().unwrap().starts_with(b"GET /9 "));
+}
+
+/// `UPDATE=1 cargo test` writes the schema anew.
+#[test]
+fn the_schema_in_docs_is_the_forms() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/scenario.schema.json");
+    let wanted = serde_json::to_string_pretty(&schema()).unwrap() + "\n";
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write(&path, &wanted).unwrap();
+    }
+    assert!(
+        std::fs::read_to_string(&path).unwrap_or_default() == wanted,
+        "UPDATE=1 writes {}",
+        path.display()
+    );
+}
+
+#[test]
+fn the_examples_are_plans() {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+    let with = Surroundings { base_dir: &directory, ..around() };
+    let entries = std::fs::read_dir(&directory).unwrap().map(|entry| entry.unwrap().path());
+    let plans: Vec<_> = entries.filter(|path| format_of(path).is_some()).collect();
+    assert!(plans.len() >= 4, "{plans:?}");
+    for path in plans {
+        load(&path, &with).unwrap_or_else(|error| panic!("{error}"));
+    }
 }

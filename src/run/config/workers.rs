@@ -8,7 +8,7 @@ use super::{CONNECTIONS_DEFAULT, RawConfig};
 use crate::run::machine::{UsableCores, cores_to_spare, default_cores, parse_core_list};
 
 /// Descriptors kept for rings, files, the resolver and the standard streams.
-const DESCRIPTORS_RESERVED: u64 = 64;
+pub(super) const DESCRIPTORS_RESERVED: u64 = 64;
 /// Slots of a driver are 24 bits wide.
 const CONNECTIONS_MAX: u64 = 1 << 24;
 

@@ -13,7 +13,7 @@ use crate::target::{Latency, Stall};
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 fine; 1 could not run; 2 usage or configuration error; 96 the verdict is INVALID;
-99 a threshold failed; 105 interrupted.
+105 interrupted.
 
 Durations: 500ms, 1.5s, 1m30s; a bare number is seconds. Rates: 50/s, 3000/m, 10k; a bare number is
 per second. All counts and rates are totals over all connections and workers.";
@@ -89,8 +89,8 @@ pub(super) enum OutputFormat {
 
 #[derive(Debug, Args)]
 pub(super) struct RunArgs {
-    /// Target, such as http://localhost:8080/path
-    #[arg(value_name = "URL")]
+    /// Target, such as http://localhost:8080/path, or a plan, such as plan.toml or plan.json
+    #[arg(value_name = "URL|PLAN")]
     url: Option<String>,
 
     /// Open connections; without -R each is a loop of request and answer [default: 50]
@@ -121,12 +121,15 @@ pub(super) struct RunArgs {
     #[arg(long, value_name = "N", help_heading = "Load")]
     max_backlog: Option<u64>,
 
-    /// Virtual users, each with a connection of its own; with --stage how many there are at first
-    #[arg(long, value_name = "N", help_heading = "Load")]
-    vus: Option<u64>,
-    /// Go to TARGET virtual users (with -R: to that rate) within TIME, as in 30s:100; may be given several times
+    /// Virtual users over time: TIME:USERS, or with -R TIME:RATE; may be given several times
     #[arg(long = "stage", value_name = "TIME:TARGET", help_heading = "Load")]
     stages: Vec<String>,
+    /// Virtual users, each with its own connection; with --stage, how many there are at the start [default: 1]
+    #[arg(long, value_name = "N", help_heading = "Load")]
+    vus: Option<u64>,
+    /// Value for a plan's variable; may be given several times
+    #[arg(long = "var", value_name = "NAME=VALUE", help_heading = "Load")]
+    vars: Vec<String>,
 
     /// Method [default: GET, or POST when there is a body]
     #[arg(short, long, value_name = "METHOD", help_heading = "Request")]
@@ -154,18 +157,24 @@ pub(super) struct RunArgs {
     #[arg(long, value_name = "TIME", help_heading = "Request")]
     connect_timeout: Option<String>,
 
-    /// Close connections after one request each
-    #[arg(long, help_heading = "Request")]
+    /// Redirects to follow at most [default: 0]
+    #[arg(long, value_name = "N", help_heading = "Request")]
+    max_redirects: Option<u32>,
+    /// Open a connection for each request
+    #[arg(long, conflicts_with = "requests_per_connection", help_heading = "Request")]
     no_keepalive: bool,
-    /// Close connections after so many requests
+    /// Close a connection after so many requests
     #[arg(long, value_name = "N", help_heading = "Request")]
     requests_per_connection: Option<u32>,
+    /// Keep the cookies that the target gives
+    #[arg(long, help_heading = "Request")]
+    cookies: bool,
 
-    /// What each answer must be, such as status==200 or time<200ms; may be given several times
-    #[arg(long = "check", value_name = "EXPR", help_heading = "Judgement")]
+    /// What each answer must be, such as 'status==200'; may be given several times
+    #[arg(long = "check", value_name = "EXPRESSION", help_heading = "Judgement")]
     checks: Vec<String>,
-    /// What the run must come to, such as http_req_duration:p(99)<50 (ms, as in k6); else exit code 99
-    #[arg(long = "threshold", value_name = "EXPR", help_heading = "Judgement")]
+    /// What must hold at the end, such as 'http_req_duration:p(95)<200'; may be given several times
+    #[arg(long = "threshold", value_name = "METRIC:EXPRESSION", help_heading = "Judgement")]
     thresholds: Vec<String>,
 
     /// Workers, one thread and core each [default: all usable cores; half of them when the target is on this host]
@@ -181,6 +190,9 @@ pub(super) struct RunArgs {
     #[arg(long, value_name = "DRIVER", value_parser = PossibleValuesParser::new(["auto", "uring", "epoll"]), help_heading = "Generator")]
     driver: Option<String>,
 
+    /// Print the plan and its first N requests, and send nothing [default N: 3]
+    #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "3", require_equals = true, help_heading = "Output")]
+    pub(super) dry_run: Option<usize>,
     /// Print the full percentile spectrum (text)
     #[arg(short = 'L', long, help_heading = "Output")]
     pub(super) latency: bool,
@@ -224,12 +236,15 @@ impl RunArgs {
             max_backlog: self.max_backlog,
             driver: self.driver.take(),
             allow_invalid: self.allow_invalid,
-            vus: self.vus,
             stages: std::mem::take(&mut self.stages),
+            vus: self.vus,
             checks: std::mem::take(&mut self.checks),
             thresholds: std::mem::take(&mut self.thresholds),
+            max_redirects: self.max_redirects,
             no_keepalive: self.no_keepalive,
             requests_per_connection: self.requests_per_connection,
+            cookies: self.cookies,
+            vars: std::mem::take(&mut self.vars),
         }
     }
 }

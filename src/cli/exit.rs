@@ -76,7 +76,7 @@ impl Failure {
 impl From<ConfigError> for Failure {
     fn from(error: ConfigError) -> Failure {
         match error {
-            ConfigError::Refused(_) => Failure::usage(error),
+            ConfigError::Refused(_) | ConfigError::Plan(_) => Failure::usage(error),
             ConfigError::Resolve(_) => Failure::run(error),
         }
     }

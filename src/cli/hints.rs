@@ -53,7 +53,7 @@ fn about(flag: &str, value: Option<&str>) -> Option<String> {
             format!("how long the run takes is -d{}", value.map(|v| format!(" {v}")).unwrap_or_default())
         }
         ("-k", _) => {
-            "connections are always kept alive, which is what ab's -k asks for; TLS, which curl's -k is \
+            "connections are kept alive unless told otherwise, which is what ab's -k asks for; TLS, which curl's -k is \
                       about, is not there yet"
                 .into()
         }
@@ -66,11 +66,11 @@ fn about(flag: &str, value: Option<&str>) -> Option<String> {
         ("-a" | "-A", Some(_)) => {
             "credentials are given as a header: -H \"Authorization: Basic $(printf %s USER:PASSWORD | base64)\"".into()
         }
-        ("-u", Some(value)) => format!("virtual users are --vus {value}"),
-        ("--stages", _) => "each stage is a --stage TIME:TARGET of its own, as in --stage 30s:100 --stage 10s:0".into(),
-        ("--iterations" | "-i", Some(value)) => format!("the number of iterations is -n {value}"),
+        ("-u" | "--stages", _) => {
+            "virtual users are --vus N, and each stage is --stage TIME:TARGET".into()
+        }
         ("--insecure" | "--cacert" | "--cert" | "--key", _) => "TLS is not there yet".into(),
-        ("--disable-keepalive", _) => "one request per connection is --no-keepalive".into(),
+        ("--disable-keepalive", _) => "a connection for each request is --no-keepalive".into(),
         ("--no-tui", _) => "without the live line it is -q, or standard error to a file".into(),
         ("-s" | "--script", _) => {
             "there are no Lua scripts; see --help for what a request can be made of".into()
@@ -103,8 +103,7 @@ mod tests {
             ("squall -X PUT http://x/", "-m PUT"),
             ("squall -p body.json http://x/", "--body-file body.json"),
             ("squall -A me:secret http://x/", "Authorization"),
-            ("squall -u 10 http://x/", "--vus 10"),
-            ("squall --stages 30s:5 http://x/", "--stage TIME:TARGET"),
+            ("squall -u 10 http://x/", "--vus"),
             ("squall --cacert=ca.pem https://x/", "TLS"),
             ("squall --disable-keepalive http://x/", "--no-keepalive"),
             ("squall -c 5 run http://x/", "squall run"),

@@ -2,6 +2,7 @@
 
 mod args;
 mod demo;
+pub mod dry_run;
 mod exit;
 mod hints;
 mod run;

@@ -3,6 +3,7 @@
 use anyhow::anyhow;
 
 use super::args::{OutputFormat, RunArgs, is_subcommand};
+use super::dry_run::dry_run;
 use super::exit::{Exit, Failure};
 use super::sink::Sink;
 use super::{hints, signals};
@@ -19,6 +20,15 @@ pub(super) fn execute(mut args: RunArgs) -> Result<Exit, Failure> {
     }
     let config = RunConfig::validate(raw)?;
     let sink = Sink::open(args.output.as_deref())?;
+    if let Some(n) = args.dry_run {
+        let Some(workload) = &config.workload else {
+            return Err(Failure::usage(anyhow!(
+                "--dry-run is for plans and virtual users; add --vus, or give a plan"
+            )));
+        };
+        sink.write(|out| dry_run(workload, &config.thresholds, n, out))?;
+        return Ok(Exit::Fine);
+    }
     let stop = signals::stop_flag()?;
     let report = run::run(&config, observer(args.quiet).as_mut(), &stop)?;
     let format = match args.format {

@@ -5,6 +5,8 @@ pub mod check;
 pub mod cookies;
 pub mod data;
 pub mod extract;
+pub mod file;
+pub mod flags;
 pub mod json_path;
 pub mod layout;
 pub mod redirect;

@@ -8,9 +8,9 @@ mod error;
 mod host;
 mod load;
 mod request;
-mod scenario;
 mod values;
 mod workers;
+mod workload;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -88,18 +88,24 @@ pub struct RawConfig {
     pub driver: Option<String>,
     /// `--allow-invalid`
     pub allow_invalid: bool,
-    /// `--vus`
-    pub vus: Option<u64>,
     /// `--stage`, each `TIME:TARGET`
     pub stages: Vec<String>,
+    /// `--vus`
+    pub vus: Option<u64>,
     /// `--check`
     pub checks: Vec<String>,
-    /// `--threshold`
+    /// `--threshold`, each `METRIC:EXPRESSION`
     pub thresholds: Vec<String>,
+    /// `--max-redirects`
+    pub max_redirects: Option<u32>,
     /// `--no-keepalive`
     pub no_keepalive: bool,
     /// `--requests-per-connection`
     pub requests_per_connection: Option<u32>,
+    /// `--cookies`
+    pub cookies: bool,
+    /// `--var`, each `NAME=VALUE`
+    pub vars: Vec<String>,
 }
 
 /// A run that can be started. Every figure is in its bounds, and the target has an address.
@@ -156,10 +162,10 @@ pub struct RunConfig {
     pub allow_invalid: bool,
     /// Scenarios, when the run is more than one request over and over.
     pub workload: Option<Arc<Workload>>,
-    /// What the whole must come to. Only with scenarios.
-    pub thresholds: Vec<Threshold>,
     /// The addresses of each of the workload's origins.
     pub origin_addresses: Vec<Vec<SocketAddr>>,
+    /// What the whole must come to, from the plan and `--threshold`. Only with scenarios.
+    pub thresholds: Vec<Threshold>,
 }
 
 impl RunConfig {
@@ -188,33 +194,37 @@ impl RunConfig {
 fn validate_on(raw: RawConfig, host: &impl Host) -> Result<RunConfig, ConfigError> {
     let mut problems = Problems::default();
     let seed = raw.seed.unwrap_or_else(random_seed);
-    let target = request::target(&raw, &mut problems);
+    let plan = workload::from_file(&raw, seed, &mut problems)?;
+    let seed = plan.as_ref().and_then(|plan| plan.seed.filter(|_| raw.seed.is_none())).unwrap_or(seed);
+    let planned = plan.as_ref().map(|plan| plan.workload.origins[0].url.clone());
+    let target = planned.or_else(|| request::target(&raw, &mut problems));
     let times = load::times(&raw, &mut problems);
     let load = load::model(&raw, times.duration, seed, &mut problems);
     let max_backlog = load::max_backlog(&raw, &load, &mut problems);
     let pipeline = load::pipeline(&raw, &mut problems);
     let request = request::request(&raw, pipeline, &mut problems);
-    let asked = scenario::asked(&raw, &times, &load, max_backlog, &mut problems);
-    let thresholds: Vec<_> = asked.as_ref().map(|asked| asked.thresholds.clone()).unwrap_or_default();
-    let users = raw.users(asked.as_ref());
-    let workload = match (&target, asked) {
-        (Some(target), Some(asked)) => {
-            scenario::workload(asked, target, &request, times.timeout, &mut problems)
-        }
-        _ => None,
-    };
     let usable = host.usable_cores();
     let wish = workers::wish(&raw, &usable, &mut problems);
-    let connections = workers::connections(users, &wish, host.descriptors(), &mut problems);
+    let connections = workers::connections(&raw, &wish, host.descriptors(), &mut problems);
     let wait = problems.choice("--wait", raw.wait.as_deref());
     let driver = problems.choice("--driver", raw.driver.as_deref());
+    let thresholds = workload::thresholds(&raw, plan.as_ref(), &mut problems);
+    let workload = plan.map(|plan| plan.workload).or_else(|| {
+        let load = (&load, max_backlog, connections);
+        workload::of_flags(&raw, target.as_ref()?, &request, &times, load, &mut problems)
+    });
+    let thresholds = workload::judges(&raw.url, &thresholds, workload.as_ref(), &mut problems);
+    let users = workload.as_ref().map(|w| workload::users(w, host.descriptors(), &mut problems));
+    let connections = users.unwrap_or(connections);
 
     let target = match target {
         Some(target) if problems.is_empty() => target,
         _ => return Err(ConfigError::Refused(problems.into_vec())),
     };
     let addresses = host.resolve(&target.host, target.port).map_err(ConfigError::Resolve)?;
-    let workers = workers::place(wish, connections, &usable, &addresses, host);
+    let origin_addresses = workload::resolve(workload.as_ref(), host).map_err(ConfigError::Resolve)?;
+    let all = [origin_addresses.concat(), addresses.clone()].concat();
+    let workers = workers::place(wish, connections, &usable, &all, host);
     Ok(RunConfig {
         target,
         method: request.method,
@@ -236,13 +246,13 @@ fn validate_on(raw: RawConfig, host: &impl Host) -> Result<RunConfig, ConfigErro
         max_backlog,
         driver,
         seed,
+        addresses,
         interval: INTERVAL,
         drain: times.timeout.min(DRAIN_MAX),
         allow_invalid: raw.allow_invalid,
+        workload: workload.map(Arc::new),
+        origin_addresses,
         thresholds,
-        origin_addresses: workload.iter().map(|_| addresses.clone()).collect(),
-        addresses,
-        workload,
     })
 }
 

@@ -42,8 +42,8 @@ fn a_url_is_a_run_wherever_the_flags_stand() {
 fn every_flag_arrives() {
     let line = "squall http://h/ -c 1 -t 2 --cores 1,3-5 -d 3s -n 4 -R 5k --arrivals poisson --seed 6 -p 7 -m PUT \
                 -H A:b -H C:d --body-file f --timeout 8s --warmup 9s --wait spin --max-backlog 10 --driver epoll \
-                --allow-invalid --vus 7 --stage 1s:2 --stage 2s:0 --check status==200 --threshold checks:rate==1 \
-                --no-keepalive --requests-per-connection 3";
+                --allow-invalid --stage 1s:2 --stage 3s:4 --vus 5 --check a --threshold b --max-redirects 6 \
+                --no-keepalive --cookies --var c=d";
     let text = |text: &str| Some(text.to_owned());
     assert_eq!(
         raw(line),
@@ -69,12 +69,15 @@ fn every_flag_arrives() {
             max_backlog: Some(10),
             driver: text("epoll"),
             allow_invalid: true,
-            vus: Some(7),
-            stages: vec!["1s:2".into(), "2s:0".into()],
-            checks: vec!["status==200".into()],
-            thresholds: vec!["checks:rate==1".into()],
+            stages: vec!["1s:2".into(), "3s:4".into()],
+            vus: Some(5),
+            checks: vec!["a".into()],
+            thresholds: vec!["b".into()],
+            max_redirects: Some(6),
             no_keepalive: true,
-            requests_per_connection: Some(3),
+            requests_per_connection: None,
+            cookies: true,
+            vars: vec!["c=d".into()],
         }
     );
     assert_eq!(raw("squall http://h/ --body x").body, text("x"));

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::plan::file::FileError;
 use crate::run::resolve::ResolveError;
 
 /// One option that cannot be used as it is.
@@ -27,12 +28,15 @@ pub enum ConfigError {
     Refused(Vec<Problem>),
     /// The options are fine, but the target's name has no address (could not run: exit code 1).
     Resolve(ResolveError),
+    /// The plan's file is not usable (a usage error: exit code 2).
+    Plan(FileError),
 }
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             ConfigError::Resolve(error) => error.fmt(f),
+            ConfigError::Plan(error) => error.fmt(f),
             ConfigError::Refused(problems) => match problems.as_slice() {
                 [only] => only.fmt(f),
                 several => {

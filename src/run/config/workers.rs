@@ -8,7 +8,7 @@ use super::{CONNECTIONS_DEFAULT, RawConfig};
 use crate::run::machine::{UsableCores, cores_to_spare, default_cores, parse_core_list};
 
 /// Descriptors kept for rings, files, the resolver and the standard streams.
-const DESCRIPTORS_RESERVED: u64 = 64;
+pub(super) const DESCRIPTORS_RESERVED: u64 = 64;
 /// Slots of a driver are 24 bits wide.
 const CONNECTIONS_MAX: u64 = 1 << 24;
 
@@ -93,13 +93,13 @@ fn check_cores(cores: &[usize], usable: &UsableCores, problems: &mut Problems) -
 ///
 /// Sockets of the io_uring driver live in its table of fixed files, but each is a descriptor first;
 /// so one per connection must fit whichever driver is taken.
-pub(super) fn connections(asked: Option<u64>, wish: &Wish, descriptors: u64, problems: &mut Problems) -> u32 {
+pub(super) fn connections(raw: &RawConfig, wish: &Wish, descriptors: u64, problems: &mut Problems) -> u32 {
     let workers = match wish {
         Wish::Cores(cores) => cores.len() as u64,
         Wish::Threads(threads) => *threads as u64,
         Wish::Default => 0,
     };
-    let connections = asked.unwrap_or_else(|| CONNECTIONS_DEFAULT.max(workers));
+    let connections = raw.connections.unwrap_or_else(|| CONNECTIONS_DEFAULT.max(workers));
     let needed = connections.saturating_add(DESCRIPTORS_RESERVED);
     if connections == 0 {
         problems.add("-c", "at least one connection is needed");

@@ -1,0 +1,74 @@
+//! `--dry-run`: what would be done, and the first requests, byte by byte.
+
+use std::io::{self, Write};
+
+use crate::plan::workload::{Executor, Scenario, Workload};
+use crate::threshold::Threshold;
+
+/// Prints the plan and the first `n` requests of the first scenario's first flow.
+///
+/// # Errors
+/// Those of `out`.
+pub fn dry_run(
+    workload: &Workload,
+    thresholds: &[Threshold],
+    n: usize,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    for scenario in &workload.scenarios {
+        tell_scenario(workload, scenario, out)?;
+    }
+    for flow in &workload.flows {
+        let names: Vec<&str> = flow.steps.iter().map(|step| &*workload.steps[*step as usize].name).collect();
+        writeln!(out, "flow {}: {}", flow.name, names.join(", "))?;
+    }
+    for step in &workload.steps {
+        let checks: Vec<&str> = step.checks.iter().map(|check| &*check.name).collect();
+        write!(out, "step {}: {} {}, timeout {}", step.name, step.method, step.url, step.timeout)?;
+        if checks.is_empty() { writeln!(out)? } else { writeln!(out, ", checks {}", checks.join(", "))? }
+    }
+    for threshold in thresholds {
+        let abort = if threshold.abort_on_fail { ", aborts" } else { "" };
+        writeln!(out, "threshold {}: {}{abort}", threshold.selector, threshold.expression)?;
+    }
+    let flow = &workload.flows[workload.scenarios[0].flows[0].0 as usize];
+    for (i, step) in flow.steps.iter().cycle().take(n).enumerate() {
+        let step = &workload.steps[*step as usize];
+        writeln!(out, "\n--- request {}, step {} ---", i + 1, step.name)?;
+        match step.request.constant() {
+            Some(bytes) => out.write_all(bytes)?,
+            None => writeln!(out, "(differs each time)")?,
+        }
+        writeln!(out)?;
+    }
+    Ok(())
+}
+
+fn tell_scenario(workload: &Workload, scenario: &Scenario, out: &mut dyn Write) -> io::Result<()> {
+    let executor = &scenario.executor;
+    write!(
+        out,
+        "scenario {}: {}, up to {} users, from {} for {}",
+        scenario.name,
+        executor.name(),
+        executor.max_vus(),
+        scenario.start,
+        executor.duration()
+    )?;
+    if let Executor::SharedIterations { iterations, .. } | Executor::PerVuIterations { iterations, .. } =
+        executor
+    {
+        write!(out, ", {iterations} iterations")?;
+    }
+    if let Executor::RampingVus { stages, stage_ends, .. } = executor {
+        for end in stage_ends {
+            write!(out, ", {} at {end}", stages.at(*end))?;
+        }
+    }
+    let flows: Vec<String> = scenario
+        .flows
+        .iter()
+        .map(|(flow, weight)| format!("{} x{weight}", workload.flows[*flow as usize].name))
+        .collect();
+    writeln!(out, ", flows {}, then up to {} to finish", flows.join(", "), scenario.graceful_stop)
+}

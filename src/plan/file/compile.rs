@@ -1,0 +1,211 @@
+//! From the form to the workload.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::bind::Names;
+use super::context::Context;
+use super::form::{ConstantForm, DurationForm, PlanForm, ThresholdEntry, ThresholdItem, ThresholdsForm};
+use super::scenario::scenarios;
+use super::schema::suggestion;
+use super::step::Steps;
+use crate::plan::data::DataSet;
+use crate::plan::workload::{ConnectionPolicy, Flow, Step, Workload};
+use crate::units::Nanos;
+
+/// Bodies that a check wants to see are kept up to this many bytes.
+pub(in crate::plan) const BODY_LIMIT: usize = 1 << 20;
+
+/// A plan, ready to run but for what thresholds mean.
+#[derive(Debug)]
+pub struct Compiled {
+    /// All that is to be done.
+    pub workload: Workload,
+    /// What must hold.
+    pub thresholds: Vec<ThresholdForm>,
+    /// Seed of everything random, if the file sets it.
+    pub seed: Option<u64>,
+}
+
+/// A threshold as it is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ThresholdForm {
+    /// Metric with its tags, such as `http_req_duration{scenario:browse}`.
+    pub metric: String,
+    /// Such as `p(95)<200`.
+    pub expression: String,
+    /// End the run when it fails, …
+    pub abort_on_fail: bool,
+    /// … but not before so much time has passed.
+    pub delay: Nanos,
+    /// Where it stands in the file; 0 for a flag.
+    pub line: usize,
+}
+
+/// What a plan may use beside its file.
+#[derive(Clone, Debug)]
+pub struct Surroundings<'a> {
+    /// The environment.
+    pub env: BTreeMap<String, String>,
+    /// `--var`.
+    pub variables: BTreeMap<String, String>,
+    /// Files are relative to this.
+    pub base_dir: &'a Path,
+    /// Used unless the file sets one.
+    pub seed: u64,
+}
+
+/// Compiles a form, whose places are in `cx`.
+pub(super) fn compile(form: &PlanForm, around: &Surroundings<'_>, cx: &mut Context<'_>) -> Compiled {
+    let seed = form.seed.unwrap_or(around.seed);
+    let names = names(form, around, cx);
+    let mut steps =
+        Steps { form, names: &names, base_dir: around.base_dir, origins: Vec::new(), variables: Vec::new() };
+    steps.read_origins(cx);
+    let found = steps.read(cx);
+    let (origins, variables) = (steps.origins, steps.variables);
+    if cx.keys(&["steps"]).is_empty() && found.is_empty() && !cx.has(&["steps", "0"]) {
+        cx.add(&["steps"], "there are no steps: give at least one, as in steps.home.url = \"http://HOST/\"");
+    }
+    let flows = flows(form, &found, cx);
+    let scenarios = scenarios(form, &flows, seed, cx);
+    let thresholds = thresholds(form, cx);
+    let connections = connections(form, cx);
+    let data = data(form, around.base_dir, cx);
+    let workload = Workload {
+        origins,
+        steps: found,
+        flows,
+        scenarios,
+        data,
+        variables,
+        connections,
+        cookies: form.cookies.unwrap_or(true),
+        body_limit: BODY_LIMIT,
+    };
+    Compiled { workload, thresholds, seed: form.seed }
+}
+
+fn names(form: &PlanForm, around: &Surroundings<'_>, cx: &mut Context<'_>) -> Names {
+    let text = |constant: &ConstantForm| match constant {
+        ConstantForm::Text(text) => text.clone(),
+        ConstantForm::Number(number) => number.to_string(),
+        ConstantForm::Word(word) => word.to_string(),
+    };
+    let mut constants: BTreeMap<String, String> =
+        form.variables.iter().map(|(name, constant)| (name.clone(), text(constant))).collect();
+    let known: Vec<&str> = form.variables.keys().map(String::as_str).collect();
+    for (name, value) in &around.variables {
+        if !form.variables.contains_key(name) {
+            let message = format!("--var {name}: the plan has no such variable{}", suggestion(name, &known));
+            cx.add(&["variables"], message);
+        }
+        constants.insert(name.clone(), value.clone());
+    }
+    Names { constants, env: around.env.clone() }
+}
+
+/// The named flows, or one with all steps.
+fn flows(form: &PlanForm, steps: &[Step], cx: &mut Context<'_>) -> Vec<Flow> {
+    if form.flows.is_empty() {
+        return vec![Flow { name: "default".into(), steps: (0..steps.len() as u32).collect() }];
+    }
+    // A step that is refused is still there.
+    let all = cx.keys(&["steps"]);
+    let mut known: Vec<&str> = all.iter().map(String::as_str).collect();
+    known.extend(steps.iter().map(|step| &*step.name));
+    known.sort_unstable();
+    known.dedup();
+    let mut flows = Vec::new();
+    for name in cx.keys(&["flows"]) {
+        let Some(wanted) = form.flows.get(&name) else { continue };
+        let mut flow = Flow { name: name.clone(), steps: Vec::new() };
+        for (i, step) in wanted.iter().enumerate() {
+            match steps.iter().position(|known| *known.name == **step) {
+                Some(index) => flow.steps.push(index as u32),
+                None if known.contains(&step.as_str()) => {}
+                None => {
+                    let message = format!("there is no step `{step}`{}", suggestion(step, &known));
+                    cx.add(&["flows", &name, &i.to_string()], message);
+                }
+            }
+        }
+        if wanted.is_empty() {
+            cx.add(&["flows", &name], format!("flow `{name}` has no steps: name at least one"));
+        }
+        flows.push(flow);
+    }
+    flows
+}
+
+fn connections(form: &PlanForm, cx: &mut Context<'_>) -> ConnectionPolicy {
+    if form.requests_per_connection == Some(0) {
+        cx.add(&["requestsPerConnection"], "must be at least 1; leave it out for no limit");
+    }
+    if form.no_connection_reuse && form.requests_per_connection.is_some_and(|n| n > 1) {
+        cx.add(&["requestsPerConnection"], "contradicts `noConnectionReuse`, which is 1: keep one of them");
+    }
+    let once = form.no_connection_reuse.then_some(1);
+    ConnectionPolicy {
+        requests_max: once.or(form.requests_per_connection),
+        close_after_iteration: form.no_vu_connection_reuse,
+    }
+}
+
+fn thresholds(form: &PlanForm, cx: &mut Context<'_>) -> Vec<ThresholdForm> {
+    let mut all = Vec::new();
+    for metric in cx.keys(&["thresholds"]) {
+        let base = ["thresholds", metric.as_str()];
+        match form.thresholds.get(&metric) {
+            None => {}
+            Some(ThresholdsForm::Expression(text)) => all.push(expression(&base, &metric, text, cx)),
+            Some(ThresholdsForm::Full(item)) => all.push(full(&base, &metric, item, cx)),
+            Some(ThresholdsForm::List(entries)) => {
+                for (i, entry) in entries.iter().enumerate() {
+                    let index = i.to_string();
+                    let path = [base[0], base[1], &index];
+                    all.push(match entry {
+                        ThresholdEntry::Expression(text) => expression(&path, &metric, text, cx),
+                        ThresholdEntry::Full(item) => full(&path, &metric, item, cx),
+                    });
+                }
+            }
+        }
+    }
+    all
+}
+
+fn expression(path: &[&str], metric: &str, text: &str, cx: &Context<'_>) -> ThresholdForm {
+    ThresholdForm {
+        metric: metric.to_owned(),
+        expression: text.to_owned(),
+        abort_on_fail: false,
+        delay: Nanos::ZERO,
+        line: cx.line(path),
+    }
+}
+
+fn full(path: &[&str], metric: &str, item: &ThresholdItem, cx: &mut Context<'_>) -> ThresholdForm {
+    let at = [path, &["delayAbortEval"]].concat();
+    let delay: Option<&DurationForm> = item.delay_abort_eval.as_ref();
+    let delay = cx.duration(&at, delay).unwrap_or(Nanos::ZERO);
+    ThresholdForm {
+        abort_on_fail: item.abort_on_fail,
+        delay,
+        ..expression(path, metric, &item.threshold, cx)
+    }
+}
+
+fn data(form: &PlanForm, base_dir: &Path, cx: &mut Context<'_>) -> Vec<DataSet> {
+    let mut sets = Vec::new();
+    for name in cx.keys(&["data"]) {
+        let Some(set) = form.data.get(&name) else { continue };
+        let file = base_dir.join(&set.file);
+        if !file.is_file() {
+            cx.add(&["data", &name, "file"], format!("`{}` is not a file", file.display()));
+            continue;
+        }
+        sets.push(DataSet { name });
+    }
+    sets
+}

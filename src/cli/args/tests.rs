@@ -119,7 +119,6 @@ fn nonsense_is_a_usage_error() {
         ("squall http://h/ -t 10s", ErrorKind::ValueValidation),
         ("squall http://h/ -k", ErrorKind::UnknownArgument),
         ("squall http://h/ -q 100", ErrorKind::UnknownArgument),
-        ("squall http://h/ --check status==200", ErrorKind::UnknownArgument),
         ("squall http://h/ --wait forever", ErrorKind::InvalidValue),
         ("squall http://h/ --body a --body-file b", ErrorKind::ArgumentConflict),
     ] {

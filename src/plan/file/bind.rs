@@ -11,7 +11,7 @@ use crate::plan::status::StatusSet;
 pub(super) struct Names {
     /// `variables`, overridden by `--var`.
     pub(super) constants: BTreeMap<String, String>,
-    /// The process's environment, as `${env.NAME}`.
+    /// The process's environment, as `{{ env.NAME }}`.
     pub(super) env: BTreeMap<String, String>,
 }
 
@@ -23,17 +23,17 @@ pub(super) struct Refusal {
 }
 
 impl Names {
-    /// Puts constants in place of `${NAME}`.
+    /// Puts constants in place of `{{ NAME }}`.
     pub(super) fn fill(&self, text: &str) -> Result<String, String> {
         let (mut out, mut rest) = (String::with_capacity(text.len()), text);
-        while let Some(start) = rest.find("${") {
-            let Some(len) = rest[start..].find('}') else {
-                return Err(format!("`{}` is not closed: add `}}`", &rest[start..]));
+        while let Some(start) = rest.find("{{") {
+            let Some(len) = rest[start..].find("}}") else {
+                return Err(format!("`{}` is not closed: add `}}}}`", &rest[start..]));
             };
             let name = rest[start + 2..start + len].trim();
             out.push_str(&rest[..start]);
             out.push_str(self.value(name)?);
-            rest = &rest[start + len + 1..];
+            rest = &rest[start + len + 2..];
         }
         out.push_str(rest);
         Ok(out)
@@ -43,12 +43,15 @@ impl Names {
         if let Some(variable) = name.strip_prefix("env.") {
             let value = self.env.get(variable);
             return value.map(String::as_str).ok_or_else(|| {
-                format!("`${{{name}}}`: the environment has no {variable}: set it before the run")
+                format!("`{{{{ {name} }}}}`: the environment has no {variable}: set it before the run")
             });
         }
         let known: Vec<&str> = self.constants.keys().map(String::as_str).collect();
         self.constants.get(name).map(String::as_str).ok_or_else(|| {
-            format!("`${{{name}}}` is not among the `variables`{}", super::schema::suggestion(name, &known))
+            format!(
+                "`{{{{ {name} }}}}` is not among the `variables`{}",
+                super::schema::suggestion(name, &known)
+            )
         })
     }
 

@@ -51,13 +51,15 @@ pub struct Surroundings<'a> {
     pub variables: BTreeMap<String, String>,
     /// Files are relative to this.
     pub base_dir: &'a Path,
-    /// Used unless the file sets one.
+    /// Used unless the file sets one, …
     pub seed: u64,
+    /// … and even then.
+    pub seed_wins: bool,
 }
 
 /// Compiles a form, whose places are in `cx`.
 pub(super) fn compile(form: &PlanForm, around: &Surroundings<'_>, cx: &mut Context<'_>) -> Compiled {
-    let seed = form.seed.unwrap_or(around.seed);
+    let seed = form.seed.filter(|_| !around.seed_wins).unwrap_or(around.seed);
     let names = names(form, around, cx);
     let mut steps =
         Steps { form, names: &names, base_dir: around.base_dir, origins: Vec::new(), variables: Vec::new() };

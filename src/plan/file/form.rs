@@ -326,9 +326,41 @@ pub struct DataForm {
     /// Relative to this file.
     pub file: String,
     /// How it is written (default: by its ending).
-    pub format: Option<String>,
+    pub format: Option<DataFormat>,
     /// Which row an iteration gets (default: sequential).
-    pub order: Option<String>,
-    /// What happens when the rows have run out (default: repeat).
-    pub at_end: Option<String>,
+    pub order: Option<DataOrder>,
+    /// What follows the last row (default: wrap).
+    pub at_end: Option<DataEnd>,
+}
+
+/// How rows are written.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum DataFormat {
+    /// Comma-separated, the first row names the columns.
+    Csv,
+    /// An object a line.
+    Jsonl,
+}
+
+/// In which order rows are taken.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum DataOrder {
+    /// One after the other over all users.
+    Sequential,
+    /// Any, each as likely.
+    Random,
+    /// Each user has one of its own.
+    Unique,
+}
+
+/// What follows the last row.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum DataEnd {
+    /// The first.
+    Wrap,
+    /// Nothing.
+    Stop,
 }

@@ -154,7 +154,7 @@ impl Steps<'_> {
     /// Origin and target. Only the latter may hold what differs between requests.
     fn place(&mut self, path: &[&str], form: &StepForm, cx: &mut Context<'_>) -> Option<(u32, String)> {
         let at = |key| [path, &[key]].concat();
-        let text = if form.url.starts_with("${") && form.url.contains('}') && !form.url.starts_with('/') {
+        let text = if form.url.starts_with("{{") {
             // A constant may hold scheme and host.
             cx.note(&at("url"), self.names.fill(&form.url))?
         } else {

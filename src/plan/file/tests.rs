@@ -7,7 +7,7 @@ use crate::units::{Nanos, Rate};
 
 fn around() -> Surroundings<'static> {
     let variables = BTreeMap::new();
-    Surroundings { env: BTreeMap::new(), variables, base_dir: Path::new("."), seed: 7 }
+    Surroundings { env: BTreeMap::new(), variables, base_dir: Path::new("."), seed: 7, seed_wins: false }
 }
 
 fn toml(text: &str) -> Compiled {
@@ -56,7 +56,7 @@ origins = { api = "http://h:81", other = "http://g" }
 thresholds.http_req_duration = ["p(95)<200", { threshold = "max<1000", abortOnFail = true, delayAbortEval = "5s" }]
 
 [steps.read]
-url = "/items/${id}?l=${lang}#top"
+url = "/items/{{ id }}?l={{ lang }}#top"
 origin = "api"
 think = "1s..3s"
 group = "g"
@@ -95,7 +95,7 @@ tags = { team = "a" }
     );
     assert_eq!(
         (&*read.url, &*read.method, read.redirects_max),
-        ("http://h:81/items/${id}?l=${lang}#top", "GET", 2)
+        ("http://h:81/items/{{ id }}?l={{ lang }}#top", "GET", 2)
     );
     assert_eq!(read.think, Think::Between(Nanos::from_secs(1), Nanos::from_secs(3)));
     assert!(read.expected.contains(404) && !read.expected.contains(201));
@@ -222,7 +222,10 @@ fn what_makes_no_sense_is_told_with_its_line() {
             vec![(2, "which origin?")],
         ),
         ("[steps.a]\nurl = \"http://h/\"\n[origins]\napi = \"http://h/v1\"", vec![(4, "no path")]),
-        ("[steps.a]\nurl = \"http://h/${nmae}\"\n[variables]\nname = 1", vec![(2, "did you mean `name`?")]),
+        (
+            "[steps.a]\nurl = \"http://h/{{ nmae }}\"\n[variables]\nname = 1",
+            vec![(2, "did you mean `name`?")],
+        ),
         ("[steps.a]\nurl = \"http://h/\"\nbody = \"x\"\njson = 1", vec![(1, "more than one of")]),
         ("[steps.a]\nurl = \"http://h/\"\nbodyFile = \"/nowhere\"", vec![(3, "cannot read")]),
         ("[steps.a]\nurl = \"http://h/\"\n[steps.a.headers]\n\"a b\" = \"\"", vec![(3, "not a header name")]),
@@ -293,7 +296,7 @@ fn variables_come_from_the_command_line_too() {
     let mut with = around();
     with.variables.insert("id".into(), "9".into());
     with.variables.insert("x".into(), String::new());
-    let text = "variables.id = 1\nsteps.a.url = \"http://h/${id}\"";
+    let text = "variables.id = 1\nsteps.a.url = \"http://h/{{ id }}\"";
     let error = compile("p", text, Format::Toml, &with).unwrap_err();
     assert!(error.problems[0].message.contains("--var x"), "{error}");
     with.variables.remove("x");

@@ -251,3 +251,61 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn flags_for_users_make_a_workload() {
+    let staged = |rate: Option<&str>| RawConfig {
+        stages: vec!["1s:5".into(), "2s:0".into()],
+        rate: rate.map(str::to_owned),
+        ..remote()
+    };
+    let config = accept(staged(None));
+    let workload = config.workload.unwrap();
+    assert_eq!(workload.scenarios[0].executor.name(), "ramping-vus");
+    assert_eq!((config.connections, config.duration), (5, Some(Nanos::from_secs(3))));
+    assert_eq!(config.origin_addresses.len(), 1);
+    let workload = accept(staged(Some("60/m"))).workload.unwrap();
+    assert_eq!(workload.scenarios[0].executor.name(), "ramping-arrival-rate");
+    let checked = RawConfig { checks: vec!["status==200".into()], ..remote() };
+    assert_eq!(accept(checked).workload.unwrap().scenarios[0].executor.name(), "constant-vus");
+    let pot = RawConfig { vus: Some(2), requests: Some(9), ..remote() };
+    assert_eq!(accept(pot).workload.unwrap().scenarios[0].executor.name(), "shared-iterations");
+    let named = RawConfig { thresholds: vec!["a{b:c}: p(95)<1".into()], ..remote() };
+    let config = accept(named);
+    assert!(config.workload.is_none());
+    assert_eq!((&*config.thresholds[0].metric, &*config.thresholds[0].expression), ("a{b:c}", "p(95)<1"));
+}
+
+#[test]
+fn flags_for_users_that_do_not_combine_are_refused() {
+    for (raw, flag) in [
+        (RawConfig { vus: Some(1), pipeline: Some(2), ..remote() }, "-p"),
+        (RawConfig { vus: Some(1), connections: Some(2), ..remote() }, "-c"),
+        (RawConfig { vus: Some(0), ..remote() }, "--vus"),
+        (RawConfig { stages: vec!["1s".into()], ..remote() }, "--stage"),
+        (RawConfig { stages: vec!["1s:1".into()], duration: some("1"), ..remote() }, "-d"),
+        (RawConfig { stages: vec!["1s:1".into()], requests: Some(1), ..remote() }, "-n"),
+        (RawConfig { thresholds: vec!["p99".into()], ..remote() }, "--threshold"),
+        (RawConfig { vars: vec!["a=b".into()], ..remote() }, "--var"),
+        (RawConfig { vus: Some(2_000), ..remote() }, "--vus"),
+    ] {
+        match validate_on(raw, &TestHost::new()) {
+            Err(ConfigError::Refused(problems)) => assert_eq!(problems[0].option, flag, "{problems:?}"),
+            other => panic!("{flag}: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_plan_stands_in_the_urls_place() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("plan.toml");
+    std::fs::write(&path, "vus = 3\nduration = 5\n[steps.a]\nurl = \"http://remote.example:8080/path?q=1\"\n").unwrap();
+    let raw = || RawConfig { url: path.display().to_string(), ..RawConfig::default() };
+    let config = accept(raw());
+    assert_eq!((config.connections, config.duration), (3, Some(Nanos::from_secs(5))));
+    let refused = validate_on(RawConfig { connections: Some(3), ..raw() }, &TestHost::new());
+    assert!(matches!(refused, Err(ConfigError::Refused(problems)) if problems[0].option == "-c"));
+    std::fs::write(&path, "vsu = 3").unwrap();
+    assert!(matches!(validate_on(raw(), &TestHost::new()), Err(ConfigError::Plan(_))));
+}

@@ -52,6 +52,7 @@ pub(super) fn from_file(
         variables,
         base_dir: path.parent().unwrap_or(Path::new("")),
         seed,
+        seed_wins: raw.seed.is_some(),
     };
     file::load(&path, &around).map(Some).map_err(ConfigError::Plan)
 }

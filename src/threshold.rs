@@ -211,8 +211,9 @@ fn split_selector(selector: &str) -> Result<(&str, Vec<(String, String)>), Strin
 fn unknown_metric(name: &str) -> String {
     let near =
         METRICS.iter().map(|metric| (strsim::damerau_levenshtein(metric.name, name), metric.name)).min();
-    let meant =
-        near.filter(|(distance, _)| *distance <= 4).map(|(_, near)| format!("; did you mean {near}?"));
+    let meant = near
+        .filter(|(distance, near)| *distance <= near.len() / 4 + 1)
+        .map(|(_, near)| format!("; did you mean {near}?"));
     let known: Vec<&str> = METRICS.iter().map(|metric| metric.name).collect();
     format!("there is no metric `{name}`{} (there are {})", meant.unwrap_or_default(), known.join(", "))
 }

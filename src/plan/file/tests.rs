@@ -230,7 +230,7 @@ fn what_makes_no_sense_is_told_with_its_line() {
         ("[steps.a]\nurl = \"http://h/\"\nbodyFile = \"/nowhere\"", vec![(3, "cannot read")]),
         ("[steps.a]\nurl = \"http://h/\"\n[steps.a.headers]\n\"a b\" = \"\"", vec![(3, "not a header name")]),
         ("[steps.a]\nurl = \"http://h/\"\nmethod = \"G T\"", vec![(3, "not a method")]),
-        ("[steps.a]\nurl = \"http://h/\"\nexpectStatus = \"2x\"", vec![(3, "no status")]),
+        ("[steps.a]\nurl = \"http://h/\"\nexpectStatus = \"2x\"", vec![(3, "is not a status")]),
         ("[steps.a]\nurl = \"http://h/\"\ntimeout = 0", vec![(3, "at least")]),
         ("[steps.a]\nurl = \"http://h/\"\nthink = \"3s..1s\"", vec![(3, "ends before it begins")]),
         ("[steps.a]\nurl = \"http://h/\"\nthink = \"3 parsecs\"", vec![(3, "unknown unit")]),

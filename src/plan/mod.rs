@@ -7,6 +7,7 @@ pub mod extract;
 pub mod request_template;
 pub mod scope;
 pub mod status;
+pub mod template;
 pub mod workload;
 
 use std::sync::Arc;

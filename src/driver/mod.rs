@@ -9,6 +9,7 @@
 
 pub mod buf_ring;
 pub mod epoll;
+pub mod mapped_file;
 pub mod sim;
 pub mod socket;
 pub mod token;

@@ -1,9 +1,12 @@
 //! The flag form: one scenario with one step.
 
+use std::collections::BTreeMap;
+
 use super::check::Check;
 use super::file::scenario::plain;
-use super::request_template::RequestTemplate;
+use super::request_template::{Body, RequestSpec, RequestTemplate};
 use super::status::StatusSet;
+use super::template::Names;
 use super::workload::{ArrivalPlan, ConnectionPolicy, Executor, Flow, Origin, Step, Think, Workload};
 use crate::http::request::Request;
 use crate::http::url::Url;
@@ -87,10 +90,6 @@ pub fn from_flags(form: FlagForm) -> Result<Workload, Vec<FlagProblem>> {
 fn step(form: &FlagForm, problems: &mut Vec<FlagProblem>) -> Option<Step> {
     let mut request = form.request.clone();
     (request.target, request.authority) = (form.url.target.clone(), form.url.authority());
-    let says = request.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("connection"));
-    if form.requests_max == Some(1) && !says {
-        request.headers.push(("Connection".into(), "close".into()));
-    }
     let checks = form.checks.iter().filter_map(|text| match Check::parse(text) {
         Ok(check) => Some(check),
         Err(error) => {
@@ -99,15 +98,26 @@ fn step(form: &FlagForm, problems: &mut Vec<FlagProblem>) -> Option<Step> {
         }
     });
     let checks = checks.collect();
-    let bytes = request.encode().map_err(|error| problems.push(("-H", error.to_string()))).ok()?;
+    let expect = request.expect();
+    let spec = RequestSpec {
+        method: request.method.clone(),
+        target: request.target,
+        authority: request.authority,
+        headers: request.headers,
+        body: if request.body.is_empty() { Body::None } else { Body::Bytes(request.body) },
+        close: form.requests_max == Some(1),
+    };
+    let names = Names { variables: &[], data: &[], constants: &BTreeMap::new(), env: &|_| None };
+    let template = RequestTemplate::compile(&spec, &names);
+    let template = template.map_err(|error| problems.push(("-H", error.to_string()))).ok()?;
     let url = form.url.to_string();
     Some(Step {
         name: url.as_str().into(),
         origin: 0,
-        method: request.method.as_str().into(),
+        method: spec.method.as_str().into(),
         url: url.as_str().into(),
-        expect: request.expect(),
-        request: RequestTemplate::of_bytes(&bytes),
+        expect,
+        request: template,
         timeout: form.timeout,
         expected: StatusSet::default(),
         checks,

@@ -12,6 +12,7 @@ pub mod redirect;
 pub mod request_template;
 pub mod scope;
 pub mod status;
+pub mod template;
 pub mod workload;
 
 use std::sync::Arc;

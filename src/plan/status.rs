@@ -36,4 +36,49 @@ impl StatusSet {
     pub fn is_empty(&self) -> bool {
         self.0.iter().all(|word| *word == 0)
     }
+
+    /// Reads codes, ranges and classes: `200,201,300-399,5xx`.
+    ///
+    /// # Errors
+    /// The part that is none of them.
+    pub fn parse(text: &str) -> Result<StatusSet, StatusSetError> {
+        let mut set = StatusSet::empty();
+        for part in text.split(',').map(str::trim) {
+            let wrong = || StatusSetError(part.to_owned());
+            let code = |text: &str| text.trim().parse().ok().filter(|c| (100..=999).contains(c));
+            let (first, last) = match (part.split_once('-'), part.strip_suffix("xx")) {
+                (Some((first, last)), _) => (code(first), code(last)),
+                (_, Some(class)) => {
+                    let class: Option<u16> = class.parse().ok().filter(|c| (1..=9).contains(c));
+                    (class.map(|c| c * 100), class.map(|c| c * 100 + 99))
+                }
+                _ => (code(part), code(part)),
+            };
+            match first.zip(last) {
+                Some((first, last)) if first <= last => set.insert_range(first, last),
+                _ => return Err(wrong()),
+            }
+        }
+        Ok(set)
+    }
+}
+
+/// Text that is no set of status codes.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a status: write codes, ranges or classes, such as 200,300-399,5xx")]
+pub struct StatusSetError(pub String);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sets_are_read() {
+        let set = StatusSet::parse("200, 300-302,5xx").expect("valid");
+        assert!([200, 300, 302, 500, 599].iter().all(|c| set.contains(*c)));
+        assert!([0, 201, 303, 499, 600].iter().all(|c| !set.contains(*c)));
+        for bad in ["", "2", "x", "300-200", "200,", "0xx"] {
+            assert!(StatusSet::parse(bad).is_err(), "{bad}");
+        }
+    }
 }

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::http::request::{Request, RequestError};
-use crate::plan::request_template::RequestTemplate;
-use crate::plan::status::StatusSet;
+use crate::http::request::RequestError;
+use crate::plan::data::DataSet;
+use crate::plan::request_template::{RequestSpec, RequestSpecError, RequestTemplate};
+use crate::plan::template::{Names as TemplateNames, Template};
 
 /// What templates may refer to.
 #[derive(Clone, Debug, Default)]
@@ -23,52 +24,35 @@ pub(super) struct Refusal {
 }
 
 impl Names {
-    /// Puts constants in place of `{{ NAME }}`.
+    /// The text, in which only constants may stand.
     pub(super) fn fill(&self, text: &str) -> Result<String, String> {
-        let (mut out, mut rest) = (String::with_capacity(text.len()), text);
-        while let Some(start) = rest.find("{{") {
-            let Some(len) = rest[start..].find("}}") else {
-                return Err(format!("`{}` is not closed: add `}}}}`", &rest[start..]));
-            };
-            let name = rest[start + 2..start + len].trim();
-            out.push_str(&rest[..start]);
-            out.push_str(self.value(name)?);
-            rest = &rest[start + len + 2..];
-        }
-        out.push_str(rest);
-        Ok(out)
+        let template = self.with(&[], &[], |names| Template::compile(text, names));
+        let template = template.map_err(|error| error.to_string())?;
+        let bytes = template.constant().ok_or("only constants can stand here: no value that changes")?;
+        Ok(String::from_utf8_lossy(bytes).into_owned())
     }
 
-    fn value(&self, name: &str) -> Result<&str, String> {
-        if let Some(variable) = name.strip_prefix("env.") {
-            let value = self.env.get(variable);
-            return value.map(String::as_str).ok_or_else(|| {
-                format!("`{{{{ {name} }}}}`: the environment has no {variable}: set it before the run")
-            });
-        }
-        let known: Vec<&str> = self.constants.keys().map(String::as_str).collect();
-        self.constants.get(name).map(String::as_str).ok_or_else(|| {
-            format!(
-                "`{{{{ {name} }}}}` is not among the `variables`{}",
-                super::schema::suggestion(name, &known)
-            )
+    /// Compiles a request.
+    pub(super) fn request(
+        &self,
+        spec: &RequestSpec,
+        variables: &[String],
+        data: &[DataSet],
+    ) -> Result<RequestTemplate, Refusal> {
+        self.with(variables, data, |names| RequestTemplate::compile(spec, names)).map_err(|error| {
+            let key = match &error {
+                RequestSpecError::Template { place, .. } if place == "URL" => "url",
+                RequestSpecError::Template { place, .. } if place == "body" => "body",
+                RequestSpecError::Request(error) => key_of(error),
+                _ => "headers",
+            };
+            Refusal { key, message: error.to_string() }
         })
     }
 
-    /// Encodes a request.
-    pub(super) fn request(&self, mut request: Request) -> Result<RequestTemplate, Refusal> {
-        let refuse = |key| move |message| Refusal { key, message };
-        request.target = self.fill(&request.target).map_err(refuse("url"))?;
-        for (_, value) in &mut request.headers {
-            *value = self.fill(value).map_err(refuse("headers"))?;
-        }
-        if let Ok(text) = std::str::from_utf8(&request.body) {
-            request.body = self.fill(text).map_err(refuse("body"))?.into_bytes();
-        }
-        match request.encode() {
-            Ok(bytes) => Ok(RequestTemplate::of_bytes(&bytes)),
-            Err(error) => Err(Refusal { key: key_of(&error), message: error.to_string() }),
-        }
+    fn with<T>(&self, variables: &[String], data: &[DataSet], f: impl FnOnce(&TemplateNames<'_>) -> T) -> T {
+        let env = |name: &str| self.env.get(name).cloned();
+        f(&TemplateNames { variables, data, constants: &self.constants, env: &env })
     }
 }
 
@@ -79,25 +63,4 @@ fn key_of(error: &RequestError) -> &'static str {
         RequestError::Target(_) => "url",
         _ => "headers",
     }
-}
-
-/// Reads `200,404`, `2xx`, `200-299`.
-pub(super) fn statuses(text: &str) -> Result<StatusSet, String> {
-    let mut set = StatusSet::empty();
-    for part in text.split(',').map(str::trim) {
-        let code = |text: &str| text.trim().parse::<u16>().ok().filter(|code| (100..=999).contains(code));
-        let class = part.strip_suffix("xx").and_then(|class| class.parse::<u16>().ok());
-        let range = match (class, part.split_once('-')) {
-            (Some(class @ 1..=9), _) => Some((class * 100, class * 100 + 99)),
-            (_, Some((first, last))) => code(first).zip(code(last)).filter(|(first, last)| first <= last),
-            _ => code(part).map(|code| (code, code)),
-        };
-        let Some((first, last)) = range else {
-            return Err(format!(
-                "`{part}` is no status: write `200`, `2xx` or `200-299`, with commas between"
-            ));
-        };
-        set.insert_range(first, last);
-    }
-    Ok(set)
 }

@@ -1,15 +1,18 @@
 //! From the form to the workload.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::bind::Names;
 use super::context::Context;
-use super::form::{ConstantForm, DurationForm, PlanForm, ThresholdEntry, ThresholdItem, ThresholdsForm};
+use super::form::{
+    ConstantForm, DataEnd, DataFormat, DataOrder, DurationForm, PlanForm, StepForm, StepsForm,
+    ThresholdEntry, ThresholdItem, ThresholdsForm,
+};
 use super::scenario::scenarios;
 use super::schema::suggestion;
 use super::step::Steps;
-use crate::plan::data::DataSet;
+use crate::plan::data::{AtEnd, DataSet, DataSpec, Format, Order};
 use crate::plan::workload::{ConnectionPolicy, Flow, Step, Workload};
 use crate::units::Nanos;
 
@@ -61,8 +64,15 @@ pub struct Surroundings<'a> {
 pub(super) fn compile(form: &PlanForm, around: &Surroundings<'_>, cx: &mut Context<'_>) -> Compiled {
     let seed = form.seed.filter(|_| !around.seed_wins).unwrap_or(around.seed);
     let names = names(form, around, cx);
-    let mut steps =
-        Steps { form, names: &names, base_dir: around.base_dir, origins: Vec::new(), variables: Vec::new() };
+    let data = data(form, around.base_dir, cx);
+    let mut steps = Steps {
+        form,
+        names: &names,
+        base_dir: around.base_dir,
+        origins: Vec::new(),
+        variables: variables(form),
+        data: &data,
+    };
     steps.read_origins(cx);
     let found = steps.read(cx);
     let (origins, variables) = (steps.origins, steps.variables);
@@ -73,7 +83,6 @@ pub(super) fn compile(form: &PlanForm, around: &Surroundings<'_>, cx: &mut Conte
     let scenarios = scenarios(form, &flows, seed, cx);
     let thresholds = thresholds(form, cx);
     let connections = connections(form, cx);
-    let data = data(form, around.base_dir, cx);
     let workload = Workload {
         origins,
         steps: found,
@@ -202,12 +211,31 @@ fn data(form: &PlanForm, base_dir: &Path, cx: &mut Context<'_>) -> Vec<DataSet> 
     let mut sets = Vec::new();
     for name in cx.keys(&["data"]) {
         let Some(set) = form.data.get(&name) else { continue };
-        let file = base_dir.join(&set.file);
-        if !file.is_file() {
-            cx.add(&["data", &name, "file"], format!("`{}` is not a file", file.display()));
-            continue;
-        }
-        sets.push(DataSet { name });
+        let spec = DataSpec {
+            name: name.clone(),
+            path: base_dir.join(&set.file),
+            format: set.format.map(|format| match format {
+                DataFormat::Csv => Format::Csv,
+                DataFormat::Jsonl => Format::JsonLines,
+            }),
+            order: match set.order {
+                None | Some(DataOrder::Sequential) => Order::Sequential,
+                Some(DataOrder::Random) => Order::Random,
+                Some(DataOrder::Unique) => Order::Unique,
+            },
+            at_end: if set.at_end == Some(DataEnd::Stop) { AtEnd::Stop } else { AtEnd::Wrap },
+        };
+        sets.extend(cx.note(&["data", &name, "file"], DataSet::load(&spec)));
     }
     sets
+}
+
+/// What any step extracts, each once.
+fn variables(form: &PlanForm) -> Vec<String> {
+    let steps: Vec<&StepForm> = match &form.steps {
+        StepsForm::Table(table) => table.values().collect(),
+        StepsForm::List(list) => list.iter().collect(),
+    };
+    let names: BTreeSet<&String> = steps.iter().flat_map(|step| step.extract.keys()).collect();
+    names.into_iter().cloned().collect()
 }

@@ -5,15 +5,17 @@ use std::sync::Arc;
 
 use base64::Engine;
 
-use super::bind::{Names, statuses};
+use super::bind::Names;
 use super::context::Context;
 use super::form::{AuthForm, ChecksForm, ExtractForm, PlanForm, StatusForm, StepForm, StepsForm};
 use super::scenario::pairs;
 use super::schema::suggestion;
-use crate::http::request::Request;
+use crate::http::response::Expect;
 use crate::http::url::{Scheme, Url};
 use crate::plan::check::Check;
-use crate::plan::extract::Extract;
+use crate::plan::data::DataSet;
+use crate::plan::extract::{Extract, Source};
+use crate::plan::request_template::{Body, RequestSpec};
 use crate::plan::status::StatusSet;
 use crate::plan::workload::{Origin, Step};
 use crate::units::Nanos;
@@ -32,6 +34,7 @@ pub(super) struct Steps<'a> {
     pub(super) base_dir: &'a Path,
     pub(super) origins: Vec<Origin>,
     pub(super) variables: Vec<String>,
+    pub(super) data: &'a [DataSet],
 }
 
 impl Steps<'_> {
@@ -110,15 +113,17 @@ impl Steps<'_> {
         let mut tags = pairs(&form.tags);
         tags.extend(form.group.iter().map(|group| ("group".to_owned(), group.clone())));
         let (origin, target) = place?;
-        let request = Request {
+        let expect = if method == "HEAD" { Expect::Head } else { Expect::Normal };
+        let spec = RequestSpec {
             method,
             target,
             authority: self.origins[origin as usize].url.authority(),
             headers,
             body: body.unwrap_or_default(),
+            close: plan.no_connection_reuse || plan.requests_per_connection == Some(1),
         };
-        let (expect, method) = (request.expect(), Arc::from(request.method.as_str()));
-        let request = match self.names.request(request) {
+        let method = Arc::from(spec.method.as_str());
+        let request = match self.names.request(&spec, &self.variables, self.data) {
             Ok(request) => request,
             Err(refusal) => {
                 cx.add(&at(refusal.key), refusal.message);
@@ -205,7 +210,7 @@ impl Steps<'_> {
         found.map(|index| index as u32)
     }
 
-    fn body(&self, path: &[&str], form: &StepForm, cx: &mut Context<'_>) -> Option<Vec<u8>> {
+    fn body(&self, path: &[&str], form: &StepForm, cx: &mut Context<'_>) -> Option<Body> {
         let at = |key| [path, &[key]].concat();
         let given = [form.body.is_some(), form.body_file.is_some(), form.json.is_some()];
         if given.iter().filter(|given| **given).count() > 1 {
@@ -216,10 +221,10 @@ impl Steps<'_> {
             let file = self.base_dir.join(name);
             let read = super::read_limited(&file, BODY_MAX);
             let read = read.map_err(|error| format!("cannot read `{}`: {error}", file.display()));
-            return cx.note(&at("bodyFile"), read);
+            return cx.note(&at("bodyFile"), read).map(Body::Bytes);
         }
         let json = form.json.as_ref().map(|value| cx.json(&at("json")).unwrap_or_else(|| value.to_string()));
-        json.or_else(|| form.body.clone()).map(String::into_bytes)
+        json.or_else(|| form.body.clone()).map(Body::Text)
     }
 
     /// The step's own headers first, in the order of the file, then the common ones, credentials and
@@ -248,9 +253,6 @@ impl Steps<'_> {
         };
         credentials.into_iter().for_each(|value| add("Authorization", value));
         self.form.user_agent.iter().for_each(|agent| add("User-Agent", agent.clone()));
-        if self.form.no_connection_reuse || self.form.requests_per_connection == Some(1) {
-            add("Connection", "close".into());
-        }
         headers
     }
 
@@ -261,7 +263,7 @@ impl Steps<'_> {
             Some(StatusForm::Text(text)) => text.clone(),
             Some(StatusForm::List(codes)) => codes.iter().map(u16::to_string).collect::<Vec<_>>().join(","),
         };
-        cx.note(&[path, &["expectStatus"]].concat(), statuses(&text)).unwrap_or_default()
+        cx.note(&[path, &["expectStatus"]].concat(), StatusSet::parse(&text)).unwrap_or_default()
     }
 
     fn extracts(&mut self, path: &[&str], form: &StepForm, cx: &mut Context<'_>) -> Vec<Extract> {
@@ -281,7 +283,13 @@ impl Steps<'_> {
                 self.variables.len() - 1
             });
             let default = default.as_ref().map(|text| text.as_bytes().into());
-            extracts.push(Extract { variable: variable as u32, default });
+            let source = match (json, header) {
+                (Some(path), _) => Source::Json(path.clone()),
+                (_, Some(name)) => Source::Header(name.clone()),
+                _ => Source::Regex(regex.clone().unwrap_or_default()),
+            };
+            let compiled = Extract::compile(variable as u32, source, default);
+            extracts.extend(cx.note(&[path, &["extract", name]].concat(), compiled));
         }
         extracts
     }
@@ -301,11 +309,8 @@ fn checks(path: &[&str], form: &StepForm, cx: &mut Context<'_>) -> Vec<Check> {
         Some(ChecksForm::Table(table)) => {
             for name in cx.keys(&base) {
                 let Some(expression) = table.get(&name) else { continue };
-                let check = cx.note(&[base.as_slice(), &[&name]].concat(), Check::parse(expression));
-                checks.extend(check.map(|mut check| {
-                    check.name = name.as_str().into();
-                    check
-                }));
+                let check = Check::named(&name, expression);
+                checks.extend(cx.note(&[base.as_slice(), &[&name]].concat(), check));
             }
         }
     }

@@ -195,7 +195,10 @@ impl Operator {
     }
 }
 
-fn split_selector(selector: &str) -> Result<(&str, Vec<(String, String)>), String> {
+/// A metric's name, and tags with their values.
+type Selected<'a> = (&'a str, Vec<(String, String)>);
+
+fn split_selector(selector: &str) -> Result<Selected<'_>, String> {
     let Some((name, rest)) = selector.split_once('{') else {
         return Ok((selector.trim(), Vec::new()));
     };

@@ -195,7 +195,7 @@ fn a_dry_run_shows_the_first_requests() {
     let plan = Plan::new(
         "vus = 1\niterations = 2\n[steps.a]\nurl = \"http://127.0.0.1:9/?n={{ iteration }}\"\nheaders = { X-A = \"b\" }\n",
     );
-    let output = squall(&["run", plan.path().to_str().unwrap(), "--dry-run", "2"]);
+    let output = squall(&["run", plan.path().to_str().unwrap(), "--dry-run=2"]);
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
     for part in ["shared-iterations", "GET /?n=0 HTTP/1.1\r\nHost: 127.0.0.1:9\r\nX-A: b", "GET /?n=1 "] {

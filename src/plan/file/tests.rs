@@ -238,7 +238,10 @@ fn what_makes_no_sense_is_told_with_its_line() {
         ("[steps.a]\nurl = \"http://h/\"\nauth = {}", vec![(3, "exactly one")]),
         ("requestsPerConnection = 0\nsteps.a.url = \"http://h/\"", vec![(1, "at least 1")]),
         ("[[steps]]\nurl = \"http://h/\"\n[[steps]]\nurl = \"http://h/\"", vec![(3, "is called")]),
-        ("steps.a.url = \"http://h/\"\n[data.users]\nfile = \"/nowhere.csv\"", vec![(3, "not a file")]),
+        (
+            "steps.a.url = \"http://h/\"\n[data.users]\nfile = \"/nowhere.csv\"",
+            vec![(3, "cannot read /nowhere.csv")],
+        ),
     ] {
         refused(text, &wanted);
     }

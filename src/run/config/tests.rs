@@ -300,7 +300,11 @@ fn flags_for_users_that_do_not_combine_are_refused() {
 fn a_plan_stands_in_the_urls_place() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("plan.toml");
-    std::fs::write(&path, "vus = 3\nduration = 5\n[steps.a]\nurl = \"http://remote.example:8080/path?q=1\"\n").unwrap();
+    std::fs::write(
+        &path,
+        "vus = 3\nduration = 5\n[steps.a]\nurl = \"http://remote.example:8080/path?q=1\"\n",
+    )
+    .unwrap();
     let raw = || RawConfig { url: path.display().to_string(), ..RawConfig::default() };
     let config = accept(raw());
     assert_eq!((config.connections, config.duration), (3, Some(Nanos::from_secs(5))));

@@ -195,7 +195,10 @@ impl Operator {
     }
 }
 
-fn split_selector(selector: &str) -> Result<(&str, Vec<(String, String)>), String> {
+/// A metric's name, and tags with their values.
+type Selected<'a> = (&'a str, Vec<(String, String)>);
+
+fn split_selector(selector: &str) -> Result<Selected<'_>, String> {
     let Some((name, rest)) = selector.split_once('{') else {
         return Ok((selector.trim(), Vec::new()));
     };
@@ -211,8 +214,9 @@ fn split_selector(selector: &str) -> Result<(&str, Vec<(String, String)>), Strin
 fn unknown_metric(name: &str) -> String {
     let near =
         METRICS.iter().map(|metric| (strsim::damerau_levenshtein(metric.name, name), metric.name)).min();
-    let meant =
-        near.filter(|(distance, _)| *distance <= 4).map(|(_, near)| format!("; did you mean {near}?"));
+    let meant = near
+        .filter(|(distance, near)| *distance <= near.len() / 4 + 1)
+        .map(|(_, near)| format!("; did you mean {near}?"));
     let known: Vec<&str> = METRICS.iter().map(|metric| metric.name).collect();
     format!("there is no metric `{name}`{} (there are {})", meant.unwrap_or_default(), known.join(", "))
 }

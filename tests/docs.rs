@@ -23,7 +23,9 @@ fn flags(help: &str) -> BTreeSet<&str> {
     let mut found = BTreeSet::new();
     for line in help.lines().map(str::trim_start).filter(|line| line.starts_with('-')) {
         // `-c, --connections <N>`: the words up to the first that is no flag.
-        let words = line.split_whitespace().map(|word| word.trim_end_matches(','));
+        let words = line
+            .split_whitespace()
+            .map(|word| word.trim_end_matches(',').split('[').next().unwrap_or_default());
         found.extend(words.take_while(|word| word.starts_with('-') && *word != "-"));
     }
     ["-h", "--help", "-V", "--version"].iter().for_each(|flag| {

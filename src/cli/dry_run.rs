@@ -2,7 +2,11 @@
 
 use std::io::{self, Write};
 
-use crate::plan::workload::{Executor, Scenario, Workload};
+use crate::clock;
+use crate::plan::request_template::RenderError;
+use crate::plan::scope::Scope;
+use crate::plan::workload::{Executor, Scenario, Step, Workload};
+use crate::rng::Rng;
 use crate::threshold::Threshold;
 
 /// Prints the plan and the first `n` requests of the first scenario's first flow.
@@ -35,13 +39,34 @@ pub fn dry_run(
     for (i, step) in flow.steps.iter().cycle().take(n).enumerate() {
         let step = &workload.steps[*step as usize];
         writeln!(out, "\n--- request {}, step {} ---", i + 1, step.name)?;
-        match step.request.constant() {
-            Some(bytes) => out.write_all(bytes)?,
-            None => writeln!(out, "(differs each time)")?,
+        let iteration = (i / flow.steps.len()) as u64;
+        match rendered(workload, step, iteration) {
+            Ok(bytes) => out.write_all(&bytes)?,
+            Err(error) => writeln!(out, "(not known before the run: {error})")?,
         }
         writeln!(out)?;
     }
     Ok(())
+}
+
+/// The bytes of a step in the first user's iteration of this number, as far as they are known before
+/// anything was answered.
+fn rendered(workload: &Workload, step: &Step, iteration: u64) -> Result<Vec<u8>, RenderError> {
+    let (mut out, mut rng) = (Vec::new(), Rng::new(iteration));
+    let rows: Vec<u64> =
+        workload.data.iter().map(|set| set.row_for(iteration, 0, &mut rng).unwrap_or(0)).collect();
+    let mut scope = Scope {
+        vu: 1,
+        iteration,
+        sequence: iteration,
+        wall: clock::wall(),
+        rng: &mut rng,
+        values: &vec![None; workload.variables.len()],
+        rows: &rows,
+        data: &workload.data,
+    };
+    step.request.render(&mut out, &mut scope, b"")?;
+    Ok(out)
 }
 
 fn tell_scenario(workload: &Workload, scenario: &Scenario, out: &mut dyn Write) -> io::Result<()> {

@@ -27,7 +27,19 @@ struct Kept {
     until: Nanos,
 }
 
+/// Whether a head has a Set-Cookie field.
+pub fn gives_any(head: &[u8]) -> bool {
+    let name = b"set-cookie:";
+    head.split(|b| *b == b'\n')
+        .any(|line| line.get(..name.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(name)))
+}
+
 impl CookieJar {
+    /// True when there is no cookie.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Takes the Set-Cookie fields of an answer's `head` in. `path` is the request's target, `now` the time since
     /// the Unix epoch.
     pub fn store(&mut self, head: &[u8], host: &str, path: &str, secure: bool, now: Nanos) {

@@ -193,7 +193,7 @@ fn apply(filter: Filter, out: &mut Vec<u8>, from: usize) {
             if !out[from..].iter().all(plain) {
                 let value = out.split_off(from);
                 let quoted = serde_json::Value::from(String::from_utf8_lossy(&value)).to_string();
-                out.extend_from_slice(quoted[1..quoted.len() - 1].as_bytes());
+                out.extend_from_slice(&quoted.as_bytes()[1..quoted.len() - 1]);
             }
         }
     }

@@ -172,7 +172,8 @@ impl Filter {
             ),
         };
         // A rate of checks where there are none is a rate without samples, which passes.
-        if !found && !(self.tags.is_empty() && metric.of == Of::Checks) {
+        let no_checks = self.tags.is_empty() && metric.of == Of::Checks;
+        if !found && !no_checks {
             return Err(format!("no sample of {} has these tags; there are {known}", metric.name));
         }
         let stages = (0..layout.scenarios.len() as u32).map(|s| layout.stages(s)).max().unwrap_or(1);

@@ -2,17 +2,22 @@
 
 use std::collections::BTreeMap;
 
-use crate::http::request::{Request, RequestError};
-use crate::plan::request_template::RequestTemplate;
-use crate::plan::status::StatusSet;
+use crate::http::request::RequestError;
+use crate::plan::data::DataSet;
+use crate::plan::request_template::{RequestSpec, RequestSpecError, RequestTemplate};
+use crate::plan::template::{self, Template};
 
 /// What templates may refer to.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub(super) struct Names {
     /// `variables`, overridden by `--var`.
     pub(super) constants: BTreeMap<String, String>,
     /// The process's environment, as `{{ env.NAME }}`.
     pub(super) env: BTreeMap<String, String>,
+    /// What steps extract, in the order of the numbers.
+    pub(super) variables: Vec<String>,
+    /// Rows of files.
+    pub(super) data: Vec<DataSet>,
 }
 
 /// Why a request cannot be used, and which of a step's keys is at fault.
@@ -23,51 +28,52 @@ pub(super) struct Refusal {
 }
 
 impl Names {
-    /// Puts constants in place of `{{ NAME }}`.
+    /// Fills in what must be the same for all requests.
     pub(super) fn fill(&self, text: &str) -> Result<String, String> {
-        let (mut out, mut rest) = (String::with_capacity(text.len()), text);
-        while let Some(start) = rest.find("{{") {
-            let Some(len) = rest[start..].find("}}") else {
-                return Err(format!("`{}` is not closed: add `}}}}`", &rest[start..]));
-            };
-            let name = rest[start + 2..start + len].trim();
-            out.push_str(&rest[..start]);
-            out.push_str(self.value(name)?);
-            rest = &rest[start + len + 2..];
-        }
-        out.push_str(rest);
-        Ok(out)
+        let constants = template::Names {
+            variables: &[],
+            data: &[],
+            constants: &self.constants,
+            env: &|name| self.env.get(name).cloned(),
+        };
+        let template = Template::compile(text, &constants).map_err(|e| e.to_string())?;
+        let bytes = template.constant().ok_or_else(|| {
+            format!("`{text}` differs from request to request: here only variables of the plan and env.NAME can stand")
+        })?;
+        Ok(String::from_utf8_lossy(bytes).into_owned())
     }
 
-    fn value(&self, name: &str) -> Result<&str, String> {
-        if let Some(variable) = name.strip_prefix("env.") {
-            let value = self.env.get(variable);
-            return value.map(String::as_str).ok_or_else(|| {
-                format!("`{{{{ {name} }}}}`: the environment has no {variable}: set it before the run")
-            });
-        }
-        let known: Vec<&str> = self.constants.keys().map(String::as_str).collect();
-        self.constants.get(name).map(String::as_str).ok_or_else(|| {
-            format!(
-                "`{{{{ {name} }}}}` is not among the `variables`{}",
-                super::schema::suggestion(name, &known)
-            )
+    /// Compiles a request.
+    pub(super) fn request(&self, spec: &RequestSpec) -> Result<RequestTemplate, Refusal> {
+        let names = template::Names {
+            variables: &self.variables,
+            data: &self.data,
+            constants: &self.constants,
+            env: &|name| self.env.get(name).cloned(),
+        };
+        RequestTemplate::compile(spec, &names).map_err(|error| match &error {
+            RequestSpecError::Request(refused) => {
+                Refusal { key: key_of(refused), message: error.to_string() }
+            }
+            RequestSpecError::Template(_) => Refusal { key: self.place_of(spec), message: error.to_string() },
         })
     }
 
-    /// Encodes a request.
-    pub(super) fn request(&self, mut request: Request) -> Result<RequestTemplate, Refusal> {
-        let refuse = |key| move |message| Refusal { key, message };
-        request.target = self.fill(&request.target).map_err(refuse("url"))?;
-        for (_, value) in &mut request.headers {
-            *value = self.fill(value).map_err(refuse("headers"))?;
-        }
-        if let Ok(text) = std::str::from_utf8(&request.body) {
-            request.body = self.fill(text).map_err(refuse("body"))?.into_bytes();
-        }
-        match request.encode() {
-            Ok(bytes) => Ok(RequestTemplate::of_bytes(&bytes)),
-            Err(error) => Err(Refusal { key: key_of(&error), message: error.to_string() }),
+    /// The key whose template is at fault: the first that does not compile by itself.
+    fn place_of(&self, spec: &RequestSpec) -> &'static str {
+        let names = template::Names {
+            variables: &self.variables,
+            data: &self.data,
+            constants: &self.constants,
+            env: &|name| self.env.get(name).cloned(),
+        };
+        let fails = |text: &str| Template::compile(text, &names).is_err();
+        if fails(&spec.target) {
+            "url"
+        } else if spec.headers.iter().any(|(_, value)| fails(value)) {
+            "headers"
+        } else {
+            "body"
         }
     }
 }
@@ -79,25 +85,4 @@ fn key_of(error: &RequestError) -> &'static str {
         RequestError::Target(_) => "url",
         _ => "headers",
     }
-}
-
-/// Reads `200,404`, `2xx`, `200-299`.
-pub(super) fn statuses(text: &str) -> Result<StatusSet, String> {
-    let mut set = StatusSet::empty();
-    for part in text.split(',').map(str::trim) {
-        let code = |text: &str| text.trim().parse::<u16>().ok().filter(|code| (100..=999).contains(code));
-        let class = part.strip_suffix("xx").and_then(|class| class.parse::<u16>().ok());
-        let range = match (class, part.split_once('-')) {
-            (Some(class @ 1..=9), _) => Some((class * 100, class * 100 + 99)),
-            (_, Some((first, last))) => code(first).zip(code(last)).filter(|(first, last)| first <= last),
-            _ => code(part).map(|code| (code, code)),
-        };
-        let Some((first, last)) = range else {
-            return Err(format!(
-                "`{part}` is no status: write `200`, `2xx` or `200-299`, with commas between"
-            ));
-        };
-        set.insert_range(first, last);
-    }
-    Ok(set)
 }

@@ -5,12 +5,15 @@ use std::path::Path;
 
 use super::bind::Names;
 use super::context::Context;
-use super::form::{ConstantForm, DurationForm, PlanForm, ThresholdEntry, ThresholdItem, ThresholdsForm};
+use super::form::{
+    ConstantForm, DataEnd, DataFormat, DataOrder, DurationForm, PlanForm, StepForm, StepsForm,
+    ThresholdEntry, ThresholdItem, ThresholdsForm,
+};
 use super::scenario::scenarios;
 use super::schema::suggestion;
 use super::step::Steps;
-use crate::plan::data::DataSet;
-use crate::plan::workload::{ConnectionPolicy, Flow, Step, Workload};
+use crate::plan::data::{AtEnd, DataSet, DataSpec, Format, Order};
+use crate::plan::workload::{ConnectionPolicy, Flow, Scenario, Step, Workload};
 use crate::units::Nanos;
 
 /// Bodies that a check wants to see are kept up to this many bytes.
@@ -60,12 +63,11 @@ pub struct Surroundings<'a> {
 /// Compiles a form, whose places are in `cx`.
 pub(super) fn compile(form: &PlanForm, around: &Surroundings<'_>, cx: &mut Context<'_>) -> Compiled {
     let seed = form.seed.filter(|_| !around.seed_wins).unwrap_or(around.seed);
-    let names = names(form, around, cx);
-    let mut steps =
-        Steps { form, names: &names, base_dir: around.base_dir, origins: Vec::new(), variables: Vec::new() };
+    let names = Names { data: data(form, around.base_dir, cx), ..names(form, around, cx) };
+    let mut steps = Steps { form, names: &names, base_dir: around.base_dir, origins: Vec::new() };
     steps.read_origins(cx);
     let found = steps.read(cx);
-    let (origins, variables) = (steps.origins, steps.variables);
+    let origins = steps.origins;
     if cx.keys(&["steps"]).is_empty() && found.is_empty() && !cx.has(&["steps", "0"]) {
         cx.add(&["steps"], "there are no steps: give at least one, as in steps.home.url = \"http://HOST/\"");
     }
@@ -73,7 +75,8 @@ pub(super) fn compile(form: &PlanForm, around: &Surroundings<'_>, cx: &mut Conte
     let scenarios = scenarios(form, &flows, seed, cx);
     let thresholds = thresholds(form, cx);
     let connections = connections(form, cx);
-    let data = data(form, around.base_dir, cx);
+    let Names { data, variables, .. } = names;
+    enough_rows(&data, &scenarios, cx);
     let workload = Workload {
         origins,
         steps: found,
@@ -104,7 +107,35 @@ fn names(form: &PlanForm, around: &Surroundings<'_>, cx: &mut Context<'_>) -> Na
         }
         constants.insert(name.clone(), value.clone());
     }
-    Names { constants, env: around.env.clone() }
+    let mut variables: Vec<String> = Vec::new();
+    let steps: Vec<&StepForm> = match &form.steps {
+        StepsForm::Table(table) => table.values().collect(),
+        StepsForm::List(list) => list.iter().collect(),
+    };
+    for name in steps.iter().flat_map(|step| step.extract.keys()) {
+        if constants.contains_key(name) {
+            cx.add(
+                &["variables", name],
+                format!("a step extracts `{name}` too: give one of them another name"),
+            );
+        }
+        if !variables.contains(name) {
+            variables.push(name.clone());
+        }
+    }
+    Names { constants, env: around.env.clone(), variables, data: Vec::new() }
+}
+
+/// Where each user has a row of its own, there must be one for each.
+fn enough_rows(data: &[DataSet], scenarios: &[Scenario], cx: &mut Context<'_>) {
+    let users: u64 = scenarios.iter().map(|scenario| u64::from(scenario.executor.max_vus())).sum();
+    for set in data.iter().filter(|set| set.is_unique() && set.rows() < users) {
+        let message = format!(
+            "{} rows are not enough for {users} users that each have one of their own: add rows, or use another order",
+            set.rows()
+        );
+        cx.add(&["data", &set.name], message);
+    }
 }
 
 /// The named flows, or one with all steps.
@@ -202,12 +233,24 @@ fn data(form: &PlanForm, base_dir: &Path, cx: &mut Context<'_>) -> Vec<DataSet> 
     let mut sets = Vec::new();
     for name in cx.keys(&["data"]) {
         let Some(set) = form.data.get(&name) else { continue };
-        let file = base_dir.join(&set.file);
-        if !file.is_file() {
-            cx.add(&["data", &name, "file"], format!("`{}` is not a file", file.display()));
-            continue;
-        }
-        sets.push(DataSet { name });
+        let spec = DataSpec {
+            path: base_dir.join(&set.file),
+            format: set.format.map(|format| match format {
+                DataFormat::Csv => Format::Csv,
+                DataFormat::Jsonl => Format::JsonLines,
+            }),
+            order: match set.order {
+                None | Some(DataOrder::Sequential) => Order::Sequential,
+                Some(DataOrder::Random) => Order::Random,
+                Some(DataOrder::Unique) => Order::Unique,
+            },
+            at_end: match set.at_end {
+                None | Some(DataEnd::Wrap) => AtEnd::Wrap,
+                Some(DataEnd::Stop) => AtEnd::Stop,
+            },
+            name: name.clone(),
+        };
+        sets.extend(cx.note(&["data", &name, "file"], DataSet::load(&spec)));
     }
     sets
 }

@@ -5,15 +5,16 @@ use std::sync::Arc;
 
 use base64::Engine;
 
-use super::bind::{Names, statuses};
+use super::bind::Names;
 use super::context::Context;
 use super::form::{AuthForm, ChecksForm, ExtractForm, PlanForm, StatusForm, StepForm, StepsForm};
 use super::scenario::pairs;
 use super::schema::suggestion;
-use crate::http::request::Request;
+use crate::http::response::Expect;
 use crate::http::url::{Scheme, Url};
 use crate::plan::check::Check;
-use crate::plan::extract::Extract;
+use crate::plan::extract::{Extract, Source};
+use crate::plan::request_template::{Body, RequestSpec};
 use crate::plan::status::StatusSet;
 use crate::plan::workload::{Origin, Step};
 use crate::units::Nanos;
@@ -31,7 +32,6 @@ pub(super) struct Steps<'a> {
     pub(super) names: &'a Names,
     pub(super) base_dir: &'a Path,
     pub(super) origins: Vec<Origin>,
-    pub(super) variables: Vec<String>,
 }
 
 impl Steps<'_> {
@@ -97,7 +97,7 @@ impl Steps<'_> {
         let place = self.place(path, form, cx);
         let body = self.body(path, form, cx);
         let method =
-            form.method.clone().unwrap_or_else(|| if body.is_some() { "POST" } else { "GET" }.into());
+            form.method.clone().unwrap_or_else(|| if body == Body::None { "GET" } else { "POST" }.into());
         let headers = self.headers(path, form, cx);
         let timeout = match (&form.timeout, &plan.timeout) {
             (Some(own), _) => cx.at_least(&at("timeout"), Some(own), Nanos(1)),
@@ -110,15 +110,17 @@ impl Steps<'_> {
         let mut tags = pairs(&form.tags);
         tags.extend(form.group.iter().map(|group| ("group".to_owned(), group.clone())));
         let (origin, target) = place?;
-        let request = Request {
+        let request = RequestSpec {
             method,
             target,
             authority: self.origins[origin as usize].url.authority(),
             headers,
-            body: body.unwrap_or_default(),
+            body,
+            close: plan.no_connection_reuse || plan.requests_per_connection == Some(1),
         };
-        let (expect, method) = (request.expect(), Arc::from(request.method.as_str()));
-        let request = match self.names.request(request) {
+        let expect = if request.method == "HEAD" { Expect::Head } else { Expect::Normal };
+        let method = Arc::from(request.method.as_str());
+        let request = match self.names.request(&request) {
             Ok(request) => request,
             Err(refusal) => {
                 cx.add(&at(refusal.key), refusal.message);
@@ -205,21 +207,21 @@ impl Steps<'_> {
         found.map(|index| index as u32)
     }
 
-    fn body(&self, path: &[&str], form: &StepForm, cx: &mut Context<'_>) -> Option<Vec<u8>> {
+    fn body(&self, path: &[&str], form: &StepForm, cx: &mut Context<'_>) -> Body {
         let at = |key| [path, &[key]].concat();
         let given = [form.body.is_some(), form.body_file.is_some(), form.json.is_some()];
         if given.iter().filter(|given| **given).count() > 1 {
             cx.add(path, "has more than one of `body`, `bodyFile` and `json`: keep one");
-            return None;
+            return Body::None;
         }
         if let Some(name) = &form.body_file {
             let file = self.base_dir.join(name);
             let read = super::read_limited(&file, BODY_MAX);
             let read = read.map_err(|error| format!("cannot read `{}`: {error}", file.display()));
-            return cx.note(&at("bodyFile"), read);
+            return cx.note(&at("bodyFile"), read).map_or(Body::None, Body::Bytes);
         }
         let json = form.json.as_ref().map(|value| cx.json(&at("json")).unwrap_or_else(|| value.to_string()));
-        json.or_else(|| form.body.clone()).map(String::into_bytes)
+        json.or_else(|| form.body.clone()).map_or(Body::None, Body::Text)
     }
 
     /// The step's own headers first, in the order of the file, then the common ones, credentials and
@@ -248,9 +250,6 @@ impl Steps<'_> {
         };
         credentials.into_iter().for_each(|value| add("Authorization", value));
         self.form.user_agent.iter().for_each(|agent| add("User-Agent", agent.clone()));
-        if self.form.no_connection_reuse || self.form.requests_per_connection == Some(1) {
-            add("Connection", "close".into());
-        }
         headers
     }
 
@@ -261,10 +260,10 @@ impl Steps<'_> {
             Some(StatusForm::Text(text)) => text.clone(),
             Some(StatusForm::List(codes)) => codes.iter().map(u16::to_string).collect::<Vec<_>>().join(","),
         };
-        cx.note(&[path, &["expectStatus"]].concat(), statuses(&text)).unwrap_or_default()
+        cx.note(&[path, &["expectStatus"]].concat(), text.parse::<StatusSet>()).unwrap_or_default()
     }
 
-    fn extracts(&mut self, path: &[&str], form: &StepForm, cx: &mut Context<'_>) -> Vec<Extract> {
+    fn extracts(&self, path: &[&str], form: &StepForm, cx: &mut Context<'_>) -> Vec<Extract> {
         let mut extracts = Vec::new();
         for (name, extract) in &form.extract {
             let ExtractForm { json, header, regex, default } = extract;
@@ -275,13 +274,15 @@ impl Steps<'_> {
                 );
                 continue;
             }
-            let known = self.variables.iter().position(|known| known == name);
-            let variable = known.unwrap_or_else(|| {
-                self.variables.push(name.clone());
-                self.variables.len() - 1
-            });
+            let (key, source) = match (json, header, regex) {
+                (Some(path), ..) => ("json", Source::Json(path.clone())),
+                (_, Some(header), _) => ("header", Source::Header(header.clone())),
+                (.., regex) => ("regex", Source::Regex(regex.clone().unwrap_or_default())),
+            };
+            let variable = self.names.variables.iter().position(|known| known == name).unwrap_or_default();
             let default = default.as_ref().map(|text| text.as_bytes().into());
-            extracts.push(Extract { variable: variable as u32, default });
+            let compiled = Extract::compile(variable as u32, &source, default);
+            extracts.extend(cx.note(&[path, &["extract", name, key]].concat(), compiled));
         }
         extracts
     }

@@ -230,7 +230,7 @@ fn what_makes_no_sense_is_told_with_its_line() {
         ("[steps.a]\nurl = \"http://h/\"\nbodyFile = \"/nowhere\"", vec![(3, "cannot read")]),
         ("[steps.a]\nurl = \"http://h/\"\n[steps.a.headers]\n\"a b\" = \"\"", vec![(3, "not a header name")]),
         ("[steps.a]\nurl = \"http://h/\"\nmethod = \"G T\"", vec![(3, "not a method")]),
-        ("[steps.a]\nurl = \"http://h/\"\nexpectStatus = \"2x\"", vec![(3, "no status")]),
+        ("[steps.a]\nurl = \"http://h/\"\nexpectStatus = \"2x\"", vec![(3, "is not a status")]),
         ("[steps.a]\nurl = \"http://h/\"\ntimeout = 0", vec![(3, "at least")]),
         ("[steps.a]\nurl = \"http://h/\"\nthink = \"3s..1s\"", vec![(3, "ends before it begins")]),
         ("[steps.a]\nurl = \"http://h/\"\nthink = \"3 parsecs\"", vec![(3, "unknown unit")]),
@@ -238,7 +238,10 @@ fn what_makes_no_sense_is_told_with_its_line() {
         ("[steps.a]\nurl = \"http://h/\"\nauth = {}", vec![(3, "exactly one")]),
         ("requestsPerConnection = 0\nsteps.a.url = \"http://h/\"", vec![(1, "at least 1")]),
         ("[[steps]]\nurl = \"http://h/\"\n[[steps]]\nurl = \"http://h/\"", vec![(3, "is called")]),
-        ("steps.a.url = \"http://h/\"\n[data.users]\nfile = \"/nowhere.csv\"", vec![(3, "not a file")]),
+        (
+            "steps.a.url = \"http://h/\"\n[data.users]\nfile = \"/nowhere.csv\"",
+            vec![(3, "cannot read /nowhere.csv")],
+        ),
     ] {
         refused(text, &wanted);
     }

@@ -270,10 +270,14 @@ fn flags_for_users_make_a_workload() {
     assert_eq!(accept(checked).workload.unwrap().scenarios[0].executor.name(), "constant-vus");
     let pot = RawConfig { vus: Some(2), requests: Some(9), ..remote() };
     assert_eq!(accept(pot).workload.unwrap().scenarios[0].executor.name(), "shared-iterations");
-    let named = RawConfig { thresholds: vec!["a{b:c}: p(95)<1".into()], ..remote() };
+    let named =
+        RawConfig { thresholds: vec!["http_req_duration{scenario:default}: p(95)<1".into()], ..remote() };
     let config = accept(named);
-    assert!(config.workload.is_none());
-    assert_eq!((&*config.thresholds[0].metric, &*config.thresholds[0].expression), ("a{b:c}", "p(95)<1"));
+    assert!(config.workload.is_some(), "thresholds look at what virtual users do");
+    assert_eq!(
+        (&*config.thresholds[0].selector, &*config.thresholds[0].expression),
+        ("http_req_duration{scenario:default}", "p(95)<1")
+    );
 }
 
 #[test]

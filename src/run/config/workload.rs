@@ -152,11 +152,11 @@ pub(super) fn judges(
             Ok(threshold)
         });
         match read {
-            Ok(threshold) => all.push(Threshold {
-                abort_on_fail: form.abort_on_fail,
-                delay_abort_eval: form.delay,
-                ..threshold
-            }),
+            Ok(mut threshold) => {
+                threshold.abort_on_fail = form.abort_on_fail;
+                threshold.delay_abort_eval = form.delay;
+                all.push(threshold);
+            }
             Err(error) if form.line > 0 => {
                 problems.add("thresholds", format!("{plan}:{}: {error}", form.line));
             }

@@ -169,6 +169,10 @@ impl<D: Driver> VuWorker<'_, D> {
         let secure = origin.scheme == Scheme::Https;
         let step = self.workload.flows[usize::from(user.flow)].steps[usize::from(user.at)] as usize;
         let path = self.workload.steps[step].request.path_hint();
+        // Most answers give none, and then no jar is needed.
+        if !crate::plan::cookies::gives_any(&capture.head) {
+            return;
+        }
         let baggage = user.baggage.get_or_insert_default();
         baggage.jar.store(&capture.head, &origin.host, path, secure, (self.wall)());
     }
@@ -209,7 +213,7 @@ impl<D: Driver> VuWorker<'_, D> {
         let slot = self.slot_of(vu);
         let user = &mut self.vus[vu as usize];
         let rendered: &[u8] = match self.workload.steps[step].request.constant() {
-            Some(bytes) if self.facts[step].constant && user.hops == 0 => bytes,
+            Some(bytes) if user.hops == 0 && user.has_no_cookies() => bytes,
             _ => self.driver.draft(slot),
         };
         // RFC 9110, 15.4: 307 and 308 keep the method; for the others everybody changes POST into GET.

@@ -118,6 +118,7 @@ pub struct VuWorker<'a, D: Driver> {
     in_flight: u64,
     /// Measured requests that were cut off.
     abandoned: u64,
+    #[expect(clippy::vec_box, reason = "users hold them boxed, so that one without costs a pointer")]
     spare: Vec<Box<Capture>>,
     samples: Vec<CheckSample>,
     /// Failing samples kept of each check.
@@ -289,7 +290,7 @@ fn facts(workload: &Workload) -> Vec<StepFacts> {
         let mut needs = Needs { head: workload.cookies || step.redirects_max > 0, body: false };
         needs = step.checks.iter().fold(needs, |needs, check| needs.or(check.needs()));
         needs = step.extracts.iter().fold(needs, |needs, extract| needs.or(extract.needs()));
-        StepFacts { needs, constant: step.request.constant().is_some() && !workload.cookies }
+        StepFacts { needs, constant: step.request.constant().is_some() }
     };
     workload.steps.iter().map(facts).collect()
 }

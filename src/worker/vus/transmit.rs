@@ -38,7 +38,7 @@ impl<D: Driver> VuWorker<'_, D> {
         }
         let step = self.step_of(vu);
         let user = &self.vus[vu as usize];
-        let (payload, len) = if self.facts[step].constant && user.hops == 0 {
+        let (payload, len) = if self.facts[step].constant && user.hops == 0 && user.has_no_cookies() {
             let bytes = self.workload.steps[step].request.constant().map_or(0, |bytes| bytes.len());
             (PayloadId(step as u32), bytes)
         } else {
@@ -85,7 +85,7 @@ impl<D: Driver> VuWorker<'_, D> {
         self.cookies_out.clear();
         if let Some(baggage) = &user.baggage {
             (values, rows) = (&baggage.values, &baggage.rows);
-            if self.workload.cookies {
+            if !baggage.jar.is_empty() {
                 let path = self.workload.steps[step].request.path_hint();
                 baggage.jar.header(&origin.host, path, secure, wall, &mut self.cookies_out);
             }

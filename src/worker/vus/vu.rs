@@ -135,6 +135,11 @@ impl Vu {
         }
     }
 
+    /// True when no answer has given it a cookie.
+    pub(super) fn has_no_cookies(&self) -> bool {
+        self.baggage.as_ref().is_none_or(|baggage| baggage.jar.is_empty())
+    }
+
     /// True while it has a request that is neither answered nor failed.
     pub(super) fn has_request(&self) -> bool {
         matches!(self.state, State::Connecting | State::Sending | State::Waiting)

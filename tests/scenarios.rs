@@ -1,0 +1,204 @@
+//! Plans through the real binary against the bundled target: counts, checks, thresholds, exit codes, on both drivers.
+
+mod common;
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+use common::target::Target;
+use serde_json::Value;
+
+/// The bundled target; none where the host does not let it run.
+fn target() -> Option<Target> {
+    Target::start().map_err(|why| eprintln!("skipped: {why}")).ok()
+}
+
+/// A plan in a directory of its own.
+struct Plan {
+    directory: tempfile::TempDir,
+}
+
+impl Plan {
+    fn new(text: &str) -> Plan {
+        let directory = tempfile::tempdir().expect("a directory");
+        fs::write(directory.path().join("plan.toml"), text).expect("written");
+        Plan { directory }
+    }
+
+    fn with(self, name: &str, text: &str) -> Plan {
+        fs::write(self.directory.path().join(name), text).expect("written");
+        self
+    }
+
+    fn path(&self) -> PathBuf {
+        self.directory.path().join("plan.toml")
+    }
+
+    fn run(&self, flags: &[&str]) -> (Option<i32>, Value) {
+        let output =
+            squall(&[&["run", self.path().to_str().unwrap(), "--format", "json", "-q"], flags].concat());
+        let report = serde_json::from_slice(&output.stdout)
+            .unwrap_or_else(|e| panic!("{e}: {}", String::from_utf8_lossy(&output.stderr)));
+        (output.status.code(), report)
+    }
+}
+
+fn squall(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_squall")).args(args).output().expect("the binary runs")
+}
+
+fn count(report: &Value, pointer: &str) -> u64 {
+    report.pointer(pointer).and_then(Value::as_u64).unwrap_or_else(|| panic!("{pointer}: {report}"))
+}
+
+#[test]
+fn a_flow_with_rows_and_extracted_values_is_exact() {
+    let Some(target) = target() else { return };
+    for driver in ["uring", "epoll"] {
+        let plan = Plan::new(&format!(
+            r#"
+vus = 4
+iterations = 40
+[origins]
+site = "{}"
+[data.users]
+file = "users.csv"
+[steps.login]
+method = "POST"
+url = "/echo"
+json = {{ user = "{{{{ data.users.name }}}}", n = "{{{{ sequence }}}}" }}
+checks = ["status==200", "json $.user matches ^(ada|grace)$"]
+extract.user = {{ json = "$.user" }}
+[steps.echo]
+method = "PUT"
+url = "/echo"
+body = "I am {{{{ user }}}}"
+checks = ["body matches \"^I am (ada|grace)$\"", "body contains ada"]
+[thresholds]
+"checks{{check:status==200}}" = "rate==1"
+"http_req_duration{{name:echo}}" = "p(99)<2000"
+"#,
+            target.url("")
+        ))
+        .with("users.csv", "name,x\nada,1\ngrace,2\n");
+        let (code, report) = plan.run(&["--driver", driver, "--allow-invalid"]);
+        assert_eq!(code, Some(0), "{driver}: {report}");
+        assert_eq!(count(&report, "/scenarios/0/iterations/completed"), 40);
+        assert_eq!(count(&report, "/requests/completed"), 80);
+        let checks: Vec<_> = report["checks"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|c| (c["passes"].clone(), c["fails"].clone()))
+            .collect();
+        // Rows are taken in turn: every other user is ada.
+        assert_eq!(
+            checks,
+            [(40, 0), (40, 0), (40, 0), (20, 20)].map(|(p, f)| (p.into(), f.into())),
+            "{driver}"
+        );
+        let sample = &report["checks"][3]["samples"][0];
+        assert_eq!((sample["status"].as_u64(), sample["excerpt"].as_str()), (Some(200), Some("I am grace")));
+        assert_eq!(count(&report, "/steps/1/requests"), 40);
+    }
+}
+
+#[test]
+fn thresholds_that_fail_exit_99_and_may_end_the_run() {
+    let Some(target) = target() else { return };
+    let plan = |abort: bool| {
+        Plan::new(&format!(
+            "vus = 2\nduration = \"20s\"\nsteps.a.url = \"{}\"\nsteps.a.think = \"5ms\"\n\
+             thresholds.http_req_failed = {{ threshold = \"rate<0.01\", abortOnFail = {abort} }}\n",
+            target.url("/status/500")
+        ))
+    };
+    let (code, report) = plan(true).run(&["--allow-invalid"]);
+    assert_eq!(code, Some(99));
+    assert_eq!(report["thresholds"][0]["ok"], false);
+    assert_eq!(report["thresholds"][0]["aborted"], true);
+    assert_eq!(report["thresholds"][0]["observed"], 1.0);
+    assert_eq!(report["aborted"], false, "nobody has interrupted it");
+    let lasted = report["duration_s"].as_f64().unwrap();
+    assert!((1.9..10.0).contains(&lasted), "{lasted}");
+}
+
+#[test]
+fn flags_alone_ramp_check_and_judge() {
+    let Some(target) = target() else { return };
+    let url = target.url("/load-test");
+    let base = ["--format", "json", "-q", "--allow-invalid", "--cores", "0"];
+    let run = |flags: &[&str]| {
+        let output = squall(&[&[url.as_str()], &base[..], flags].concat());
+        let report: Value = serde_json::from_slice(&output.stdout)
+            .unwrap_or_else(|e| panic!("{flags:?}: {e}: {}", String::from_utf8_lossy(&output.stderr)));
+        (output.status.code(), report)
+    };
+    let (code, report) = run(&["-n", "500", "--vus", "5", "--check", "status==200"]);
+    assert_eq!((code, count(&report, "/requests/completed")), (Some(0), 500));
+    assert_eq!(count(&report, "/checks/0/passes"), 500);
+    let (code, report) =
+        run(&["-n", "50", "--vus", "5", "--no-keepalive", "--threshold", "http_reqs:count==51"]);
+    assert_eq!(code, Some(99));
+    assert_eq!(count(&report, "/connections/established"), 50);
+    let (code, report) = run(&["-R", "100/s", "--stage", "1s:100", "--stage", "1s:0", "-c", "20"]);
+    assert_eq!((code, count(&report, "/requests/scheduled")), (Some(0), 150));
+    assert_eq!(count(&report, "/scenarios/0/stages/1/requests"), 50);
+    let (code, report) =
+        run(&["-R", "200", "-n", "100", "-c", "20", "--threshold", "http_req_failed:rate==0"]);
+    assert_eq!((code, count(&report, "/requests/completed")), (Some(0), 100));
+    let (_, report) = run(&["--stage", "2s:20", "--stage", "1s:0", "--requests-per-connection", "10"]);
+    let vus: Vec<u64> =
+        report["timeline"].as_array().unwrap().iter().map(|p| p["vus"].as_u64().unwrap()).collect();
+    assert!(vus[0].abs_diff(10) <= 1 && vus[1].abs_diff(20) <= 1, "{vus:?}");
+}
+
+#[test]
+fn a_dead_target_fails_requests_and_loses_none() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = listener.local_addr().unwrap();
+    drop(listener);
+    let plan = Plan::new(&format!(
+        "vus = 2\niterations = 6\nsteps.a.url = \"http://{addr}/\"\nsteps.a.checks = [\"status==200\"]\n"
+    ));
+    let (_, report) = plan.run(&["--allow-invalid"]);
+    assert_eq!(count(&report, "/requests/failed"), 6);
+    assert_eq!(count(&report, "/errors/connect"), 6);
+    assert_eq!(
+        (count(&report, "/checks/0/fails"), count(&report, "/scenarios/0/iterations/completed")),
+        (6, 6)
+    );
+}
+
+#[test]
+fn everything_wrong_with_a_plan_is_said_before_load_is_sent() {
+    let plan =
+        Plan::new("vsu = 1\n[steps.a]\nurl = \"http://127.0.0.1:9/{{ nmae }}\"\nchecks = [\"status=200\"]\n");
+    let output = squall(&["run", plan.path().to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(2));
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(text.contains("plan.toml:1") && text.contains("did you mean `vus`"), "{text}");
+    let plan = Plan::new(
+        "vus = 1\nduration = 1\n[steps.a]\nurl = \"http://127.0.0.1:9/{{ nmae }}\"\nchecks = [\"status=200\"]\n\
+         [thresholds]\nhttp_req_durations = \"p(95)<1\"\n",
+    );
+    let output = squall(&["run", plan.path().to_str().unwrap()]);
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text.contains("plan.toml:4") && text.contains("nmae"), "{text}");
+    assert!(text.contains("plan.toml:5") && text.contains("write =="), "{text}");
+}
+
+#[test]
+fn a_dry_run_shows_the_first_requests() {
+    let plan = Plan::new(
+        "vus = 1\niterations = 2\n[steps.a]\nurl = \"http://127.0.0.1:9/?n={{ iteration }}\"\nheaders = { X-A = \"b\" }\n",
+    );
+    let output = squall(&["run", plan.path().to_str().unwrap(), "--dry-run=2"]);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    for part in ["shared-iterations", "GET /?n=0 HTTP/1.1\r\nHost: 127.0.0.1:9\r\nX-A: b", "GET /?n=1 "] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+}

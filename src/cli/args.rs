@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
+use super::import::ImportArgs;
 use crate::run::config::RawConfig;
 use crate::target::{Latency, Stall};
 
@@ -67,6 +68,8 @@ pub(super) enum Command {
     Target(TargetArgs),
     /// Start the bundled target and send load to it, for a first look
     Demo(DemoArgs),
+    /// Write a plan from a curl command or a browser's recording (HAR)
+    Import(ImportArgs),
     /// Print a completion script
     Completions {
         /// For which shell

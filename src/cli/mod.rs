@@ -5,6 +5,7 @@ mod demo;
 pub mod dry_run;
 mod exit;
 mod hints;
+mod import;
 mod run;
 mod signals;
 mod sink;
@@ -34,6 +35,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Some(Command::Run(args)) => run::execute(*args),
         Some(Command::Target(args)) => target::execute(args),
         Some(Command::Demo(args)) => demo::execute(args),
+        Some(Command::Import(args)) => import::execute(args),
         Some(Command::Completions { shell }) => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "squall", &mut script);

@@ -1,0 +1,168 @@
+//! Finds what must not stand in a file that people share, and puts a variable of the environment there.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+/// The variables that a plan needs.
+#[derive(Debug, Default)]
+pub(super) struct Secrets {
+    /// (name without a number, value) -> name.
+    known: BTreeMap<(String, String), String>,
+    /// Name and what it stands for, in the order in which they were met.
+    pub(super) variables: Vec<(String, String)>,
+}
+
+impl Secrets {
+    /// The variable for a value: one for each, however often it is met.
+    fn variable(&mut self, base: &str, value: &str, what: impl FnOnce() -> String) -> String {
+        let base = variable_name(base);
+        let count = self.known.keys().filter(|(known, _)| *known == base).count();
+        let key = (base.clone(), value.to_owned());
+        if let Some(name) = self.known.get(&key) {
+            return name.clone();
+        }
+        let taken = |name: &str| self.variables.iter().any(|(known, _)| known == name);
+        let mut name = if count == 0 { base } else { format!("{base}_{}", count + 1) };
+        while taken(&name) {
+            name.push('_');
+        }
+        self.known.insert(key, name.clone());
+        self.variables.push((name.clone(), what()));
+        name
+    }
+
+    /// A header's value as a template.
+    pub(super) fn header(&mut self, name: &str, value: &str, step: &str) -> String {
+        if name.eq_ignore_ascii_case("referer") {
+            return self.url(value, step);
+        }
+        if value.is_empty() || !is_secret_header(name) {
+            return escape(value);
+        }
+        let variable = self.variable(name, value, || format!("the value of `{name}` in `{step}`"));
+        format!("{{{{ env.{variable} }}}}")
+    }
+
+    /// A URL, or its path and query, as a template.
+    pub(super) fn url(&mut self, url: &str, step: &str) -> String {
+        match url.split_once('?') {
+            Some((path, query)) => format!("{}?{}", escape(path), self.pairs(query, step)),
+            None => escape(url),
+        }
+    }
+
+    /// `a=b&c=d` as a template: a query, or a form.
+    pub(super) fn pairs(&mut self, pairs: &str, step: &str) -> String {
+        let mut out = Vec::new();
+        for pair in pairs.split('&') {
+            out.push(match pair.split_once('=') {
+                Some((name, value)) if !value.is_empty() && is_secret_name(name) => {
+                    let what = || format!("the value of `{name}` in `{step}`, not percent-encoded");
+                    let variable = self.variable(name, value, what);
+                    format!("{}={{{{ env.{variable} | url }}}}", escape(name))
+                }
+                _ => escape(pair),
+            });
+        }
+        out.join("&")
+    }
+}
+
+/// Keys of a JSON text whose values look like secrets.
+pub(super) fn in_json(text: &str) -> Vec<String> {
+    fn walk(value: &Value, found: &mut Vec<String>) {
+        match value {
+            Value::Object(entries) => {
+                for (key, value) in entries {
+                    if is_secret_name(key) && value.as_str().is_some_and(|text| !text.is_empty()) {
+                        found.push(key.clone());
+                    }
+                    walk(value, found);
+                }
+            }
+            Value::Array(items) => items.iter().for_each(|item| walk(item, found)),
+            _ => {}
+        }
+    }
+    let mut found = Vec::new();
+    if let Ok(value) = serde_json::from_str(text) {
+        walk(&value, &mut found);
+    }
+    found.sort();
+    found.dedup();
+    found
+}
+
+/// Text that means itself in a template.
+pub(super) fn escape(text: &str) -> String {
+    text.replace("{{", "\\{{")
+}
+
+fn is_secret_header(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    let named = ["authorization", "proxy-authorization", "cookie"].contains(&name.as_str());
+    let parts = ["token", "secret", "apikey", "api-key", "api_key", "password", "session"];
+    named || name.starts_with("x-auth") || parts.iter().any(|part| name.contains(part))
+}
+
+fn is_secret_name(name: &str) -> bool {
+    let name = name.to_ascii_lowercase().replace('-', "_");
+    let named = ["key", "sig", "signature", "auth", "pwd", "pass", "jwt", "sid"].contains(&name.as_str());
+    let parts = ["token", "secret", "apikey", "api_key", "passw", "session"];
+    named || parts.iter().any(|part| name.contains(part))
+}
+
+/// A name that a shell takes.
+fn variable_name(text: &str) -> String {
+    let upper = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' };
+    let name: String = text.chars().map(upper).collect();
+    if name.starts_with(|c: char| c.is_ascii_alphabetic()) { name } else { format!("SECRET_{name}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_found_by_their_names() {
+        let mut secrets = Secrets::default();
+        for (name, wanted) in [
+            ("Authorization", "{{ env.AUTHORIZATION }}"),
+            ("cookie", "{{ env.COOKIE }}"),
+            ("X-Api-Key", "{{ env.X_API_KEY }}"),
+            ("X-CSRF-Token", "{{ env.X_CSRF_TOKEN }}"),
+            ("Proxy-Authorization", "{{ env.PROXY_AUTHORIZATION }}"),
+            ("Accept", "v"),
+            ("Author", "v"),
+        ] {
+            assert_eq!(secrets.header(name, "v", "s"), wanted);
+        }
+        assert_eq!(secrets.header("Authorization", "w", "s"), "{{ env.AUTHORIZATION_2 }}");
+        assert_eq!(secrets.header("AUTHORIZATION", "v", "t"), "{{ env.AUTHORIZATION }}", "the same value");
+        assert_eq!(secrets.header("Authorization", "", "t"), "");
+        assert_eq!(secrets.variables[0].0, "AUTHORIZATION");
+    }
+
+    #[test]
+    fn queries_keep_all_but_the_secret() {
+        let mut secrets = Secrets::default();
+        assert_eq!(
+            secrets.url("/a{{b?x=1&access_token=t%20u&y&api-key=&key=k", "s"),
+            "/a\\{{b?x=1&access_token={{ env.ACCESS_TOKEN | url }}&y&api-key=&key={{ env.KEY | url }}"
+        );
+        assert_eq!(
+            secrets.header("Referer", "http://h/?token=t", "s"),
+            "http://h/?token={{ env.TOKEN | url }}"
+        );
+    }
+
+    #[test]
+    fn json_is_looked_through() {
+        assert_eq!(
+            in_json(r#"{"a":[{"password":"x"}],"token":"","apiKey":"k","n":{"Token":"t"}}"#),
+            ["Token", "apiKey", "password"]
+        );
+        assert!(in_json("no json").is_empty());
+    }
+}

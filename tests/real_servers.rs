@@ -287,9 +287,9 @@ fn a_server_that_stays_away_does_not_hold_the_run() {
     let killed = clock::now();
     for (name, running) in runs {
         let done = running.finish().exits(0).balanced();
-        // At 500/s the moment of the kill may find no request in flight.
-        let failed = done.failed() > 0 || name.contains("-R");
-        assert!(done.completed() > 0 && failed, "{name}");
+        // The kill may find no request in flight: at 500/s, or when a worker that was not running reads the last
+        // answers and the end of the connections in one turn. That the loss was noticed is what counts.
+        assert!(done.completed() > 0, "{name}");
         let attempts = done.count("/connections/failed_attempts");
         assert!((1..200).contains(&attempts), "{name}: {attempts} attempts, with a back-off");
         let waiting = done.count("/requests/backlog_at_end");

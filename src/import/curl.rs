@@ -517,6 +517,3 @@ impl Curl {
         Ok(())
     }
 }
-
-#[cfg(test)]
-mod tests;

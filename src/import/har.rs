@@ -124,7 +124,7 @@ pub fn har(name: &str, bytes: &[u8], options: &HarOptions) -> Result<Imported, I
         let what = text.split(" at line ").next().unwrap_or_default();
         ImportError::new(place, format!("this is no HAR: {what}"))
     })?;
-    let mut reading = Reading { name, options, set_cookies: Vec::new(), warnings: Vec::new() };
+    let mut reading = Reading { options, set_cookies: Vec::new(), warnings: Vec::new() };
     let mut steps: Vec<(Recorded, Option<Times>)> = Vec::new();
     for (i, entry) in file.log.entries.iter().enumerate() {
         let place = format!(
@@ -161,7 +161,6 @@ fn brief(text: &str) -> String {
 }
 
 struct Reading<'a> {
-    name: &'a str,
     options: &'a HarOptions,
     /// Names of the cookies that answers have set so far: users are given their own.
     set_cookies: Vec<String>,
@@ -358,4 +357,18 @@ fn with_pauses(steps: Vec<(Recorded, Option<Times>)>, think: Think) -> Vec<Recor
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use super::*;
+
+    #[test]
+    fn instants_have_any_offset() {
+        let second = |text: &str| instant(text).map(|at| at.0 / 1_000_000);
+        assert_eq!(second("1970-01-01T00:00:01.500Z"), Some(1_500));
+        assert_eq!(second("1970-01-01T02:00:01+02:00"), Some(1_000));
+        assert_eq!(second("1969-12-31T19:00:01.25-0500"), None, "humantime begins in 1970");
+        assert_eq!(second("1970-01-01T19:00:01.25-05:00"), Some(86_401_250));
+        for bad in ["", "Z", "1970-01-01", "1970-01-01T00:00:01", "1970-01-01T00:00:01+1", "ü+00:00"] {
+            assert_eq!(instant(bad), None, "{bad}");
+        }
+    }
+}

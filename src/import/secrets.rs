@@ -40,7 +40,7 @@ impl Secrets {
         if value.is_empty() || !is_secret_header(name) {
             return escape(value);
         }
-        let variable = self.variable(name, value, || format!("the value of `{name}` in `{step}`"));
+        let variable = self.variable(name, value, || format!("`{name}` of `{step}`"));
         format!("{{{{ env.{variable} }}}}")
     }
 
@@ -57,8 +57,8 @@ impl Secrets {
         let mut out = Vec::new();
         for pair in pairs.split('&') {
             out.push(match pair.split_once('=') {
-                Some((name, value)) if !value.is_empty() && is_secret_name(name) => {
-                    let what = || format!("the value of `{name}` in `{step}`, not percent-encoded");
+                Some((name, value)) if !value.is_empty() && is_simple(name) && is_secret_name(name) => {
+                    let what = || format!("`{name}` of `{step}` (not percent-encoded)");
                     let variable = self.variable(name, value, what);
                     format!("{}={{{{ env.{variable} | url }}}}", escape(name))
                 }
@@ -111,6 +111,11 @@ fn is_secret_name(name: &str) -> bool {
     let named = ["key", "sig", "signature", "auth", "pwd", "pass", "jwt", "sid"].contains(&name.as_str());
     let parts = ["token", "secret", "apikey", "api_key", "passw", "session"];
     named || parts.iter().any(|part| name.contains(part))
+}
+
+/// Whether it can be a name in a form: what is no form has equals signs, too.
+fn is_simple(name: &str) -> bool {
+    name.len() <= 100 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.[]%".contains(&b))
 }
 
 /// A name that a shell takes.

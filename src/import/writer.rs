@@ -47,7 +47,8 @@ pub(super) fn write(requests: &[Recorded], source: &str, mut warnings: Vec<Strin
         plan += "# Secrets are read from the environment:\n";
         for (name, what) in variables {
             plan += &format!("#   {name}: {}\n", printable(what));
-            warnings.push(format!("{what} is a secret and not in the plan: set {name} before a run"));
+            warnings
+                .push(format!("{what} may be a secret and stays out of the plan: set {name} before a run"));
         }
     }
     plan += "\n";

@@ -188,6 +188,7 @@ fn everything_wrong_with_a_plan_is_said_before_load_is_sent() {
     assert_eq!(output.status.code(), Some(2));
     assert!(text.contains("plan.toml:4") && text.contains("nmae"), "{text}");
     assert!(text.contains("plan.toml:5") && text.contains("write =="), "{text}");
+    assert!(text.contains("plan.toml:7") && text.contains("did you mean http_req_duration"), "{text}");
 }
 
 #[test]
@@ -200,5 +201,82 @@ fn a_dry_run_shows_the_first_requests() {
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
     for part in ["shared-iterations", "GET /?n=0 HTTP/1.1\r\nHost: 127.0.0.1:9\r\nX-A: b", "GET /?n=1 "] {
         assert!(text.contains(part), "{part}: {text}");
+    }
+}
+
+/// Answers each request of each connection by its path; what came in is kept.
+fn scripted() -> (std::net::SocketAddr, std::sync::Arc<std::sync::Mutex<Vec<String>>>) {
+    use std::io::{BufRead, BufReader, Write};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = listener.local_addr().unwrap();
+    let seen = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let kept = std::sync::Arc::clone(&seen);
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let kept = std::sync::Arc::clone(&kept);
+            std::thread::spawn(move || {
+                let mut reader = BufReader::new(stream.try_clone().unwrap());
+                let mut stream = stream;
+                loop {
+                    let (mut head, mut line) = (String::new(), String::new());
+                    while reader.read_line(&mut line).unwrap_or(0) > 2 {
+                        head.push_str(&line);
+                        line.clear();
+                    }
+                    if head.is_empty() {
+                        return;
+                    }
+                    let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
+                    kept.lock().unwrap().push(head);
+                    let (status, fields) = match path.as_str() {
+                        "/login" => {
+                            ("302 Found", "Location: inner/../home?x=1#part\r\nSet-Cookie: sid=7; Path=/\r\n")
+                        }
+                        "/away" => ("302 Found", "Location: http://elsewhere.test/\r\n"),
+                        "/loop" => ("307 Temporary Redirect", "Location: /loop\r\n"),
+                        _ => ("200 OK", ""),
+                    };
+                    let answer = format!("HTTP/1.1 {status}\r\n{fields}Content-Length: 2\r\n\r\nok");
+                    if stream.write_all(answer.as_bytes()).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    (addr, seen)
+}
+
+#[test]
+fn cookies_are_kept_and_redirects_followed_hop_by_hop() {
+    for driver in ["uring", "epoll"] {
+        let (addr, seen) = scripted();
+        let plan = Plan::new(&format!(
+            "vus = 1\niterations = 2\nmaxRedirects = 3\nauth.bearer = \"t\"\n\
+             [steps.login]\nmethod = \"POST\"\nurl = \"http://{addr}/login\"\nchecks = [\"status==200\"]\n\
+             [steps.away]\nurl = \"http://{addr}/away\"\nchecks = [\"status==302\"]\n\
+             [steps.loop]\nurl = \"http://{addr}/loop\"\nchecks = [\"status==307\"]\n"
+        ));
+        let (code, report) = plan.run(&["--allow-invalid", "--driver", driver]);
+        assert_eq!(code, Some(0), "{report}");
+        // Two hops for /login, one for /away, four for /loop: each counts, the last one is judged.
+        assert_eq!(
+            count(&report, "/requests/completed"),
+            14,
+            "{driver}: {} {}",
+            report["requests"],
+            report["status"]
+        );
+        let failed: u64 = (0..3).map(|n| count(&report, &format!("/checks/{n}/fails"))).sum();
+        assert_eq!(failed, 0, "{driver}: {report}");
+        let seen = seen.lock().unwrap();
+        assert!(seen[0].starts_with("POST /login HTTP/1.1") && !seen[0].contains("Cookie"), "{}", seen[0]);
+        assert!(
+            seen[1].starts_with("GET /home?x=1 HTTP/1.1") && !seen[1].contains("Content-Length"),
+            "{}",
+            seen[1]
+        );
+        assert!(seen[7].starts_with("POST /login") && seen[7].contains("Cookie: sid=7\r\n"), "{}", seen[7]);
+        assert!(seen.iter().all(|head| head.contains("Authorization: Bearer t\r\n")), "{seen:?}");
     }
 }

@@ -208,12 +208,13 @@ fn validate_on(raw: RawConfig, host: &impl Host) -> Result<RunConfig, ConfigErro
     let connections = workers::connections(&raw, &wish, host.descriptors(), &mut problems);
     let wait = problems.choice("--wait", raw.wait.as_deref());
     let driver = problems.choice("--driver", raw.driver.as_deref());
-    let thresholds = workload::thresholds(&raw, plan.as_ref(), &mut problems);
-    let workload = plan.map(|plan| plan.workload).or_else(|| {
+    let (planned, own_thresholds) = plan.map(|plan| (plan.workload, plan.thresholds)).unzip();
+    let workload = planned.or_else(|| {
         let load = (&load, max_backlog, connections);
         workload::of_flags(&raw, target.as_ref()?, &request, &times, load, &mut problems)
     });
-    let thresholds = workload::judges(&raw.url, &thresholds, workload.as_ref(), &mut problems);
+    let thresholds =
+        workload::thresholds(&raw, own_thresholds.unwrap_or_default(), workload.as_ref(), &mut problems);
     let users = workload.as_ref().map(|w| workload::users(w, host.descriptors(), &mut problems));
     let connections = users.unwrap_or(connections);
 

@@ -6,43 +6,29 @@ use std::path::Path;
 use super::bind::Names;
 use super::context::Context;
 use super::form::{
-    ConstantForm, DataEnd, DataFormat, DataOrder, DurationForm, PlanForm, StepForm, StepsForm,
-    ThresholdEntry, ThresholdItem, ThresholdsForm,
+    ConstantForm, DataEnd, DataFormat, DataOrder, PlanForm, StepForm, StepsForm, ThresholdEntry,
+    ThresholdItem, ThresholdsForm,
 };
 use super::scenario::scenarios;
 use super::schema::suggestion;
 use super::step::Steps;
 use crate::plan::data::{AtEnd, DataSet, DataSpec, Format, Order};
 use crate::plan::workload::{ConnectionPolicy, Flow, Scenario, Step, Workload};
+use crate::threshold::Threshold;
 use crate::units::Nanos;
 
 /// Bodies that a check wants to see are kept up to this many bytes.
 pub(in crate::plan) const BODY_LIMIT: usize = 1 << 20;
 
-/// A plan, ready to run but for what thresholds mean.
+/// A plan, ready to run.
 #[derive(Debug)]
 pub struct Compiled {
     /// All that is to be done.
     pub workload: Workload,
-    /// What must hold.
-    pub thresholds: Vec<ThresholdForm>,
+    /// What the whole must come to.
+    pub thresholds: Vec<Threshold>,
     /// Seed of everything random, if the file sets it.
     pub seed: Option<u64>,
-}
-
-/// A threshold as it is written.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ThresholdForm {
-    /// Metric with its tags, such as `http_req_duration{scenario:browse}`.
-    pub metric: String,
-    /// Such as `p(95)<200`.
-    pub expression: String,
-    /// End the run when it fails, …
-    pub abort_on_fail: bool,
-    /// … but not before so much time has passed.
-    pub delay: Nanos,
-    /// Where it stands in the file; 0 for a flag.
-    pub line: usize,
 }
 
 /// What a plan may use beside its file.
@@ -73,7 +59,7 @@ pub(super) fn compile(form: &PlanForm, around: &Surroundings<'_>, cx: &mut Conte
     }
     let flows = flows(form, &found, cx);
     let scenarios = scenarios(form, &flows, seed, cx);
-    let thresholds = thresholds(form, cx);
+    let written = thresholds(form, cx);
     let connections = connections(form, cx);
     let Names { data, variables, .. } = names;
     enough_rows(&data, &scenarios, cx);
@@ -88,6 +74,15 @@ pub(super) fn compile(form: &PlanForm, around: &Surroundings<'_>, cx: &mut Conte
         cookies: form.cookies.unwrap_or(true),
         body_limit: BODY_LIMIT,
     };
+    // Tags are known only once all else is.
+    if cx.is_clean() {
+        let mut layout = workload.layout();
+        for (path, threshold) in &written {
+            let path: Vec<&str> = path.iter().map(String::as_str).collect();
+            cx.note(&path, threshold.prepare(&mut layout));
+        }
+    }
+    let thresholds = written.into_iter().map(|(_, threshold)| threshold).collect();
     Compiled { workload, thresholds, seed: form.seed }
 }
 
@@ -185,19 +180,22 @@ fn connections(form: &PlanForm, cx: &mut Context<'_>) -> ConnectionPolicy {
     }
 }
 
-fn thresholds(form: &PlanForm, cx: &mut Context<'_>) -> Vec<ThresholdForm> {
+/// A threshold and where it stands.
+type Written = (Vec<String>, Threshold);
+
+fn thresholds(form: &PlanForm, cx: &mut Context<'_>) -> Vec<Written> {
     let mut all = Vec::new();
     for metric in cx.keys(&["thresholds"]) {
         let base = ["thresholds", metric.as_str()];
         match form.thresholds.get(&metric) {
             None => {}
-            Some(ThresholdsForm::Expression(text)) => all.push(expression(&base, &metric, text, cx)),
-            Some(ThresholdsForm::Full(item)) => all.push(full(&base, &metric, item, cx)),
+            Some(ThresholdsForm::Expression(text)) => all.extend(expression(&base, &metric, text, cx)),
+            Some(ThresholdsForm::Full(item)) => all.extend(full(&base, &metric, item, cx)),
             Some(ThresholdsForm::List(entries)) => {
                 for (i, entry) in entries.iter().enumerate() {
                     let index = i.to_string();
                     let path = [base[0], base[1], &index];
-                    all.push(match entry {
+                    all.extend(match entry {
                         ThresholdEntry::Expression(text) => expression(&path, &metric, text, cx),
                         ThresholdEntry::Full(item) => full(&path, &metric, item, cx),
                     });
@@ -208,25 +206,18 @@ fn thresholds(form: &PlanForm, cx: &mut Context<'_>) -> Vec<ThresholdForm> {
     all
 }
 
-fn expression(path: &[&str], metric: &str, text: &str, cx: &Context<'_>) -> ThresholdForm {
-    ThresholdForm {
-        metric: metric.to_owned(),
-        expression: text.to_owned(),
-        abort_on_fail: false,
-        delay: Nanos::ZERO,
-        line: cx.line(path),
-    }
+fn expression(path: &[&str], metric: &str, text: &str, cx: &mut Context<'_>) -> Option<Written> {
+    let threshold = cx.note(path, Threshold::parse(metric, text))?;
+    Some((path.iter().map(|key| (*key).to_owned()).collect(), threshold))
 }
 
-fn full(path: &[&str], metric: &str, item: &ThresholdItem, cx: &mut Context<'_>) -> ThresholdForm {
+fn full(path: &[&str], metric: &str, item: &ThresholdItem, cx: &mut Context<'_>) -> Option<Written> {
     let at = [path, &["delayAbortEval"]].concat();
-    let delay: Option<&DurationForm> = item.delay_abort_eval.as_ref();
-    let delay = cx.duration(&at, delay).unwrap_or(Nanos::ZERO);
-    ThresholdForm {
-        abort_on_fail: item.abort_on_fail,
-        delay,
-        ..expression(path, metric, &item.threshold, cx)
-    }
+    let delay = cx.duration(&at, item.delay_abort_eval.as_ref()).unwrap_or(Nanos::ZERO);
+    let (path, mut threshold) = expression(path, metric, &item.threshold, cx)?;
+    threshold.abort_on_fail = item.abort_on_fail;
+    threshold.delay_abort_eval = delay;
+    Some((path, threshold))
 }
 
 fn data(form: &PlanForm, base_dir: &Path, cx: &mut Context<'_>) -> Vec<DataSet> {

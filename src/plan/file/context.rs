@@ -27,6 +27,11 @@ impl<'a> Context<'a> {
         self.problems.push((at, self.source.problem(at, message)));
     }
 
+    /// True when nothing was noted.
+    pub(super) fn is_clean(&self) -> bool {
+        self.problems.is_empty()
+    }
+
     /// The value, or `None` with its error noted.
     pub(super) fn note<T, E: std::fmt::Display>(&mut self, path: &[&str], result: Result<T, E>) -> Option<T> {
         result.map_err(|error| self.add(path, error.to_string())).ok()
@@ -41,11 +46,6 @@ impl<'a> Context<'a> {
             }
         }
         node.at
-    }
-
-    /// The line of what is at `path`.
-    pub(super) fn line(&self, path: &[&str]) -> usize {
-        self.source.line_column(self.place(path)).0
     }
 
     /// Whether the file has anything at `path`.

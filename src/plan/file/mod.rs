@@ -19,7 +19,7 @@ use std::io::{self, Read};
 use std::path::Path;
 
 pub(super) use self::compile::BODY_LIMIT;
-pub use self::compile::{Compiled, Surroundings, ThresholdForm};
+pub use self::compile::{Compiled, Surroundings};
 pub use self::error::{FileError, FileProblem};
 pub use self::schema::schema;
 pub use self::tree::Format;

@@ -111,7 +111,7 @@ tags = { team = "a" }
     assert_eq!(workload.connections.requests_max, Some(100));
     assert_eq!(plan.thresholds.len(), 2);
     assert!(plan.thresholds[1].abort_on_fail);
-    assert_eq!((plan.thresholds[1].delay, plan.thresholds[1].line), (Nanos::from_secs(5), 10));
+    assert_eq!(plan.thresholds[1].delay_abort_eval, Nanos::from_secs(5));
 }
 
 #[test]

@@ -12,12 +12,11 @@ use super::{RawConfig, load::Times};
 use crate::http::request::Request;
 use crate::http::url::Url;
 use crate::load::{Arrivals, LoadModel};
-use crate::plan::file::{self, Compiled, Surroundings, ThresholdForm};
+use crate::plan::file::{self, Compiled, Surroundings};
 use crate::plan::flags::{FlagForm, from_flags};
 use crate::plan::workload::Workload;
 use crate::run::resolve::ResolveError;
 use crate::threshold::Threshold;
-use crate::units::Nanos;
 
 /// The file that is meant when the URL's place holds the name of one.
 fn plan_path(raw: &RawConfig) -> Option<PathBuf> {
@@ -110,58 +109,21 @@ pub(super) fn resolve(
 /// The plan's thresholds and those of `--threshold METRIC:EXPRESSION`.
 pub(super) fn thresholds(
     raw: &RawConfig,
-    plan: Option<&Compiled>,
-    problems: &mut Problems,
-) -> Vec<ThresholdForm> {
-    let mut all = plan.map_or_else(Vec::new, |plan| plan.thresholds.clone());
-    for text in &raw.thresholds {
-        // Colons within braces belong to the metric's tags.
-        let tags = text.find('}').unwrap_or(0);
-        let Some(colon) = text[tags..].find(':').map(|i| tags + i) else {
-            let message =
-                format!("`{text}` has no metric: write METRIC:EXPRESSION, as in http_req_duration:p(95)<200");
-            problems.add("--threshold", message);
-            continue;
-        };
-        all.push(ThresholdForm {
-            metric: text[..colon].trim().to_owned(),
-            expression: text[colon + 1..].trim().to_owned(),
-            abort_on_fail: false,
-            delay: Nanos::ZERO,
-            line: 0,
-        });
-    }
-    all
-}
-
-/// Reads the thresholds, and finds those on what there cannot be.
-pub(super) fn judges(
-    plan: &str,
-    forms: &[ThresholdForm],
+    plan: Vec<Threshold>,
     workload: Option<&Workload>,
     problems: &mut Problems,
 ) -> Vec<Threshold> {
     let mut layout = workload.map(Workload::layout).unwrap_or_default();
-    let mut all = Vec::with_capacity(forms.len());
-    for form in forms {
-        let read = Threshold::parse(&form.metric, &form.expression).and_then(|threshold| {
+    let mut all = plan;
+    for text in &raw.thresholds {
+        let read = Threshold::parse_flag(text).and_then(|threshold| {
             // Without a workload there are other problems, which come first.
             if workload.is_some() {
                 threshold.prepare(&mut layout)?;
             }
             Ok(threshold)
         });
-        match read {
-            Ok(mut threshold) => {
-                threshold.abort_on_fail = form.abort_on_fail;
-                threshold.delay_abort_eval = form.delay;
-                all.push(threshold);
-            }
-            Err(error) if form.line > 0 => {
-                problems.add("thresholds", format!("{plan}:{}: {error}", form.line));
-            }
-            Err(error) => problems.add("--threshold", error.to_string()),
-        }
+        all.extend(problems.note("--threshold", read));
     }
     all
 }

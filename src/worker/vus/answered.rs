@@ -213,7 +213,7 @@ impl<D: Driver> VuWorker<'_, D> {
         let slot = self.slot_of(vu);
         let user = &mut self.vus[vu as usize];
         let rendered: &[u8] = match self.workload.steps[step].request.constant() {
-            Some(bytes) if user.hops == 0 && user.has_no_cookies() => bytes,
+            Some(bytes) if !user.drafted => bytes,
             _ => self.driver.draft(slot),
         };
         // RFC 9110, 15.4: 307 and 308 keep the method; for the others everybody changes POST into GET.

@@ -55,6 +55,7 @@ impl<D: Driver> VuWorker<'_, D> {
         self.in_flight += 1;
         let user = &mut self.vus[vu as usize];
         user.state = State::Waiting;
+        user.drafted = payload == PayloadId::DRAFT;
         user.sent = sent;
         if !user.due {
             user.scheduled = sent;

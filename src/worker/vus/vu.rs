@@ -45,6 +45,8 @@ pub(super) struct Vu {
     pub(super) due: bool,
     /// The request in work counts: it was scheduled in the window.
     pub(super) measured: bool,
+    /// The request in work was written into the slot's draft: its bytes are not the step's.
+    pub(super) drafted: bool,
     /// Redirects followed for this step.
     pub(super) hops: u8,
     pub(super) scenario: u16,
@@ -109,6 +111,7 @@ impl Vu {
             leaving: false,
             due: false,
             measured: false,
+            drafted: false,
             hops: 0,
             scenario,
             flow: 0,

@@ -280,3 +280,36 @@ fn cookies_are_kept_and_redirects_followed_hop_by_hop() {
         assert!(seen.iter().all(|head| head.contains("Authorization: Bearer t\r\n")), "{seen:?}");
     }
 }
+
+#[test]
+fn rows_run_out_and_values_are_missing_as_documented() {
+    let Some(target) = target() else { return };
+    let base = target.url("");
+    // Three rows, each once: then the users go off, long before the iterations are done.
+    let plan = Plan::new(&format!(
+        "vus = 2\niterations = 10\n[data.rows]\nfile = \"rows.csv\"\natEnd = \"stop\"\n\
+         [steps.a]\nurl = \"{base}/load-test?n={{{{ data.rows.n }}}}\"\n"
+    ))
+    .with("rows.csv", "n\n1\n2\n3\n");
+    let (code, report) = plan.run(&["--allow-invalid", "--cores", "0"]);
+    assert_eq!((code, count(&report, "/requests/completed")), (Some(0), 3), "{report}");
+    // Nothing to extract and no default: the iteration ends there. With a default it goes on.
+    let plan = |default: &str| {
+        Plan::new(&format!(
+            "vus = 1\niterations = 4\n[[steps]]\nname = \"a\"\nurl = \"{base}/load-test\"\n\
+             extract.id = {{ json = \"$.none\"{default} }}\n[[steps]]\nname = \"b\"\nurl = \"{base}/load-test?id={{{{ id }}}}\"\n"
+        ))
+    };
+    let (_, report) = plan("").run(&["--allow-invalid"]);
+    assert_eq!((count(&report, "/steps/0/requests"), count(&report, "/steps/1/requests")), (4, 0));
+    assert_eq!(count(&report, "/scenarios/0/iterations/completed"), 4, "as k6 counts iterations that throw");
+    let (_, report) = plan(", default = \"7\"").run(&["--allow-invalid"]);
+    assert_eq!((count(&report, "/steps/0/requests"), count(&report, "/steps/1/requests")), (4, 4));
+    // Used before any step has extracted it: the request is never sent, and counts as failed.
+    let plan = Plan::new(&format!(
+        "vus = 1\niterations = 2\n[[steps]]\nname = \"b\"\nurl = \"{base}/load-test?id={{{{ id }}}}\"\n\
+         [[steps]]\nname = \"a\"\nurl = \"{base}/load-test\"\nextract.id = {{ json = \"$.status\" }}\n"
+    ));
+    let (_, report) = plan.run(&["--allow-invalid"]);
+    assert_eq!((count(&report, "/errors/template"), count(&report, "/requests/completed")), (2, 2));
+}

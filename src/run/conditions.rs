@@ -45,7 +45,7 @@ impl Conditions {
         Readings {
             workers: workers.collect(),
             spinning,
-            open_model: config.load.is_open(),
+            open_model: config.is_open(),
             steal_share: machine::steal_ticks().share_since(&self.steal, &config.cores),
             shared_cores: machine::shared_cores(&config.cores, target),
             stopped_for: stood_still.unwrap_or(Nanos::ZERO),

@@ -169,6 +169,14 @@ pub struct RunConfig {
 }
 
 impl RunConfig {
+    /// True when requests, or the iterations of any scenario, follow a schedule.
+    pub(super) fn is_open(&self) -> bool {
+        match &self.workload {
+            Some(workload) => workload.is_open(),
+            None => self.load.is_open(),
+        }
+    }
+
     /// What the run keeps apart; nothing in plain runs.
     pub(super) fn layout(&self) -> Layout {
         let mut layout = self.workload.as_ref().map(|workload| workload.layout()).unwrap_or_default();

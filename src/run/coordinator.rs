@@ -70,7 +70,7 @@ impl<'a> Coordinator<'a> {
             crew,
             observer,
             stop,
-            collector: Collector::new(workers, config.interval, config.load.is_open()),
+            collector: Collector::new(workers, config.interval, config.is_open()),
             connected: Vec::with_capacity(workers),
             finished: vec![None; workers],
             open: None,

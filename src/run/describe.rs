@@ -30,7 +30,7 @@ pub(super) fn settings(config: &RunConfig) -> ConfigSection {
     ConfigSection {
         target: config.target.to_string(),
         addresses: config.addresses.iter().map(ToString::to_string).collect(),
-        model: if schedule.is_some() { Model::Open } else { Model::Closed },
+        model: if config.is_open() { Model::Open } else { Model::Closed },
         method: config.method.clone(),
         headers: config.headers.iter().map(|(name, value)| format!("{name}: {value}")).collect(),
         body_bytes: config.body.len() as u64,

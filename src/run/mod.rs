@@ -20,7 +20,6 @@ use thiserror::Error;
 use crate::clock;
 use crate::driver::uring::SetupError;
 use crate::http::request::RequestError;
-use crate::load::LoadModel;
 use crate::observer::{Observer, StopFlag};
 use crate::plan::Plan;
 use crate::report::{Report, ReportParts, ScenarioParts};
@@ -129,7 +128,7 @@ fn spins(config: &RunConfig) -> bool {
     match config.wait {
         WaitMode::Spin => true,
         WaitMode::Sleep => false,
-        WaitMode::Auto => matches!(config.load, LoadModel::Open(_)) && config.cores_to_spare,
+        WaitMode::Auto => config.is_open() && config.cores_to_spare,
     }
 }
 

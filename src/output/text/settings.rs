@@ -28,6 +28,12 @@ impl Page<'_> {
     fn model(&self) -> String {
         let config = &self.report.config;
         let connections = plural(u64::from(config.connections), "connection");
+        if let scenarios @ [_, ..] = self.report.scenarios.as_slice() {
+            let names: Vec<&str> = scenarios.iter().map(|scenario| scenario.executor.as_str()).collect();
+            let open = if config.model == Model::Open { "open" } else { "closed" };
+            let users = plural(u64::from(config.connections), "virtual user");
+            return format!("{open}: {}; up to {users}", names.join(", "));
+        }
         match config.model {
             Model::Closed => {
                 format!("closed: {connections}, each waits for its answer before it sends again")

@@ -53,12 +53,11 @@ impl Uvicorn {
         ]);
         command.arg(repository("examples/load-test/target")).stdout(Stdio::null()).stderr(Stdio::null());
         let group = Group::spawn(&mut command);
-        for _ in 0..200 {
-            if TcpStream::connect(("127.0.0.1", port)).is_ok() {
-                break;
-            }
+        let listens = (0..200).any(|_| {
             std::thread::park_timeout(Duration::from_millis(50));
-        }
+            TcpStream::connect(("127.0.0.1", port)).is_ok()
+        });
+        assert!(listens, "uvicorn does not listen within 10 s");
         Uvicorn { _group: group, base: format!("http://127.0.0.1:{port}") }
     }
 }
@@ -77,7 +76,7 @@ fn squall(plan: &str) -> (Option<i32>, Value) {
     (output.status.code(), report)
 }
 
-/// Runs a script in k6; its exit code and exported summary.
+/// Runs a script in k6; its exit code and exported summary, with its samples of `vus` as `vus_curve`.
 fn k6(script: &str) -> (Option<i32>, Value) {
     let directory = tempfile::tempdir().unwrap();
     let (path, summary) = (directory.path().join("script.js"), directory.path().join("summary.json"));
@@ -85,11 +84,18 @@ fn k6(script: &str) -> (Option<i32>, Value) {
     let output = Command::new(program("k6"))
         .args(["run", "--quiet", "--no-usage-report", "--summary-export"])
         .args([&summary, &path])
+        .arg("--out")
+        .arg(format!("json={}", directory.path().join("samples.json").display()))
         .output()
         .unwrap();
     let text = fs::read_to_string(&summary)
         .unwrap_or_else(|e| panic!("{e}: {}", String::from_utf8_lossy(&output.stderr)));
-    (output.status.code(), serde_json::from_str(&text).unwrap())
+    let mut summary: Value = serde_json::from_str(&text).unwrap();
+    let samples = fs::read_to_string(directory.path().join("samples.json")).unwrap();
+    let samples = samples.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let vus = samples.filter(|sample| sample["type"] == "Point" && sample["metric"] == "vus");
+    summary["vus_curve"] = vus.map(|sample| sample["data"]["value"].clone()).collect();
+    (output.status.code(), summary)
 }
 
 fn metric(summary: &Value, name: &str, value: &str) -> f64 {
@@ -104,11 +110,11 @@ fn close(what: &str, ours: f64, theirs: f64, share: f64) {
     assert!((ours - theirs).abs() <= theirs * share + 1.0, "{what}: squall {ours}, k6 {theirs}");
 }
 
-/// Both scaled down: 20 users, 1 s up, 2 s there, 1 s down, 50 ms between iterations.
+/// Both scaled down: 20 users, 2 s up, 2 s there, 2 s down, 50 ms between iterations.
 fn scaled(text: &str) -> String {
     let text = text.replace("= 1000", "= 20").replace(": 1000", ": 20");
     let text = text.replace("'5m'", "'2s'").replace("\"5m\"", "\"2s\"");
-    let text = text.replace("'2m'", "'1s'").replace("\"2m\"", "\"1s\"");
+    let text = text.replace("'2m'", "'2s'").replace("\"2m\"", "\"2s\"");
     text.replace("think = \"1s\"", "think = \"50ms\"").replace("sleep(1)", "sleep(0.05)")
 }
 
@@ -133,15 +139,19 @@ fn the_story_comes_out_as_in_k6() {
     assert_eq!(squall_metric(&ours, "vus_max", "value"), metric(&theirs, "vus_max", "value"));
     let vus: Vec<u64> =
         ours["timeline"].as_array().unwrap().iter().map(|p| p["vus"].as_u64().unwrap()).collect();
-    assert!(vus[..3].iter().all(|vus| *vus >= 18), "{vus:?}");
+    // Both sample once a second: up, there, down.
+    let curve: Vec<u64> = theirs["vus_curve"].as_array().unwrap().iter().filter_map(Value::as_u64).collect();
+    assert!(vus.len() >= 5 && curve.len() >= 5, "squall {vus:?}, k6 {curve:?}");
+    let apart = vus.iter().zip(&curve).take(5).map(|(ours, theirs)| ours.abs_diff(*theirs)).max();
+    assert!(apart <= Some(3), "squall {vus:?}, k6 {curve:?}");
 
     let impossible = plan.replace("p(99)<500", "p(99)<0.001");
     let as_impossible = script.replace("p(99)<500", "p(99)<0.001");
     assert_eq!((squall(&impossible).0, k6(&as_impossible).0), (Some(99), Some(99)));
 }
 
-/// One executor in both, against the bundled target; `exact` where k6's iterations are exact.
-fn same(target: &Target, ours: &str, theirs: &str, exact: bool) {
+/// Iterations and dropped ones of one executor in both, against the bundled target.
+fn counts(target: &Target, ours: &str, theirs: &str) -> ([f64; 2], [f64; 2]) {
     let url = target.url("/delay/20");
     let plan = format!("steps.a.url = \"{url}\"\n[scenarios.s]\n{ours}\n");
     let script = format!(
@@ -149,9 +159,16 @@ fn same(target: &Target, ours: &str, theirs: &str, exact: bool) {
          export default function () {{ http.get('{url}'); }}\n"
     );
     let ((_, report), (_, summary)) = (squall(&plan), k6(&script));
-    let count = |name| (squall_metric(&report, name, "count"), metric(&summary, name, "count"));
-    let ((iterations, expected), (dropped, expected_dropped)) =
-        (count("iterations"), count("dropped_iterations"));
+    let names = ["iterations", "dropped_iterations"];
+    (
+        names.map(|name| squall_metric(&report, name, "count")),
+        names.map(|name| metric(&summary, name, "count")),
+    )
+}
+
+/// Holds one executor against k6's; `exact` where k6's iterations are exact.
+fn same(target: &Target, ours: &str, theirs: &str, exact: bool) {
+    let ([iterations, dropped], [expected, expected_dropped]) = counts(target, ours, theirs);
     if exact {
         assert_eq!((iterations, dropped), (expected, expected_dropped), "{ours}");
     } else {
@@ -207,5 +224,28 @@ fn executors_count_as_in_k6() {
         ),
     ] {
         same(&target, ours, theirs, exact);
+    }
+}
+
+#[test]
+fn what_the_time_was_too_short_for_is_dropped_as_in_k6() {
+    if !runs("k6", &["version"]) {
+        return;
+    }
+    let target = match Target::start() {
+        Ok(target) => target,
+        Err(why) => return eprintln!("skipped: {why}"),
+    };
+    for (executor, iterations) in [("shared-iterations", 500), ("per-vu-iterations", 250)] {
+        let ours =
+            format!("executor = \"{executor}\"\nvus = 2\niterations = {iterations}\nmaxDuration = \"2s\"");
+        let theirs = format!("executor: '{executor}', vus: 2, iterations: {iterations}, maxDuration: '2s'");
+        let ([done, dropped], [k6_done, k6_dropped]) = counts(&target, &ours, &theirs);
+        assert_eq!(
+            (done + dropped, k6_done + k6_dropped),
+            (500.0, 500.0),
+            "{executor}: {dropped}, {k6_dropped}"
+        );
+        close(executor, done, k6_done, 0.15);
     }
 }

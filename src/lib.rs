@@ -5,7 +5,7 @@
 //! `tests/tidy.rs`):
 //!
 //! ```text
-//! F0  units  clock (units)  rng
+//! F0  units  clock (units)  rng  relation
 //! F1  http   load   stats   driver          (siblings do not import each other)
 //! F2  plan (http, load, rng, stats, driver, threshold)   verdict (stats)   threshold (stats)   target
 //! F3  worker (plan, load, http, driver, stats)   report (stats, verdict, threshold)   import (http, units)
@@ -15,6 +15,7 @@
 //! ```
 
 pub mod clock;
+pub mod relation;
 pub mod rng;
 pub mod units;
 

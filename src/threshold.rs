@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use crate::relation::Relation;
 use crate::stats::layout::Layout;
 use crate::stats::metrics::{self, Filter, Kind, METRICS, Metric, Value};
 use crate::stats::tally::Tally;
@@ -24,7 +25,7 @@ pub struct Threshold {
     metric: Metric,
     filter: Filter,
     aggregation: Aggregation,
-    operator: Operator,
+    relation: Relation,
     bound: f64,
 }
 
@@ -54,27 +55,6 @@ enum Aggregation {
     Percentile(f64),
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Operator {
-    Less,
-    LessOrEqual,
-    Greater,
-    GreaterOrEqual,
-    Equal,
-    NotEqual,
-}
-
-/// Longer ones before their prefixes.
-const OPERATORS: [(&str, Operator); 7] = [
-    ("===", Operator::Equal),
-    ("==", Operator::Equal),
-    ("!=", Operator::NotEqual),
-    ("<=", Operator::LessOrEqual),
-    (">=", Operator::GreaterOrEqual),
-    ("<", Operator::Less),
-    (">", Operator::Greater),
-];
-
 impl Threshold {
     /// Reads `expression` on `selector`: `p(95)<200` on `http_req_duration{scenario:main}`.
     ///
@@ -85,13 +65,10 @@ impl Threshold {
         let (name, tags) = split_selector(selector).map_err(refuse)?;
         let metric = metrics::named(name).ok_or_else(|| refuse(unknown_metric(name)))?;
         let filter = Filter::new(&tags).map_err(refuse)?;
-        let found =
-            OPERATORS.iter().filter_map(|(text, operator)| Some((expression.find(text)?, *text, *operator)));
-        let first = found.min_by_key(|(at, text, _)| (*at, std::cmp::Reverse(text.len())));
-        let (at, text, operator) =
-            first.ok_or_else(|| refuse("it lacks one of < <= > >= == !=, as in p(95)<200".into()))?;
-        let aggregation = aggregation(metric.kind, expression[..at].trim()).map_err(refuse)?;
-        let number = expression[at + text.len()..].trim();
+        let (asked, relation, number) = Relation::split(expression)
+            .ok_or_else(|| refuse("it lacks one of < <= > >= == !=, as in p(95)<200".into()))?;
+        let aggregation = aggregation(metric.kind, asked.trim()).map_err(refuse)?;
+        let number = number.trim();
         let bound = number.parse().ok().filter(|bound: &f64| bound.is_finite());
         let bound = bound.ok_or_else(|| refuse(format!("`{number}` is not a number")))?;
         Ok(Threshold {
@@ -102,7 +79,7 @@ impl Threshold {
             metric,
             filter,
             aggregation,
-            operator,
+            relation,
             bound,
         })
     }
@@ -138,7 +115,7 @@ impl Threshold {
             return Outcome { ok: true, observed: 0.0 };
         }
         let observed = self.aggregation.of(&value, elapsed);
-        Outcome { ok: self.operator.holds(observed, self.bound), observed }
+        Outcome { ok: self.relation.holds(observed, self.bound), observed }
     }
 }
 
@@ -177,20 +154,6 @@ impl Aggregation {
                     Aggregation::Med | Aggregation::Rate | Aggregation::Value => at(50.0),
                 }
             }
-        }
-    }
-}
-
-impl Operator {
-    #[expect(clippy::float_cmp, reason = "== is what the user has asked for")]
-    fn holds(self, left: f64, right: f64) -> bool {
-        match self {
-            Operator::Less => left < right,
-            Operator::LessOrEqual => left <= right,
-            Operator::Greater => left > right,
-            Operator::GreaterOrEqual => left >= right,
-            Operator::Equal => left == right,
-            Operator::NotEqual => left != right,
         }
     }
 }

@@ -9,6 +9,7 @@ use regex::bytes::Regex;
 use super::answer::{Answer, Needs};
 use super::json_path::{JsonPath, text_of};
 use super::status::StatusSet;
+use crate::relation::Relation;
 use crate::units::Nanos;
 
 /// A named predicate on one answer.
@@ -51,29 +52,6 @@ enum Text {
     Differs(Vec<u8>),
     Contains(Vec<u8>),
     Matches(Regex),
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Relation {
-    Less,
-    LessOrEqual,
-    Greater,
-    GreaterOrEqual,
-    Equal,
-    NotEqual,
-}
-
-impl Relation {
-    fn holds<T: PartialOrd>(self, left: T, right: T) -> bool {
-        match self {
-            Relation::Less => left < right,
-            Relation::LessOrEqual => left <= right,
-            Relation::Greater => left > right,
-            Relation::GreaterOrEqual => left >= right,
-            Relation::Equal => left == right,
-            Relation::NotEqual => left != right,
-        }
-    }
 }
 
 impl Text {

@@ -230,9 +230,12 @@ fn validate_on(raw: RawConfig, host: &impl Host) -> Result<RunConfig, ConfigErro
         Some(target) if problems.is_empty() => target,
         _ => return Err(ConfigError::Refused(problems.into_vec())),
     };
-    let addresses = host.resolve(&target.host, target.port).map_err(ConfigError::Resolve)?;
     let origin_addresses = workload::resolve(workload.as_ref(), host).map_err(ConfigError::Resolve)?;
-    let all = [origin_addresses.concat(), addresses.clone()].concat();
+    let addresses = match origin_addresses.first() {
+        Some(first) => first.clone(), // the target is the first origin
+        None => host.resolve(&target.host, target.port).map_err(ConfigError::Resolve)?,
+    };
+    let all = if origin_addresses.is_empty() { addresses.clone() } else { origin_addresses.concat() };
     let workers = workers::place(wish, connections, &usable, &all, host);
     Ok(RunConfig {
         target,

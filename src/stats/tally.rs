@@ -96,8 +96,9 @@ pub struct Series {
     pub failed_time: LazyHistogram,
 }
 
-impl Series {
-    fn histograms(&mut self) -> [&mut LazyHistogram; 11] {
+/// The tables of a [`Series`], by `&` or `&mut`. Taken apart so that one added later cannot be forgotten.
+macro_rules! tables {
+    ($series:expr) => {{
         let Series {
             completed: _,
             failed: _,
@@ -113,7 +114,7 @@ impl Series {
             connecting,
             tls_handshaking,
             failed_time,
-        } = self;
+        } = $series;
         [
             alike,
             service_time,
@@ -127,30 +128,16 @@ impl Series {
             tls_handshaking,
             failed_time,
         ]
-    }
+    }};
+}
 
+impl Series {
     /// Adds another's samples.
     pub fn merge(&mut self, other: &Series) {
         self.completed += other.completed;
         self.failed += other.failed;
         self.completed_in_window += other.completed_in_window;
-        // Reads only: the array of the other side needs `&mut` for no better reason than sharing.
-        let Series { alike, service_time, first_byte, response_time, start_lag, .. } = other;
-        let Series { receiving, sending, blocked, connecting, tls_handshaking, failed_time, .. } = other;
-        let from = [
-            alike,
-            service_time,
-            first_byte,
-            response_time,
-            start_lag,
-            receiving,
-            sending,
-            blocked,
-            connecting,
-            tls_handshaking,
-            failed_time,
-        ];
-        for (to, from) in self.histograms().into_iter().zip(from) {
+        for (to, from) in tables!(self).into_iter().zip(tables!(other)) {
             to.merge(from);
         }
     }
@@ -160,7 +147,7 @@ impl Series {
         self.completed = 0;
         self.failed = 0;
         self.completed_in_window = 0;
-        self.histograms().into_iter().for_each(LazyHistogram::clear);
+        tables!(self).into_iter().for_each(LazyHistogram::clear);
     }
 }
 

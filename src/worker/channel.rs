@@ -93,6 +93,27 @@ pub struct LoopReadings {
     pub driver: DriverCounters,
 }
 
+impl LoopReadings {
+    /// Readings that begin now: what has been counted so far is the base that [`ended`](LoopReadings::ended) takes off.
+    pub(super) fn begun(driver: DriverCounters, cpu: (Nanos, Nanos)) -> LoopReadings {
+        LoopReadings { driver, cpu, ..LoopReadings::default() }
+    }
+
+    /// The readings over `wall`, up to these totals.
+    pub(super) fn ended(self, driver: DriverCounters, cpu: (Nanos, Nanos), wall: Nanos) -> LoopReadings {
+        LoopReadings {
+            wall,
+            cpu: (cpu.0 - self.cpu.0, cpu.1 - self.cpu.1),
+            driver: DriverCounters {
+                enters: driver.enters - self.driver.enters,
+                cq_overflows: driver.cq_overflows - self.driver.cq_overflows,
+                buffer_starvations: driver.buffer_starvations - self.driver.buffer_starvations,
+            },
+            ..self
+        }
+    }
+}
+
 /// From a worker to the collector.
 #[derive(Debug)]
 #[expect(

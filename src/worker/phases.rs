@@ -81,8 +81,7 @@ impl<D: Driver> Worker<'_, D> {
         self.source.begin_measuring(self.window.open);
         self.recorder.close_window_at(self.window.close);
         self.edge = self.window.open + self.config.interval;
-        let base = self.driver.counters();
-        self.readings = LoopReadings { driver: base, cpu: (self.cpu)(), ..LoopReadings::default() };
+        self.readings = LoopReadings::begun(self.driver.counters(), (self.cpu)());
         self.last_open = self.driver.now();
         Ok(())
     }
@@ -139,16 +138,9 @@ impl<D: Driver> Worker<'_, D> {
         }
         self.source.end(self.window.close, &mut self.recorder, &self.window);
         self.edge = Nanos::MAX;
-        let base = self.readings;
-        let (user, system) = (self.cpu)();
-        let counters = self.driver.counters();
-        self.readings.cpu = (user - base.cpu.0, system - base.cpu.1);
-        // Not the window: with a request limit that ends with the last answer, the CPU time here and now.
-        self.readings.wall = now - self.window.open;
-        self.readings.driver.enters = counters.enters - base.driver.enters;
-        self.readings.driver.cq_overflows = counters.cq_overflows - base.driver.cq_overflows;
-        self.readings.driver.buffer_starvations =
-            counters.buffer_starvations - base.driver.buffer_starvations;
+        // Not over the window: with a request limit that ends with the last answer, the CPU time here and now.
+        let wall = now - self.window.open;
+        self.readings = self.readings.ended(self.driver.counters(), (self.cpu)(), wall);
     }
 
     fn drain(&mut self) -> io::Result<()> {

@@ -51,13 +51,7 @@ impl<D: Driver> Worker<'_, D> {
     }
 
     pub(super) fn on_connect_failed(&mut self, slot: u32, errno: i32, now: Nanos) {
-        let kind = match errno {
-            libc::EADDRNOTAVAIL => ErrorKind::PortExhausted,
-            libc::EMFILE | libc::ENFILE => ErrorKind::FdExhausted,
-            libc::ETIMEDOUT => ErrorKind::ConnectTimeout,
-            _ => ErrorKind::Connect,
-        };
-        self.connect_failed(slot, kind, errno, now);
+        self.connect_failed(slot, not_connected(errno), errno, now);
     }
 
     fn connect_failed(&mut self, slot: u32, kind: ErrorKind, errno: i32, now: Nanos) {
@@ -116,5 +110,15 @@ impl<D: Driver> Worker<'_, D> {
         } else {
             self.pool.set_timer(slot, limit);
         }
+    }
+}
+
+/// The kind of a connection attempt that failed.
+pub(super) fn not_connected(errno: i32) -> ErrorKind {
+    match errno {
+        libc::EADDRNOTAVAIL => ErrorKind::PortExhausted,
+        libc::EMFILE | libc::ENFILE => ErrorKind::FdExhausted,
+        libc::ETIMEDOUT => ErrorKind::ConnectTimeout,
+        _ => ErrorKind::Connect,
     }
 }

@@ -2,21 +2,11 @@
 
 use regex::bytes::Regex;
 
-use super::{CheckError, Predicate, Relation, Text};
+use super::{CheckError, Predicate, Text};
 use crate::plan::json_path::JsonPath;
 use crate::plan::status::StatusSet;
+use crate::relation::Relation;
 use crate::units::{ByteSize, parse_duration};
-
-/// Longer operators before their prefixes.
-const RELATIONS: [(&str, Relation); 7] = [
-    ("===", Relation::Equal),
-    ("==", Relation::Equal),
-    ("!=", Relation::NotEqual),
-    ("<=", Relation::LessOrEqual),
-    (">=", Relation::GreaterOrEqual),
-    ("<", Relation::Less),
-    (">", Relation::Greater),
-];
 
 fn refused<T>(message: impl Into<String>) -> Result<T, CheckError> {
     Err(CheckError(message.into()))
@@ -50,10 +40,8 @@ pub(super) fn predicate(text: &str) -> Result<Predicate, CheckError> {
 }
 
 fn relation<'a>(text: &str, rest: &'a str) -> Result<(Relation, &'a str), CheckError> {
-    for (operator, relation) in RELATIONS {
-        if let Some(value) = rest.strip_prefix(operator) {
-            return Ok((relation, value.trim()));
-        }
+    if let Some((relation, value)) = Relation::take(rest) {
+        return Ok((relation, value.trim()));
     }
     if rest.starts_with('=') {
         return refused(format!("`{text}`: write == to compare"));

@@ -28,15 +28,21 @@ pub(super) struct Refusal {
 }
 
 impl Names {
+    /// Does `work` with the names as templates know them, these variables and rows among them.
+    fn with<T>(
+        &self,
+        variables: &[String],
+        data: &[DataSet],
+        work: impl FnOnce(&template::Names<'_>) -> T,
+    ) -> T {
+        let env = |name: &str| self.env.get(name).cloned();
+        work(&template::Names { variables, data, constants: &self.constants, env: &env })
+    }
+
     /// Fills in what must be the same for all requests.
     pub(super) fn fill(&self, text: &str) -> Result<String, String> {
-        let constants = template::Names {
-            variables: &[],
-            data: &[],
-            constants: &self.constants,
-            env: &|name| self.env.get(name).cloned(),
-        };
-        let template = Template::compile(text, &constants).map_err(|e| e.to_string())?;
+        let template =
+            self.with(&[], &[], |names| Template::compile(text, names)).map_err(|e| e.to_string())?;
         let bytes = template.constant().ok_or_else(|| {
             format!("`{text}` differs from request to request: here only variables of the plan and env.NAME can stand")
         })?;
@@ -45,13 +51,8 @@ impl Names {
 
     /// Compiles a request.
     pub(super) fn request(&self, spec: &RequestSpec) -> Result<RequestTemplate, Refusal> {
-        let names = template::Names {
-            variables: &self.variables,
-            data: &self.data,
-            constants: &self.constants,
-            env: &|name| self.env.get(name).cloned(),
-        };
-        RequestTemplate::compile(spec, &names).map_err(|error| match &error {
+        let compiled = self.with(&self.variables, &self.data, |names| RequestTemplate::compile(spec, names));
+        compiled.map_err(|error| match &error {
             RequestSpecError::Request(refused) => {
                 Refusal { key: key_of(refused), message: error.to_string() }
             }
@@ -61,13 +62,9 @@ impl Names {
 
     /// The key whose template is at fault: the first that does not compile by itself.
     fn place_of(&self, spec: &RequestSpec) -> &'static str {
-        let names = template::Names {
-            variables: &self.variables,
-            data: &self.data,
-            constants: &self.constants,
-            env: &|name| self.env.get(name).cloned(),
+        let fails = |text: &str| {
+            self.with(&self.variables, &self.data, |names| Template::compile(text, names)).is_err()
         };
-        let fails = |text: &str| Template::compile(text, &names).is_err();
         if fails(&spec.target) {
             "url"
         } else if spec.headers.iter().any(|(_, value)| fails(value)) {

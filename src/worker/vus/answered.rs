@@ -5,9 +5,9 @@ use super::flow::Ending;
 use super::vu::{Capture, State};
 use crate::driver::Driver;
 use crate::http::response::Response;
-use crate::http::url::Scheme;
+use crate::http::url::{Scheme, Url};
 use crate::plan::answer::Answer;
-use crate::plan::redirect;
+use crate::plan::{cookies, redirect};
 use crate::stats::layout::{Condition, series_at};
 use crate::stats::outcome::ErrorKind;
 use crate::stats::tally::Series;
@@ -46,7 +46,6 @@ impl<D: Driver> VuWorker<'_, D> {
             answer = answer.with_parts(&capture.head, &capture.body, capture.truncated);
         }
         let whole = self.judge(vu, step, &answer, now);
-        drop(answer);
         self.put_away(capture);
         self.go_on(vu, step, whole, now);
     }
@@ -85,7 +84,7 @@ impl<D: Driver> VuWorker<'_, D> {
     }
 
     /// The request in work is cut off, its connection with it.
-    pub(super) fn abandon_request(&mut self, vu: u32, _now: Nanos) {
+    pub(super) fn abandon_request(&mut self, vu: u32) {
         let user = &mut self.vus[vu as usize];
         let waits = user.has_request();
         let on_the_way = user.state == State::Waiting;
@@ -118,7 +117,6 @@ impl<D: Driver> VuWorker<'_, D> {
         self.recorder.counts.completed += 1;
         self.recorder.counts.completed_in_window += u64::from(in_window);
         self.recorder.counts.status.add(status);
-        self.last_done = now;
         self.each_series(scenario, step, stage, expected, Condition::Status(status), |series| {
             series.completed += 1;
             series.completed_in_window += u64::from(in_window);
@@ -164,15 +162,14 @@ impl<D: Driver> VuWorker<'_, D> {
 
     fn store_cookies(&mut self, vu: u32, capture: Option<&Capture>) {
         let Some(capture) = capture.filter(|_| self.workload.cookies) else { return };
+        // Most answers give none, and then no jar is needed.
+        if !cookies::gives_any(&capture.head) {
+            return;
+        }
+        let path = self.workload.steps[self.step_of(vu)].request.path_hint();
         let user = &mut self.vus[vu as usize];
         let origin = &self.workload.origins[usize::from(user.origin)].url;
         let secure = origin.scheme == Scheme::Https;
-        let step = self.workload.flows[usize::from(user.flow)].steps[usize::from(user.at)] as usize;
-        let path = self.workload.steps[step].request.path_hint();
-        // Most answers give none, and then no jar is needed.
-        if !crate::plan::cookies::gives_any(&capture.head) {
-            return;
-        }
         let baggage = user.baggage.get_or_insert_default();
         baggage.jar.store(&capture.head, &origin.host, path, secure, (self.wall)());
     }
@@ -199,9 +196,7 @@ impl<D: Driver> VuWorker<'_, D> {
         let base = &self.workload.origins[usize::from(user.origin)].url;
         let to = redirect::resolve(&location, base, self.current_path(vu, step)).ok();
         let origin = to.as_ref().and_then(|to| {
-            let same = |url: &crate::http::url::Url| {
-                (url.scheme, &url.host, url.port) == (to.scheme, &to.host, to.port)
-            };
+            let same = |url: &Url| (url.scheme, &url.host, url.port) == (to.scheme, &to.host, to.port);
             self.workload.origins.iter().position(|origin| same(&origin.url))
         });
         let (Some(to), Some(origin)) = (to, origin.filter(|_| u32::from(user.hops) < most.min(255))) else {

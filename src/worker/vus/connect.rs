@@ -5,7 +5,9 @@ use super::vu::{Link, State};
 use crate::driver::Driver;
 use crate::stats::outcome::ErrorKind;
 use crate::units::Nanos;
+use crate::worker::connection::back_off;
 use crate::worker::pool::CONNECTING_MAX;
+use crate::worker::reconnect::not_connected;
 
 /// Longest pause before the next attempt to connect: an arrival must not lose its user for long.
 const BACK_OFF_MAX: Nanos = Nanos::from_millis(64);
@@ -99,19 +101,13 @@ impl<D: Driver> VuWorker<'_, D> {
     }
 
     pub(super) fn on_connect_failed(&mut self, slot: u32, errno: i32, now: Nanos) {
-        let kind = match errno {
-            libc::EADDRNOTAVAIL => ErrorKind::PortExhausted,
-            libc::EMFILE | libc::ENFILE => ErrorKind::FdExhausted,
-            libc::ETIMEDOUT => ErrorKind::ConnectTimeout,
-            _ => ErrorKind::Connect,
-        };
-        self.connect_failed(slot, kind, now);
+        self.connect_failed(slot, not_connected(errno), now);
     }
 
     fn connect_failed(&mut self, slot: u32, kind: ErrorKind, now: Nanos) {
         let connection = &mut self.connections[slot as usize];
         connection.failures = connection.failures.saturating_add(1);
-        let pause = crate::worker::connection::back_off(connection.failures).min(BACK_OFF_MAX);
+        let pause = back_off(connection.failures).min(BACK_OFF_MAX);
         connection.retire();
         connection.since = now + pause;
         self.connecting -= 1;
@@ -127,7 +123,7 @@ impl<D: Driver> VuWorker<'_, D> {
         while let Some(vu) = self.timers.take_expired(&mut self.vus, now) {
             let user = &self.vus[vu as usize];
             if user.in_iteration && user.leave_by <= now {
-                self.interrupt(vu, now);
+                self.interrupt(vu);
                 continue;
             }
             if user.deadline > now {

@@ -153,7 +153,7 @@ impl<D: Driver> VuWorker<'_, D> {
             return self.end_iteration(vu, Ending::Whole, step, now);
         };
         if self.stopped {
-            return self.interrupt(vu, now);
+            return self.interrupt(vu);
         }
         let pause = self.pause(vu, self.workload.steps[step].think);
         self.ready_after(vu, pause, now);
@@ -186,8 +186,8 @@ impl<D: Driver> VuWorker<'_, D> {
     }
 
     /// Cut off: neither whole nor to be gone on with.
-    pub(super) fn interrupt(&mut self, vu: u32, now: Nanos) {
-        self.abandon_request(vu, now);
+    pub(super) fn interrupt(&mut self, vu: u32) {
+        self.abandon_request(vu);
         let user = &mut self.vus[vu as usize];
         user.in_iteration = false;
         user.due = false;

@@ -33,7 +33,9 @@ use super::{BATCH_WAIT, Turn, Window};
 use crate::driver::{Driver, Wait};
 use crate::http::response::HeadCache;
 use crate::plan::answer::Needs;
-use crate::plan::workload::Workload;
+use crate::plan::check::Check;
+use crate::plan::extract::Extract;
+use crate::plan::workload::{Step, Workload};
 use crate::stats::layout::Layout;
 use crate::stats::recorder::Recorder;
 use crate::stats::snapshot::Snapshot;
@@ -84,13 +86,6 @@ impl VuWorkerConfig {
     }
 }
 
-/// What the worker needs to know of a step again and again.
-#[derive(Clone, Copy, Debug)]
-struct StepFacts {
-    needs: Needs,
-    constant: bool,
-}
-
 /// One worker of a run of scenarios.
 pub struct VuWorker<'a, D: Driver> {
     driver: D,
@@ -98,7 +93,8 @@ pub struct VuWorker<'a, D: Driver> {
     workload: Arc<Workload>,
     layout: Arc<Layout>,
     channel: &'a Channel,
-    facts: Vec<StepFacts>,
+    /// What of its answers each step wants to see.
+    needs: Vec<Needs>,
     /// For each scenario and step the place in the layout; [`u32::MAX`] where the scenario has no such step.
     places: Vec<Vec<u32>>,
     runners: Vec<Runner>,
@@ -128,7 +124,6 @@ pub struct VuWorker<'a, D: Driver> {
     window: Window,
     edge: Nanos,
     batching: Batching,
-    last_done: Nanos,
     before: Turn,
     readings: LoopReadings,
     /// No request goes out any more.
@@ -157,7 +152,7 @@ impl<'a, D: Driver> VuWorker<'a, D> {
         let origins = workload.origins.len();
         VuWorker {
             connections: (0..vus.len() * origins).map(|_| Connection::new()).collect(),
-            facts: facts(&workload),
+            needs: needs(&workload),
             places: places(&workload, &layout),
             caches: (0..origins).map(|_| HeadCache::new()).collect(),
             recorder: Recorder::of_scenarios(&layout),
@@ -177,7 +172,6 @@ impl<'a, D: Driver> VuWorker<'a, D> {
             window: Window::NOT_YET,
             edge: Nanos::MAX,
             batching: Batching::new(now),
-            last_done: Nanos::ZERO,
             before: Turn { began: now, did: false, next_due: Nanos::MAX },
             readings: LoopReadings::default(),
             stopped: false,
@@ -285,14 +279,13 @@ impl<'a, D: Driver> VuWorker<'a, D> {
     }
 }
 
-fn facts(workload: &Workload) -> Vec<StepFacts> {
-    let facts = |step: &crate::plan::workload::Step| {
-        let mut needs = Needs { head: workload.cookies || step.redirects_max > 0, body: false };
-        needs = step.checks.iter().fold(needs, |needs, check| needs.or(check.needs()));
-        needs = step.extracts.iter().fold(needs, |needs, extract| needs.or(extract.needs()));
-        StepFacts { needs, constant: step.request.constant().is_some() }
+fn needs(workload: &Workload) -> Vec<Needs> {
+    let of_step = |step: &Step| {
+        let own = Needs { head: workload.cookies || step.redirects_max > 0, body: false };
+        let checks = step.checks.iter().map(Check::needs);
+        checks.chain(step.extracts.iter().map(Extract::needs)).fold(own, Needs::or)
     };
-    workload.steps.iter().map(facts).collect()
+    workload.steps.iter().map(of_step).collect()
 }
 
 fn places(workload: &Workload, layout: &Layout) -> Vec<Vec<u32>> {

@@ -33,8 +33,7 @@ impl<D: Driver> VuWorker<'_, D> {
             runner.set_off(self.window.start);
         }
         self.edge = self.window.open + self.config.interval;
-        self.readings =
-            LoopReadings { driver: self.driver.counters(), cpu: (self.cpu)(), ..LoopReadings::default() };
+        self.readings = LoopReadings::begun(self.driver.counters(), (self.cpu)());
         while !self.runners.iter().all(Runner::is_over) {
             let limit = self.before.began + STOP_GLANCE;
             let now = self.turn(limit)?;
@@ -48,7 +47,8 @@ impl<D: Driver> VuWorker<'_, D> {
             self.window.close = self.driver.now().max(self.window.open);
         }
         self.drop_what_is_owed();
-        self.read();
+        let wall = self.driver.now() - self.window.start;
+        self.readings = self.readings.ended(self.driver.counters(), (self.cpu)(), wall);
         Ok(self.finish())
     }
 
@@ -67,19 +67,6 @@ impl<D: Driver> VuWorker<'_, D> {
             self.turn(until)?;
         }
         Ok(false)
-    }
-
-    /// What the loop's readings came to.
-    fn read(&mut self) {
-        let base = self.readings;
-        let (user, system) = (self.cpu)();
-        let counters = self.driver.counters();
-        self.readings.cpu = (user - base.cpu.0, system - base.cpu.1);
-        self.readings.wall = self.driver.now() - self.window.start;
-        self.readings.driver.enters = counters.enters - base.driver.enters;
-        self.readings.driver.cq_overflows = counters.cq_overflows - base.driver.cq_overflows;
-        self.readings.driver.buffer_starvations =
-            counters.buffer_starvations - base.driver.buffer_starvations;
     }
 
     fn finish(&mut self) -> Finished {

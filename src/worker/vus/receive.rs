@@ -116,7 +116,7 @@ impl<D: Driver> VuWorker<'_, D> {
             user.first_byte = now;
         }
         let expect = self.workload.steps[step].expect;
-        let needs = self.facts[step].needs;
+        let needs = self.needs[step];
         let cache = &mut self.caches[usize::from(user.origin)];
         let parser = &mut self.connections[slot as usize].parser;
         let bytes = self.driver.bytes(buffer);
@@ -151,7 +151,7 @@ impl<D: Driver> VuWorker<'_, D> {
 
     /// Lets the kernel drop a large rest of a body that nobody reads.
     fn drop_large_rest(&mut self, vu: u32, slot: u32) {
-        let needs = self.facts[self.step_of(vu)].needs;
+        let needs = self.needs[self.step_of(vu)];
         let connection = &mut self.connections[slot as usize];
         if needs.body || connection.discarding {
             return;

@@ -237,7 +237,7 @@ impl<D: Driver> VuWorker<'_, D> {
                 _ => {}
             },
             Phase::Stopping => {
-                self.interrupt_all(index, now);
+                self.interrupt_all(index);
                 self.runners[index].phase = Phase::Over;
             }
             Phase::Over => {}
@@ -391,7 +391,7 @@ impl<D: Driver> VuWorker<'_, D> {
             for vu in self.runners[index].vus() {
                 let user = &self.vus[vu as usize];
                 if user.in_iteration && user.state != State::Waiting {
-                    self.interrupt(vu, now);
+                    self.interrupt(vu);
                 } else if !user.in_iteration && user.state == State::Ready {
                     // An arrival that will not begin.
                     self.runners[index].backlog.push_back(self.vus[vu as usize].scheduled);
@@ -402,10 +402,10 @@ impl<D: Driver> VuWorker<'_, D> {
         }
     }
 
-    fn interrupt_all(&mut self, index: usize, now: Nanos) {
+    fn interrupt_all(&mut self, index: usize) {
         for vu in self.runners[index].vus() {
             if self.vus[vu as usize].in_iteration {
-                self.interrupt(vu, now);
+                self.interrupt(vu);
             } else {
                 self.go_off(vu);
             }

@@ -3,6 +3,7 @@
 use super::VuWorker;
 use super::vu::{Link, State};
 use crate::driver::{Driver, PayloadId};
+use crate::http::url::Scheme;
 use crate::plan::SURE;
 use crate::plan::request_template::RenderError;
 use crate::plan::scope::Scope;
@@ -38,14 +39,12 @@ impl<D: Driver> VuWorker<'_, D> {
         }
         let step = self.step_of(vu);
         let user = &self.vus[vu as usize];
-        let (payload, len) = if self.facts[step].constant && user.hops == 0 && user.has_no_cookies() {
-            let bytes = self.workload.steps[step].request.constant().map_or(0, |bytes| bytes.len());
-            (PayloadId(step as u32), bytes)
-        } else {
-            match self.draft(vu, slot, step) {
+        let (payload, len) = match self.workload.steps[step].request.constant() {
+            Some(bytes) if user.hops == 0 && user.has_no_cookies() => (PayloadId(step as u32), bytes.len()),
+            _ => match self.draft(vu, slot, step) {
                 Ok(len) => (PayloadId::DRAFT, len),
                 Err(_) => return self.request_failed(vu, ErrorKind::Template, sent),
-            }
+            },
         };
         let notify = len > SURE;
         let connection = &mut self.connections[slot as usize];
@@ -75,7 +74,6 @@ impl<D: Driver> VuWorker<'_, D> {
         let out = self.driver.draft(slot);
         let user = &mut self.vus[vu as usize];
         let origin = &self.workload.origins[usize::from(user.origin)].url;
-        let secure = origin.scheme == crate::http::url::Scheme::Https;
         if let Some(bytes) = user.baggage.as_mut().and_then(|baggage| baggage.redirect.take()) {
             out.clear();
             out.extend_from_slice(&bytes);
@@ -88,6 +86,7 @@ impl<D: Driver> VuWorker<'_, D> {
             (values, rows) = (&baggage.values, &baggage.rows);
             if !baggage.jar.is_empty() {
                 let path = self.workload.steps[step].request.path_hint();
+                let secure = origin.scheme == Scheme::Https;
                 baggage.jar.header(&origin.host, path, secure, wall, &mut self.cookies_out);
             }
         }

@@ -267,6 +267,11 @@ fn cookies_are_kept_and_redirects_followed_hop_by_hop() {
             report["requests"],
             report["status"]
         );
+        assert_eq!(
+            count(&report, "/scenarios/0/redirects_refused"),
+            4,
+            "/away and the last hop of /loop, twice"
+        );
         let failed: u64 = (0..3).map(|n| count(&report, &format!("/checks/{n}/fails"))).sum();
         assert_eq!(failed, 0, "{driver}: {report}");
         let seen = seen.lock().unwrap();
@@ -303,6 +308,7 @@ fn rows_run_out_and_values_are_missing_as_documented() {
     let (_, report) = plan("").run(&["--allow-invalid"]);
     assert_eq!((count(&report, "/steps/0/requests"), count(&report, "/steps/1/requests")), (4, 0));
     assert_eq!(count(&report, "/scenarios/0/iterations/completed"), 4, "as k6 counts iterations that throw");
+    assert_eq!(count(&report, "/scenarios/0/iterations/broken"), 4);
     let (_, report) = plan(", default = \"7\"").run(&["--allow-invalid"]);
     assert_eq!((count(&report, "/steps/0/requests"), count(&report, "/steps/1/requests")), (4, 4));
     // Used before any step has extracted it: the request is never sent, and counts as failed.
@@ -312,4 +318,42 @@ fn rows_run_out_and_values_are_missing_as_documented() {
     ));
     let (_, report) = plan.run(&["--allow-invalid"]);
     assert_eq!((count(&report, "/errors/template"), count(&report, "/requests/completed")), (2, 2));
+}
+
+#[test]
+fn a_flag_that_a_plan_says_itself_is_refused() {
+    let plan = Plan::new("vus = 1\niterations = 1\nsteps.a.url = \"http://127.0.0.1:9/\"\n");
+    for flags in [&["--cookies"][..], &["-c", "5"], &["--check", "status==200"]] {
+        let output = squall(&[&["run", plan.path().to_str().unwrap()], flags].concat());
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{flags:?}: {text}");
+        assert!(text.contains(&format!("leave {} out", flags[0])), "{text}");
+    }
+}
+
+#[test]
+fn a_warm_up_is_in_no_figure() {
+    let Some(target) = target() else { return };
+    let url = target.url("/load-test");
+    let flags = [
+        "--warmup",
+        "1s",
+        "-d",
+        "1s",
+        "--vus",
+        "2",
+        "--format",
+        "json",
+        "-q",
+        "--allow-invalid",
+        "--cores",
+        "0",
+    ];
+    let output = squall(&[&[url.as_str()], &flags[..]].concat());
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let lasted = report["duration_s"].as_f64().unwrap();
+    assert!((0.9..1.2).contains(&lasted), "{lasted}");
+    let worker = &report["generator"]["workers"][0];
+    let cpu = worker["user_cpu_s"].as_f64().unwrap() + worker["system_cpu_s"].as_f64().unwrap();
+    assert!(cpu <= lasted * 1.05, "CPU time of the measured window alone: {cpu} s in {lasted} s");
 }

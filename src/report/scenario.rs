@@ -65,6 +65,8 @@ pub struct ScenarioEntry {
     pub executor: String,
     /// Its iterations.
     pub iterations: Iterations,
+    /// Redirects that were not followed: to no origin of the plan, or one too many.
+    pub redirects_refused: u64,
     /// How long whole iterations took.
     pub iteration_duration: LatencySection,
     /// Virtual users that there were at most.
@@ -86,6 +88,8 @@ pub struct Iterations {
     pub interrupted: u64,
     /// Never begun: no virtual user was free, or the time was over.
     pub dropped: u64,
+    /// Of `completed`, those that ended at a value that was not there.
+    pub broken: u64,
 }
 
 /// One stage of a scenario: what was scheduled in it.
@@ -196,7 +200,8 @@ impl ScenarioParts<'_> {
     }
 
     fn scenario(&self, index: u32, key: &ScenarioKey) -> ScenarioEntry {
-        let (mut iterations, mut duration, mut vus_max) = (Iterations::default(), Histogram::new(), 0);
+        let (mut iterations, mut duration) = (Iterations::default(), Histogram::new());
+        let (mut vus_max, mut redirects_refused) = (0, 0);
         for stage in 0..self.layout.stages(index) {
             let tally = &self.tally.scenarios[(key.first_slot + stage) as usize];
             iterations.scheduled += tally.scheduled;
@@ -204,6 +209,8 @@ impl ScenarioParts<'_> {
             iterations.completed += tally.completed;
             iterations.interrupted += tally.interrupted;
             iterations.dropped += tally.dropped;
+            iterations.broken += tally.broken;
+            redirects_refused += tally.redirects_refused;
             tally.iteration_duration.merge_into(&mut duration);
             vus_max = vus_max.max(tally.vus_max);
         }
@@ -211,6 +218,7 @@ impl ScenarioParts<'_> {
             name: key.name.clone(),
             executor: key.executor.clone(),
             iterations,
+            redirects_refused,
             iteration_duration: section(&duration),
             vus_max,
             stages: (0..self.layout.stages(index)).map(|stage| self.stage(index, key, stage)).collect(),

@@ -25,6 +25,17 @@ impl Page<'_> {
         let interrupted = human::count(iterations.interrupted);
         let completed = human::count(iterations.completed);
         self.line("iterations", format_args!("{completed}, interrupted {interrupted}, dropped {dropped}"))?;
+        if iterations.broken > 0 {
+            let broken = self.alarming(iterations.broken);
+            self.line("broken", format_args!("{broken} ended at a value that was not there"))?;
+        }
+        if scenario.redirects_refused > 0 {
+            let refused = human::count(scenario.redirects_refused);
+            self.line(
+                "redirects",
+                format_args!("{refused} not followed: to no origin of the plan, or one too many"),
+            )?;
+        }
         let took = &scenario.iteration_duration;
         if took.count > 0 {
             let at = &took.percentiles_us;

@@ -57,7 +57,7 @@ pub(super) fn from_file(
 }
 
 /// The flags for what a plan says itself, and whether they are given.
-fn own_of_plan(raw: &RawConfig) -> [(&'static str, bool); 18] {
+fn own_of_plan(raw: &RawConfig) -> [(&'static str, bool); 19] {
     [
         ("-c", raw.connections.is_some()),
         ("-d", raw.duration.is_some()),
@@ -77,6 +77,7 @@ fn own_of_plan(raw: &RawConfig) -> [(&'static str, bool); 18] {
         ("--max-redirects", raw.max_redirects.is_some()),
         ("--no-keepalive", raw.no_keepalive),
         ("--requests-per-connection", raw.requests_per_connection.is_some()),
+        ("--cookies", raw.cookies),
     ]
 }
 

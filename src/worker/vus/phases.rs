@@ -33,9 +33,15 @@ impl<D: Driver> VuWorker<'_, D> {
             runner.set_off(self.window.start);
         }
         self.edge = self.window.open + self.config.interval;
-        self.readings = LoopReadings::begun(self.driver.counters(), (self.cpu)());
+        let mut measuring = false;
         while !self.runners.iter().all(Runner::is_over) {
+            if !measuring && self.driver.now() >= self.window.open {
+                // What the warm-up took is not in the figures, as its requests are not.
+                measuring = true;
+                self.readings = LoopReadings::begun(self.driver.counters(), (self.cpu)());
+            }
             let limit = self.before.began + STOP_GLANCE;
+            let limit = if measuring { limit } else { limit.min(self.window.open) };
             let now = self.turn(limit)?;
             if control.stopped() && !self.stopped {
                 self.window.close = now;
@@ -47,7 +53,7 @@ impl<D: Driver> VuWorker<'_, D> {
             self.window.close = self.driver.now().max(self.window.open);
         }
         self.drop_what_is_owed();
-        let wall = self.driver.now() - self.window.start;
+        let wall = self.driver.now() - self.window.open;
         self.readings = self.readings.ended(self.driver.counters(), (self.cpu)(), wall);
         Ok(self.finish())
     }

@@ -7,7 +7,7 @@
 //! ```text
 //! F0  units  clock (units)  rng  relation
 //! F1  http   load   stats   driver          (siblings do not import each other)
-//! F2  plan (http, load, rng, stats, driver, threshold)   verdict (stats)   threshold (stats)   target
+//! F2  plan (http, load, rng, stats, driver, threshold)   transport (driver)   verdict (stats)   threshold (stats)   target
 //! F3  worker (plan, load, http, driver, stats)   report (stats, verdict, threshold)   import (http, units)
 //! F4  observer (report)
 //! F5  run (worker, observer)   output (report, observer)
@@ -27,6 +27,7 @@ pub mod stats;
 pub mod plan;
 pub mod target;
 pub mod threshold;
+pub mod transport;
 pub mod verdict;
 
 pub mod import;

@@ -177,6 +177,7 @@ fn calls_of_a_worker(requests: u64, load: LoadModel) -> u64 {
         warmup: Nanos::ZERO,
         timeout: Nanos::from_secs(10),
         connect_timeout: Nanos::from_secs(10),
+        tls_timeout: Nanos::from_secs(10),
         drain: Nanos::from_secs(5),
         interval: Nanos::from_secs(3600),
         spin: false,

@@ -12,6 +12,10 @@ use super::import::ImportArgs;
 use crate::run::config::RawConfig;
 use crate::target::{Latency, Stall};
 
+mod secure;
+
+use secure::SecureArgs;
+
 const EXIT_CODES: &str = "\
 Exit codes: 0 fine; 1 could not run; 2 usage or configuration error; 96 the verdict is INVALID;
 105 interrupted.
@@ -157,8 +161,10 @@ pub(super) struct RunArgs {
     timeout: Option<String>,
 
     /// How long opening a connection may take; as --timeout when not given
-    #[arg(long, value_name = "TIME", help_heading = "Request")]
+    #[arg(long, value_name = "TIME", help_heading = "Connection")]
     connect_timeout: Option<String>,
+    #[command(flatten)]
+    secure: SecureArgs,
 
     /// Redirects to follow at most [default: 0]
     #[arg(long, value_name = "N", help_heading = "Request")]
@@ -234,6 +240,8 @@ impl RunArgs {
             body_file: self.body_file.take(),
             timeout: self.timeout.take(),
             connect_timeout: self.connect_timeout.take(),
+            tls: self.secure.take_tls(),
+            proxy: self.secure.proxy.take(),
             warmup: self.warmup.take(),
             wait: self.wait.take(),
             max_backlog: self.max_backlog,

@@ -20,6 +20,7 @@ use socket2::{Domain, Socket};
 
 use self::poller::Poller;
 use self::pool::{BUFFER_LEN, Pool};
+use super::failure::Failure;
 use super::{
     Buffer, Completion, ConnId, Driver, DriverConfig, DriverCounters, Endpoint, Event, PayloadId, Wait,
     socket,
@@ -220,7 +221,7 @@ impl EpollDriver {
         let error = socket.map_or(Ok(None), Socket::take_error);
         if let Some(e) = error.unwrap_or_else(Some) {
             self.vacate(conn);
-            return self.report(conn, Event::ConnectFailed(errno(&e)));
+            return self.report(conn, Event::ConnectFailed(Failure::Os(errno(&e))));
         }
         self.slot(conn).state = State::Open;
         self.report(conn, Event::Connected);
@@ -357,7 +358,7 @@ impl EpollDriver {
                     }
                     return self.end(conn, Event::Eof);
                 }
-                Err(e) => return self.end(conn, Event::Failed(errno(&e))),
+                Err(e) => return self.end(conn, Event::Failed(Failure::Os(errno(&e)))),
             }
         }
         Rest::More
@@ -369,7 +370,7 @@ impl EpollDriver {
         slot.outgoing = None;
         let event = match slot.broken {
             0 => event,
-            errno => Event::Failed(errno),
+            errno => Event::Failed(Failure::Os(errno)),
         };
         self.behind.retain(|(other, _)| *other != conn);
         self.report(conn, event);
@@ -429,7 +430,7 @@ impl Driver for EpollDriver {
         debug_assert!(self.slot(conn).state == State::Free, "slot is not free");
         *self.slot(conn) = Slot::free(conn.generation);
         if let Err(e) = self.open(conn, endpoint) {
-            self.report(conn, Event::ConnectFailed(errno(&e)));
+            self.report(conn, Event::ConnectFailed(Failure::Os(errno(&e))));
         }
     }
 

@@ -9,6 +9,7 @@
 
 pub mod buf_ring;
 pub mod epoll;
+pub mod failure;
 pub mod mapped_file;
 pub mod sim;
 pub mod socket;
@@ -16,6 +17,8 @@ pub mod token;
 pub mod uring;
 
 use std::io;
+
+use failure::Failure;
 
 use crate::units::Nanos;
 
@@ -61,10 +64,12 @@ pub struct Completion {
 /// What happened to a connection.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Event {
+    /// The peer is reached, and TLS begins: `Connected` or `ConnectFailed` follows. Only where there is TLS.
+    Reached,
     /// The connection stands; receiving is armed. Sends may be queued from now on.
     Connected,
-    /// Connecting failed with this errno. The slot's socket is already gone.
-    ConnectFailed(i32),
+    /// Connecting failed. The slot's socket is already gone.
+    ConnectFailed(Failure),
     /// Bytes arrived.
     Data(Buffer),
     /// This many bytes arrived and were thrown away, as [`Driver::discard`] asked.
@@ -73,8 +78,8 @@ pub enum Event {
     Sent,
     /// The peer closed its side (end of file).
     Eof,
-    /// Sending or receiving failed with this errno (reset, broken pipe, …). Close the connection.
-    Failed(i32),
+    /// Sending or receiving failed (reset, broken pipe, broken TLS, …). Close the connection.
+    Failed(Failure),
 }
 
 /// How [`Driver::wait`] waits.
@@ -100,6 +105,28 @@ pub struct DriverCounters {
     pub buffer_starvations: u64,
     /// System calls made to submit or wait.
     pub enters: u64,
+}
+
+/// What the TLS handshakes of a driver came to. All are totals since it was built.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TlsReadings {
+    /// Handshakes that succeeded, resumed ones included.
+    pub handshakes: u64,
+    /// Those that resumed an earlier session (RFC 8446, section 2.2).
+    pub resumed: u64,
+    /// What the first one agreed on.
+    pub agreed: Option<TlsAgreed>,
+}
+
+/// What a TLS handshake agreed on, by the names of the registries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TlsAgreed {
+    /// Version, such as `TLSv1_3`.
+    pub version: &'static str,
+    /// Cipher suite, such as `TLS13_AES_128_GCM_SHA256`.
+    pub cipher_suite: &'static str,
+    /// Key exchange, such as `X25519`.
+    pub group: &'static str,
 }
 
 /// Where a connection goes, and how its socket is set up.
@@ -180,4 +207,9 @@ pub trait Driver {
 
     /// Readings about the driver itself.
     fn counters(&self) -> DriverCounters;
+
+    /// What TLS handshakes came to; nothing where there is no TLS.
+    fn tls(&self) -> TlsReadings {
+        TlsReadings::default()
+    }
 }

@@ -26,6 +26,7 @@ use self::agenda::{Action, Agenda};
 use self::buffers::Buffers;
 use self::peer::{Chunk, Delivery, Desk, Last, Peer};
 use self::random::Dice;
+use super::failure::Failure;
 use super::token::GENERATIONS;
 use super::{Buffer, Completion, ConnId, Driver, DriverConfig, DriverCounters, Event, PayloadId, Wait};
 use crate::units::Nanos;
@@ -195,7 +196,7 @@ impl SimDriver {
         if refused {
             self.books.refused += 1;
             self.slot(conn).state = State::Refused;
-            return self.report(conn, Event::ConnectFailed(libc::ECONNREFUSED));
+            return self.report(conn, Event::ConnectFailed(Failure::Os(libc::ECONNREFUSED)));
         }
         self.books.connects += 1;
         self.slot(conn).state = State::Open;
@@ -247,7 +248,7 @@ impl SimDriver {
             }
             Delivery::Reset => {
                 self.books.resets += 1;
-                slot.ending = Some(Event::Failed(libc::ECONNRESET));
+                slot.ending = Some(Event::Failed(Failure::Os(libc::ECONNRESET)));
             }
         }
         if !slot.listed {
@@ -327,7 +328,7 @@ impl SimDriver {
     fn report_stale(&mut self, conn: ConnId) {
         let event = match self.dice.between(0, 5) {
             0 => Event::Eof,
-            1 => Event::Failed(libc::ECANCELED),
+            1 => Event::Failed(Failure::Os(libc::ECANCELED)),
             2 => Event::Sent,
             3 => Event::Discarded(7),
             _ => match self.buffers.lend(&self.responses[0]) {
@@ -483,7 +484,7 @@ impl Driver for SimDriver {
                 Event::Discarded(bytes) => self.take(conn, *bytes),
                 Event::Sent => self.slot(conn).notify = false,
                 Event::ConnectFailed(_) => self.slot(conn).state = State::Free,
-                Event::Connected | Event::Eof | Event::Failed(_) => {}
+                Event::Reached | Event::Connected | Event::Eof | Event::Failed(_) => {}
             }
         }
         Some(completion)

@@ -7,7 +7,9 @@
 mod error;
 mod host;
 mod load;
+mod proxy;
 mod request;
+mod tls;
 mod values;
 mod workers;
 mod workload;
@@ -17,6 +19,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 pub use self::error::{ConfigError, Problem};
+pub use self::proxy::Proxy;
+pub use self::tls::{RawTls, TlsChoice};
 pub use self::values::{DriverChoice, WaitMode};
 
 use self::error::Problems;
@@ -27,6 +31,7 @@ use crate::load::LoadModel;
 use crate::plan::workload::Workload;
 use crate::stats::layout::Layout;
 use crate::threshold::Threshold;
+use crate::transport::Route;
 use crate::units::Nanos;
 
 /// Connections when `-c` is not given.
@@ -78,6 +83,10 @@ pub struct RawConfig {
     pub timeout: Option<String>,
     /// `--connect-timeout`
     pub connect_timeout: Option<String>,
+    /// `-k`, `--cacert` and the like.
+    pub tls: RawTls,
+    /// `--proxy`
+    pub proxy: Option<String>,
     /// `--warmup`
     pub warmup: Option<String>,
     /// `--wait`: `auto`, `spin` or `sleep`
@@ -142,6 +151,8 @@ pub struct RunConfig {
     pub timeout: Nanos,
     /// How long opening a connection may take; above zero.
     pub connect_timeout: Nanos,
+    /// How long TLS may take from there; above zero.
+    pub tls_timeout: Nanos,
     /// Load before the measuring starts; zero for none.
     pub warmup: Nanos,
     /// How workers wait.
@@ -164,6 +175,12 @@ pub struct RunConfig {
     pub workload: Option<Arc<Workload>>,
     /// The addresses of each of the workload's origins.
     pub origin_addresses: Vec<Vec<SocketAddr>>,
+    /// What lies between TCP and HTTP, for each origin of the workload; without one, for the target.
+    pub routes: Vec<Route>,
+    /// What was chosen for TLS; `None` where nothing is https.
+    pub tls: Option<TlsChoice>,
+    /// The proxy that everything goes through.
+    pub proxy: Option<Proxy>,
     /// What the whole must come to, from the plan and `--threshold`. Only with scenarios.
     pub thresholds: Vec<Threshold>,
 }
@@ -223,6 +240,13 @@ fn validate_on(raw: RawConfig, host: &impl Host) -> Result<RunConfig, ConfigErro
     });
     let thresholds =
         workload::thresholds(&raw, own_thresholds.unwrap_or_default(), workload.as_ref(), &mut problems);
+    let proxy = proxy::proxy(raw.proxy.as_deref(), &mut problems);
+    let origins: Vec<&Url> = match &workload {
+        Some(workload) => workload.origins.iter().map(|origin| &origin.url).collect(),
+        None => target.iter().collect(),
+    };
+    let tunnel = |origin: &Url| proxy.as_ref()?.connect(origin);
+    let (routes, tls) = tls::routes(&raw.tls, &origins, tunnel, &mut problems);
     let users = workload.as_ref().map(|w| workload::users(w, host.descriptors(), &mut problems));
     let connections = users.unwrap_or(connections);
 
@@ -253,6 +277,7 @@ fn validate_on(raw: RawConfig, host: &impl Host) -> Result<RunConfig, ConfigErro
         pipeline,
         timeout: times.timeout,
         connect_timeout: times.connect_timeout,
+        tls_timeout: times.tls_timeout,
         warmup: times.warmup,
         wait,
         max_backlog,
@@ -264,6 +289,9 @@ fn validate_on(raw: RawConfig, host: &impl Host) -> Result<RunConfig, ConfigErro
         allow_invalid: raw.allow_invalid,
         workload: workload.map(Arc::new),
         origin_addresses,
+        routes,
+        tls,
+        proxy,
         thresholds,
     })
 }

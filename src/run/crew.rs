@@ -152,17 +152,15 @@ impl Seat {
         let number = self.job.worker();
         let Seat { job, channel, control, .. } = self;
         // The ring belongs to the thread that builds it (IORING_SETUP_SINGLE_ISSUER).
-        let broken = match self.kind {
-            DriverKind::Uring => match UringDriver::new(job.driver_config()) {
-                Ok(driver) => job.carry_out(driver, &channel, &control),
-                Err(e) => Some(e.to_string()),
-            },
-            DriverKind::Epoll => match EpollDriver::new(job.driver_config()) {
-                Ok(driver) => job.carry_out(driver, &channel, &control),
-                Err(e) => Some(explain_epoll(&e)),
-            },
+        let begun = match self.kind {
+            DriverKind::Uring => UringDriver::new(job.driver_config())
+                .map(|driver| job.carry_out(driver, &channel, &control))
+                .map_err(|e| e.to_string()),
+            DriverKind::Epoll => EpollDriver::new(job.driver_config())
+                .map(|driver| job.carry_out(driver, &channel, &control))
+                .map_err(|e| explain_epoll(&e)),
         };
-        if let Some(cause) = broken {
+        if let Err(cause) = begun {
             let _ = channel.out.send((number, Message::Broken(cause)));
         }
         pinned

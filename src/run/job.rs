@@ -12,6 +12,7 @@ use crate::load::share;
 use crate::plan::Plan;
 use crate::plan::workload::Workload;
 use crate::stats::layout::Layout;
+use crate::transport::{Route, Transport};
 use crate::worker::channel::{Channel, Control};
 use crate::worker::vus::{VuWorker, VuWorkerConfig};
 use crate::worker::{Worker, WorkerConfig};
@@ -38,8 +39,8 @@ impl Work {
 
 /// One worker's share.
 pub(super) enum Job {
-    Plain { plan: Plan, worker: WorkerConfig, driver: DriverConfig },
-    Scenarios { worker: Box<VuWorkerConfig>, driver: DriverConfig },
+    Plain { plan: Plan, worker: WorkerConfig, driver: DriverConfig, routes: Vec<Route> },
+    Scenarios { worker: Box<VuWorkerConfig>, driver: DriverConfig, routes: Vec<Route> },
 }
 
 impl Job {
@@ -49,9 +50,13 @@ impl Job {
                 plan: plan.clone(),
                 worker: worker_config(config, worker, spin),
                 driver: driver_config(config, plan, worker),
+                routes: config.addresses.iter().map(|_| config.routes[0].clone()).collect(),
             },
             Work::Scenarios { workload, layout, pots } => {
                 let (endpoints, ranges) = endpoints(&config.origin_addresses);
+                let routes = ranges.iter().zip(&config.routes);
+                let routes = routes.flat_map(|((_, count), route)| vec![route.clone(); *count as usize]);
+                let routes: Vec<Route> = routes.collect();
                 let worker = VuWorkerConfig {
                     worker,
                     workers: config.cores.len() as u32,
@@ -61,6 +66,7 @@ impl Job {
                     endpoints: ranges,
                     warmup: config.warmup,
                     connect_timeout: config.connect_timeout,
+                    tls_timeout: config.tls_timeout,
                     drain: config.drain,
                     interval: config.interval,
                     spin,
@@ -70,9 +76,9 @@ impl Job {
                     slots: worker.slots(),
                     payloads: payloads(workload),
                     endpoints,
-                    expect_large: true,
+                    expect_large: expects_large(&config.routes),
                 };
-                Job::Scenarios { worker: Box::new(worker), driver }
+                Job::Scenarios { worker: Box::new(worker), driver, routes }
             }
         }
     }
@@ -90,13 +96,19 @@ impl Job {
         }
     }
 
-    /// Carries it out; `None`: nothing that stopped it from beginning.
-    pub(super) fn carry_out(
-        self,
-        driver: impl Driver,
-        channel: &Channel,
-        control: &Control,
-    ) -> Option<String> {
+    /// Carries it out, through tunnels and TLS where there are any.
+    pub(super) fn carry_out(mut self, driver: impl Driver, channel: &Channel, control: &Control) {
+        let (Job::Plain { routes, driver: config, .. } | Job::Scenarios { routes, driver: config, .. }) = &mut self;
+        // Where every way is direct, workers meet the driver itself.
+        if routes.iter().all(Route::is_direct) {
+            return self.work(driver, channel, control);
+        }
+        let (routes, payloads) = (std::mem::take(routes), std::mem::take(&mut config.payloads));
+        let transport = Transport::new(driver, config.slots, payloads, routes);
+        self.work(transport, channel, control);
+    }
+
+    fn work(self, driver: impl Driver, channel: &Channel, control: &Control) {
         let cpu = machine::thread_cpu;
         match self {
             Job::Plain { plan, worker, .. } => {
@@ -106,7 +118,6 @@ impl Job {
                 VuWorker::new(driver, *worker, channel, cpu, clock::wall).run(control);
             }
         }
-        None
     }
 }
 
@@ -122,6 +133,7 @@ fn worker_config(config: &RunConfig, worker: u32, spin: bool) -> WorkerConfig {
         warmup: config.warmup,
         timeout: config.timeout,
         connect_timeout: config.connect_timeout,
+        tls_timeout: config.tls_timeout,
         drain: config.drain,
         interval: config.interval,
         spin,
@@ -139,8 +151,13 @@ fn driver_config(config: &RunConfig, plan: &Plan, worker: u32) -> DriverConfig {
         slots: share(u64::from(config.connections), worker, config.cores.len() as u32) as u32,
         payloads: vec![Arc::clone(&plan.payload)],
         endpoints: config.addresses.iter().copied().map(endpoint).collect(),
-        expect_large: true,
+        expect_large: expects_large(&config.routes),
     }
+}
+
+/// What is encrypted cannot be dropped in the kernel.
+fn expects_large(routes: &[Route]) -> bool {
+    routes.iter().any(|route| route.tls.is_none())
 }
 
 /// The addresses of all origins in a row, and where each origin's are.

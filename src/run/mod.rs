@@ -18,6 +18,7 @@ use std::sync::Arc;
 use thiserror::Error;
 
 use crate::clock;
+use crate::driver::failure::Failure;
 use crate::driver::uring::SetupError;
 use crate::http::request::RequestError;
 use crate::observer::{Observer, StopFlag};
@@ -132,16 +133,19 @@ fn spins(config: &RunConfig) -> bool {
     }
 }
 
-fn nothing_connected(config: &RunConfig, failure: Option<(ErrorKind, i32)>) -> RunError {
+fn nothing_connected(config: &RunConfig, failure: Option<(ErrorKind, Option<Failure>)>) -> RunError {
     let cause = match failure {
+        Some((ErrorKind::TlsTimeout, _)) => {
+            format!("TLS did not stand within {}: is the port right for https?", config.tls_timeout)
+        }
         Some((ErrorKind::ConnectTimeout, _)) => {
             format!("no answer within {}: is a firewall in between?", config.connect_timeout)
         }
-        Some((_, errno @ libc::ECONNREFUSED)) => {
-            format!("{}: is the target running, and is this its port?", io::Error::from_raw_os_error(errno))
+        Some((_, Some(failure @ Failure::Os(libc::ECONNREFUSED)))) => {
+            format!("{failure}: is the target running, and is this its port?")
         }
-        Some((_, errno)) => io::Error::from_raw_os_error(errno).to_string(),
-        None => "every attempt failed".into(),
+        Some((_, Some(failure))) => failure.to_string(),
+        Some((_, None)) | None => "every attempt failed".into(),
     };
     let addresses: Vec<String> = config.addresses.iter().map(ToString::to_string).collect();
     RunError::NothingConnected { target: format!("{} ({})", config.target, addresses.join(", ")), cause }

@@ -16,7 +16,7 @@ pub enum ErrorKind {
     Closed,
     /// The answer was not HTTP/1.1 as RFC 9112 has it, or bytes came that nobody had asked for.
     Protocol,
-    /// TLS failed.
+    /// TLS failed in another way than those below: an alert, nothing in common, broken rules.
     Tls,
     /// The name did not resolve.
     Dns,
@@ -30,11 +30,21 @@ pub enum ErrorKind {
     Other,
     /// The request could not be put together: a value was missing, or would have broken it.
     Template,
+    /// The server's certificate has expired.
+    TlsExpired,
+    /// The server's certificate was issued by nobody that is trusted.
+    TlsUnknownIssuer,
+    /// The server's certificate is for another name.
+    TlsNameMismatch,
+    /// The TLS handshake took longer than its time limit.
+    TlsTimeout,
+    /// The proxy did not open a tunnel.
+    Proxy,
 }
 
 impl ErrorKind {
     /// All kinds, in the order of their discriminants.
-    pub const ALL: [ErrorKind; 12] = [
+    pub const ALL: [ErrorKind; 17] = [
         ErrorKind::Connect,
         ErrorKind::Timeout,
         ErrorKind::Reset,
@@ -47,6 +57,11 @@ impl ErrorKind {
         ErrorKind::ConnectTimeout,
         ErrorKind::Other,
         ErrorKind::Template,
+        ErrorKind::TlsExpired,
+        ErrorKind::TlsUnknownIssuer,
+        ErrorKind::TlsNameMismatch,
+        ErrorKind::TlsTimeout,
+        ErrorKind::Proxy,
     ];
 
     /// The key in the JSON report's `errors`.
@@ -64,6 +79,11 @@ impl ErrorKind {
             ErrorKind::ConnectTimeout => "connect_timeout",
             ErrorKind::Other => "other",
             ErrorKind::Template => "template",
+            ErrorKind::TlsExpired => "tls_expired",
+            ErrorKind::TlsUnknownIssuer => "tls_unknown_issuer",
+            ErrorKind::TlsNameMismatch => "tls_name_mismatch",
+            ErrorKind::TlsTimeout => "tls_timeout",
+            ErrorKind::Proxy => "proxy",
         }
     }
 }

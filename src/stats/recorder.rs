@@ -103,12 +103,22 @@ impl Recorder {
         self.counts.dropped += 1;
     }
 
-    /// A connection stands, after `took`. Whether it replaces a lost one is the worker's to count
-    /// (`counts.reconnects`).
+    /// TCP stands (through a proxy: the tunnel), after `took`.
     #[inline]
-    pub fn connected(&mut self, took: Nanos) {
-        self.counts.connects += 1;
+    pub fn reached(&mut self, took: Nanos) {
         self.latencies.connect.record(took);
+    }
+
+    /// TLS stands, `took` after TCP did.
+    #[inline]
+    pub fn secured(&mut self, took: Nanos) {
+        self.latencies.tls_handshake.record(took);
+    }
+
+    /// A connection can be used. Whether it replaces a lost one is the worker's to count (`counts.reconnects`).
+    #[inline]
+    pub fn connected(&mut self) {
+        self.counts.connects += 1;
     }
 
     /// A connection attempt failed; no request was on it.

@@ -222,8 +222,10 @@ pub struct Latencies {
     /// How late the worker noticed an arrival: its own lateness, free of waiting for a connection.
     /// Open model only.
     pub pickup_lag: Histogram,
-    /// How long connecting took.
+    /// How long connecting took: until TCP stood.
     pub connect: Histogram,
+    /// How long TLS took, from there.
+    pub tls_handshake: Histogram,
 }
 
 impl Latencies {
@@ -237,6 +239,7 @@ impl Latencies {
             start_lag,
             pickup_lag,
             connect,
+            tls_handshake,
         } = other;
         self.whole.merge(whole);
         self.split_service.merge(split_service);
@@ -245,6 +248,7 @@ impl Latencies {
         self.start_lag.merge(start_lag);
         self.pickup_lag.merge(pickup_lag);
         self.connect.merge(connect);
+        self.tls_handshake.merge(tls_handshake);
     }
 
     /// Forgets everything, without allocating.
@@ -256,6 +260,7 @@ impl Latencies {
         self.start_lag.clear();
         self.pickup_lag.clear();
         self.connect.clear();
+        self.tls_handshake.clear();
     }
 
     /// Adds the response times to `to`.
@@ -285,6 +290,7 @@ impl Latencies {
             start_lag,
             pickup_lag: self.pickup_lag,
             connect: self.connect,
+            tls_handshake: self.tls_handshake,
             first_byte,
         }
     }
@@ -301,8 +307,10 @@ pub struct LatencySet {
     pub start_lag: Histogram,
     /// How late the worker noticed an arrival. Empty in the closed model.
     pub pickup_lag: Histogram,
-    /// How long connecting took.
+    /// How long connecting took: until TCP stood.
     pub connect: Histogram,
+    /// How long TLS took, from there.
+    pub tls_handshake: Histogram,
     /// From `sent` to the first byte of the answer.
     pub first_byte: Histogram,
 }

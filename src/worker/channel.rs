@@ -4,7 +4,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crossbeam_channel::{Receiver, Sender};
 
-use crate::driver::DriverCounters;
+use crate::driver::failure::Failure;
+use crate::driver::{DriverCounters, TlsReadings};
 use crate::stats::outcome::ErrorKind;
 use crate::stats::snapshot::Snapshot;
 pub use crate::stats::tally::CheckSample;
@@ -55,8 +56,8 @@ pub struct Connected {
     pub tried: u32,
     /// Connections that stand.
     pub open: u32,
-    /// The last failure: kind and errno (0: our own time limit).
-    pub last_failure: Option<(ErrorKind, i32)>,
+    /// The last failure: its kind, and its cause, if that was not our own time limit.
+    pub last_failure: Option<(ErrorKind, Option<Failure>)>,
 }
 
 /// What a worker knows at its end.
@@ -72,6 +73,8 @@ pub struct Finished {
     pub gave_up: bool,
     /// Readings for the verdict.
     pub readings: LoopReadings,
+    /// What its TLS handshakes came to, over the whole run.
+    pub tls: TlsReadings,
     /// The first answers that failed a check, a few of each.
     pub samples: Vec<CheckSample>,
 }

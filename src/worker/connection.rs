@@ -1,7 +1,7 @@
 //! One connection's state.
 //!
 //! ```text
-//!            open                 Connected
+//!            open                 Connected (with TLS: Reached, then Securing until Connected)
 //! Closed ───────────▶ Connecting ───────────▶ Open
 //!   ▲                      │ failed, late       │ end of file, error, timeout, last answer
 //!   └──────────────────────┴────────────────────┘   (reopened at once, or after a back-off)
@@ -17,6 +17,8 @@ use crate::units::Nanos;
 pub(super) enum State {
     Closed,
     Connecting,
+    /// TCP stands, TLS does not yet.
+    Securing,
     Open,
 }
 
@@ -44,7 +46,7 @@ pub(super) struct Connection {
     pub(super) queued: bool,
     /// When the first byte of the answer in work was seen; MAX before it.
     pub(super) first_byte: Nanos,
-    /// Connecting: since when. Closed: when to open again (MAX: not at all).
+    /// Connecting, Securing: since when. Closed: when to open again (MAX: not at all).
     pub(super) since: Nanos,
     /// The earliest timer that is set for the slot; MAX without one.
     pub(super) alarm: Nanos,

@@ -7,6 +7,7 @@
 mod batching;
 pub mod channel;
 mod connection;
+mod failure;
 mod inflight;
 mod phases;
 mod pool;
@@ -55,8 +56,10 @@ pub struct WorkerConfig {
     pub warmup: Nanos,
     /// From a request's send to its last byte.
     pub timeout: Nanos,
-    /// From the start of a connection attempt.
+    /// From the start of a connection attempt until TCP stands.
     pub connect_timeout: Nanos,
+    /// From there until TLS stands.
+    pub tls_timeout: Nanos,
     /// How long requests in flight are waited for after the window.
     pub drain: Nanos,
     /// Length of a reporting interval.

@@ -165,6 +165,7 @@ impl<D: Driver> Worker<'_, D> {
             measured_until: self.window.close,
             gave_up,
             readings: self.readings,
+            tls: self.driver.tls(),
             samples: Vec::new(),
         }
     }

@@ -2,6 +2,7 @@
 
 use super::Worker;
 use super::connection::State;
+use super::failure::broken;
 use crate::driver::{Buffer, ConnId, Driver, Event};
 use crate::http::response::{self, Response};
 use crate::stats::outcome::{ErrorKind, Sample};
@@ -33,9 +34,10 @@ impl<D: Driver> Worker<'_, D> {
                 Event::Discarded(bytes) => self.on_discarded(id.slot, bytes, now),
                 Event::Sent => self.on_sent(id.slot),
                 Event::Eof => self.on_eof(id.slot, now),
-                Event::Failed(errno) => self.lose(id.slot, broken(errno), now),
+                Event::Failed(failure) => self.lose(id.slot, broken(failure), now),
+                Event::Reached => self.on_reached(id.slot, now),
                 Event::Connected => self.on_connected(id.slot, now),
-                Event::ConnectFailed(errno) => self.on_connect_failed(id.slot, errno, now),
+                Event::ConnectFailed(failure) => self.connect_failed(id.slot, Some(failure), now),
             }
         }
         handled
@@ -199,14 +201,5 @@ impl<D: Driver> Worker<'_, D> {
         self.driver.close(connection.id(slot), false);
         connection.retire();
         self.reopen(slot, now);
-    }
-}
-
-/// The kind of a broken connection.
-pub(super) fn broken(errno: i32) -> ErrorKind {
-    match errno {
-        libc::ECONNRESET | libc::EPIPE | libc::ECONNABORTED => ErrorKind::Reset,
-        libc::ETIMEDOUT => ErrorKind::Timeout,
-        _ => ErrorKind::Other,
     }
 }

@@ -2,7 +2,9 @@
 
 use super::Worker;
 use super::connection::{State, back_off};
+use super::failure::not_connected;
 use crate::driver::Driver;
+use crate::driver::failure::Failure;
 use crate::stats::outcome::ErrorKind;
 use crate::units::Nanos;
 
@@ -33,13 +35,25 @@ impl<D: Driver> Worker<'_, D> {
         }
     }
 
+    /// TCP stands, TLS begins.
+    pub(super) fn on_reached(&mut self, slot: u32, now: Nanos) {
+        let connection = self.pool.get_mut(slot);
+        self.recorder.reached(now - connection.since);
+        connection.state = State::Securing;
+        connection.since = now;
+        self.pool.set_timer(slot, now + self.config.tls_timeout);
+    }
+
     pub(super) fn on_connected(&mut self, slot: u32, now: Nanos) {
         let connection = self.pool.get_mut(slot);
         let took = now - connection.since;
-        connection.state = State::Open;
+        match std::mem::replace(&mut connection.state, State::Open) {
+            State::Securing => self.recorder.secured(took),
+            _ => self.recorder.reached(took),
+        }
+        self.recorder.connected();
         self.pool.connecting -= 1;
         self.pool.open += 1;
-        self.recorder.connected(took);
         if std::mem::replace(&mut self.pool.get_mut(slot).tried, true) {
             self.recorder.counts.reconnects += 1;
         } else {
@@ -50,13 +64,15 @@ impl<D: Driver> Worker<'_, D> {
         }
     }
 
-    pub(super) fn on_connect_failed(&mut self, slot: u32, errno: i32, now: Nanos) {
-        self.connect_failed(slot, not_connected(errno), errno, now);
-    }
-
-    fn connect_failed(&mut self, slot: u32, kind: ErrorKind, errno: i32, now: Nanos) {
+    /// An attempt came to nothing: `failure` says why, or our own time limit was over.
+    pub(super) fn connect_failed(&mut self, slot: u32, failure: Option<Failure>, now: Nanos) {
+        let late = match self.pool.get_mut(slot).state {
+            State::Securing => ErrorKind::TlsTimeout,
+            _ => ErrorKind::ConnectTimeout,
+        };
+        let kind = failure.map_or(late, not_connected);
         self.recorder.connect_failed(kind);
-        self.connected.last_failure = Some((kind, errno));
+        self.connected.last_failure = Some((kind, failure));
         let connection = self.pool.get_mut(slot);
         if !std::mem::replace(&mut connection.tried, true) {
             self.connected.tried += 1;
@@ -72,7 +88,7 @@ impl<D: Driver> Worker<'_, D> {
     pub(super) fn fire_timers(&mut self, now: Nanos) {
         while let Some(slot) = self.pool.take_expired(now) {
             let connection = self.pool.get_mut(slot);
-            let (state, since, id) = (connection.state, connection.since, connection.id(slot));
+            let (state, since) = (connection.state, connection.since);
             match state {
                 State::Closed if since == Nanos::MAX => {} // stands in the queue already
                 State::Closed if since <= now => {
@@ -80,17 +96,20 @@ impl<D: Driver> Worker<'_, D> {
                     self.pool.reopen(slot);
                 }
                 State::Closed => self.pool.set_timer(slot, since),
-                State::Connecting => {
-                    let limit = since + self.config.connect_timeout;
-                    if limit <= now {
-                        self.driver.close(id, false);
-                        self.connect_failed(slot, ErrorKind::ConnectTimeout, 0, now);
-                    } else {
-                        self.pool.set_timer(slot, limit);
-                    }
-                }
+                State::Connecting => self.check_attempt(slot, since + self.config.connect_timeout, now),
+                State::Securing => self.check_attempt(slot, since + self.config.tls_timeout, now),
                 State::Open => self.check_request(slot, now),
             }
+        }
+    }
+
+    fn check_attempt(&mut self, slot: u32, limit: Nanos, now: Nanos) {
+        if limit <= now {
+            let id = self.pool.get_mut(slot).id(slot);
+            self.driver.close(id, false);
+            self.connect_failed(slot, None, now);
+        } else {
+            self.pool.set_timer(slot, limit);
         }
     }
 
@@ -110,15 +129,5 @@ impl<D: Driver> Worker<'_, D> {
         } else {
             self.pool.set_timer(slot, limit);
         }
-    }
-}
-
-/// The kind of a connection attempt that failed.
-pub(super) fn not_connected(errno: i32) -> ErrorKind {
-    match errno {
-        libc::EADDRNOTAVAIL => ErrorKind::PortExhausted,
-        libc::EMFILE | libc::ENFILE => ErrorKind::FdExhausted,
-        libc::ETIMEDOUT => ErrorKind::ConnectTimeout,
-        _ => ErrorKind::Connect,
     }
 }

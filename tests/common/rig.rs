@@ -170,25 +170,27 @@ pub fn request(driver: &mut dyn Driver, conn: ConnId, count: usize) {
 /// A completion with the bytes copied out, so that the buffer is back already.
 #[derive(PartialEq, Eq)]
 pub enum Seen {
+    Reached,
     Connected,
-    ConnectFailed(i32),
+    ConnectFailed(Failure),
     Data(Vec<u8>),
     Discarded(u64),
     Sent,
     Eof,
-    Failed(i32),
+    Failed(Failure),
 }
 
 impl fmt::Debug for Seen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Seen::Reached => write!(f, "Reached"),
             Seen::Connected => write!(f, "Connected"),
-            Seen::ConnectFailed(errno) => write!(f, "ConnectFailed({errno})"),
+            Seen::ConnectFailed(failure) => write!(f, "ConnectFailed({failure:?})"),
             Seen::Data(bytes) => write!(f, "Data({} bytes)", bytes.len()),
             Seen::Discarded(bytes) => write!(f, "Discarded({bytes})"),
             Seen::Sent => write!(f, "Sent"),
             Seen::Eof => write!(f, "Eof"),
-            Seen::Failed(errno) => write!(f, "Failed({errno})"),
+            Seen::Failed(failure) => write!(f, "Failed({failure:?})"),
         }
     }
 }
@@ -220,8 +222,9 @@ impl Rig {
         self.driver.wait(Wait::Until { until, want: 1 }).unwrap();
         while let Some(Completion { conn, event }) = self.driver.next() {
             let seen = match event {
+                Event::Reached => Seen::Reached,
                 Event::Connected => Seen::Connected,
-                Event::ConnectFailed(errno) => Seen::ConnectFailed(errno),
+                Event::ConnectFailed(failure) => Seen::ConnectFailed(failure),
                 Event::Data(buffer) => {
                     let bytes = self.driver.bytes(&buffer).to_vec();
                     assert!(!bytes.is_empty(), "an empty buffer");
@@ -235,7 +238,7 @@ impl Rig {
                 Event::Discarded(bytes) => Seen::Discarded(bytes),
                 Event::Sent => Seen::Sent,
                 Event::Eof => Seen::Eof,
-                Event::Failed(errno) => Seen::Failed(errno),
+                Event::Failed(failure) => Seen::Failed(failure),
             };
             each(&mut *self.driver, conn, seen);
         }

@@ -106,6 +106,7 @@ fn carry_out(workload: Workload, script: &SimScript, workers: u32) -> Course {
             endpoints: vec![(0, 1)],
             warmup: Nanos::ZERO,
             connect_timeout: ms(500),
+            tls_timeout: ms(500),
             drain: secs(3),
             interval: ms(100),
             spin: false,

@@ -88,6 +88,7 @@ impl World {
                 warmup: Nanos::ZERO,
                 timeout: secs(2),
                 connect_timeout: ms(500),
+                tls_timeout: ms(500),
                 drain: secs(3),
                 interval: secs(1),
                 spin: false,

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::driver::Endpoint;
+use crate::driver::failure::Failure;
 
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\n\r\n";
 
@@ -68,7 +69,7 @@ fn drive(script: SimScript, slots: u32, turns: u32) -> (Seen, PeerBooks, Nanos) 
                 }
                 Event::Eof | Event::Failed(_) if fresh => {
                     seen.eofs += u64::from(event == Event::Eof);
-                    seen.resets += u64::from(event == Event::Failed(libc::ECONNRESET));
+                    seen.resets += u64::from(event == Event::Failed(Failure::Os(libc::ECONNRESET)));
                     driver.close(conn, false);
                     again(&mut driver, &mut ids[at], &mut got[at]);
                     0

@@ -16,6 +16,7 @@ use io_uring::{CompletionQueue, IoUring, SubmissionQueue, Submitter, cqueue, opc
 use socket2::Domain;
 
 use super::buf_ring::BufRing;
+use super::failure::Failure;
 use super::token::{self, Op};
 use super::{
     Buffer, Completion, ConnId, Driver, DriverConfig, DriverCounters, Endpoint, Event, PayloadId, Wait,
@@ -259,7 +260,7 @@ impl UringDriver {
         }
         if result < 0 {
             self.vacate(conn, false);
-            return Some(Event::ConnectFailed(-result));
+            return Some(Event::ConnectFailed(Failure::Os(-result)));
         }
         self.arm(conn.slot);
         Some(Event::Connected)
@@ -275,7 +276,7 @@ impl UringDriver {
             return None;
         }
         self.slots[conn.slot as usize].state = State::Dead;
-        Some(Event::Failed(-result))
+        Some(Event::Failed(Failure::Os(-result)))
     }
 
     /// Cancels what is in flight on the slot and takes its file out of the table.
@@ -404,7 +405,7 @@ impl Driver for UringDriver {
             }
             Err(e) => {
                 let errno = e.raw_os_error().unwrap_or(libc::EIO);
-                self.local.push_back(Completion { conn, event: Event::ConnectFailed(errno) });
+                self.local.push_back(Completion { conn, event: Event::ConnectFailed(Failure::Os(errno)) });
             }
         }
     }

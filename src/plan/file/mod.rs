@@ -84,7 +84,7 @@ pub fn compile(
 }
 
 /// A whole file, if it has at most so many bytes; it may be a device without end.
-fn read_limited(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+pub(crate) fn read_limited(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     File::open(path)?.take(most + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > most {

@@ -11,7 +11,7 @@ use super::form::{AuthForm, ChecksForm, ExtractForm, PlanForm, StatusForm, StepF
 use super::scenario::pairs;
 use super::schema::suggestion;
 use crate::http::response::Expect;
-use crate::http::url::{Scheme, Url};
+use crate::http::url::Url;
 use crate::plan::check::Check;
 use crate::plan::extract::{Extract, Source};
 use crate::plan::request_template::{Body, RequestSpec};
@@ -45,14 +45,11 @@ impl Steps<'_> {
             if url.target != "/" {
                 cx.add(&path, format!("an origin has no path: write the `{}` in the steps", url.target));
             }
-            self.add_origin(name.clone(), url, &path, cx);
+            self.add_origin(name.clone(), url);
         }
     }
 
-    fn add_origin(&mut self, name: String, url: Url, path: &[&str], cx: &mut Context<'_>) -> u32 {
-        if url.scheme == Scheme::Https {
-            cx.add(path, "this version of squall cannot speak TLS yet: use an http:// URL");
-        }
+    fn add_origin(&mut self, name: String, url: Url) -> u32 {
         self.origins.push(Origin { name, url: Url { target: "/".into(), ..url } });
         self.origins.len() as u32 - 1
     }
@@ -178,7 +175,7 @@ impl Steps<'_> {
         let known = self.origins.iter().position(|o| o.url == url);
         let index = match known {
             Some(index) => index as u32,
-            None => self.add_origin(url.authority(), url, &at("url"), cx),
+            None => self.add_origin(url.authority(), url),
         };
         Some((index, target))
     }

@@ -19,6 +19,7 @@ pub(super) struct Times {
     pub(super) duration: Option<Nanos>,
     pub(super) timeout: Nanos,
     pub(super) connect_timeout: Nanos,
+    pub(super) tls_timeout: Nanos,
     pub(super) warmup: Nanos,
 }
 
@@ -54,6 +55,7 @@ pub(super) fn times(raw: &RawConfig, problems: &mut Problems) -> Times {
         duration,
         timeout,
         connect_timeout,
+        tls_timeout: limit("--tls-timeout", raw.tls.timeout.as_deref(), problems).unwrap_or(connect_timeout),
         warmup: warmup.and_then(|result| problems.note("--warmup", result)).unwrap_or(Nanos::ZERO),
     }
 }

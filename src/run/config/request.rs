@@ -7,7 +7,7 @@ use std::path::Path;
 use super::RawConfig;
 use super::error::Problems;
 use crate::http::request::{Request, RequestError};
-use crate::http::url::{Scheme, Url};
+use crate::http::url::Url;
 use crate::units::{ByteSize, human};
 
 /// A connection's requests are one buffer and one send, whose length is 32 bits wide.
@@ -22,19 +22,7 @@ pub(super) struct RequestParts {
 
 /// Reads the URL.
 pub(super) fn target(raw: &RawConfig, problems: &mut Problems) -> Option<Url> {
-    let url = problems.note("URL", raw.url.parse::<Url>())?;
-    if url.scheme == Scheme::Https {
-        problems.add(
-            "URL",
-            format!(
-                "`{}`: this version of squall cannot speak TLS yet; use an http:// URL (behind a \
-                 TLS proxy, the port of the server itself)",
-                raw.url
-            ),
-        );
-        return None;
-    }
-    Some(url)
+    problems.note("URL", raw.url.parse::<Url>())
 }
 
 /// Reads method, headers and body.

@@ -2,7 +2,7 @@
 
 use super::VuWorker;
 use super::flow::Ending;
-use super::vu::{Capture, State};
+use super::vu::{Capture, State, Vu};
 use crate::driver::Driver;
 use crate::http::response::Response;
 use crate::http::url::{Scheme, Url};
@@ -63,11 +63,11 @@ impl<D: Driver> VuWorker<'_, D> {
         if user.measured {
             self.recorder.failed(kind);
             let (stage, scenario) = (u32::from(user.stage), usize::from(user.scenario));
-            let (blocked, connecting) = (user.blocked, user.connecting);
+            let waits = Waits::of(user);
             self.each_series(scenario, step, stage, false, Condition::Error(kind), |series| {
                 series.failed += 1;
                 series.failed_time.record(took);
-                record_waits(series, blocked, connecting);
+                waits.record(series);
             });
         }
         self.put_away(capture);
@@ -111,7 +111,7 @@ impl<D: Driver> VuWorker<'_, D> {
         let user = &self.vus[vu as usize];
         let (stage, scenario) = (u32::from(user.stage), usize::from(user.scenario));
         let (scheduled, sent, first_byte) = (user.scheduled, user.sent, user.first_byte.min(now));
-        let (blocked, connecting) = (user.blocked, user.connecting);
+        let waits = Waits::of(user);
         let sending = if user.sent_whole == Nanos::MAX { Nanos::ZERO } else { user.sent_whole - sent };
         let in_window = now < self.recorder.window_end();
         self.recorder.counts.completed += 1;
@@ -134,7 +134,7 @@ impl<D: Driver> VuWorker<'_, D> {
             if sending > Nanos::ZERO {
                 series.sending.record(sending);
             }
-            record_waits(series, blocked, connecting);
+            waits.record(series);
         });
     }
 
@@ -267,12 +267,29 @@ impl<D: Driver> VuWorker<'_, D> {
     }
 }
 
-fn record_waits(series: &mut Series, blocked: Nanos, connecting: Nanos) {
-    if blocked > Nanos::ZERO {
-        series.blocked.record(blocked);
+/// What a request waited for before it was sent.
+#[derive(Clone, Copy)]
+struct Waits {
+    blocked: Nanos,
+    connecting: Nanos,
+    securing: Nanos,
+}
+
+impl Waits {
+    fn of(user: &Vu) -> Waits {
+        Waits { blocked: user.blocked, connecting: user.connecting, securing: user.securing }
     }
-    if connecting > Nanos::ZERO {
-        series.connecting.record(connecting);
+
+    fn record(self, series: &mut Series) {
+        for (took, to) in [
+            (self.blocked, &mut series.blocked),
+            (self.connecting, &mut series.connecting),
+            (self.securing, &mut series.tls_handshaking),
+        ] {
+            if took > Nanos::ZERO {
+                to.record(took);
+            }
+        }
     }
 }
 

@@ -7,7 +7,6 @@ use crate::stats::outcome::ErrorKind;
 use crate::units::Nanos;
 use crate::worker::connection::back_off;
 use crate::worker::pool::CONNECTING_MAX;
-use crate::worker::reconnect::not_connected;
 
 /// Longest pause before the next attempt to connect: an arrival must not lose its user for long.
 const BACK_OFF_MAX: Nanos = Nanos::from_millis(64);
@@ -76,20 +75,46 @@ impl<D: Driver> VuWorker<'_, D> {
         }
     }
 
+    /// TCP stands, TLS begins.
+    pub(super) fn on_reached(&mut self, slot: u32, now: Nanos) {
+        let connection = &mut self.connections[slot as usize];
+        let took = now - connection.since;
+        connection.state = Link::Securing;
+        connection.since = now;
+        self.recorder.reached(took);
+        let vu = self.user_of(slot);
+        if self.waits_for(vu, slot) {
+            let limit = now + self.config.tls_timeout;
+            let user = &mut self.vus[vu as usize];
+            user.connecting = took;
+            user.deadline = limit;
+            self.timers.set(&mut self.vus, vu, limit);
+        }
+    }
+
     pub(super) fn on_connected(&mut self, slot: u32, now: Nanos) {
         let connection = &mut self.connections[slot as usize];
         let took = now - connection.since;
-        connection.state = Link::Open;
+        let secure = std::mem::replace(&mut connection.state, Link::Open) == Link::Securing;
         connection.failures = 0;
         self.connecting -= 1;
         self.open += 1;
         self.recorder.counts.reconnects += u64::from(std::mem::replace(&mut connection.opened_before, true));
-        self.recorder.connected(took);
+        self.recorder.connected();
+        if secure {
+            self.recorder.secured(took);
+        } else {
+            self.recorder.reached(took);
+        }
         let vu = self.user_of(slot);
         if self.waits_for(vu, slot) {
             let user = &mut self.vus[vu as usize];
             user.blocked = now - user.wanted;
-            user.connecting = took;
+            if secure {
+                user.securing = took;
+            } else {
+                user.connecting = took;
+            }
             user.state = State::Sending;
             user.deadline = Nanos::MAX;
             self.dirty.push_back(vu);
@@ -100,11 +125,7 @@ impl<D: Driver> VuWorker<'_, D> {
         self.vus[vu as usize].state == State::Connecting && self.slot_of(vu) == slot
     }
 
-    pub(super) fn on_connect_failed(&mut self, slot: u32, errno: i32, now: Nanos) {
-        self.connect_failed(slot, not_connected(errno), now);
-    }
-
-    fn connect_failed(&mut self, slot: u32, kind: ErrorKind, now: Nanos) {
+    pub(super) fn connect_failed(&mut self, slot: u32, kind: ErrorKind, now: Nanos) {
         let connection = &mut self.connections[slot as usize];
         connection.failures = connection.failures.saturating_add(1);
         let pause = back_off(connection.failures).min(BACK_OFF_MAX);
@@ -159,9 +180,13 @@ impl<D: Driver> VuWorker<'_, D> {
         let connection = &self.connections[slot as usize];
         match connection.state {
             Link::Closed => self.queue_connect(slot),
-            Link::Connecting => {
+            Link::Connecting | Link::Securing => {
+                let kind = match connection.state {
+                    Link::Securing => ErrorKind::TlsTimeout,
+                    _ => ErrorKind::ConnectTimeout,
+                };
                 self.driver.close(connection.id(slot), false);
-                self.connect_failed(slot, ErrorKind::ConnectTimeout, now);
+                self.connect_failed(slot, kind, now);
             }
             Link::Queued | Link::Open => {}
         }
@@ -181,7 +206,7 @@ impl<D: Driver> VuWorker<'_, D> {
                 connection.state = Link::Closed;
                 return;
             }
-            Link::Connecting => self.connecting -= 1,
+            Link::Connecting | Link::Securing => self.connecting -= 1,
             Link::Open => self.open -= 1,
         }
         self.driver.close(connection.id(slot), false);

@@ -130,6 +130,7 @@ impl<D: Driver> VuWorker<'_, D> {
         user.wanted = Nanos::MAX;
         user.blocked = Nanos::ZERO;
         user.connecting = Nanos::ZERO;
+        user.securing = Nanos::ZERO;
         let (index, scheduled) = (usize::from(user.scenario), user.scheduled);
         let stage = self.stage_at(index, scheduled);
         let user = &mut self.vus[vu as usize];

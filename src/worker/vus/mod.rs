@@ -61,8 +61,10 @@ pub struct VuWorkerConfig {
     pub endpoints: Vec<(u32, u32)>,
     /// Load before the measured window: what is scheduled in it is not measured.
     pub warmup: Nanos,
-    /// From the start of a connection attempt.
+    /// From the start of a connection attempt until TCP stands.
     pub connect_timeout: Nanos,
+    /// From there until TLS stands.
+    pub tls_timeout: Nanos,
     /// How long requests in flight are waited for after a stop from outside.
     pub drain: Nanos,
     /// Length of a reporting interval.

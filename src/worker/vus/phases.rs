@@ -88,6 +88,7 @@ impl<D: Driver> VuWorker<'_, D> {
             measured_until: close,
             gave_up: false,
             readings: self.readings,
+            tls: self.driver.tls(),
             samples: std::mem::take(&mut self.samples),
         }
     }

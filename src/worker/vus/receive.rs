@@ -6,7 +6,8 @@ use crate::driver::{Buffer, ConnId, Driver, Event};
 use crate::http::response::{self, Response, Sink};
 use crate::stats::outcome::ErrorKind;
 use crate::units::Nanos;
-use crate::worker::receive::{DISCARD_FROM, broken};
+use crate::worker::failure::{broken, not_connected};
+use crate::worker::receive::DISCARD_FROM;
 
 /// Keeps the wanted parts of an answer.
 struct Keeper<'a> {
@@ -52,9 +53,10 @@ impl<D: Driver> VuWorker<'_, D> {
                 Event::Discarded(bytes) => self.on_discarded(id.slot, bytes, now),
                 Event::Sent => self.on_sent(id.slot, now),
                 Event::Eof => self.on_eof(id.slot, now),
-                Event::Failed(errno) => self.on_broken(id.slot, broken(errno), now),
+                Event::Failed(failure) => self.on_broken(id.slot, broken(failure), now),
+                Event::Reached => self.on_reached(id.slot, now),
                 Event::Connected => self.on_connected(id.slot, now),
-                Event::ConnectFailed(errno) => self.on_connect_failed(id.slot, errno, now),
+                Event::ConnectFailed(failure) => self.connect_failed(id.slot, not_connected(failure), now),
             }
         }
         handled

@@ -67,9 +67,10 @@ pub(super) struct Vu {
     pub(super) scheduled: Nanos,
     /// When it wanted its connection; MAX when it had one.
     pub(super) wanted: Nanos,
-    /// How long it waited for it, and of that how long connecting took.
+    /// How long it waited for it, and of that how long TCP and TLS took.
     pub(super) blocked: Nanos,
     pub(super) connecting: Nanos,
+    pub(super) securing: Nanos,
     pub(super) sent: Nanos,
     /// When the kernel had taken the whole request, where that was reported; else MAX.
     pub(super) sent_whole: Nanos,
@@ -126,6 +127,7 @@ impl Vu {
             wanted: Nanos::MAX,
             blocked: Nanos::ZERO,
             connecting: Nanos::ZERO,
+            securing: Nanos::ZERO,
             sent: Nanos::MAX,
             sent_whole: Nanos::MAX,
             first_byte: Nanos::MAX,
@@ -155,6 +157,8 @@ pub(super) enum Link {
     /// Stands in the queue of those to be opened.
     Queued,
     Connecting,
+    /// TCP stands, TLS does not yet.
+    Securing,
     Open,
 }
 
@@ -197,7 +201,7 @@ impl Connection {
 
     #[inline]
     pub(super) fn is(&self, id: ConnId) -> bool {
-        self.generation == id.generation && matches!(self.state, Link::Connecting | Link::Open)
+        self.generation == id.generation && matches!(self.state, Link::Connecting | Link::Securing | Link::Open)
     }
 
     /// Forgets the connection; what comes late carries the old generation.

@@ -1,0 +1,152 @@
+//! How TLS is spoken, and to whom.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::error::Problems;
+use crate::http::url::{Scheme, Url};
+use crate::plan::file::read_limited;
+use crate::transport::Route;
+use crate::transport::tls::{Connector, Identity, MinVersion, PeerName, Roots, TlsSettings, TlsSetupError};
+
+/// More than any file of certificates has.
+const PEM_MAX: u64 = 16 << 20;
+
+/// The options about TLS as the flags give them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RawTls {
+    /// `-k, --insecure`
+    pub insecure: bool,
+    /// `--cacert`
+    pub cacert: Option<PathBuf>,
+    /// `--cert`
+    pub cert: Option<PathBuf>,
+    /// `--key`
+    pub key: Option<PathBuf>,
+    /// `--tls-min`: `1.2` or `1.3`
+    pub min_version: Option<String>,
+    /// `--tls-resumption`
+    pub resumption: bool,
+    /// `--tls-timeout`
+    pub timeout: Option<String>,
+}
+
+impl RawTls {
+    /// The first flag that was given.
+    fn given(&self) -> Option<&'static str> {
+        let flags = [
+            ("-k", self.insecure),
+            ("--cacert", self.cacert.is_some()),
+            ("--cert", self.cert.is_some()),
+            ("--key", self.key.is_some()),
+            ("--tls-min", self.min_version.is_some()),
+            ("--tls-resumption", self.resumption),
+            ("--tls-timeout", self.timeout.is_some()),
+        ];
+        flags.into_iter().find(|(_, given)| *given).map(|(flag, _)| flag)
+    }
+}
+
+/// What a run does about TLS.
+#[derive(Clone, Debug)]
+pub struct TlsChoice {
+    /// Anyone is trusted.
+    pub insecure: bool,
+    /// The file with the roots, when they are not the system's.
+    pub cacert: Option<PathBuf>,
+    /// A certificate of our own is shown.
+    pub identity: bool,
+    /// Sessions are resumed.
+    pub resumption: bool,
+    /// Oldest version that is spoken.
+    pub min_version: MinVersion,
+}
+
+/// The way to each of `origins`, and what was chosen for it; none where nothing is https.
+pub(super) fn routes(
+    raw: &RawTls,
+    origins: &[&Url],
+    tunnel: impl Fn(&Url) -> Option<Arc<[u8]>>,
+    problems: &mut Problems,
+) -> (Vec<Route>, Option<TlsChoice>) {
+    if origins.iter().all(|url| url.scheme == Scheme::Http) {
+        if let (Some(flag), false) = (raw.given(), origins.is_empty()) {
+            let hint = if flag == "-k" { " (connections are kept alive unasked, ab's -k)" } else { "" };
+            problems.add(flag, format!("is about TLS, and there is no https:// here{hint}: leave it out"));
+        }
+        return (origins.iter().map(|_| Route::default()).collect(), None);
+    }
+    let choice = TlsChoice {
+        insecure: raw.insecure,
+        cacert: raw.cacert.clone(),
+        identity: raw.cert.is_some(),
+        resumption: raw.resumption,
+        min_version: min_version(raw, problems),
+    };
+    let Some(connector) = connector(raw, &choice, problems) else { return (Vec::new(), None) };
+    let routes = origins.iter().filter_map(|url| {
+        if url.scheme == Scheme::Http {
+            return Some(Route::default());
+        }
+        let name = problems.note("URL", PeerName::new(&url.host))?;
+        Some(Route { tunnel: tunnel(url), tls: Some((connector.clone(), name)) })
+    });
+    (routes.collect(), Some(choice))
+}
+
+fn min_version(raw: &RawTls, problems: &mut Problems) -> MinVersion {
+    match raw.min_version.as_deref() {
+        None | Some("1.2") => MinVersion::Tls12,
+        Some("1.3") => MinVersion::Tls13,
+        Some(other) => {
+            problems.add("--tls-min", format!("`{other}` is not one of 1.2, 1.3"));
+            MinVersion::Tls12
+        }
+    }
+}
+
+fn connector(raw: &RawTls, choice: &TlsChoice, problems: &mut Problems) -> Option<Connector> {
+    if raw.insecure && raw.cacert.is_some() {
+        problems.add("-k", "does not go with --cacert: with -k nobody's certificate is looked at");
+    }
+    if raw.key.is_some() && raw.cert.is_none() {
+        problems.add("--key", "needs --cert: the certificate that the key belongs to");
+    }
+    let mut read = |flag, path: &Path| {
+        let bytes = read_limited(path, PEM_MAX).map_err(|e| format!("cannot read `{}`: {e}", path.display()));
+        problems.note(flag, bytes)
+    };
+    let roots = match &raw.cacert {
+        _ if raw.insecure => Roots::Anyone,
+        None => Roots::System,
+        Some(path) => Roots::Pem(read("--cacert", path)?),
+    };
+    let identity = match (&raw.cert, &raw.key) {
+        // As with curl, one file may hold both.
+        (Some(cert), key) => Some(Identity {
+            chain: read("--cert", cert)?,
+            key: read("--key", key.as_ref().unwrap_or(cert))?,
+        }),
+        _ => None,
+    };
+    let settings =
+        TlsSettings { roots, identity, resumption: raw.resumption, min_version: choice.min_version };
+    match Connector::new(&settings) {
+        Ok(connector) => Some(connector),
+        Err(error) => {
+            problems.add(flag_of(&error, raw), error.to_string());
+            None
+        }
+    }
+}
+
+/// The flag whose value is at fault.
+fn flag_of(error: &TlsSetupError, raw: &RawTls) -> &'static str {
+    match error {
+        TlsSetupError::Roots(_) => "--cacert",
+        TlsSetupError::Chain(_) | TlsSetupError::Identity(_) => "--cert",
+        TlsSetupError::Key(_) if raw.key.is_some() => "--key",
+        TlsSetupError::Key(_) => "--cert",
+        TlsSetupError::NoSystemRoots(_) | TlsSetupError::Other(_) => "URL",
+    }
+}

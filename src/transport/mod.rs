@@ -1,0 +1,360 @@
+//! What lies between TCP and HTTP: a proxy's tunnel, TLS, both or neither.
+//!
+//! A [`Transport`] is a [`Driver`] around another one, so that workers need not know: they connect, send plain
+//! bytes and receive plain bytes. Routes without tunnel and TLS pass through it.
+//!
+//! ```text
+//!  connect        Connected        2xx to CONNECT      handshake over
+//! ────────▶ Reaching ─────▶ Tunnelling ─────▶ Shaking ─────▶ Open ─────▶ Ended (close_notify)
+//!               └───────(no tunnel)─────────────▲  │ Reached to the worker   │ Connected to the worker
+//!               └───────(neither)──────────────────┼────▶ Direct
+//!                                                  ▼ failed: ConnectFailed
+//! ```
+//!
+//! The last flight of the handshake waits for the end of the turn, since the first request mostly follows in the
+//! same turn and then shares its packet.
+
+mod lane;
+pub mod session;
+pub mod tls;
+mod tunnel;
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+
+use lane::{Lane, Stage};
+use session::Progress;
+use tls::{Connector, PeerName};
+
+use crate::driver::failure::{Failure, ProxyFailure, TlsFailure};
+use crate::driver::{
+    Buffer, Completion, ConnId, Driver, DriverCounters, Event, PayloadId, TlsReadings, Wait,
+};
+use crate::units::Nanos;
+
+/// The buffer that holds decrypted bytes: no driver has as many of its own.
+const PLAIN: u16 = u16::MAX;
+
+/// How an endpoint's connections become what HTTP is spoken on.
+#[derive(Clone, Debug, Default)]
+pub struct Route {
+    /// The CONNECT request that opens a tunnel through a proxy.
+    pub tunnel: Option<Arc<[u8]>>,
+    /// TLS, with the name that the server must prove.
+    pub tls: Option<(Connector, PeerName)>,
+}
+
+impl Route {
+    /// True when connections are what they are at the driver.
+    pub fn is_direct(&self) -> bool {
+        self.tunnel.is_none() && self.tls.is_none()
+    }
+}
+
+/// A driver whose connections run through tunnels and TLS.
+pub struct Transport<D> {
+    inner: D,
+    routes: Vec<Route>,
+    payloads: Vec<Arc<[u8]>>,
+    lanes: Vec<Lane>,
+    /// Decrypted bytes of the completion in work.
+    plain: Vec<u8>,
+    /// `plain` holds the first bytes of this connection, which are handed out next.
+    held: Option<ConnId>,
+    /// Completions that follow from an earlier one.
+    ready: VecDeque<Completion>,
+    /// Slots whose session has bytes of its own to send by the end of the turn.
+    owing: Vec<u32>,
+    readings: TlsReadings,
+}
+
+impl<D: Driver> Transport<D> {
+    /// Around `inner`, which has `slots` slots and the same `payloads`. `routes` are those of its endpoints.
+    pub fn new(inner: D, slots: u32, payloads: Vec<Arc<[u8]>>, routes: Vec<Route>) -> Transport<D> {
+        let own = |route: Route| Route {
+            tls: route.tls.map(|(connector, name)| (connector.for_worker(), name)),
+            ..route
+        };
+        Transport {
+            inner,
+            routes: routes.into_iter().map(own).collect(),
+            payloads,
+            lanes: (0..slots).map(|_| Lane::default()).collect(),
+            plain: Vec::new(),
+            held: None,
+            ready: VecDeque::new(),
+            owing: Vec::new(),
+            readings: TlsReadings::default(),
+        }
+    }
+
+    #[inline]
+    fn lane(&mut self, conn: ConnId) -> &mut Lane {
+        &mut self.lanes[conn.slot as usize]
+    }
+
+    /// What a completion of the inner driver means; `None`: nothing to the worker.
+    fn translate(&mut self, completion: Completion) -> Option<Completion> {
+        let Completion { conn, event } = completion;
+        let lane = self.lane(conn);
+        // What is stale is for the worker to count, what is direct passes.
+        if lane.generation != conn.generation || matches!(lane.stage, Stage::Closed | Stage::Direct) {
+            return Some(Completion { conn, event });
+        }
+        let event = match event {
+            Event::Connected => self.reached(conn)?,
+            Event::Data(buffer) => {
+                let event = self.data(conn, &buffer);
+                self.inner.release(buffer);
+                event?
+            }
+            Event::Sent => self.sent(conn)?,
+            Event::Eof => self.ended(conn)?,
+            Event::Failed(failure) if lane.is_open() => Event::Failed(failure),
+            Event::Failed(failure) => self.give_up(conn, failure),
+            Event::ConnectFailed(failure) => {
+                lane.vacate();
+                Event::ConnectFailed(failure)
+            }
+            other @ (Event::Reached | Event::Discarded(_)) => other,
+        };
+        Some(Completion { conn, event })
+    }
+
+    /// TCP stands.
+    fn reached(&mut self, conn: ConnId) -> Option<Event> {
+        let lane = &mut self.lanes[conn.slot as usize];
+        if let Some(request) = &self.routes[lane.endpoint as usize].tunnel {
+            lane.stage = Stage::Tunnelling(Box::default());
+            let draft = self.inner.draft(conn.slot);
+            draft.clear();
+            draft.extend_from_slice(request);
+            lane.sending = true;
+            self.inner.send(conn, PayloadId::DRAFT, request.len() as u32, true);
+            return None;
+        }
+        Some(self.begin_tls(conn))
+    }
+
+    /// The way to the server is open: TLS begins, if there is any.
+    fn begin_tls(&mut self, conn: ConnId) -> Event {
+        let lane = &mut self.lanes[conn.slot as usize];
+        let Some((connector, name)) = &self.routes[lane.endpoint as usize].tls else {
+            lane.stage = Stage::Direct;
+            return Event::Connected;
+        };
+        match connector.session(name) {
+            Ok(session) => {
+                lane.stage = Stage::Shaking(session);
+                lane.pump(conn, &mut self.inner, &self.payloads);
+                Event::Reached
+            }
+            Err(failure) => self.give_up(conn, Failure::Tls(failure)),
+        }
+    }
+
+    fn data(&mut self, conn: ConnId, buffer: &Buffer) -> Option<Event> {
+        let lane = &mut self.lanes[conn.slot as usize];
+        if let Stage::Tunnelling(tunnel) = &mut lane.stage {
+            return match tunnel.receive(self.inner.bytes(buffer)) {
+                Ok(None) => None,
+                Ok(Some(rest)) => Some(self.tunnelled(conn, rest)),
+                Err(failure) => Some(self.give_up(conn, Failure::Proxy(failure))),
+            };
+        }
+        self.plain.clear();
+        let shaking = matches!(lane.stage, Stage::Shaking(_));
+        let result = lane.session()?.receive(self.inner.bytes(buffer), &mut self.plain);
+        if !shaking {
+            return self.opened(conn, result);
+        }
+        match result {
+            Err(failure) => Some(self.give_up(conn, Failure::Tls(failure))),
+            Ok(progress) if progress.established => Some(self.shaken(conn, progress.closed)),
+            Ok(progress) if progress.closed => Some(self.give_up(conn, Failure::Tls(TlsFailure::Closed))),
+            Ok(_) => {
+                lane.pump(conn, &mut self.inner, &self.payloads);
+                None
+            }
+        }
+    }
+
+    /// The proxy has opened the tunnel; `rest` are the first bytes out of it.
+    fn tunnelled(&mut self, conn: ConnId, rest: Vec<u8>) -> Event {
+        let event = self.begin_tls(conn);
+        if !rest.is_empty() {
+            if event == Event::Connected {
+                self.plain = rest;
+                self.held = Some(conn);
+            } else {
+                // In TLS the client speaks first.
+                return self.give_up(conn, Failure::Tls(TlsFailure::Protocol));
+            }
+        }
+        event
+    }
+
+    /// The handshake is over; `plain` may hold bytes already.
+    fn shaken(&mut self, conn: ConnId, closed: bool) -> Event {
+        let lane = &mut self.lanes[conn.slot as usize];
+        lane.open();
+        if let Some((agreed, resumed)) = lane.session().and_then(|session| session.agreed()) {
+            self.readings.handshakes += 1;
+            self.readings.resumed += u64::from(resumed);
+            self.readings.agreed.get_or_insert(agreed);
+        }
+        self.owing.push(conn.slot);
+        if !self.plain.is_empty() {
+            self.held = Some(conn);
+        }
+        if closed {
+            self.lanes[conn.slot as usize].ended = true;
+            self.ready.push_back(Completion { conn, event: Event::Eof });
+        }
+        Event::Connected
+    }
+
+    /// What bytes on an open connection meant: first what they decrypt to, then the end that came with them.
+    fn opened(&mut self, conn: ConnId, result: Result<Progress, TlsFailure>) -> Option<Event> {
+        let lane = &mut self.lanes[conn.slot as usize];
+        let end = match result {
+            Ok(Progress { closed: false, .. }) => None,
+            Ok(_) => Some(Event::Eof),
+            Err(failure) => {
+                lane.say_last_words(conn, &mut self.inner);
+                Some(Event::Failed(Failure::Tls(failure)))
+            }
+        };
+        lane.ended |= end.is_some();
+        if self.plain.is_empty() {
+            return end;
+        }
+        lane.unanswered = false;
+        self.ready.extend(end.map(|event| Completion { conn, event }));
+        Some(Event::Data(Buffer { id: PLAIN, len: self.plain.len() as u32 }))
+    }
+
+    fn sent(&mut self, conn: ConnId) -> Option<Event> {
+        let lane = &mut self.lanes[conn.slot as usize];
+        lane.sending = false;
+        if matches!(lane.stage, Stage::Tunnelling(_)) {
+            return None;
+        }
+        lane.pump(conn, &mut self.inner, &self.payloads);
+        lane.take_sent().then_some(Event::Sent)
+    }
+
+    /// TCP has ended.
+    fn ended(&mut self, conn: ConnId) -> Option<Event> {
+        let lane = self.lane(conn);
+        match lane.stage {
+            Stage::Tunnelling(_) => Some(self.give_up(conn, Failure::Proxy(ProxyFailure::Closed))),
+            Stage::Shaking(_) => Some(self.give_up(conn, Failure::Tls(TlsFailure::Closed))),
+            _ if lane.ended => None, // was said when close_notify came
+            _ => Some(Event::Failed(Failure::Truncated)),
+        }
+    }
+
+    /// The connection never came to stand.
+    fn give_up(&mut self, conn: ConnId, failure: Failure) -> Event {
+        let lane = &mut self.lanes[conn.slot as usize];
+        lane.say_last_words(conn, &mut self.inner);
+        lane.vacate();
+        self.inner.close(conn, false);
+        Event::ConnectFailed(failure)
+    }
+}
+
+impl<D: Driver> Driver for Transport<D> {
+    #[inline]
+    fn now(&mut self) -> Nanos {
+        self.inner.now()
+    }
+
+    fn connect(&mut self, conn: ConnId, endpoint: u32) {
+        self.lanes[conn.slot as usize].connect(conn.generation, endpoint, &self.routes[endpoint as usize]);
+        self.inner.connect(conn, endpoint);
+    }
+
+    fn send(&mut self, conn: ConnId, payload: PayloadId, len: u32, notify: bool) {
+        let lane = &mut self.lanes[conn.slot as usize];
+        if !lane.secure {
+            return self.inner.send(conn, payload, len, notify);
+        }
+        lane.queue(payload, len, notify);
+        lane.pump(conn, &mut self.inner, &self.payloads);
+    }
+
+    fn draft(&mut self, slot: u32) -> &mut Vec<u8> {
+        let lane = &mut self.lanes[slot as usize];
+        if lane.secure { &mut lane.draft } else { self.inner.draft(slot) }
+    }
+
+    fn discard(&mut self, conn: ConnId, bytes: u64) {
+        // The kernel cannot tell how many bytes of TLS these are: they arrive as data, which is as well.
+        if matches!(self.lane(conn).stage, Stage::Direct) {
+            self.inner.discard(conn, bytes);
+        }
+    }
+
+    fn close(&mut self, conn: ConnId, reset: bool) {
+        let lane = &mut self.lanes[conn.slot as usize];
+        if lane.generation == conn.generation {
+            if !reset {
+                lane.say_farewell(conn, &mut self.inner);
+            }
+            lane.vacate();
+        }
+        self.inner.close(conn, reset);
+    }
+
+    fn wait(&mut self, wait: Wait) -> io::Result<()> {
+        for slot in self.owing.drain(..) {
+            let lane = &mut self.lanes[slot as usize];
+            let conn = ConnId { slot, generation: lane.generation };
+            lane.pump(conn, &mut self.inner, &self.payloads);
+        }
+        self.inner.wait(wait)
+    }
+
+    #[inline]
+    fn next(&mut self) -> Option<Completion> {
+        if let Some(conn) = self.held.take() {
+            let buffer = Buffer { id: PLAIN, len: self.plain.len() as u32 };
+            return Some(Completion { conn, event: Event::Data(buffer) });
+        }
+        if let Some(completion) = self.ready.pop_front() {
+            return Some(completion);
+        }
+        loop {
+            let completion = self.inner.next()?;
+            if let Some(completion) = self.translate(completion) {
+                return Some(completion);
+            }
+        }
+    }
+
+    #[inline]
+    fn bytes(&self, buffer: &Buffer) -> &[u8] {
+        if buffer.id == PLAIN { &self.plain[..buffer.len as usize] } else { self.inner.bytes(buffer) }
+    }
+
+    #[inline]
+    fn release(&mut self, buffer: Buffer) {
+        if buffer.id != PLAIN {
+            self.inner.release(buffer);
+        }
+    }
+
+    fn counters(&self) -> DriverCounters {
+        self.inner.counters()
+    }
+
+    fn tls(&self) -> TlsReadings {
+        self.readings
+    }
+}
+
+#[cfg(test)]
+mod tests;

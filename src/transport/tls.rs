@@ -1,0 +1,317 @@
+//! TLS by rustls (0.23, buffered API): the only file that knows it.
+
+use std::io::{BufRead, Write};
+use std::sync::Arc;
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{Resumption, WebPkiServerVerifier};
+use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::{
+    CertificateError, ClientConfig, ClientConnection, DigitallySignedStruct, Error, HandshakeKind, RootCertStore,
+    SignatureScheme, version,
+};
+
+use super::session::{Progress, Session};
+use crate::driver::TlsAgreed;
+use crate::driver::failure::TlsFailure;
+
+/// Sessions that a worker keeps for resumption, over all servers.
+const SESSIONS_KEPT: usize = 1024;
+
+/// Whom to trust.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Roots {
+    /// The certificates of the system (or of SSL_CERT_FILE and SSL_CERT_DIR).
+    System,
+    /// Those of a PEM file with these bytes.
+    Pem(Vec<u8>),
+    /// Anyone.
+    Anyone,
+}
+
+/// Our own certificate and its key, as the bytes of PEM files.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// The certificate, then those of its issuers.
+    pub chain: Vec<u8>,
+    /// The private key: PKCS#8, PKCS#1 or SEC1.
+    pub key: Vec<u8>,
+}
+
+/// Oldest version that is spoken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MinVersion {
+    /// TLS 1.2 (RFC 5246).
+    #[default]
+    Tls12,
+    /// TLS 1.3 (RFC 8446).
+    Tls13,
+}
+
+/// How TLS is to be spoken.
+#[derive(Clone)]
+pub struct TlsSettings {
+    /// Whom to trust.
+    pub roots: Roots,
+    /// For servers that want to know who we are.
+    pub identity: Option<Identity>,
+    /// Let a later connection resume the session of an earlier one.
+    pub resumption: bool,
+    /// Oldest version.
+    pub min_version: MinVersion,
+}
+
+/// Why the settings do not work.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsSetupError {
+    /// No root certificate in the system.
+    #[error(
+        "no root certificates were found on this system{0}: install them (Debian: ca-certificates), name a file \
+         with --cacert, or use -k"
+    )]
+    NoSystemRoots(String),
+    /// The file with the roots has no certificate, or a broken one.
+    #[error("no certificate can be read: {0} (expected PEM: -----BEGIN CERTIFICATE-----)")]
+    Roots(String),
+    /// The file with our own certificate has none, or a broken one.
+    #[error("no certificate can be read: {0} (expected PEM: -----BEGIN CERTIFICATE-----)")]
+    Chain(String),
+    /// A PEM file has no private key, or a broken one.
+    #[error("no private key can be read: {0} (expected PEM: -----BEGIN PRIVATE KEY-----, not encrypted)")]
+    Key(String),
+    /// Certificate and key do not belong together, or are of no use.
+    #[error("the certificate and the key cannot be used: {0}")]
+    Identity(String),
+    /// Anything else.
+    #[error("TLS cannot be set up: {0}")]
+    Other(String),
+}
+
+/// Makes sessions, all with the same settings.
+#[derive(Clone, Debug)]
+pub struct Connector {
+    config: Arc<ClientConfig>,
+    resumption: bool,
+}
+
+/// The name that a server's certificate must bear, and that it is told (SNI; RFC 6066, section 3).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PeerName(ServerName<'static>);
+
+impl PeerName {
+    /// `host`: a name or an IP address without brackets. An address is not told.
+    ///
+    /// # Errors
+    /// When it is neither.
+    pub fn new(host: &str) -> Result<PeerName, TlsSetupError> {
+        let name = ServerName::try_from(host.to_owned());
+        name.map(PeerName).map_err(|e| TlsSetupError::Other(format!("`{host}`: {e}")))
+    }
+}
+
+impl Connector {
+    /// Reads the certificates and keys.
+    ///
+    /// # Errors
+    /// See [`TlsSetupError`].
+    pub fn new(settings: &TlsSettings) -> Result<Connector, TlsSetupError> {
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let versions: &[_] = match settings.min_version {
+            MinVersion::Tls12 => &[&version::TLS13, &version::TLS12],
+            MinVersion::Tls13 => &[&version::TLS13],
+        };
+        let other = |e: Error| TlsSetupError::Other(e.to_string());
+        let builder = ClientConfig::builder_with_provider(Arc::clone(&provider));
+        let builder = builder.with_protocol_versions(versions).map_err(other)?.dangerous();
+        let builder = builder.with_custom_certificate_verifier(verifier(&settings.roots, provider)?);
+        let mut config = match &settings.identity {
+            None => builder.with_no_client_auth(),
+            Some(identity) => {
+                let chain = certificates(&identity.chain).map_err(TlsSetupError::Chain)?;
+                let key = PrivateKeyDer::from_pem_slice(&identity.key)
+                    .map_err(|e| TlsSetupError::Key(e.to_string()))?;
+                let unfit = |e: Error| TlsSetupError::Identity(e.to_string());
+                builder.with_client_auth_cert(chain, key).map_err(unfit)?
+            }
+        };
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        config.resumption = sessions(settings.resumption);
+        Ok(Connector { config: Arc::new(config), resumption: settings.resumption })
+    }
+
+    /// The same, with a session store of its own: workers share nothing.
+    pub fn for_worker(&self) -> Connector {
+        let mut config = ClientConfig::clone(&self.config);
+        config.resumption = sessions(self.resumption);
+        Connector { config: Arc::new(config), resumption: self.resumption }
+    }
+
+    /// A new connection's session; its first bytes are waiting to be [sent](Session::flush).
+    ///
+    /// # Errors
+    /// When not even a first message can be made (no randomness).
+    pub fn session(&self, peer: &PeerName) -> Result<Box<dyn Session>, TlsFailure> {
+        let connection = ClientConnection::new(Arc::clone(&self.config), peer.0.clone());
+        let mut connection = connection.map_err(|e| failure(&e))?;
+        connection.set_buffer_limit(None); // the transport hands over bounded pieces
+        Ok(Box::new(RustlsSession(connection)))
+    }
+}
+
+fn sessions(kept: bool) -> Resumption {
+    if kept { Resumption::in_memory_sessions(SESSIONS_KEPT) } else { Resumption::disabled() }
+}
+
+fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
+    let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
+    let all = all.map_err(|e| e.to_string())?;
+    if all.is_empty() { Err("the file holds none".into()) } else { Ok(all) }
+}
+
+fn verifier(
+    roots: &Roots,
+    provider: Arc<CryptoProvider>,
+) -> Result<Arc<dyn ServerCertVerifier>, TlsSetupError> {
+    let mut store = RootCertStore::empty();
+    match roots {
+        Roots::Anyone => return Ok(Arc::new(Anyone(provider))),
+        Roots::System => {
+            let found = rustls_native_certs::load_native_certs();
+            store.add_parsable_certificates(found.certs);
+            if store.is_empty() {
+                let cause = found.errors.first().map(|e| format!(" ({e})")).unwrap_or_default();
+                return Err(TlsSetupError::NoSystemRoots(cause));
+            }
+        }
+        Roots::Pem(pem) => {
+            for certificate in certificates(pem).map_err(TlsSetupError::Roots)? {
+                store.add(certificate).map_err(|e| TlsSetupError::Roots(e.to_string()))?;
+            }
+        }
+    }
+    let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(store), provider).build();
+    verifier.map(|v| v as Arc<dyn ServerCertVerifier>).map_err(|e| TlsSetupError::Other(e.to_string()))
+}
+
+/// Trusts anyone, but still wants the peer to own the key that it shows.
+#[derive(Debug)]
+struct Anyone(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for Anyone {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls12_signature(message, cert, dss, &self.0.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls13_signature(message, cert, dss, &self.0.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+struct RustlsSession(ClientConnection);
+
+impl Session for RustlsSession {
+    fn receive(&mut self, mut wire: &[u8], plain: &mut Vec<u8>) -> Result<Progress, TlsFailure> {
+        let mut progress = Progress { established: !self.0.is_handshaking(), closed: false };
+        while !wire.is_empty() && !progress.closed {
+            // It takes as much as it has room for, and says why when that is nothing.
+            let taken = self.0.read_tls(&mut wire).map_err(|_| TlsFailure::Protocol)?;
+            let state = self.0.process_new_packets();
+            let mut reader = self.0.reader();
+            while let Ok(chunk) = reader.fill_buf()
+                && !chunk.is_empty()
+            {
+                plain.extend_from_slice(chunk);
+                let len = chunk.len();
+                reader.consume(len);
+            }
+            // What came before an error was good.
+            progress.closed = state.map_err(|e| failure(&e))?.peer_has_closed();
+            if taken == 0 {
+                break;
+            }
+        }
+        progress.established = !self.0.is_handshaking();
+        Ok(progress)
+    }
+
+    fn send(&mut self, plain: &[u8], wire: &mut Vec<u8>) -> Result<(), TlsFailure> {
+        self.0.writer().write_all(plain).map_err(|_| TlsFailure::Protocol)?;
+        self.flush(wire);
+        Ok(())
+    }
+
+    fn wants_to_send(&self) -> bool {
+        self.0.wants_write()
+    }
+
+    fn flush(&mut self, wire: &mut Vec<u8>) {
+        while self.0.wants_write() {
+            if self.0.write_tls(wire).is_err() {
+                return; // writing to memory does not fail
+            }
+        }
+    }
+
+    fn close(&mut self) {
+        self.0.send_close_notify();
+    }
+
+    fn agreed(&self) -> Option<(TlsAgreed, bool)> {
+        let resumed = self.0.handshake_kind()? == HandshakeKind::Resumed;
+        let unnamed = "unnamed";
+        let agreed = TlsAgreed {
+            version: self.0.protocol_version()?.as_str().unwrap_or(unnamed),
+            cipher_suite: self.0.negotiated_cipher_suite()?.suite().as_str().unwrap_or(unnamed),
+            // A TLS 1.2 session that was resumed has no key exchange.
+            group: match self.0.negotiated_key_exchange_group() {
+                Some(group) => group.name().as_str().unwrap_or(unnamed),
+                None => "none",
+            },
+        };
+        Some((agreed, resumed))
+    }
+}
+
+fn failure(error: &Error) -> TlsFailure {
+    match error {
+        Error::InvalidCertificate(certificate) => match certificate {
+            CertificateError::Expired | CertificateError::ExpiredContext { .. } => TlsFailure::Expired,
+            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => TlsFailure::NotYetValid,
+            CertificateError::UnknownIssuer => TlsFailure::UnknownIssuer,
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+                TlsFailure::NameMismatch
+            }
+            _ => TlsFailure::BadCertificate,
+        },
+        Error::AlertReceived(alert) => TlsFailure::Alert(u8::from(*alert)),
+        Error::PeerIncompatible(_) | Error::NoApplicationProtocol => TlsFailure::Incompatible,
+        _ => TlsFailure::Protocol,
+    }
+}

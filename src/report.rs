@@ -8,6 +8,7 @@ mod build;
 #[cfg(test)]
 pub(crate) mod sample;
 mod scenario;
+mod tls;
 
 use std::collections::BTreeMap;
 
@@ -17,6 +18,7 @@ use crate::stats::histogram::{Histogram, HistogramError};
 use crate::verdict::Verdict;
 
 pub use self::build::ReportParts;
+pub use self::tls::TlsSection;
 pub use self::scenario::{
     Check, Iterations, MetricEntry, Sample, ScenarioEntry, ScenarioParts, StageEntry, StepEntry,
     ThresholdEntry,
@@ -53,6 +55,8 @@ pub struct Report {
     pub errors: BTreeMap<String, u64>,
     /// Rates and amounts.
     pub throughput: Throughput,
+    /// TLS; `null` where nothing is https.
+    pub tls: Option<TlsSection>,
     /// How the connections fared.
     pub connections: Connections,
     /// How long things took.
@@ -134,6 +138,8 @@ pub struct ConfigSection {
     pub timeout_s: f64,
     /// How long opening a connection may take.
     pub connect_timeout_s: f64,
+    /// The proxy, without its credentials.
+    pub proxy: Option<String>,
     /// Load before the measuring.
     pub warmup_s: f64,
     /// How long requests in flight may take after the end.
@@ -230,8 +236,10 @@ pub struct Latency {
     pub start_lag: LatencySection,
     /// From the scheduled start to when the worker noticed. Empty in the closed model.
     pub pickup_lag: LatencySection,
-    /// Opening a connection.
+    /// Opening a connection: until TCP stands, or the proxy's tunnel.
     pub connect: LatencySection,
+    /// The TLS handshake, from there.
+    pub tls_handshake: LatencySection,
     /// From the send to the first byte of the answer.
     pub first_byte: LatencySection,
 }

@@ -7,6 +7,7 @@ use std::sync::mpsc;
 
 use common::rig::*;
 use squall::clock;
+use squall::driver::failure::Failure;
 use squall::driver::{Driver, DriverConfig, PayloadId, Wait};
 use squall::units::Nanos;
 
@@ -60,7 +61,7 @@ fn a_refused_connect_frees_the_slot(world: World) -> Outcome {
         rig.driver.connect(id(0, generation), 0);
         rig.drive("refusal", |_, conn, seen| {
             assert_eq!(conn, id(0, generation));
-            assert_eq!(seen, Seen::ConnectFailed(libc::ECONNREFUSED));
+            assert_eq!(seen, Seen::ConnectFailed(Failure::Os(libc::ECONNREFUSED)));
             true
         });
     }
@@ -187,7 +188,7 @@ fn a_reset_is_reported_once(world: World) -> Outcome {
             before = resets;
             rig.turn(Nanos::from_millis(5), |_, which, seen| {
                 if which == conn {
-                    assert_eq!(seen, Seen::Failed(libc::ECONNRESET));
+                    assert_eq!(seen, Seen::Failed(Failure::Os(libc::ECONNRESET)));
                     resets += 1;
                 }
             });
@@ -448,8 +449,8 @@ fn an_answer_before_a_reset_is_delivered(build: Build) -> Outcome {
     rig.drive("the end", |_, _, seen| {
         match seen {
             Seen::Data(bytes) => got.extend(bytes),
-            Seen::Failed(errno) => {
-                assert_eq!(errno, libc::ECONNRESET);
+            Seen::Failed(failure) => {
+                assert_eq!(failure, Failure::Os(libc::ECONNRESET));
                 return true;
             }
             Seen::Eof => return true,

@@ -52,11 +52,6 @@ fn about(flag: &str, value: Option<&str>) -> Option<String> {
         ("-z", value) => {
             format!("how long the run takes is -d{}", value.map(|v| format!(" {v}")).unwrap_or_default())
         }
-        ("-k", _) => {
-            "connections are kept alive unless told otherwise, which is what ab's -k asks for; TLS, which curl's -k is \
-                      about, is not there yet"
-                .into()
-        }
         ("-T", Some(value)) => format!("a content type is given with -H 'Content-Type: {value}'"),
         ("-D", Some(value)) => format!("a request body from a file is --body-file {value}"),
         ("-X", Some(value)) => format!("the method is -m {value}"),
@@ -69,7 +64,6 @@ fn about(flag: &str, value: Option<&str>) -> Option<String> {
         ("-u" | "--stages", _) => {
             "virtual users are --vus N, and each stage is --stage TIME:TARGET".into()
         }
-        ("--insecure" | "--cacert" | "--cert" | "--key", _) => "TLS is not there yet".into(),
         ("--disable-keepalive", _) => "a connection for each request is --no-keepalive".into(),
         ("--no-tui", _) => "without the live line it is -q, or standard error to a file".into(),
         ("-s" | "--script", _) => {
@@ -96,7 +90,6 @@ mod tests {
             ("squall -q 100 http://x/", "-R 100"),
             ("squall http://x/ -q100", "-R 100"),
             ("squall -z 30s http://x/", "-d 30s"),
-            ("squall -k http://x/", "kept alive"),
             ("squall -T text/plain http://x/", "Content-Type: text/plain"),
             ("squall -D body.json http://x/", "--body-file body.json"),
             ("squall -s wrk.lua http://x/", "Lua"),
@@ -104,7 +97,6 @@ mod tests {
             ("squall -p body.json http://x/", "--body-file body.json"),
             ("squall -A me:secret http://x/", "Authorization"),
             ("squall -u 10 http://x/", "--vus"),
-            ("squall --cacert=ca.pem https://x/", "TLS"),
             ("squall --disable-keepalive http://x/", "--no-keepalive"),
             ("squall -c 5 run http://x/", "squall run"),
         ] {

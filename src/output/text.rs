@@ -151,19 +151,35 @@ impl Page<'_> {
                 human::count(connections.reconnects)
             ),
         )?;
-        let connect = &self.report.latency.connect;
-        if connect.count > 0 {
-            self.line(
-                "connecting",
-                format_args!(
-                    "p50 {}, p99 {}, max {}",
-                    micros(connect.percentiles_us.p50),
-                    micros(connect.percentiles_us.p99),
-                    micros(connect.max_us)
-                ),
-            )?;
+        let latency = &self.report.latency;
+        for (label, took) in [("connecting", &latency.connect), ("TLS", &latency.tls_handshake)] {
+            if took.count > 0 {
+                self.line(
+                    label,
+                    format_args!(
+                        "p50 {}, p99 {}, max {}",
+                        micros(took.percentiles_us.p50),
+                        micros(took.percentiles_us.p99),
+                        micros(took.max_us)
+                    ),
+                )?;
+            }
         }
+        self.tls()?;
         self.errors("Errors (connection attempts)", &self.report.connections.errors)
+    }
+
+    /// What TLS agreed on.
+    fn tls(&mut self) -> fmt::Result {
+        let Some(tls) = &self.report.tls else { return Ok(()) };
+        let agreed = [&tls.version, &tls.cipher_suite, &tls.key_exchange];
+        let agreed: Vec<&str> = agreed.into_iter().flatten().map(String::as_str).collect();
+        let resumed = human::count(tls.resumed);
+        let unsafely = if tls.insecure { ", certificates not checked" } else { "" };
+        if !agreed.is_empty() {
+            self.line("", format_args!("{}; {resumed} resumed{unsafely}", agreed.join(", ")))?;
+        }
+        Ok(())
     }
 
     fn costs(&mut self) -> fmt::Result {

@@ -70,7 +70,11 @@ pub fn from_flags(form: FlagForm) -> Result<Workload, Vec<FlagProblem>> {
     let step = step(&form, &mut problems);
     match (executor, step) {
         (Some(executor), Some(step)) if problems.is_empty() => Ok(Workload {
-            origins: vec![Origin { name: form.url.authority(), url: Url { target: "/".into(), ..form.url } }],
+            origins: vec![Origin {
+                name: form.url.authority(),
+                url: Url { target: "/".into(), ..form.url },
+                forward: None,
+            }],
             steps: vec![step],
             flows: vec![Flow { name: "default".into(), steps: vec![0] }],
             scenarios: vec![plain("default", executor)],

@@ -7,6 +7,7 @@ pub mod data;
 pub mod extract;
 pub mod file;
 pub mod flags;
+pub mod forward;
 pub mod json_path;
 pub mod layout;
 pub mod redirect;

@@ -86,7 +86,9 @@ pub fn rewrite(rendered: &[u8], target: &str, authority: &str, keep: bool) -> Op
     for (name, value) in &fields {
         let secret = !same && (is(name, "authorization") || is(name, "cookie"));
         let of_body = !keep && name.len() >= 8 && name[..8].eq_ignore_ascii_case("content-");
-        if !is(name, "host") && !secret && !of_body {
+        // What is for a proxy is put again for the next one.
+        let of_proxy = is(name, "proxy-authorization");
+        if !is(name, "host") && !secret && !of_body && !of_proxy {
             out.push_str(&format!("{name}:{value}\r\n"));
         }
     }

@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
+use super::forward::Forward;
 use super::scope::Scope;
 use super::template::{Names, Place, Template, TemplateError};
 use crate::http::request::{Request, RequestError, USER_AGENT};
 
 /// A request's length is 32 bits wide at the driver.
 const LEN_MAX: usize = 1 << 30;
+/// Pieces of a head that make the request line.
+const REQUEST_LINE: usize = 3;
 
 /// What a request is made of; texts may hold templates.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -145,6 +148,17 @@ impl RequestTemplate {
             body: body.or_else(|| usual.then(Template::default)),
             path_hint: if path.starts_with('/') { path } else { "/".into() },
         })
+    }
+
+    /// Puts it for a proxy. The hint at its path stays what it is.
+    pub fn forward(&mut self, forward: &Forward) {
+        if let Some(bytes) = &mut self.constant {
+            *bytes = forward.apply(bytes).into();
+            return;
+        }
+        // The request line is three pieces: method, target, version.
+        self.head.insert(REQUEST_LINE, (Place::Header, literal(&forward.field())));
+        self.head.insert(1, (Place::Target, literal(&forward.prefix)));
     }
 
     /// The bytes, if they are always the same.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::check::Check;
 use super::data::DataSet;
 use super::extract::Extract;
+use super::forward::Forward;
 use super::request_template::RequestTemplate;
 use super::status::StatusSet;
 use crate::http::response::Expect;
@@ -55,6 +56,8 @@ pub struct Origin {
     pub name: String,
     /// Its URL; path and query are `/`.
     pub url: Url,
+    /// How its requests are put for the proxy that forwards them.
+    pub forward: Option<Forward>,
 }
 
 /// One request and what to make of its answer.

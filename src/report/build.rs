@@ -5,7 +5,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use super::{
     ConfigSection, Connections, ERROR_KINDS, Environment, Generator, Latency, LatencySection, Percentiles,
-    Report, Requests, SCHEMA_VERSION, ScenarioParts, Throughput, TimelineEntry, Tool, WorkerSection,
+    Report, Requests, SCHEMA_VERSION, ScenarioParts, Throughput, TimelineEntry, TlsSection, Tool, WorkerSection,
 };
 use crate::stats::histogram::Histogram;
 use crate::stats::snapshot::ErrorCounts;
@@ -20,6 +20,8 @@ pub struct ReportParts<'a> {
     pub config: ConfigSection,
     /// Where it ran.
     pub environment: Environment,
+    /// What came of TLS.
+    pub tls: Option<TlsSection>,
     /// What was measured.
     pub summary: &'a Summary,
     /// What was concluded.
@@ -58,6 +60,7 @@ impl Report {
                 sent_bytes: summary.counts.sent_bytes,
                 received_bytes: summary.counts.received_bytes,
             },
+            tls: parts.tls,
             connections: Connections {
                 established: summary.counts.connects,
                 reconnects: summary.counts.reconnects,
@@ -110,6 +113,7 @@ fn latency(summary: &Summary) -> Latency {
         start_lag: section(&set.start_lag),
         pickup_lag: section(&set.pickup_lag),
         connect: section(&set.connect),
+        tls_handshake: section(&set.tls_handshake),
         first_byte: section(&set.first_byte),
     }
 }

@@ -1,6 +1,6 @@
 //! Reports for tests, made through [`Report::new`] from figures that do not change.
 
-use super::{ConfigSection, Environment, Model, Report, ReportParts};
+use super::{ConfigSection, Environment, Model, Report, ReportParts, TlsSection};
 use crate::stats::outcome::ErrorKind;
 use crate::stats::summary::{Summary, TimelinePoint};
 use crate::units::Nanos;
@@ -138,6 +138,7 @@ fn config(open: bool) -> ConfigSection {
         pipeline: if open { 4 } else { 1 },
         timeout_s: 10.0,
         connect_timeout_s: 10.0,
+        proxy: open.then(|| "http://127.0.0.1:3128".into()),
         warmup_s: if open { 0.5 } else { 0.0 },
         drain_s: 5.0,
         wait: "auto".into(),
@@ -148,6 +149,7 @@ fn config(open: bool) -> ConfigSection {
 }
 
 fn report(summary: &Summary, readings: &Readings, config: ConfigSection, aborted: bool) -> Report {
+    let secure = config.model == Model::Open;
     Report::new(ReportParts {
         config,
         environment: Environment {
@@ -162,6 +164,17 @@ fn report(summary: &Summary, readings: &Readings, config: ConfigSection, aborted
             target_on_this_host: true,
             container: None,
         },
+        tls: secure.then(|| TlsSection {
+            handshakes: 52,
+            resumed: 2,
+            version: Some("TLSv1_3".into()),
+            cipher_suite: Some("TLS13_AES_256_GCM_SHA384".into()),
+            key_exchange: Some("X25519".into()),
+            insecure: true,
+            min_version: "1.2".into(),
+            timeout_s: 10.0,
+            ..TlsSection::default()
+        }),
         summary,
         verdict: verdict::evaluate(readings, summary),
         readings,

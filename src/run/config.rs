@@ -241,6 +241,7 @@ fn validate_on(raw: RawConfig, host: &impl Host) -> Result<RunConfig, ConfigErro
     let thresholds =
         workload::thresholds(&raw, own_thresholds.unwrap_or_default(), workload.as_ref(), &mut problems);
     let proxy = proxy::proxy(raw.proxy.as_deref(), &mut problems);
+    let workload = workload.map(|workload| workload::through(proxy.as_ref(), workload));
     let origins: Vec<&Url> = match &workload {
         Some(workload) => workload.origins.iter().map(|origin| &origin.url).collect(),
         None => target.iter().collect(),
@@ -254,10 +255,10 @@ fn validate_on(raw: RawConfig, host: &impl Host) -> Result<RunConfig, ConfigErro
         Some(target) if problems.is_empty() => target,
         _ => return Err(ConfigError::Refused(problems.into_vec())),
     };
-    let origin_addresses = workload::resolve(workload.as_ref(), host).map_err(ConfigError::Resolve)?;
+    let origin_addresses = workload::resolve(workload.as_ref(), proxy.as_ref(), host).map_err(ConfigError::Resolve)?;
     let addresses = match origin_addresses.first() {
         Some(first) => first.clone(), // the target is the first origin
-        None => host.resolve(&target.host, target.port).map_err(ConfigError::Resolve)?,
+        None => workload::reach(&target, proxy.as_ref(), host).map_err(ConfigError::Resolve)?,
     };
     let all = if origin_addresses.is_empty() { addresses.clone() } else { origin_addresses.concat() };
     let workers = workers::place(wish, connections, &usable, &all, host);

@@ -3,19 +3,25 @@
 use super::config::RunConfig;
 use super::crew::Means;
 use super::machine;
+use crate::driver::TlsReadings;
 use crate::http::request::Request;
 use crate::load::{Arrivals, LoadModel, Schedule};
-use crate::report::{ConfigSection, Environment, Model};
+use crate::report::{ConfigSection, Environment, Model, TlsSection};
 use crate::units::Nanos;
 
 pub(super) fn request(config: &RunConfig) -> Request {
-    Request {
+    let mut request = Request {
         method: config.method.clone(),
         target: config.target.target.clone(),
         authority: config.target.authority(),
         headers: config.headers.clone(),
         body: config.body.clone(),
+    };
+    if let Some(forward) = config.proxy.as_ref().and_then(|proxy| proxy.forward(&config.target)) {
+        request.target.insert_str(0, &forward.prefix);
+        request.headers.extend(forward.authorization.map(|value| ("Proxy-Authorization".into(), value)));
     }
+    request
 }
 
 pub(super) fn settings(config: &RunConfig) -> ConfigSection {
@@ -45,6 +51,7 @@ pub(super) fn settings(config: &RunConfig) -> ConfigSection {
         pipeline: config.pipeline,
         timeout_s: config.timeout.as_secs_f64(),
         connect_timeout_s: config.connect_timeout.as_secs_f64(),
+        proxy: config.proxy.as_ref().map(|proxy| format!("http://{}", proxy.url.authority())),
         warmup_s: config.warmup.as_secs_f64(),
         drain_s: config.drain.as_secs_f64(),
         wait: config.wait.to_string(),
@@ -52,6 +59,29 @@ pub(super) fn settings(config: &RunConfig) -> ConfigSection {
         allow_invalid: config.allow_invalid,
         seed: config.seed,
     }
+}
+
+/// What was asked of TLS and what came of it; `readings` are the workers'.
+pub(super) fn tls(config: &RunConfig, readings: impl Iterator<Item = TlsReadings>) -> Option<TlsSection> {
+    let choice = config.tls.as_ref()?;
+    let all = readings.fold(TlsReadings::default(), |all, one| TlsReadings {
+        handshakes: all.handshakes + one.handshakes,
+        resumed: all.resumed + one.resumed,
+        agreed: all.agreed.or(one.agreed),
+    });
+    Some(TlsSection {
+        handshakes: all.handshakes,
+        resumed: all.resumed,
+        version: all.agreed.map(|agreed| agreed.version.into()),
+        cipher_suite: all.agreed.map(|agreed| agreed.cipher_suite.into()),
+        key_exchange: all.agreed.map(|agreed| agreed.group.into()),
+        insecure: choice.insecure,
+        cacert: choice.cacert.as_ref().map(|path| path.display().to_string()),
+        client_certificate: choice.identity,
+        resumption: choice.resumption,
+        min_version: choice.min_version.to_string(),
+        timeout_s: config.tls_timeout.as_secs_f64(),
+    })
 }
 
 pub(super) fn environment(config: &RunConfig, means: &Means) -> Environment {

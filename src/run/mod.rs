@@ -112,6 +112,7 @@ pub fn run(config: &RunConfig, observer: &mut dyn Observer, stop: &StopFlag) -> 
         }),
         config: describe::settings(config),
         environment: describe::environment(config, &means),
+        tls: describe::tls(config, course.finished.iter().map(|f| f.tls)),
         summary: &course.summary,
         verdict: verdict::evaluate(&readings, &course.summary),
         readings: &readings,

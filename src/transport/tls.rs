@@ -1,5 +1,6 @@
 //! TLS by rustls (0.23, buffered API): the only file that knows it.
 
+use std::fmt;
 use std::io::{BufRead, Write};
 use std::sync::Arc;
 
@@ -48,6 +49,15 @@ pub enum MinVersion {
     Tls12,
     /// TLS 1.3 (RFC 8446).
     Tls13,
+}
+
+impl fmt::Display for MinVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            MinVersion::Tls12 => "1.2",
+            MinVersion::Tls13 => "1.3",
+        })
+    }
 }
 
 /// How TLS is to be spoken.

@@ -3,6 +3,8 @@
 
 pub mod haproxy;
 pub mod nginx;
+pub mod nginx_tls;
+pub mod pki;
 pub mod plain;
 pub mod process;
 pub mod rig;

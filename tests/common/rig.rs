@@ -9,6 +9,7 @@ use std::thread;
 
 use socket2::{Domain, SockAddr, Socket, Type};
 use squall::driver::epoll::EpollDriver;
+use squall::driver::failure::Failure;
 use squall::driver::sim::{SimDriver, SimFaults, SimScript};
 use squall::driver::uring::UringDriver;
 use squall::driver::{Buffer, Completion, ConnId, Driver, DriverConfig, Endpoint, Event, PayloadId, Wait};

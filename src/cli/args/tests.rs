@@ -1,6 +1,7 @@
 use clap::error::ErrorKind;
 
 use super::*;
+use crate::run::config::RawTls;
 
 fn parse(line: &str) -> Result<Cli, clap::Error> {
     let argv: Vec<OsString> = line.split(' ').map(OsString::from).collect();
@@ -43,7 +44,8 @@ fn every_flag_arrives() {
     let line = "squall http://h/ -c 1 -t 2 --cores 1,3-5 -d 3s -n 4 -R 5k --arrivals poisson --seed 6 -p 7 -m PUT \
                 -H A:b -H C:d --body-file f --timeout 8s --warmup 9s --wait spin --max-backlog 10 --driver epoll \
                 --allow-invalid --stage 1s:2 --stage 3s:4 --vus 5 --check a --threshold b --max-redirects 6 \
-                --no-keepalive --cookies --var c=d";
+                --no-keepalive --cookies --var c=d -k --cacert ca --cert ce --key ke --tls-min 1.3 --tls-resumption \
+                --tls-timeout 7s --proxy p";
     let text = |text: &str| Some(text.to_owned());
     assert_eq!(
         raw(line),
@@ -64,6 +66,16 @@ fn every_flag_arrives() {
             body_file: Some("f".into()),
             timeout: text("8s"),
             connect_timeout: None,
+            tls: RawTls {
+                insecure: true,
+                cacert: Some("ca".into()),
+                cert: Some("ce".into()),
+                key: Some("ke".into()),
+                min_version: text("1.3"),
+                resumption: true,
+                timeout: text("7s"),
+            },
+            proxy: text("p"),
             warmup: text("9s"),
             wait: text("spin"),
             max_backlog: Some(10),

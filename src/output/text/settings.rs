@@ -19,6 +19,9 @@ impl Page<'_> {
         self.line("workers", workers)?;
         let machine = self.machine();
         self.line("machine", machine)?;
+        if let Some(proxy) = &self.report.config.proxy {
+            self.line("proxy", proxy)?;
+        }
         if let Some(note) = &self.report.environment.driver_note {
             self.line("note", note)?;
         }

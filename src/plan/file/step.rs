@@ -50,7 +50,7 @@ impl Steps<'_> {
     }
 
     fn add_origin(&mut self, name: String, url: Url) -> u32 {
-        self.origins.push(Origin { name, url: Url { target: "/".into(), ..url } });
+        self.origins.push(Origin { name, url: Url { target: "/".into(), ..url }, forward: None });
         self.origins.len() as u32 - 1
     }
 

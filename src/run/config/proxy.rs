@@ -7,6 +7,7 @@ use base64::prelude::BASE64_STANDARD;
 
 use super::error::Problems;
 use crate::http::url::{Scheme, Url};
+use crate::plan::forward::Forward;
 
 /// An HTTP proxy: forwards requests with absolute targets (RFC 9112, section 3.2.2), and opens tunnels to https
 /// origins (RFC 9110, section 9.3.6).
@@ -19,9 +20,12 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// What stands before the path in a request for `origin`; `None` where a tunnel leads to it.
-    pub fn prefix(&self, origin: &Url) -> Option<String> {
-        (origin.scheme == Scheme::Http).then(|| format!("http://{}", origin.authority()))
+    /// How requests to `origin` are put; `None` where a tunnel leads to it.
+    pub(crate) fn forward(&self, origin: &Url) -> Option<Forward> {
+        (origin.scheme == Scheme::Http).then(|| Forward {
+            prefix: format!("http://{}", origin.authority()),
+            authorization: self.authorization.clone(),
+        })
     }
 
     /// The request for a tunnel to `origin`; `None` where requests are forwarded.
@@ -122,8 +126,9 @@ mod tests {
         let request = String::from_utf8(proxy.connect(&secure).unwrap().to_vec()).unwrap();
         assert!(request.starts_with("CONNECT [::1]:443 HTTP/1.1\r\nHost: [::1]:443\r\n"), "{request}");
         assert!(request.contains("\r\nProxy-Authorization: Basic dTpw\r\n"), "{request}");
-        assert_eq!(proxy.prefix(&secure), None);
+        assert_eq!(proxy.forward(&secure), None);
         let plain: Url = "http://h/x".parse().unwrap();
-        assert_eq!((proxy.connect(&plain), proxy.prefix(&plain).as_deref()), (None, Some("http://h")));
+        assert_eq!(proxy.connect(&plain), None);
+        assert_eq!(proxy.forward(&plain).unwrap().prefix, "http://h");
     }
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::error::{ConfigError, Problems};
 use super::host::Host;
+use super::proxy::Proxy;
 use super::request::RequestParts;
 use super::workers::DESCRIPTORS_RESERVED;
 use super::{RawConfig, load::Times};
@@ -98,13 +99,38 @@ pub(super) fn users(workload: &Workload, descriptors: u64, problems: &mut Proble
     u32::try_from(users).unwrap_or(u32::MAX)
 }
 
-/// The addresses of each origin.
+/// The workload with its requests put for the proxy, if there is one.
+pub(super) fn through(proxy: Option<&Proxy>, mut workload: Workload) -> Workload {
+    let Some(proxy) = proxy else { return workload };
+    for origin in &mut workload.origins {
+        origin.forward = proxy.forward(&origin.url);
+    }
+    for step in &mut workload.steps {
+        if let Some(forward) = &workload.origins[step.origin as usize].forward {
+            step.request.forward(forward);
+        }
+    }
+    workload
+}
+
+/// The addresses that lead to each origin.
 pub(super) fn resolve(
     workload: Option<&Workload>,
+    proxy: Option<&Proxy>,
     host: &impl Host,
 ) -> Result<Vec<Vec<SocketAddr>>, ResolveError> {
     let origins = workload.map_or(&[][..], |workload| &workload.origins);
-    origins.iter().map(|origin| host.resolve(&origin.url.host, origin.url.port)).collect()
+    origins.iter().map(|origin| reach(&origin.url, proxy, host)).collect()
+}
+
+/// The addresses that lead to `origin`: the proxy's, if there is one.
+pub(super) fn reach(
+    origin: &Url,
+    proxy: Option<&Proxy>,
+    host: &impl Host,
+) -> Result<Vec<SocketAddr>, ResolveError> {
+    let to = proxy.map_or(origin, |proxy| &proxy.url);
+    host.resolve(&to.host, to.port)
 }
 
 /// The plan's thresholds and those of `--threshold METRIC:EXPRESSION`.

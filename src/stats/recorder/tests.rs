@@ -44,6 +44,7 @@ fn open_model_measures_from_the_schedule() {
         start_lag: of_ms(&[1, 2, 3, 0]),
         pickup_lag: of_ms(&[1; 4]),
         connect: of_ms(&[]),
+        tls_handshake: of_ms(&[]),
         first_byte: of_ms(&[4, 5, 1, 6]),
     };
     assert_eq!(snapshot.latencies.finish(true, 4), expected);
@@ -59,6 +60,7 @@ fn closed_model_has_one_latency_and_no_lag() {
         start_lag: of_ms(&[0; 4]),
         pickup_lag: of_ms(&[]),
         connect: of_ms(&[]),
+        tls_handshake: of_ms(&[]),
         first_byte: of_ms(&[4, 5, 1, 6]),
     };
     assert_eq!(snapshot.latencies.finish(false, 4), expected);
@@ -94,7 +96,9 @@ fn everything_has_its_counter() {
     let mut recorder = Recorder::new(true);
     recorder.failed(ErrorKind::Timeout);
     recorder.dropped();
-    recorder.connected(Nanos(MS));
+    recorder.reached(Nanos(MS));
+    recorder.secured(Nanos(2 * MS));
+    recorder.connected();
     recorder.connect_failed(ErrorKind::PortExhausted);
     recorder.bytes_out(52);
     recorder.bytes_in(100);

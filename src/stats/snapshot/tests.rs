@@ -48,7 +48,11 @@ fn put(recorder: &mut Recorder, happening: &Happening) {
         Happening::PickUp(lag) => recorder.picked_up(lag),
         Happening::Failure(kind) => recorder.failed(kind),
         Happening::Drop => recorder.dropped(),
-        Happening::Connection(took) => recorder.connected(took),
+        Happening::Connection(took) => {
+            recorder.reached(took);
+            recorder.secured(took);
+            recorder.connected();
+        }
         Happening::NoConnection(kind) => recorder.connect_failed(kind),
         Happening::Bytes(out, back) => {
             recorder.bytes_out(out);

@@ -215,6 +215,10 @@ impl<D: Driver> VuWorker<'_, D> {
         let keep = matches!(response.status, 307 | 308);
         let url = &self.workload.origins[origin].url;
         let next = redirect::rewrite(rendered, &to.target, &url.authority(), keep)?;
+        let next = match &self.workload.origins[origin].forward {
+            Some(forward) => forward.apply(&next),
+            None => next,
+        };
         let baggage = user.baggage.get_or_insert_default();
         baggage.redirect = Some(next);
         baggage.path = to.target;

@@ -1,0 +1,152 @@
+//! nginx with TLS: one port for each sort of certificate.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::process::{Command, Stdio};
+
+use squall::clock;
+use squall::units::Nanos;
+use tempfile::TempDir;
+
+use super::pki::{Issued, Pki, Span};
+use super::process::{Group, find, free_port, listens, within};
+
+/// A running nginx. Ends, with its files, when dropped.
+pub struct NginxTls {
+    _group: Group,
+    dir: TempDir,
+    pub pki: Pki,
+    /// For --cert and --key.
+    pub client: Issued,
+    ports: Vec<(&'static str, u16)>,
+}
+
+/// One line of its access log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    pub status: u16,
+    /// nginx's number of the connection.
+    pub connection: u64,
+    pub protocol: String,
+    /// The session was resumed.
+    pub resumed: bool,
+    /// The host that the client named (SNI).
+    pub server_name: String,
+    /// What ALPN agreed on.
+    pub alpn: String,
+    /// Subject of the client's certificate.
+    pub client: String,
+    pub request: String,
+}
+
+impl NginxTls {
+    /// Starts it and waits until it listens; an error says why there is none.
+    pub fn start() -> Result<NginxTls, String> {
+        let program = find("nginx")?;
+        let pki = Pki::new("squall test authority");
+        let stranger = Pki::new("a stranger");
+        let dir = tempfile::tempdir().unwrap();
+        let certs = [
+            ("good", pki.local(), ""),
+            ("expired", pki.issue("expired", &["localhost", "127.0.0.1"], Span::Past), ""),
+            ("future", pki.issue("future", &["localhost", "127.0.0.1"], Span::Future), ""),
+            ("other", pki.issue("other", &["other.example"], Span::Now), ""),
+            ("stranger", stranger.local(), ""),
+            ("tls12", pki.local(), "ssl_protocols TLSv1.2;"),
+            ("tls11", pki.local(), "ssl_protocols TLSv1.1;"),
+            ("mutual", pki.local(), "ssl_verify_client on; ssl_client_certificate CA;"),
+        ];
+        let client = pki.issue("client", &["client.example"], Span::Now);
+        let mut servers = String::new();
+        let mut ports = Vec::new();
+        for (name, issued, more) in &certs {
+            let port = free_port();
+            ports.push((*name, port));
+            let more = more.replace("CA", &pki.roots());
+            write!(
+                servers,
+                "server {{ listen 127.0.0.1:{port} ssl backlog=4096; ssl_certificate {}; ssl_certificate_key {}; {more} \
+                 location / {{ return 200 'ok'; }} location /big {{ root {}; }} }}\n",
+                issued.cert.display(),
+                issued.key.display(),
+                dir.path().display(),
+            )
+            .unwrap();
+        }
+        fs::write(dir.path().join("big"), vec![b'b'; 3 << 20]).unwrap();
+        fs::write(dir.path().join("nginx.conf"), config(&dir, &servers)).unwrap();
+        let mut command = Command::new(program);
+        command.arg("-e").arg(dir.path().join("error.log")).arg("-p").arg(dir.path());
+        command.arg("-c").arg(dir.path().join("nginx.conf"));
+        let mut group = Group::spawn(command.stdout(Stdio::null()).stderr(Stdio::null()));
+        let up = within(Nanos::from_secs(5), || group.ended() || listens(ports[0].1));
+        let errors = fs::read_to_string(dir.path().join("error.log")).unwrap_or_default();
+        assert!(up && !group.ended(), "nginx does not start: {errors}");
+        // `stranger`'s files are read by now.
+        Ok(NginxTls { _group: group, dir, pki, client, ports })
+    }
+
+    pub fn port(&self, name: &str) -> u16 {
+        self.ports.iter().find(|(own, _)| *own == name).expect("a server").1
+    }
+
+    /// The URL of a server by its address.
+    pub fn url(&self, name: &str, path: &str) -> String {
+        format!("https://127.0.0.1:{}{path}", self.port(name))
+    }
+
+    /// The lines whose request has `part` in it, once there are `expected`.
+    pub fn log(&self, part: &str, expected: u64) -> Vec<Line> {
+        within(Nanos::from_secs(2), || self.lines(part).len() as u64 >= expected);
+        clock::sleep(Nanos::from_millis(30));
+        self.lines(part)
+    }
+
+    fn lines(&self, part: &str) -> Vec<Line> {
+        let text = fs::read_to_string(self.dir.path().join("access.log")).unwrap();
+        let whole = text.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n'));
+        whole.filter(|line| line.contains(part)).map(Line::parse).collect()
+    }
+}
+
+impl Line {
+    fn parse(line: &str) -> Line {
+        let words: Vec<&str> = line.splitn(8, '|').collect();
+        Line {
+            status: words[0].parse().unwrap(),
+            connection: words[1].parse().unwrap(),
+            protocol: words[2].into(),
+            resumed: words[3] == "r",
+            server_name: words[4].into(),
+            alpn: words[5].into(),
+            client: words[6].into(),
+            request: words[7].into(),
+        }
+    }
+}
+
+fn config(dir: &TempDir, servers: &str) -> String {
+    let dir = dir.path().display();
+    format!(
+        r#"
+daemon off;
+user root;
+worker_processes 1;
+pid {dir}/nginx.pid;
+error_log {dir}/error.log;
+events {{ worker_connections 4096; }}
+http {{
+    client_body_temp_path {dir}/body;
+    proxy_temp_path {dir}/proxy;
+    fastcgi_temp_path {dir}/fastcgi;
+    uwsgi_temp_path {dir}/uwsgi;
+    scgi_temp_path {dir}/scgi;
+    log_format tls "$status|$connection|$ssl_protocol|$ssl_session_reused|$ssl_server_name|$ssl_alpn_protocol|$ssl_client_s_dn|$request";
+    access_log {dir}/access.log tls;
+    keepalive_requests 1000000000;
+    ssl_session_cache shared:s:1m;
+    {servers}
+}}
+"#
+    )
+}

@@ -18,11 +18,11 @@ use crate::stats::histogram::{Histogram, HistogramError};
 use crate::verdict::Verdict;
 
 pub use self::build::ReportParts;
-pub use self::tls::TlsSection;
 pub use self::scenario::{
     Check, Iterations, MetricEntry, Sample, ScenarioEntry, ScenarioParts, StageEntry, StepEntry,
     ThresholdEntry,
 };
+pub use self::tls::TlsSection;
 
 /// Version of the report's keys and their meaning.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -55,8 +55,8 @@ pub struct Report {
     pub errors: BTreeMap<String, u64>,
     /// Rates and amounts.
     pub throughput: Throughput,
-    /// TLS; `null` where nothing is https.
-    pub tls: Option<TlsSection>,
+    /// TLS.
+    pub tls: TlsSection,
     /// How the connections fared.
     pub connections: Connections,
     /// How long things took.

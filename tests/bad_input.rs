@@ -101,7 +101,6 @@ impl Untouched {
 fn urls_are_judged() {
     for (url, part) in [
         ("ftp://127.0.0.1/", "ftp"),
-        ("https://127.0.0.1/", "TLS"),
         ("127.0.0.1:8080/x", "http://"),
         ("http://", "host"),
         ("http://127.0.0.1:99999/", "99999"),

@@ -41,6 +41,19 @@ suite!(epoll: epoll_world, uring: uring_world, sim: sim_world; {
     a_thousand_connections,
 });
 
+// Behind TLS nothing is discarded, and one buffer is lent at a time, so that none can be held back.
+suite!(tls_on_epoll: tls_epoll_world, tls_on_uring: tls_uring_world; {
+    a_refused_connect_frees_the_slot,
+    answers_arrive_whole_and_in_order,
+    large_answers_arrive_whole,
+    discards_leave_the_next_answer_alone,
+    eof_comes_after_the_last_byte,
+    a_reset_is_reported_once,
+    a_reused_slot_sees_nothing_of_the_last_connection,
+    waits_end_at_their_deadline,
+    a_thousand_connections,
+});
+
 suite!(epoll_sockets: epoll, uring_sockets: uring; {
     sent_means_that_the_kernel_has_it_all,
     a_flood_does_not_starve_the_others,

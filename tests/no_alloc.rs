@@ -81,7 +81,9 @@ fn an_interval(recorder: &mut Recorder, open_model: bool) {
             status: 100 + (i % 500) as u16,
         });
         recorder.failed(ErrorKind::ALL[(i % 11) as usize]);
-        recorder.connected(Nanos(i));
+        recorder.reached(Nanos(i));
+        recorder.secured(Nanos(i));
+        recorder.connected();
         recorder.connect_failed(ErrorKind::Connect);
         recorder.dropped();
         recorder.bytes_out(i);

@@ -57,7 +57,10 @@ fn counts_equal_the_access_log_in_every_model() {
             assert!(lines.iter().all(|line| line.status == 200 && line.alpn == "http/1.1"), "{lines:?}");
             let version = if name == "tls12" { "TLSv1.2" } else { "TLSv1.3" };
             assert!(lines.iter().all(|line| line.protocol == version));
-            assert_eq!(done.at("/tls/version").as_str(), Some(if name == "tls12" { "TLSv1_2" } else { "TLSv1_3" }));
+            assert_eq!(
+                done.at("/tls/version").as_str(),
+                Some(if name == "tls12" { "TLSv1_2" } else { "TLSv1_3" })
+            );
             let handshakes = done.count("/tls/handshakes");
             assert_eq!(handshakes, done.count("/connections/established"), "{mark}");
             assert_eq!(handshakes, done.count("/latency/tls_handshake/count"), "{mark}");
@@ -161,7 +164,8 @@ fn the_oldest_version_can_be_set() {
     let nginx = or_skip!(NginxTls::start());
     let roots = nginx.pki.roots();
     run(&nginx.url("good", "/"), &["-n", "5", "-c", "1", "--cacert", &roots, "--tls-min", "1.3"]).exits(0);
-    let refused = run(&nginx.url("tls12", "/"), &["-n", "5", "-c", "1", "--cacert", &roots, "--tls-min", "1.3"]);
+    let refused =
+        run(&nginx.url("tls12", "/"), &["-n", "5", "-c", "1", "--cacert", &roots, "--tls-min", "1.3"]);
     let refused = refused.exits(1);
     assert!(refused.stderr.contains("alert 70 (protocol_version)"), "{}", refused.stderr);
 }

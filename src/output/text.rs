@@ -171,7 +171,7 @@ impl Page<'_> {
 
     /// What TLS agreed on.
     fn tls(&mut self) -> fmt::Result {
-        let Some(tls) = &self.report.tls else { return Ok(()) };
+        let tls = &self.report.tls;
         let agreed = [&tls.version, &tls.cipher_suite, &tls.key_exchange];
         let agreed: Vec<&str> = agreed.into_iter().flatten().map(String::as_str).collect();
         let resumed = human::count(tls.resumed);

@@ -5,7 +5,8 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use super::{
     ConfigSection, Connections, ERROR_KINDS, Environment, Generator, Latency, LatencySection, Percentiles,
-    Report, Requests, SCHEMA_VERSION, ScenarioParts, Throughput, TimelineEntry, TlsSection, Tool, WorkerSection,
+    Report, Requests, SCHEMA_VERSION, ScenarioParts, Throughput, TimelineEntry, TlsSection, Tool,
+    WorkerSection,
 };
 use crate::stats::histogram::Histogram;
 use crate::stats::snapshot::ErrorCounts;
@@ -21,7 +22,7 @@ pub struct ReportParts<'a> {
     /// Where it ran.
     pub environment: Environment,
     /// What came of TLS.
-    pub tls: Option<TlsSection>,
+    pub tls: TlsSection,
     /// What was measured.
     pub summary: &'a Summary,
     /// What was concluded.

@@ -164,17 +164,7 @@ fn report(summary: &Summary, readings: &Readings, config: ConfigSection, aborted
             target_on_this_host: true,
             container: None,
         },
-        tls: secure.then(|| TlsSection {
-            handshakes: 52,
-            resumed: 2,
-            version: Some("TLSv1_3".into()),
-            cipher_suite: Some("TLS13_AES_256_GCM_SHA384".into()),
-            key_exchange: Some("X25519".into()),
-            insecure: true,
-            min_version: "1.2".into(),
-            timeout_s: 10.0,
-            ..TlsSection::default()
-        }),
+        tls: if secure { tls() } else { TlsSection::default() },
         summary,
         verdict: verdict::evaluate(readings, summary),
         readings,
@@ -183,4 +173,18 @@ fn report(summary: &Summary, readings: &Readings, config: ConfigSection, aborted
         started_at: STARTED_AT,
         max_rss_bytes: 12_345_678,
     })
+}
+
+fn tls() -> TlsSection {
+    TlsSection {
+        handshakes: 52,
+        resumed: 2,
+        version: Some("TLSv1_3".into()),
+        cipher_suite: Some("TLS13_AES_256_GCM_SHA384".into()),
+        key_exchange: Some("X25519".into()),
+        insecure: true,
+        min_version: Some("1.2".into()),
+        timeout_s: Some(10.0),
+        ..TlsSection::default()
+    }
 }

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-/// TLS: what was asked for and what came of it. Durations are in `latency.tls_handshake`.
+/// TLS: what was asked for and what came of it. All empty where nothing is https. Durations are in
+/// `latency.tls_handshake`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct TlsSection {
     /// Handshakes that succeeded, over the whole run, connecting and warm-up included.
@@ -24,7 +25,7 @@ pub struct TlsSection {
     /// Whether sessions were kept for resumption.
     pub resumption: bool,
     /// Oldest version that was on offer: `1.2` or `1.3`.
-    pub min_version: String,
+    pub min_version: Option<String>,
     /// How long a handshake might take.
-    pub timeout_s: f64,
+    pub timeout_s: Option<f64>,
 }

@@ -11,6 +11,7 @@ mod proxy;
 mod request;
 mod tls;
 mod values;
+mod way;
 mod workers;
 mod workload;
 
@@ -22,6 +23,7 @@ pub use self::error::{ConfigError, Problem};
 pub use self::proxy::Proxy;
 pub use self::tls::{RawTls, TlsChoice};
 pub use self::values::{DriverChoice, WaitMode};
+pub use self::way::Way;
 
 use self::error::Problems;
 use self::host::{Host, ThisHost};
@@ -31,7 +33,6 @@ use crate::load::LoadModel;
 use crate::plan::workload::Workload;
 use crate::stats::layout::Layout;
 use crate::threshold::Threshold;
-use crate::transport::Route;
 use crate::units::Nanos;
 
 /// Connections when `-c` is not given.
@@ -175,12 +176,8 @@ pub struct RunConfig {
     pub workload: Option<Arc<Workload>>,
     /// The addresses of each of the workload's origins.
     pub origin_addresses: Vec<Vec<SocketAddr>>,
-    /// What lies between TCP and HTTP, for each origin of the workload; without one, for the target.
-    pub routes: Vec<Route>,
-    /// What was chosen for TLS; `None` where nothing is https.
-    pub tls: Option<TlsChoice>,
-    /// The proxy that everything goes through.
-    pub proxy: Option<Proxy>,
+    /// How the origins are reached.
+    pub way: Way,
     /// What the whole must come to, from the plan and `--threshold`. Only with scenarios.
     pub thresholds: Vec<Threshold>,
 }
@@ -234,20 +231,13 @@ fn validate_on(raw: RawConfig, host: &impl Host) -> Result<RunConfig, ConfigErro
     let wait = problems.choice("--wait", raw.wait.as_deref());
     let driver = problems.choice("--driver", raw.driver.as_deref());
     let (planned, own_thresholds) = plan.map(|plan| (plan.workload, plan.thresholds)).unzip();
-    let workload = planned.or_else(|| {
+    let mut workload = planned.or_else(|| {
         let load = (&load, max_backlog, connections);
         workload::of_flags(&raw, target.as_ref()?, &request, &times, load, &mut problems)
     });
     let thresholds =
         workload::thresholds(&raw, own_thresholds.unwrap_or_default(), workload.as_ref(), &mut problems);
-    let proxy = proxy::proxy(raw.proxy.as_deref(), &mut problems);
-    let workload = workload.map(|workload| workload::through(proxy.as_ref(), workload));
-    let origins: Vec<&Url> = match &workload {
-        Some(workload) => workload.origins.iter().map(|origin| &origin.url).collect(),
-        None => target.iter().collect(),
-    };
-    let tunnel = |origin: &Url| proxy.as_ref()?.connect(origin);
-    let (routes, tls) = tls::routes(&raw.tls, &origins, tunnel, &mut problems);
+    let way = way::way(&raw, target.as_ref(), workload.as_mut(), &mut problems);
     let users = workload.as_ref().map(|w| workload::users(w, host.descriptors(), &mut problems));
     let connections = users.unwrap_or(connections);
 
@@ -255,11 +245,8 @@ fn validate_on(raw: RawConfig, host: &impl Host) -> Result<RunConfig, ConfigErro
         Some(target) if problems.is_empty() => target,
         _ => return Err(ConfigError::Refused(problems.into_vec())),
     };
-    let origin_addresses = workload::resolve(workload.as_ref(), proxy.as_ref(), host).map_err(ConfigError::Resolve)?;
-    let addresses = match origin_addresses.first() {
-        Some(first) => first.clone(), // the target is the first origin
-        None => workload::reach(&target, proxy.as_ref(), host).map_err(ConfigError::Resolve)?,
-    };
+    let found = workload::resolve(&target, workload.as_ref(), way.proxy.as_ref(), host);
+    let (addresses, origin_addresses) = found.map_err(ConfigError::Resolve)?;
     let all = if origin_addresses.is_empty() { addresses.clone() } else { origin_addresses.concat() };
     let workers = workers::place(wish, connections, &usable, &all, host);
     Ok(RunConfig {
@@ -290,9 +277,7 @@ fn validate_on(raw: RawConfig, host: &impl Host) -> Result<RunConfig, ConfigErro
         allow_invalid: raw.allow_invalid,
         workload: workload.map(Arc::new),
         origin_addresses,
-        routes,
-        tls,
-        proxy,
+        way,
         thresholds,
     })
 }

@@ -17,7 +17,7 @@ pub(super) fn request(config: &RunConfig) -> Request {
         headers: config.headers.clone(),
         body: config.body.clone(),
     };
-    if let Some(forward) = config.proxy.as_ref().and_then(|proxy| proxy.forward(&config.target)) {
+    if let Some(forward) = config.way.proxy.as_ref().and_then(|proxy| proxy.forward(&config.target)) {
         request.target.insert_str(0, &forward.prefix);
         request.headers.extend(forward.authorization.map(|value| ("Proxy-Authorization".into(), value)));
     }
@@ -51,7 +51,7 @@ pub(super) fn settings(config: &RunConfig) -> ConfigSection {
         pipeline: config.pipeline,
         timeout_s: config.timeout.as_secs_f64(),
         connect_timeout_s: config.connect_timeout.as_secs_f64(),
-        proxy: config.proxy.as_ref().map(|proxy| format!("http://{}", proxy.url.authority())),
+        proxy: config.way.proxy.as_ref().map(|proxy| format!("http://{}", proxy.url.authority())),
         warmup_s: config.warmup.as_secs_f64(),
         drain_s: config.drain.as_secs_f64(),
         wait: config.wait.to_string(),
@@ -62,14 +62,14 @@ pub(super) fn settings(config: &RunConfig) -> ConfigSection {
 }
 
 /// What was asked of TLS and what came of it; `readings` are the workers'.
-pub(super) fn tls(config: &RunConfig, readings: impl Iterator<Item = TlsReadings>) -> Option<TlsSection> {
-    let choice = config.tls.as_ref()?;
+pub(super) fn tls(config: &RunConfig, readings: impl Iterator<Item = TlsReadings>) -> TlsSection {
+    let Some(choice) = &config.way.tls else { return TlsSection::default() };
     let all = readings.fold(TlsReadings::default(), |all, one| TlsReadings {
         handshakes: all.handshakes + one.handshakes,
         resumed: all.resumed + one.resumed,
         agreed: all.agreed.or(one.agreed),
     });
-    Some(TlsSection {
+    TlsSection {
         handshakes: all.handshakes,
         resumed: all.resumed,
         version: all.agreed.map(|agreed| agreed.version.into()),
@@ -79,9 +79,9 @@ pub(super) fn tls(config: &RunConfig, readings: impl Iterator<Item = TlsReadings
         cacert: choice.cacert.as_ref().map(|path| path.display().to_string()),
         client_certificate: choice.identity,
         resumption: choice.resumption,
-        min_version: choice.min_version.to_string(),
-        timeout_s: config.tls_timeout.as_secs_f64(),
-    })
+        min_version: Some(choice.min_version.to_string()),
+        timeout_s: Some(config.tls_timeout.as_secs_f64()),
+    }
 }
 
 pub(super) fn environment(config: &RunConfig, means: &Means) -> Environment {

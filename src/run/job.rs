@@ -50,11 +50,11 @@ impl Job {
                 plan: plan.clone(),
                 worker: worker_config(config, worker, spin),
                 driver: driver_config(config, plan, worker),
-                routes: config.addresses.iter().map(|_| config.routes[0].clone()).collect(),
+                routes: config.addresses.iter().map(|_| config.way.routes[0].clone()).collect(),
             },
             Work::Scenarios { workload, layout, pots } => {
                 let (endpoints, ranges) = endpoints(&config.origin_addresses);
-                let routes = ranges.iter().zip(&config.routes);
+                let routes = ranges.iter().zip(&config.way.routes);
                 let routes = routes.flat_map(|((_, count), route)| vec![route.clone(); *count as usize]);
                 let routes: Vec<Route> = routes.collect();
                 let worker = VuWorkerConfig {
@@ -76,7 +76,7 @@ impl Job {
                     slots: worker.slots(),
                     payloads: payloads(workload),
                     endpoints,
-                    expect_large: expects_large(&config.routes),
+                    expect_large: expects_large(&config.way.routes),
                 };
                 Job::Scenarios { worker: Box::new(worker), driver, routes }
             }
@@ -98,7 +98,8 @@ impl Job {
 
     /// Carries it out, through tunnels and TLS where there are any.
     pub(super) fn carry_out(mut self, driver: impl Driver, channel: &Channel, control: &Control) {
-        let (Job::Plain { routes, driver: config, .. } | Job::Scenarios { routes, driver: config, .. }) = &mut self;
+        let (Job::Plain { routes, driver: config, .. } | Job::Scenarios { routes, driver: config, .. }) =
+            &mut self;
         // Where every way is direct, workers meet the driver itself.
         if routes.iter().all(Route::is_direct) {
             return self.work(driver, channel, control);
@@ -151,7 +152,7 @@ fn driver_config(config: &RunConfig, plan: &Plan, worker: u32) -> DriverConfig {
         slots: share(u64::from(config.connections), worker, config.cores.len() as u32) as u32,
         payloads: vec![Arc::clone(&plan.payload)],
         endpoints: config.addresses.iter().copied().map(endpoint).collect(),
-        expect_large: expects_large(&config.routes),
+        expect_large: expects_large(&config.way.routes),
     }
 }
 

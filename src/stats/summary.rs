@@ -152,6 +152,7 @@ impl SummaryBuilder {
         if !self.tally.is_empty() {
             latency = LatencySet {
                 connect: latency.connect,
+                tls_handshake: latency.tls_handshake,
                 pickup_lag: latency.pickup_lag,
                 ..self.tally.latencies(started)
             };

@@ -266,7 +266,7 @@ impl Tally {
         }
     }
 
-    /// The latencies of all requests. Those that are not in any series (`connect`, `pickup_lag`) are the caller's.
+    /// The latencies of all requests. Those that are not in any series (`connect`, `tls_handshake`, `pickup_lag`) are the caller's.
     pub fn latencies(&self, started: u64) -> LatencySet {
         let mut set = LatencySet::default();
         for series in self.base_series() {

@@ -130,11 +130,8 @@ impl Lane {
                         return;
                     }
                     let last = piece.len() == rest.len();
-                    self.pending = (!last).then_some(Pending {
-                        payload,
-                        from: from + piece.len() as u32,
-                        len,
-                    });
+                    self.pending =
+                        (!last).then_some(Pending { payload, from: from + piece.len() as u32, len });
                     last && !self.notify && wire.len() <= QUIET_MAX
                 }
                 None if session.wants_to_send() && !self.unanswered => {

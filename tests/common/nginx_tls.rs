@@ -63,10 +63,10 @@ impl NginxTls {
             let port = free_port();
             ports.push((*name, port));
             let more = more.replace("CA", &pki.roots());
-            write!(
+            writeln!(
                 servers,
                 "server {{ listen 127.0.0.1:{port} ssl backlog=4096; ssl_certificate {}; ssl_certificate_key {}; {more} \
-                 location / {{ return 200 'ok'; }} location /big {{ root {}; }} }}\n",
+                 location / {{ return 200 'ok'; }} location /big {{ root {}; }} }}",
                 issued.cert.display(),
                 issued.key.display(),
                 dir.path().display(),
@@ -145,6 +145,7 @@ http {{
     access_log {dir}/access.log tls;
     keepalive_requests 1000000000;
     ssl_session_cache shared:s:1m;
+    ssl_protocols TLSv1.2 TLSv1.3;
     {servers}
 }}
 "#

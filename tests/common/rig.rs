@@ -13,7 +13,11 @@ use squall::driver::failure::Failure;
 use squall::driver::sim::{SimDriver, SimFaults, SimScript};
 use squall::driver::uring::UringDriver;
 use squall::driver::{Buffer, Completion, ConnId, Driver, DriverConfig, Endpoint, Event, PayloadId, Wait};
+use squall::transport::tls::{Connector, MinVersion, PeerName, Roots, TlsSettings};
+use squall::transport::{Route, Transport};
 use squall::units::Nanos;
+
+use super::pki::{Pki, close, serve_tls};
 
 /// One request: every peer counts bytes, none reads them.
 pub const REQUEST: &[u8] = b"GET /0123456789\n";
@@ -89,8 +93,8 @@ fn loopback(config: DriverConfig, peer: Behaviour) -> DriverConfig {
             drop(listener);
             addr
         }
-        Behaviour::Answer(bytes) => serve(move |stream| answer(stream, &bytes, u64::MAX)),
-        Behaviour::AnswerThenEof(bytes, n) => serve(move |stream| answer(stream, &bytes, n)),
+        Behaviour::Answer(bytes) => serve(move |mut stream| answer(&mut stream, &bytes, u64::MAX)),
+        Behaviour::AnswerThenEof(bytes, n) => serve(move |mut stream| answer(&mut stream, &bytes, n)),
         Behaviour::Reset => serve(|mut stream| {
             let mut request = vec![0; REQUEST.len()];
             if stream.read_exact(&mut request).is_ok() {
@@ -102,7 +106,7 @@ fn loopback(config: DriverConfig, peer: Behaviour) -> DriverConfig {
     DriverConfig { endpoints: vec![endpoint(addr)], ..config }
 }
 
-fn answer(mut stream: TcpStream, bytes: &[u8], count: u64) {
+fn answer(stream: &mut (impl Read + Write), bytes: &[u8], count: u64) {
     let mut request = vec![0; REQUEST.len()];
     for _ in 0..count {
         // The client closing in mid-answer is part of some tests.
@@ -110,6 +114,50 @@ fn answer(mut stream: TcpStream, bytes: &[u8], count: u64) {
             return;
         }
     }
+}
+
+pub fn tls_epoll_world(config: DriverConfig, peer: Behaviour) -> Result<Box<dyn Driver>, String> {
+    let (config, route) = tls_loopback(config, peer);
+    let (slots, payloads) = (config.slots, config.payloads.clone());
+    Ok(Box::new(Transport::new(EpollDriver::new(config).unwrap(), slots, payloads, vec![route])))
+}
+
+pub fn tls_uring_world(config: DriverConfig, peer: Behaviour) -> Result<Box<dyn Driver>, String> {
+    let (config, route) = tls_loopback(config, peer);
+    let (slots, payloads) = (config.slots, config.payloads.clone());
+    let inner = UringDriver::new(config).map_err(|e| e.to_string())?;
+    Ok(Box::new(Transport::new(inner, slots, payloads, vec![route])))
+}
+
+/// As [`loopback`], behind TLS.
+fn tls_loopback(config: DriverConfig, peer: Behaviour) -> (DriverConfig, Route) {
+    let pki = Pki::new("authority");
+    let server = pki.local().server();
+    let addr = match peer {
+        Behaviour::Refuse => {
+            let (listener, addr) = listen();
+            drop(listener);
+            addr
+        }
+        Behaviour::Answer(bytes) => serve_tls(server, move |mut tls| answer(&mut tls, &bytes, u64::MAX)),
+        Behaviour::AnswerThenEof(bytes, n) => serve_tls(server, move |mut tls| {
+            answer(&mut tls, &bytes, n);
+            close(tls);
+        }),
+        Behaviour::Reset => serve_tls(server, |mut tls| {
+            let mut request = vec![0; REQUEST.len()];
+            if tls.read_exact(&mut request).is_ok() {
+                let linger = Some(std::time::Duration::ZERO);
+                Socket::from(tls.sock).set_linger(linger).unwrap();
+            }
+        }),
+    };
+    let roots = Roots::Pem(std::fs::read(pki.roots()).unwrap());
+    let settings =
+        TlsSettings { roots, identity: None, resumption: false, min_version: MinVersion::default() };
+    let tls = (Connector::new(&settings).unwrap(), PeerName::new("127.0.0.1").unwrap());
+    let config = DriverConfig { endpoints: vec![endpoint(addr)], ..config };
+    (config, Route { tunnel: None, tls: Some(tls) })
 }
 
 /// Something that listens on loopback, with room for a thousand connects at once.
@@ -131,7 +179,7 @@ pub fn serve(peer: impl Fn(TcpStream) + Send + Sync + 'static) -> SocketAddr {
         for stream in listener.incoming() {
             let (stream, peer) = (stream.unwrap(), Arc::clone(&peer));
             stream.set_nodelay(true).unwrap();
-            let small = thread::Builder::new().stack_size(64 * 1024);
+            let small = thread::Builder::new().stack_size(512 * 1024);
             small.spawn(move || peer(stream)).unwrap();
         }
     });
@@ -171,7 +219,6 @@ pub fn request(driver: &mut dyn Driver, conn: ConnId, count: usize) {
 /// A completion with the bytes copied out, so that the buffer is back already.
 #[derive(PartialEq, Eq)]
 pub enum Seen {
-    Reached,
     Connected,
     ConnectFailed(Failure),
     Data(Vec<u8>),
@@ -184,7 +231,6 @@ pub enum Seen {
 impl fmt::Debug for Seen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Seen::Reached => write!(f, "Reached"),
             Seen::Connected => write!(f, "Connected"),
             Seen::ConnectFailed(failure) => write!(f, "ConnectFailed({failure:?})"),
             Seen::Data(bytes) => write!(f, "Data({} bytes)", bytes.len()),
@@ -223,7 +269,7 @@ impl Rig {
         self.driver.wait(Wait::Until { until, want: 1 }).unwrap();
         while let Some(Completion { conn, event }) = self.driver.next() {
             let seen = match event {
-                Event::Reached => Seen::Reached,
+                Event::Reached => continue, // on the way to `Connected`
                 Event::Connected => Seen::Connected,
                 Event::ConnectFailed(failure) => Seen::ConnectFailed(failure),
                 Event::Data(buffer) => {

@@ -47,7 +47,11 @@ fn workload(executor: Executor, steps: usize, think: Think) -> Workload {
         tags: Vec::new(),
     };
     Workload {
-        origins: vec![Origin { name: "peer".into(), url: "http://peer/".parse().expect("a URL"), forward: None }],
+        origins: vec![Origin {
+            name: "peer".into(),
+            url: "http://peer/".parse().expect("a URL"),
+            forward: None,
+        }],
         steps: (0..steps).map(step).collect(),
         flows: vec![Flow { name: "all".into(), steps: (0..steps as u32).collect() }],
         scenarios: vec![Scenario {

@@ -94,7 +94,8 @@ fn what_is_not_tls_is_called_so() {
             }
         });
         for driver in drivers() {
-            let done = run(&format!("https://{addr}/"), &["-n", "5", "-c", "1", "-k", "--driver", driver]).exits(1);
+            let done =
+                run(&format!("https://{addr}/"), &["-n", "5", "-c", "1", "-k", "--driver", driver]).exits(1);
             assert!(done.stderr.contains(part), "{part}: {}", done.stderr);
         }
     }
@@ -122,7 +123,8 @@ fn garbage_in_the_middle_fails_the_request_that_waits_and_no_other() {
             let done = run(&format!("https://{addr}/"), &args).balanced();
             assert_eq!(done.completed() + done.failed(), 100, "{}", done.stdout);
             assert_eq!(done.count("/errors/tls"), done.failed(), "{}", done.stdout);
-            assert_eq!(done.failed(), 10, "every tenth: {}", done.stdout);
+            // Every tenth on each of two connections, the last of which may not come to its tenth.
+            assert!((9..=10).contains(&done.failed()), "{}", done.stdout);
         }
     }
 }
@@ -201,6 +203,11 @@ fn bytes_that_nobody_asked_for_are_a_protocol_error() {
     for driver in drivers() {
         let args = ["-d", "300ms", "-c", "2", "-k", "--driver", driver];
         let done = run(&format!("https://{addr}/"), &args).balanced();
-        assert_eq!(done.count("/errors/protocol") + done.count("/errors/closed"), done.failed(), "{}", done.stdout);
+        assert_eq!(
+            done.count("/errors/protocol") + done.count("/errors/closed"),
+            done.failed(),
+            "{}",
+            done.stdout
+        );
     }
 }

@@ -24,7 +24,8 @@ fn proxy(credentials: Option<&'static str>) -> (SocketAddr, Heads) {
             if let Some(wanted) = credentials
                 && !request.contains(&format!("\r\nProxy-Authorization: Basic {wanted}\r\n"))
             {
-                let _ = client.write_all(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n");
+                let _ = client
+                    .write_all(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n");
                 continue;
             }
             let target = request.split(' ').nth(1).unwrap().to_owned();
@@ -75,15 +76,18 @@ fn https_goes_through_a_tunnel() {
     };
     let roots = nginx.pki.roots();
     for driver in drivers() {
-        for (engine, credentials) in
-            [(&["-c", "4"][..], None), (&["--vus", "4"], Some("bWU6c2VjcmV0")), (&["-c", "2", "-p", "4"], None)]
-        {
+        for (engine, credentials) in [
+            (&["-c", "4"][..], None),
+            (&["--vus", "4"], Some("bWU6c2VjcmV0")),
+            (&["-c", "2", "-p", "4"], None),
+        ] {
             let (addr, heads) = proxy(credentials);
             let login = if credentials.is_some() { "me:secret@" } else { "" };
             let proxy = format!("http://{login}{addr}");
             let mark = format!("{driver}{}", engine.len() + usize::from(credentials.is_some()));
             let url = nginx.url("good", &format!("/?run={mark}."));
-            let args = [engine, &["-n", "200", "--cacert", &roots, "--proxy", &proxy, "--driver", driver]].concat();
+            let args =
+                [engine, &["-n", "200", "--cacert", &roots, "--proxy", &proxy, "--driver", driver]].concat();
             let done = run(&url, &args).exits(0).balanced();
             assert_eq!((done.completed(), done.failed()), (200, 0), "{}", done.stdout);
             assert_eq!(nginx.log(&format!("?run={mark}."), 200).len(), 200);

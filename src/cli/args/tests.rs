@@ -129,7 +129,7 @@ fn nonsense_is_a_usage_error() {
         ("squall http://h/ -c many", ErrorKind::ValueValidation),
         ("squall http://h/ -c -5", ErrorKind::UnknownArgument),
         ("squall http://h/ -t 10s", ErrorKind::ValueValidation),
-        ("squall http://h/ -k", ErrorKind::UnknownArgument),
+        ("squall http://h/ -k yes", ErrorKind::UnknownArgument),
         ("squall http://h/ -q 100", ErrorKind::UnknownArgument),
         ("squall http://h/ --wait forever", ErrorKind::InvalidValue),
         ("squall http://h/ --body a --body-file b", ErrorKind::ArgumentConflict),

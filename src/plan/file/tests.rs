@@ -212,7 +212,6 @@ fn what_makes_no_sense_is_told_with_its_line() {
     refused(all, &[(2, "no `origins`"), (4, "not a port"), (6, "no step `c`"), (7, "has no steps")]);
     for (text, wanted) in [
         ("vus = 1\nduration = 1", vec![(1, "there are no steps")]),
-        ("[steps.a]\nurl = \"https://h/\"", vec![(2, "TLS")]),
         (
             "[steps.a]\nurl = \"/\"\norigin = \"aip\"\n[origins]\napi = \"http://h\"\nb = \"http://g\"",
             vec![(3, "did you mean `api`?")],

@@ -8,6 +8,7 @@ use base64::prelude::BASE64_STANDARD;
 use super::error::Problems;
 use crate::http::url::{Scheme, Url};
 use crate::plan::forward::Forward;
+use crate::plan::workload::Workload;
 
 /// An HTTP proxy: forwards requests with absolute targets (RFC 9112, section 3.2.2), and opens tunnels to https
 /// origins (RFC 9110, section 9.3.6).
@@ -28,6 +29,18 @@ impl Proxy {
         })
     }
 
+    /// Puts the requests of `workload` that are to be forwarded.
+    pub(super) fn forward_all(&self, workload: &mut Workload) {
+        for origin in &mut workload.origins {
+            origin.forward = self.forward(&origin.url);
+        }
+        for step in &mut workload.steps {
+            if let Some(forward) = &workload.origins[step.origin as usize].forward {
+                step.request.forward(forward);
+            }
+        }
+    }
+
     /// The request for a tunnel to `origin`; `None` where requests are forwarded.
     pub(super) fn connect(&self, origin: &Url) -> Option<Arc<[u8]>> {
         if origin.scheme == Scheme::Http {
@@ -37,7 +50,8 @@ impl Proxy {
         let host = if origin.host.contains(':') { format!("[{}]", origin.host) } else { origin.host.clone() };
         let authority = format!("{host}:{}", origin.port);
         let user_agent = crate::http::request::USER_AGENT;
-        let mut head = format!("CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\nUser-Agent: {user_agent}\r\n");
+        let mut head =
+            format!("CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\nUser-Agent: {user_agent}\r\n");
         if let Some(value) = &self.authorization {
             head.push_str(&format!("Proxy-Authorization: {value}\r\n"));
         }
@@ -60,9 +74,13 @@ fn parse(text: &str) -> Result<Proxy, String> {
         Some((credentials, address)) => (Some(credentials), address),
         None => (None, authority),
     };
-    let url: Url = format!("{scheme}://{address}").parse().map_err(|e: crate::http::url::UrlError| e.to_string())?;
+    let url: Url =
+        format!("{scheme}://{address}").parse().map_err(|e: crate::http::url::UrlError| e.to_string())?;
     if url.scheme == Scheme::Https {
-        return Err("TLS to the proxy itself is not spoken: use http://; through it, https:// targets are tunnelled".into());
+        return Err(
+            "TLS to the proxy itself is not spoken: use http://; through it, https:// targets are tunnelled"
+                .into(),
+        );
     }
     if !matches!(path, "" | "/") {
         return Err(format!("a proxy has no path: leave `{path}` out"));
@@ -73,8 +91,9 @@ fn parse(text: &str) -> Result<Proxy, String> {
 
 /// `user:password`, percent-encoded as in any URL, as RFC 7617 sends it.
 fn basic(credentials: &str) -> Result<String, String> {
-    let plain = percent_decoded(credentials)
-        .ok_or_else(|| "the credentials hold a % that is not followed by two hex digits: write %25".to_owned())?;
+    let plain = percent_decoded(credentials).ok_or_else(|| {
+        "the credentials hold a % that is not followed by two hex digits: write %25".to_owned()
+    })?;
     Ok(format!("Basic {}", BASE64_STANDARD.encode(plain)))
 }
 

@@ -123,10 +123,9 @@ fn connector(raw: &RawTls, choice: &TlsChoice, problems: &mut Problems) -> Optio
     };
     let identity = match (&raw.cert, &raw.key) {
         // As with curl, one file may hold both.
-        (Some(cert), key) => Some(Identity {
-            chain: read("--cert", cert)?,
-            key: read("--key", key.as_ref().unwrap_or(cert))?,
-        }),
+        (Some(cert), key) => {
+            Some(Identity { chain: read("--cert", cert)?, key: read("--key", key.as_ref().unwrap_or(cert))? })
+        }
         _ => None,
     };
     let settings =

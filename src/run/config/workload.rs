@@ -99,36 +99,21 @@ pub(super) fn users(workload: &Workload, descriptors: u64, problems: &mut Proble
     u32::try_from(users).unwrap_or(u32::MAX)
 }
 
-/// The workload with its requests put for the proxy, if there is one.
-pub(super) fn through(proxy: Option<&Proxy>, mut workload: Workload) -> Workload {
-    let Some(proxy) = proxy else { return workload };
-    for origin in &mut workload.origins {
-        origin.forward = proxy.forward(&origin.url);
-    }
-    for step in &mut workload.steps {
-        if let Some(forward) = &workload.origins[step.origin as usize].forward {
-            step.request.forward(forward);
-        }
-    }
-    workload
-}
-
-/// The addresses that lead to each origin.
+/// The addresses that lead to the target, which is the first origin, and to each origin of the workload.
 pub(super) fn resolve(
+    target: &Url,
     workload: Option<&Workload>,
     proxy: Option<&Proxy>,
     host: &impl Host,
-) -> Result<Vec<Vec<SocketAddr>>, ResolveError> {
-    let origins = workload.map_or(&[][..], |workload| &workload.origins);
-    origins.iter().map(|origin| reach(&origin.url, proxy, host)).collect()
+) -> Result<(Vec<SocketAddr>, Vec<Vec<SocketAddr>>), ResolveError> {
+    let Some(workload) = workload else { return Ok((reach(target, proxy, host)?, Vec::new())) };
+    let origins = workload.origins.iter().map(|origin| reach(&origin.url, proxy, host));
+    let all: Vec<Vec<SocketAddr>> = origins.collect::<Result<_, _>>()?;
+    Ok((all[0].clone(), all))
 }
 
 /// The addresses that lead to `origin`: the proxy's, if there is one.
-pub(super) fn reach(
-    origin: &Url,
-    proxy: Option<&Proxy>,
-    host: &impl Host,
-) -> Result<Vec<SocketAddr>, ResolveError> {
+fn reach(origin: &Url, proxy: Option<&Proxy>, host: &impl Host) -> Result<Vec<SocketAddr>, ResolveError> {
     let to = proxy.map_or(origin, |proxy| &proxy.url);
     host.resolve(&to.host, to.port)
 }

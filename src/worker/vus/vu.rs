@@ -201,7 +201,8 @@ impl Connection {
 
     #[inline]
     pub(super) fn is(&self, id: ConnId) -> bool {
-        self.generation == id.generation && matches!(self.state, Link::Connecting | Link::Securing | Link::Open)
+        self.generation == id.generation
+            && matches!(self.state, Link::Connecting | Link::Securing | Link::Open)
     }
 
     /// Forgets the connection; what comes late carries the old generation.

@@ -1,0 +1,40 @@
+//! The way to each origin: directly or through a proxy, in the open or through TLS.
+
+use super::RawConfig;
+use super::error::Problems;
+use super::proxy::{self, Proxy};
+use super::tls::{self, TlsChoice};
+use crate::http::url::Url;
+use crate::plan::workload::Workload;
+use crate::transport::Route;
+
+/// How the origins are reached.
+#[derive(Clone, Debug)]
+pub struct Way {
+    /// What lies between TCP and HTTP, for each origin of the workload; without one, for the target.
+    pub routes: Vec<Route>,
+    /// What was chosen for TLS; `None` where nothing is https.
+    pub tls: Option<TlsChoice>,
+    /// The proxy that everything goes through.
+    pub proxy: Option<Proxy>,
+}
+
+/// Reads what the flags say of it, and puts the workload's requests for the proxy, if there is one.
+pub(super) fn way(
+    raw: &RawConfig,
+    target: Option<&Url>,
+    workload: Option<&mut Workload>,
+    problems: &mut Problems,
+) -> Way {
+    let proxy = proxy::proxy(raw.proxy.as_deref(), problems);
+    let tunnel = |origin: &Url| proxy.as_ref()?.connect(origin);
+    let origins: Vec<&Url> = match &workload {
+        Some(workload) => workload.origins.iter().map(|origin| &origin.url).collect(),
+        None => target.into_iter().collect(),
+    };
+    let (routes, tls) = tls::routes(&raw.tls, &origins, tunnel, problems);
+    if let (Some(proxy), Some(workload)) = (&proxy, workload) {
+        proxy.forward_all(workload);
+    }
+    Way { routes, tls, proxy }
+}

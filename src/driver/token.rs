@@ -28,6 +28,8 @@ pub enum Op {
     Connect = 6,
     /// Anything whose result interests nobody (cancel, close, set an option).
     Ignore = 7,
+    /// Make a socket.
+    Socket = 8,
 }
 
 /// Packs an operation on a connection.
@@ -48,6 +50,7 @@ pub fn unpack(word: u64) -> Option<(Op, ConnId)> {
         5 => Op::SendNotify,
         6 => Op::Connect,
         7 => Op::Ignore,
+        8 => Op::Socket,
         _ => return None,
     };
     let conn = ConnId { slot: word as u32, generation: (word >> 32) as u32 & (GENERATIONS - 1) };
@@ -62,7 +65,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn unpack_is_the_inverse_of_pack(slot: u32, generation in 0..GENERATIONS, op in 1u8..=7) {
+        fn unpack_is_the_inverse_of_pack(slot: u32, generation in 0..GENERATIONS, op in 1u8..=8) {
             let conn = ConnId { slot, generation };
             let (op, _) = unpack(u64::from(op) << 56).unwrap();
             prop_assert_eq!(unpack(pack(op, conn)), Some((op, conn)));

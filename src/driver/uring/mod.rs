@@ -3,6 +3,7 @@
 //! Per keep-alive request the kernel sees one submission (the send) and posts one completion (the
 //! answer's bytes). Receiving is armed once per connection and stays armed.
 
+mod dial;
 mod receive;
 mod setup;
 
@@ -20,7 +21,6 @@ use super::failure::Failure;
 use super::token::{self, Op};
 use super::{
     Buffer, Completion, ConnId, Driver, DriverConfig, DriverCounters, Endpoint, Event, PayloadId, Wait,
-    socket,
 };
 use crate::clock;
 use crate::units::Nanos;
@@ -85,6 +85,8 @@ pub struct UringDriver {
     expect_large: bool,
     counters: DriverCounters,
     features: Vec<&'static str>,
+    /// The ring makes sockets itself.
+    direct_sockets: bool,
     /// The kernel raises IORING_SQ_TASKRUN when it has deferred work for us.
     taskrun_flag: bool,
 }
@@ -146,10 +148,15 @@ impl UringDriver {
             closes_queued: false,
             expect_large: config.expect_large,
             counters: DriverCounters::default(),
+            direct_sockets: false,
             taskrun_flag: features.contains(&"taskrun_flag"),
             features,
         };
         driver.probe_multishot()?;
+        driver.direct_sockets = driver.probe_direct_sockets();
+        if driver.direct_sockets {
+            driver.features.push("direct_sockets");
+        }
         Ok(driver)
     }
 
@@ -234,6 +241,7 @@ impl UringDriver {
             Op::Send => self.broke(conn, cqe.result())?,
             Op::SendNotify => self.sent(conn, cqe.result())?,
             Op::Connect => self.connected(conn, cqe.result())?,
+            Op::Socket => self.no_socket(conn, cqe.result())?,
             Op::Ignore => return None,
         };
         Some(Completion { conn, event })
@@ -382,32 +390,7 @@ impl Driver for UringDriver {
     }
 
     fn connect(&mut self, conn: ConnId, endpoint: u32) {
-        debug_assert!(self.slots[conn.slot as usize].state == State::Free);
-        if self.closes_queued {
-            self.flush();
-        }
-        let slot = &mut self.slots[conn.slot as usize];
-        slot.generation = conn.generation;
-        slot.one_by_one = self.expect_large;
-        slot.low_water = 1;
-        let endpoint = &self.endpoints[endpoint as usize];
-        // The table holds its own reference: the descriptor can go at once.
-        let prepared = socket::open(endpoint).and_then(|socket| {
-            let fd = std::os::fd::AsRawFd::as_raw_fd(&socket);
-            self.submitter.register_files_update(conn.slot, &[fd])
-        });
-        match prepared {
-            Ok(_) => {
-                slot.state = State::Connecting;
-                let (address, len) = (endpoint.addr.as_ptr(), endpoint.addr.len());
-                let entry = opcode::Connect::new(Fixed(conn.slot), address.cast(), len).build();
-                self.push(entry.user_data(token::pack(Op::Connect, conn)));
-            }
-            Err(e) => {
-                let errno = e.raw_os_error().unwrap_or(libc::EIO);
-                self.local.push_back(Completion { conn, event: Event::ConnectFailed(Failure::Os(errno)) });
-            }
-        }
+        self.dial(conn, endpoint);
     }
 
     #[inline]

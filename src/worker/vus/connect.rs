@@ -199,6 +199,15 @@ impl<D: Driver> VuWorker<'_, D> {
     }
 
     pub(super) fn close_link(&mut self, slot: u32) {
+        self.end_link(slot, false);
+    }
+
+    /// Closes a connection on which nothing is outstanding, without TIME_WAIT.
+    pub(super) fn reset_link(&mut self, slot: u32) {
+        self.end_link(slot, true);
+    }
+
+    fn end_link(&mut self, slot: u32, reset: bool) {
         let connection = &mut self.connections[slot as usize];
         match connection.state {
             Link::Closed => return,
@@ -209,7 +218,7 @@ impl<D: Driver> VuWorker<'_, D> {
             Link::Connecting | Link::Securing => self.connecting -= 1,
             Link::Open => self.open -= 1,
         }
-        self.driver.close(connection.id(slot), false);
+        self.driver.close(connection.id(slot), reset);
         connection.retire();
         connection.since = Nanos::ZERO;
     }

@@ -143,8 +143,11 @@ impl<D: Driver> VuWorker<'_, D> {
         let connection = &mut self.connections[slot as usize];
         connection.discarding = false;
         let used_up = self.workload.connections.requests_max.is_some_and(|max| connection.requests >= max);
-        if !response.keep_alive || used_up || !clean {
+        if !response.keep_alive || !clean {
             self.close_link(slot);
+        } else if used_up {
+            // We close first: with FIN each port would rest for a minute (TIME_WAIT), and ports run out.
+            self.reset_link(slot);
         }
         self.in_flight -= 1;
         self.batching.answered(now - self.vus[vu as usize].sent);

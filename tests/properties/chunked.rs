@@ -5,7 +5,7 @@ use squall::http::error::ParseError;
 
 /// A body is read whole and in pieces of any size to the same payload, the same end and the same error,
 /// and to what a decoder finds that has all of it before it.
-pub fn holds(body: &[u8]) {
+pub(crate) fn holds(body: &[u8]) {
     let whole = read(body, usize::MAX);
     for piece in [1, 2, 3, 5, 17] {
         assert_eq!(read(body, piece), whole, "in pieces of {piece}");

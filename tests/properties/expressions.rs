@@ -14,7 +14,7 @@ use squall::threshold::Threshold;
 use squall::units::{ByteSize, Nanos, Rate};
 
 /// Each is refused with a message or judges any answer; what is printed is read as the same again.
-pub fn holds(input: &[u8]) {
+pub(crate) fn holds(input: &[u8]) {
     let (text, answer) = input.split_at(input.iter().position(|b| *b == 0).unwrap_or(input.len()));
     let Ok(text) = std::str::from_utf8(text) else { return };
     let end = answer.windows(4).position(|four| four == b"\r\n\r\n").map_or(answer.len(), |at| at + 4);

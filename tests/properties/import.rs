@@ -9,7 +9,7 @@ use squall::plan::file::{Format, Surroundings, compile};
 use crate::wire::one_request;
 
 /// An error names a place and says something; what is imported is a plan of whole requests.
-pub fn holds(input: &[u8]) {
+pub(crate) fn holds(input: &[u8]) {
     for options in [HarOptions::default(), other_options()] {
         is_plan_or_error(har("file.har", input, &options));
     }

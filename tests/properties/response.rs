@@ -9,7 +9,7 @@ const EAGER: usize = 2 * 1024;
 
 /// A stream is read whole, byte by byte, and in pieces, with the heads known and not, with bodies looked
 /// at, and skipped: to the same responses and the same error.
-pub fn holds(stream: &[u8]) {
+pub(crate) fn holds(stream: &[u8]) {
     let mut seed = seed(stream);
     let mut sizes = || {
         seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);

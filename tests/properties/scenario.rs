@@ -12,7 +12,7 @@ use squall::units::Nanos;
 use crate::wire::one_request;
 
 /// An error names a place and says something; what is accepted can be run.
-pub fn holds(input: &[u8]) {
+pub(crate) fn holds(input: &[u8]) {
     let Ok(text) = std::str::from_utf8(input) else { return };
     // Such a file may be read without end, or wait for somebody to type.
     if ["/dev", "/proc", "/sys", "/tmp"].iter().any(|place| text.contains(place)) {

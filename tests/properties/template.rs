@@ -18,7 +18,7 @@ use squall::units::Nanos;
 use crate::wire::{Wire, one_request};
 
 /// Whatever compiles fills in to exactly one request, of the same method and fields for all values.
-pub fn holds(input: &[u8]) {
+pub(crate) fn holds(input: &[u8]) {
     let mut parts = input.split(|b| *b == 0);
     let mut part = || parts.next().unwrap_or_default();
     let (text, value, set_cookie, location) = (part(), part(), part(), part());

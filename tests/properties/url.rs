@@ -5,7 +5,7 @@ use squall::http::url::Url;
 
 /// An error that says something, or parts that can be sent, are what was written, and parse to
 /// themselves again.
-pub fn holds(input: &[u8]) {
+pub(crate) fn holds(input: &[u8]) {
     let Ok(text) = std::str::from_utf8(input) else { return };
     let url = match text.parse::<Url>() {
         Ok(url) => url,

@@ -2,17 +2,17 @@
 
 /// A request as an independent parser reads it.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Wire {
-    pub method: String,
-    pub target: String,
+pub(crate) struct Wire {
+    pub(crate) method: String,
+    pub(crate) target: String,
     /// Names and values, in order.
-    pub fields: Vec<(String, Vec<u8>)>,
-    pub body: Vec<u8>,
+    pub(crate) fields: Vec<(String, Vec<u8>)>,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Wire {
     /// Names in order: the shape that no value may change.
-    pub fn names(&self) -> Vec<&str> {
+    pub(crate) fn names(&self) -> Vec<&str> {
         self.fields.iter().map(|(name, _)| name.as_str()).collect()
     }
 
@@ -22,7 +22,7 @@ impl Wire {
 }
 
 /// Reads bytes that must be one request of HTTP/1.1, neither more nor less.
-pub fn one_request(bytes: &[u8]) -> Wire {
+pub(crate) fn one_request(bytes: &[u8]) -> Wire {
     let mut fields = [httparse::EMPTY_HEADER; 256];
     let mut request = httparse::Request::new(&mut fields);
     let head = match request.parse(bytes) {

@@ -71,6 +71,9 @@ fn read<'a>(cache: &mut HeadCache, expect: Expect, pieces: impl IntoIterator<Ite
                 Ok((used, Event::Complete(response))) => {
                     assert!(used <= rest.len() && parser.is_idle());
                     reading.push(response, &mut sink);
+                    if !response.keep_alive {
+                        return reading; // what follows is not looked at
+                    }
                     rest = &rest[used..];
                 }
                 Ok((used, Event::NeedMore)) => {
@@ -88,7 +91,8 @@ fn read<'a>(cache: &mut HeadCache, expect: Expect, pieces: impl IntoIterator<Ite
             }
         }
     }
-    if !parser.is_idle() {
+    // Between answers the end is in order, but one is due.
+    if !parser.is_idle() || reading.responses.is_empty() {
         match parser.eof() {
             Ok(Event::Complete(response)) => reading.push(response, &mut sink),
             Ok(Event::NeedMore) => panic!("nothing can follow the end"),
@@ -134,10 +138,14 @@ fn primed(case: &Case) -> HeadCache {
 
 #[test]
 fn each_file_is_read_as_expected() {
+    let mut wrong = Vec::new();
     for case in corpus() {
         let reading = read(&mut HeadCache::new(), case.expect, [&case.raw[..]]);
-        assert_eq!(reading.outcomes(), case.outcomes, "{}", case.name);
+        if reading.outcomes() != case.outcomes {
+            wrong.push(format!("{}: {:?} instead of {:?}", case.name, reading.outcomes(), case.outcomes));
+        }
     }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[test]

@@ -5,6 +5,7 @@ pub mod haproxy;
 pub mod nginx;
 pub mod plain;
 pub mod process;
+pub mod responses;
 pub mod rig;
 pub mod run;
 pub mod seccomp;

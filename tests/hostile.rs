@@ -18,11 +18,14 @@ use std::thread;
 use common::responses::{Case, corpus, oversized};
 use common::rig;
 use common::run::{Done, drivers, run, squall, start_command};
-use serde_json::Value;
+use serde_json::{Value, json};
 use squall::http::response::Expect;
 
 /// A run of the debug build takes about 20 MB, half of it code.
 const RSS_MAX: u64 = 64 << 20;
+
+/// With users there are tables for each step, too.
+const USERS_RSS_MAX: u64 = 128 << 20;
 
 /// As many as a run of failures may be without long back-offs between its connections.
 const BATCH: usize = 8;
@@ -199,12 +202,22 @@ impl Group {
         if rss == 0 || rss > RSS_MAX {
             return Err(format!("{rss} bytes resident"));
         }
+        if self.requests() == 1 && !self.reconnected(&done) {
+            return Err(format!("{} reconnects", done.count("/connections/reconnects")));
+        }
         // Several answers for one request are more than were asked for.
         let one_each = self.cases.iter().all(|case| !goes_on(case) || case.outcomes.len() == 1);
         if one_each && script.given() != self.cases.len() {
             return Err(format!("{} answers for {} cases", script.given(), self.cases.len()));
         }
         Ok(())
+    }
+
+    /// Whether a connection was given up behind each answer that ends it or brings more than was asked
+    /// for, and behind no other. Behind the last one there may be none to follow.
+    fn reconnected(&self, done: &Done) -> bool {
+        let lost = self.cases.iter().filter(|case| !goes_on(case) || case.outcomes.len() > 1).count() as u64;
+        (lost.saturating_sub(1)..=lost).contains(&done.count("/connections/reconnects"))
     }
 
     /// What is wrong, with the case that it is about.
@@ -255,36 +268,175 @@ fn groups(pipeline: usize) -> Vec<Group> {
     let mut groups = Vec::new();
     for driver in drivers() {
         for ((_, ends, _), cases) in &alike {
-            let batches = cases.chunks(if ends.len() == 1 && matches!(ends[0], End::Status(_)) { 64 } else { BATCH });
-            groups.extend(batches.map(|cases| Group { cases: cases.to_vec(), ends: ends.clone(), driver, pipeline }));
+            // A connection that has brought an answer is opened again at once.
+            let many = if matches!(ends[0], End::Status(_)) { 64 } else { BATCH };
+            let batches = cases.chunks(many);
+            groups.extend(batches.map(|cases| Group {
+                cases: cases.to_vec(),
+                ends: ends.clone(),
+                driver,
+                pipeline,
+            }));
         }
     }
     groups
 }
 
-/// Judges all, a few at a time: they wait for back-offs and drains most of the time.
-fn judge_all(groups: &[Group]) {
+/// Judges all, a few at a time: runs wait for back-offs and drains most of the time.
+fn in_parallel<T: Sync>(jobs: &[T], judge: impl Fn(&T) -> Vec<String> + Sync) {
     let next = AtomicUsize::new(0);
-    let judge = || {
+    let work = || {
         let mut wrong = Vec::new();
-        while let Some(group) = groups.get(next.fetch_add(1, Ordering::Relaxed)) {
-            wrong.extend(group.judge());
+        while let Some(job) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
+            wrong.extend(judge(job));
         }
         wrong
     };
     let wrong: Vec<String> = thread::scope(|scope| {
-        let threads: Vec<_> = (0..4).map(|_| scope.spawn(judge)).collect();
-        threads.into_iter().flat_map(|thread| thread.join().expect("no run hangs or ends by itself")).collect()
+        let threads: Vec<_> = (0..4).map(|_| scope.spawn(work)).collect();
+        threads
+            .into_iter()
+            .flat_map(|thread| thread.join().expect("no run hangs or ends by itself"))
+            .collect()
     });
     assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
 }
 
 #[test]
 fn each_answer_ends_as_the_corpus_has_it() {
-    judge_all(&groups(1));
+    in_parallel(&groups(1), Group::judge);
 }
 
 #[test]
 fn each_answer_ends_as_the_corpus_has_it_with_others_in_flight_behind_it() {
-    judge_all(&groups(4));
+    in_parallel(&groups(4), Group::judge);
+}
+
+/// The first answer's payload.
+fn payload(case: &Case) -> Vec<u8> {
+    let text = case.outcomes[0].split_once('"').and_then(|(_, rest)| rest.strip_suffix('"'));
+    let mut bytes = text.unwrap_or_default().bytes();
+    let mut payload = Vec::new();
+    while let Some(byte) = bytes.next() {
+        payload.push(match byte {
+            b'\\' => match bytes.next() {
+                Some(b'r') => b'\r',
+                Some(b'n') => b'\n',
+                Some(b't') => b'\t',
+                Some(b'x') => {
+                    let digits = [bytes.next().unwrap(), bytes.next().unwrap()];
+                    u8::from_str_radix(std::str::from_utf8(&digits).unwrap(), 16).unwrap()
+                }
+                quoted => quoted.unwrap(),
+            },
+            plain => plain,
+        });
+    }
+    payload
+}
+
+/// One step for each case. The checks are called after the case; with `look` they look into its body.
+fn plan(cases: &[Case], url: &str, look: bool) -> Value {
+    let step = |(i, case): (usize, &Case)| {
+        let mut checks = json!({});
+        match ends(case, 1)[0] {
+            End::Status(status) => {
+                let payload = payload(case);
+                checks[format!("{} status", case.name)] = format!("status == {status}").into();
+                checks[format!("{} size", case.name)] = format!("size == {}B", payload.len()).into();
+                let plain = |b: &u8| b.is_ascii_graphic() && *b != b'"';
+                if look && !payload.is_empty() && payload.iter().all(plain) {
+                    let text = String::from_utf8(payload).unwrap();
+                    checks[format!("{} body", case.name)] = format!("body == \"{text}\"").into();
+                }
+            }
+            // Without a whole answer no check passes.
+            _ => checks[format!("{} fails", case.name)] = "status in 100-999".into(),
+        }
+        let method = if case.expect == Expect::Head { "HEAD" } else { "GET" };
+        json!({ "name": case.name, "url": format!("{url}{i}"), "method": method, "timeout": "10s", "checks": checks })
+    };
+    let steps: Vec<Value> = cases.iter().enumerate().map(step).collect();
+    json!({ "vus": 2, "iterations": 2, "steps": steps })
+}
+
+/// Those that fail between those that do not, so that no back-off becomes long.
+fn alternating() -> Vec<Case> {
+    let (fine, failing): (Vec<Case>, Vec<Case>) =
+        all_cases().into_iter().partition(|case| matches!(ends(case, 1)[0], End::Status(_)));
+    let (mut fine, mut failing) = (fine.into_iter(), failing.into_iter());
+    let mut cases = Vec::new();
+    loop {
+        let before = cases.len();
+        cases.extend(failing.next().into_iter().chain(fine.next()));
+        if cases.len() == before {
+            return cases;
+        }
+    }
+}
+
+/// Runs the cases as the steps of one plan; says what is wrong.
+fn users(cases: &[Case], driver: &str, look: bool) -> Vec<String> {
+    const ITERATIONS: u64 = 2;
+    let script = Script::new(cases.to_vec());
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("plan.json");
+    std::fs::write(&path, plan(cases, &script.listen(), look).to_string()).unwrap();
+    let path = path.to_str().unwrap();
+    let args = ["run", path, "--format", "json", "-q", "--allow-invalid", "--driver", driver];
+    let done = start_command(&mut squall(&args)).finish().exits(0).balanced();
+
+    let mut wrong = Vec::new();
+    let expected: BTreeMap<&str, End> = cases.iter().map(|case| (&*case.name, ends(case, 1)[0])).collect();
+    let steps = done.at("/steps").as_array().unwrap();
+    assert_eq!(steps.len(), cases.len());
+    for step in steps {
+        let name = step["name"].as_str().unwrap();
+        let fails = !matches!(expected[name], End::Status(_));
+        let wanted = if fails { (0, ITERATIONS) } else { (ITERATIONS, 0) };
+        let found = (step["requests"].as_u64().unwrap(), step["failed"].as_u64().unwrap());
+        if found != wanted {
+            wrong.push(format!("{name}: {found:?} instead of {wanted:?}"));
+        }
+    }
+    for check in done.at("/checks").as_array().unwrap() {
+        let name = check["name"].as_str().unwrap();
+        let wanted = if name.ends_with(" fails") { (0, ITERATIONS) } else { (ITERATIONS, 0) };
+        let found = (check["passes"].as_u64().unwrap(), check["fails"].as_u64().unwrap());
+        if found != wanted {
+            wrong.push(format!("check {name}: {found:?} instead of {wanted:?}"));
+        }
+    }
+    let wanted = tally(expected.values().flat_map(|end| [*end; ITERATIONS as usize]));
+    if ended(&done) != wanted {
+        wrong.push(format!("{:?} instead of {wanted:?}", ended(&done)));
+    }
+    if script.given() as u64 != ITERATIONS * cases.len() as u64 {
+        wrong.push(format!("{} requests came", script.given()));
+    }
+    let rss = done.count("/generator/max_rss_bytes");
+    if rss == 0 || rss > USERS_RSS_MAX {
+        wrong.push(format!("{rss} bytes resident"));
+    }
+    wrong.iter().map(|what| format!("{driver}, look {look}: {what}")).collect()
+}
+
+/// So many steps in a plan: the tables of each take 2 MB.
+const STEPS: usize = 32;
+
+fn all_users(look: bool) {
+    let cases = alternating();
+    let jobs: Vec<_> =
+        drivers().iter().flat_map(|driver| cases.chunks(STEPS).map(|c| (c, *driver))).collect();
+    in_parallel(&jobs, |(cases, driver)| users(cases, driver, look));
+}
+
+#[test]
+fn each_answer_ends_a_users_request_as_the_corpus_has_it() {
+    all_users(false);
+}
+
+#[test]
+fn users_that_look_into_bodies_see_what_the_corpus_has() {
+    all_users(true);
 }

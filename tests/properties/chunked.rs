@@ -11,7 +11,9 @@ pub(crate) fn holds(body: &[u8]) {
         assert_eq!(read(body, piece), whole, "in pieces of {piece}");
     }
     match (decode(body), &whole) {
-        (Decoded::Whole { payload, end }, Ok(read)) => assert_eq!((&payload, end, true), (&read.0, read.1, read.2)),
+        (Decoded::Whole { payload, end }, Ok(read)) => {
+            assert_eq!((&payload, end, true), (&read.0, read.1, read.2))
+        }
         (Decoded::Partial, Ok((_, consumed, false))) => assert_eq!(*consumed, body.len()),
         (Decoded::Wrong, Err(_)) => {}
         (_, read) => panic!("{read:?} of {}", body.escape_ascii()),
@@ -106,7 +108,8 @@ fn trailer(bytes: &[u8]) -> Result<Option<usize>, ()> {
         let line = line.strip_suffix(b"\n").unwrap_or(line);
         let text = line.strip_suffix(b"\r").unwrap_or(line);
         let len = line.len() + usize::from(ends);
-        if at + len > MAX_TRAILER as usize || !text.iter().all(|b| matches!(b, b'\t' | b' '..=b'~' | 0x80..)) {
+        if at + len > MAX_TRAILER as usize || !text.iter().all(|b| matches!(b, b'\t' | b' '..=b'~' | 0x80..))
+        {
             return Err(());
         }
         at += len;

@@ -19,7 +19,8 @@ pub(crate) fn holds(input: &[u8]) {
     let Ok(text) = std::str::from_utf8(text) else { return };
     let end = answer.windows(4).position(|four| four == b"\r\n\r\n").map_or(answer.len(), |at| at + 4);
     let (head, body) = answer.split_at(end);
-    let answer = |status| Answer::new(status, body.len() as u64, Nanos(5_000_000)).with_parts(head, body, false);
+    let answer =
+        |status| Answer::new(status, body.len() as u64, Nanos(5_000_000)).with_parts(head, body, false);
 
     match Check::parse(text) {
         Ok(check) => {
@@ -40,7 +41,10 @@ pub(crate) fn holds(input: &[u8]) {
     for source in [Source::Json(text.into()), Source::Header(text.into()), Source::Regex(text.into())] {
         if let Ok(extract) = Extract::compile(0, &source, None) {
             let taken = extract.take(&answer(200));
-            assert!(taken.is_none_or(|value| value.len() <= 6 * input.len()), "a value is part of the answer");
+            assert!(
+                taken.is_none_or(|value| value.len() <= 6 * input.len()),
+                "a value is part of the answer"
+            );
         }
     }
     if let (Ok(path), Some(json)) = (JsonPath::compile(text), answer(200).json()) {

@@ -77,12 +77,7 @@ fn alike(one: &Reading, other: &Reading, stream: &[u8]) -> bool {
     one.0 == other.0 && (one.1 == other.1 || stream.len() > EAGER && one.1.is_some() && other.1.is_some())
 }
 
-fn read(
-    cache: &mut HeadCache,
-    expect: Expect,
-    stream: &[u8],
-    mut size: impl FnMut() -> usize,
-) -> Reading {
+fn read(cache: &mut HeadCache, expect: Expect, stream: &[u8], mut size: impl FnMut() -> usize) -> Reading {
     let (mut parser, mut sink) = (ResponseParser::new(), Payload::default());
     let (mut seen, mut left) = (Vec::new(), stream);
     while !left.is_empty() {

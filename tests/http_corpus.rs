@@ -1,18 +1,13 @@
 //! Raw answers from `tests/data/responses/`, each read whole, at every split, and byte by byte, with
 //! a fresh cache and a primed one: always to the same outcome, which `EXPECTED.tsv` names.
 
-use std::fs;
-use std::path::PathBuf;
+#[path = "common/responses.rs"]
+mod responses;
 
 use squall::http::error::ParseError;
 use squall::http::response::{Event, Expect, HeadCache, Response, ResponseParser, Sink};
 
-struct Case {
-    name: String,
-    expect: Expect,
-    raw: Vec<u8>,
-    outcomes: Vec<String>,
-}
+use responses::{Case, corpus, oversized};
 
 /// Everything observable about a stream.
 #[derive(Debug, Default, PartialEq)]
@@ -71,6 +66,9 @@ fn read<'a>(cache: &mut HeadCache, expect: Expect, pieces: impl IntoIterator<Ite
                 Ok((used, Event::Complete(response))) => {
                     assert!(used <= rest.len() && parser.is_idle());
                     reading.push(response, &mut sink);
+                    if !response.keep_alive {
+                        return reading; // what follows is not looked at
+                    }
                     rest = &rest[used..];
                 }
                 Ok((used, Event::NeedMore)) => {
@@ -88,7 +86,8 @@ fn read<'a>(cache: &mut HeadCache, expect: Expect, pieces: impl IntoIterator<Ite
             }
         }
     }
-    if !parser.is_idle() {
+    // Between answers the end is in order, but one is due.
+    if !parser.is_idle() || reading.responses.is_empty() {
         match parser.eof() {
             Ok(Event::Complete(response)) => reading.push(response, &mut sink),
             Ok(Event::NeedMore) => panic!("nothing can follow the end"),
@@ -96,33 +95,6 @@ fn read<'a>(cache: &mut HeadCache, expect: Expect, pieces: impl IntoIterator<Ite
         }
     }
     reading
-}
-
-fn corpus() -> Vec<Case> {
-    let dir = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data/responses");
-    let table = fs::read_to_string(dir.join("EXPECTED.tsv")).expect("the table is in the repository");
-    let lines = table.lines().filter(|line| !line.starts_with('#'));
-    let cases: Vec<Case> = lines
-        .map(|line| {
-            let mut columns = line.split('\t');
-            let mut column = || columns.next().unwrap_or_else(|| panic!("3 columns: {line}"));
-            let name = column().to_owned();
-            Case {
-                expect: match column() {
-                    "normal" => Expect::Normal,
-                    "head" => Expect::Head,
-                    other => panic!("{name}: asked {other}?"),
-                },
-                outcomes: column().split(" ; ").map(str::to_owned).collect(),
-                raw: fs::read(dir.join(format!("{name}.http"))).expect("a file for each line"),
-                name,
-            }
-        })
-        .collect();
-    let files = fs::read_dir(&dir).expect("the directory exists");
-    let files = files.filter(|f| f.as_ref().is_ok_and(|f| f.path().extension() == Some("http".as_ref())));
-    assert_eq!(files.count(), cases.len(), "a line for each file");
-    cases
 }
 
 /// A cache that has seen this stream before, and so holds its heads.
@@ -134,9 +106,27 @@ fn primed(case: &Case) -> HeadCache {
 
 #[test]
 fn each_file_is_read_as_expected() {
+    let mut wrong = Vec::new();
     for case in corpus() {
         let reading = read(&mut HeadCache::new(), case.expect, [&case.raw[..]]);
-        assert_eq!(reading.outcomes(), case.outcomes, "{}", case.name);
+        if reading.outcomes() != case.outcomes {
+            wrong.push(format!("{}: {:?} instead of {:?}", case.name, reading.outcomes(), case.outcomes));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn the_oversized_are_read_as_expected_in_any_pieces() {
+    for case in oversized() {
+        let mut known = HeadCache::new();
+        for piece in [usize::MAX, 1 << 14, 1000, 1] {
+            for cache in [&mut HeadCache::new(), &mut known] {
+                let reading = read(cache, case.expect, case.raw.chunks(piece));
+                let same = reading.outcomes() == case.outcomes;
+                assert!(same, "{} in pieces of {piece}: {:?}", case.name, reading.error);
+            }
+        }
     }
 }
 

@@ -10,8 +10,8 @@ pub enum ParseError {
     /// The bytes at the place of a status line are none (RFC 9112, 4).
     #[error("no HTTP status line where one is due")]
     StatusLine,
-    /// Neither HTTP/1.0 nor HTTP/1.1 (RFC 9112, 2.3).
-    #[error("the answer is neither HTTP/1.0 nor HTTP/1.1")]
+    /// Not HTTP/1 (RFC 9112, 2.3).
+    #[error("the answer is of another version than HTTP/1.0 and HTTP/1.1")]
     Version,
     /// The status code is not a number from 100 to 999 (RFC 9110, 15).
     #[error("the status code is not a number from 100 to 999")]
@@ -30,8 +30,7 @@ pub enum ParseError {
     /// (RFC 9112, 6.3, rule 5).
     #[error("invalid or contradictory Content-Length")]
     ContentLength,
-    /// `chunked` is not the final transfer coding, is applied twice, or the field is empty
-    /// (RFC 9112, 6.1).
+    /// `chunked` is applied twice or has parameters, or the field is empty (RFC 9112, 6.1 and 7).
     #[error("invalid Transfer-Encoding")]
     TransferEncoding,
     /// A chunk-size line has no hexadecimal size, or does not end in CRLF (RFC 9112, 7.1).

@@ -40,6 +40,8 @@ pub struct Head {
     pub framing: Framing,
     /// Offset of the Date value, if there is one in IMF-fixdate's length.
     pub date_at: Option<usize>,
+    /// Field lines were folded; a sink is shown them unfolded.
+    pub folded: bool,
 }
 
 impl Head {
@@ -52,9 +54,11 @@ impl Head {
 
 /// Parses the head at the start of `bytes`; `None` while it is incomplete.
 ///
-/// The syntax is httparse's strict one: no space before a colon, no folded lines (RFC 9112, 5.1 and
-/// 5.2), obs-text allowed in values and reason, a bare LF taken as a line end (2.2). Empty lines
-/// before the status line are an error, for after a response they mean that framing was lost.
+/// The syntax is httparse's strict one: no space before a colon (RFC 9112, 5.1), obs-text allowed in
+/// values and reason, a bare LF taken as a line end (2.2). Empty lines before the status line are an
+/// error, for after a response they mean that framing was lost. What only old or future servers
+/// send costs the others nothing, for it is looked at once the strict reading has failed: folded
+/// lines are unfolded (5.2), and HTTP/1.2 and above is read as HTTP/1.1 (RFC 9110, 2.5).
 ///
 /// # Errors
 /// Any [`ParseError`] that concerns a head, as soon as the bytes at hand prove it.
@@ -65,6 +69,58 @@ pub fn parse(bytes: &[u8], expect: Expect) -> Result<Option<Head>, ParseError> {
         Some(_) => return Err(ParseError::StatusLine),
     }
     let bytes = &bytes[..bytes.len().min(MAX_HEAD)];
+    match parse_strictly(bytes, expect) {
+        Err(ParseError::Version) => parse_later_minor(bytes, expect),
+        Err(ParseError::Field) => parse_folded(bytes, expect),
+        parsed => parsed,
+    }
+}
+
+#[cold]
+fn parse_later_minor(bytes: &[u8], expect: Expect) -> Result<Option<Head>, ParseError> {
+    let is_later = bytes.starts_with(b"HTTP/1.") && matches!(bytes.get(7), Some(b'2'..=b'9'));
+    if !is_later {
+        return Err(ParseError::Version);
+    }
+    let mut highest_known = bytes.to_vec();
+    highest_known[7] = b'1';
+    match parse_strictly(&highest_known, expect) {
+        Err(ParseError::Field) => parse_folded(&highest_known, expect),
+        parsed => parsed,
+    }
+}
+
+#[cold]
+fn parse_folded(bytes: &[u8], expect: Expect) -> Result<Option<Head>, ParseError> {
+    let plain = unfolded(bytes).ok_or(ParseError::Field)?;
+    let head = parse_strictly(&plain, expect)?;
+    Ok(head.map(|head| Head { folded: true, ..head }))
+}
+
+/// The head at the start of `bytes` with each obs-fold replaced by blanks, as a user agent must
+/// (RFC 9112, 5.2), so that all else keeps its place; `None` if there is none. A blank before the
+/// first field is no fold (2.2). More than [`MAX_HEADERS`] folds stay, and so are errors: a
+/// half-read head is tried again with each of its lines.
+pub(super) fn unfolded(bytes: &[u8]) -> Option<Vec<u8>> {
+    let (mut plain, mut start, mut folds) = (Vec::new(), 0, 0);
+    for end in (0..bytes.len()).filter(|&at| bytes[at] == b'\n') {
+        let line = bytes[start..end].strip_suffix(b"\r").unwrap_or(&bytes[start..end]);
+        if line.is_empty() || folds == MAX_HEADERS {
+            break;
+        }
+        if start > 0 && matches!(bytes.get(end + 1), Some(b' ' | b'\t')) {
+            if plain.is_empty() {
+                plain = bytes.to_vec();
+            }
+            plain[start + line.len()..=end].fill(b' ');
+            folds += 1;
+        }
+        start = end + 1;
+    }
+    (folds > 0).then_some(plain)
+}
+
+fn parse_strictly(bytes: &[u8], expect: Expect) -> Result<Option<Head>, ParseError> {
     let mut fields = [const { MaybeUninit::uninit() }; MAX_HEADERS];
     let mut response = httparse::Response::new(&mut []);
     let parsed =
@@ -81,7 +137,7 @@ pub fn parse(bytes: &[u8], expect: Expect) -> Result<Option<Head>, ParseError> {
     }
     let facts = Facts::collect(response.headers, bytes)?;
     let (framing, keep_alive) = facts.decide(status, response.version == Some(1), expect)?;
-    Ok(Some(Head { len, status, keep_alive, framing, date_at: facts.date_at }))
+    Ok(Some(Head { len, status, keep_alive, framing, date_at: facts.date_at, folded: false }))
 }
 
 fn syntax_error(error: httparse::Error) -> ParseError {
@@ -112,7 +168,9 @@ enum Coding {
     ChunkedFinal,
     /// Others only.
     Other,
-    /// `chunked` is followed by another one (or itself), or there is none at all.
+    /// `chunked` is followed by others.
+    ChunkedWithin,
+    /// `chunked` is applied twice or has parameters, or there is no coding at all.
     Invalid,
 }
 
@@ -158,7 +216,8 @@ impl Facts {
         }
         match (self.coding, self.length) {
             (Some(Coding::Invalid), _) => Err(ParseError::TransferEncoding),
-            (Some(Coding::Other), _) => Ok((Framing::UntilClose, false)),
+            // Rule 4: what is not chunked at last ends with the connection.
+            (Some(Coding::Other | Coding::ChunkedWithin), _) => Ok((Framing::UntilClose, false)),
             // With Content-Length as well, or from an HTTP/1.0 server, the framing is suspect (6.1):
             // this response is read, the connection is not used again.
             (Some(Coding::ChunkedFinal), length) => {
@@ -177,11 +236,15 @@ fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
 
 fn coding(earlier: Option<Coding>, value: &[u8]) -> Coding {
     let last = list(value).fold(earlier, |before, name| {
+        // `chunked` has no parameters (RFC 9112, 7): "chunked;q=1" is a mistake, not another coding.
+        let end = name.iter().position(|b| matches!(b, b';' | b' ' | b'\t')).unwrap_or(name.len());
+        let is_chunked = name[..end].eq_ignore_ascii_case(b"chunked");
         Some(match before {
-            Some(Coding::ChunkedFinal | Coding::Invalid) => Coding::Invalid,
-            _ if name.eq_ignore_ascii_case(b"chunked") => Coding::ChunkedFinal,
-            // `chunked` has no parameters (RFC 9112, 7): "chunked;q=1" is a mistake, not a coding.
-            _ if name.len() > 7 && name[..7].eq_ignore_ascii_case(b"chunked") => Coding::Invalid,
+            Some(Coding::Invalid) => Coding::Invalid,
+            Some(Coding::ChunkedFinal | Coding::ChunkedWithin) if is_chunked => Coding::Invalid,
+            Some(Coding::ChunkedFinal | Coding::ChunkedWithin) => Coding::ChunkedWithin,
+            _ if is_chunked && end < name.len() => Coding::Invalid,
+            _ if is_chunked => Coding::ChunkedFinal,
             _ => Coding::Other,
         })
     });

@@ -75,7 +75,8 @@ pub trait Sink {
     /// False if nothing is looked at: the compiler then leaves the calls out.
     const WANTED: bool;
 
-    /// The final head, whole, empty line included: once per response, before any body.
+    /// The final head, whole, empty line included, folded lines unfolded: once per response, before any
+    /// body.
     fn head(&mut self, head: &[u8]);
 
     /// The next piece of payload, de-chunked, never empty. A response that ends in an error may have
@@ -248,9 +249,17 @@ impl ResponseParser {
         if head.is_interim() {
             return;
         }
-        cache.learn(expect, head, bytes);
-        if S::WANTED {
-            sink.head(&bytes[..head.len]);
+        let bytes = &bytes[..head.len];
+        if head.folded {
+            // Not to be remembered: the cache hands out heads as they came.
+            if S::WANTED {
+                sink.head(&head::unfolded(bytes).unwrap_or_default());
+            }
+        } else {
+            cache.learn(expect, head, bytes);
+            if S::WANTED {
+                sink.head(bytes);
+            }
         }
         self.begin_body(Response::of(head), head.framing);
     }

@@ -81,12 +81,12 @@ impl RequestTemplate {
     /// Bytes that are always the same.
     pub fn of_bytes(bytes: &[u8]) -> RequestTemplate {
         let line = bytes.split(|b| *b == b'\r').next().unwrap_or_default();
-        let path = line.split(|b| *b == b' ').nth(1).unwrap_or(b"/");
+        let path = line.split(|b| *b == b' ').nth(1).unwrap_or_default();
         RequestTemplate {
             constant: Some(bytes.into()),
             head: Vec::new(),
             body: None,
-            path_hint: String::from_utf8_lossy(path).into_owned(),
+            path_hint: path_hint(path),
         }
     }
 
@@ -108,8 +108,11 @@ impl RequestTemplate {
             _ => None,
         };
         // Held to the encoder's rules with whatever is constant; the rest is held to them when it is filled in.
-        let text =
-            |template: &Template| String::from_utf8_lossy(template.constant().unwrap_or(b"x")).into_owned();
+        let text = |template: &Template| String::from_utf8_lossy(&template.example()).into_owned();
+        // Nothing can be filled in so that a request line without a target is one.
+        if target.prefix().is_empty() {
+            return Err(RequestError::Target(spec.target.clone()).into());
+        }
         let constant_body = match (&spec.body, &body) {
             (Body::Bytes(bytes), _) => bytes.clone(),
             (_, Some(body)) => body.constant().unwrap_or(b"x").to_vec(),
@@ -117,7 +120,7 @@ impl RequestTemplate {
         };
         let request = Request {
             method: spec.method.clone(),
-            target: if target.constant().is_some() { text(&target) } else { "/".into() },
+            target: text(&target),
             authority: spec.authority.clone(),
             headers: headers
                 .iter()
@@ -141,12 +144,11 @@ impl RequestTemplate {
             Body::Bytes(bytes) => Some(Template::of_bytes(bytes)),
             _ => body,
         };
-        let path = String::from_utf8_lossy(target.prefix()).into_owned();
         Ok(RequestTemplate {
             constant: None,
             head: head.fields,
             body: body.or_else(|| usual.then(Template::default)),
-            path_hint: if path.starts_with('/') { path } else { "/".into() },
+            path_hint: path_hint(target.prefix()),
         })
     }
 
@@ -167,7 +169,7 @@ impl RequestTemplate {
         self.constant.as_ref()
     }
 
-    /// The constant beginning of its path, for cookies and relative redirects.
+    /// The constant beginning of its path, at least `/`, for cookies and relative redirects.
     pub fn path_hint(&self) -> &str {
         &self.path_hint
     }
@@ -269,6 +271,12 @@ impl Head {
             self.text(&format!("User-Agent: {USER_AGENT}\r\n"));
         }
     }
+}
+
+/// `*`, or an absolute URL for a proxy, is no path that cookies and relative redirects could go by.
+fn path_hint(target: &[u8]) -> String {
+    let path = if target.starts_with(b"/") { target } else { b"/" };
+    String::from_utf8_lossy(path).into_owned()
 }
 
 fn has(headers: &[(String, String)], name: &str) -> bool {

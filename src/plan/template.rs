@@ -148,6 +148,15 @@ impl Template {
         }
     }
 
+    /// The text with `x` in the place of each slot: what it is like whatever they are filled with.
+    pub fn example(&self) -> Vec<u8> {
+        let bytes = |piece: &Piece| match piece {
+            Piece::Literal(bytes) => bytes.clone(),
+            Piece::Slot(..) => b"x".to_vec(),
+        };
+        self.pieces.iter().flat_map(bytes).collect()
+    }
+
     /// What stands before the first slot.
     pub fn prefix(&self) -> &[u8] {
         match self.pieces.first() {

@@ -114,8 +114,8 @@ pub struct Worker<'a, D: Driver> {
     batching: Batching,
     /// When the last measured answer was complete.
     last_done: Nanos,
-    /// When a connection was last open.
-    last_open: Nanos,
+    /// Since when no connection has been open; MAX while one is.
+    shut_since: Nanos,
     /// The turn before: when it began, whether it did anything, when the next was due.
     before: Turn,
     readings: LoopReadings,
@@ -157,7 +157,7 @@ impl<'a, D: Driver> Worker<'a, D> {
             next_endpoint: config.worker,
             batching: Batching::new(now),
             last_done: Nanos::ZERO,
-            last_open: now,
+            shut_since: Nanos::MAX,
             before: Turn { began: now, did: false, next_due: Nanos::MAX },
             readings: LoopReadings::default(),
             cpu,

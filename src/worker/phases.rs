@@ -82,7 +82,6 @@ impl<D: Driver> Worker<'_, D> {
         self.recorder.close_window_at(self.window.close);
         self.edge = self.window.open + self.config.interval;
         self.readings = LoopReadings::begun(self.driver.counters(), (self.cpu)());
-        self.last_open = self.driver.now();
         Ok(())
     }
 
@@ -98,9 +97,12 @@ impl<D: Driver> Worker<'_, D> {
                 self.recorder.close_window_at(self.window.close);
             }
             if self.pool.open > 0 {
-                self.last_open = now;
-            } else if self.config.duration.is_none() && now - self.last_open > self.config.connect_timeout {
-                gave_up = true;
+                self.shut_since = Nanos::MAX;
+            } else {
+                // Not from the last turn that had one open: this one may have been long, and only then was it lost.
+                self.shut_since = self.shut_since.min(now);
+                gave_up =
+                    self.config.duration.is_none() && now - self.shut_since > self.config.connect_timeout;
             }
             if now >= self.window.close || gave_up || self.exhausted() {
                 break;

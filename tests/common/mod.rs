@@ -7,6 +7,7 @@ pub mod nginx_tls;
 pub mod pki;
 pub mod plain;
 pub mod process;
+pub mod responses;
 pub mod rig;
 pub mod run;
 pub mod seccomp;

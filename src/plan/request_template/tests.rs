@@ -111,6 +111,11 @@ fn what_would_break_a_request_is_refused() {
         spec("GET", "/{{value}}", &[("A B", "x")], Body::None),
         spec("GET", "/{{value}}", &[("A", "x\r\ny")], Body::None),
         spec("GET", "/{{nothing}}", &[], Body::None),
+        spec("GET", "/a b{{value}}", &[], Body::None),
+        spec("GET", "/\r\n{{value}}", &[], Body::None),
+        spec("GET", "{{value}}", &[], Body::None),
+        spec("GET", "/", &[("A", "x\r\nB: {{value}}")], Body::None),
+        spec("GET", "/{{value}}", &[("Host", "h\r\nB: {{value}}")], Body::None),
         spec("POST", "/", &[("Content-Length", "2")], Body::Text("{{value}}".into())),
     ] {
         assert!(compile(&bad).is_err(), "{bad:?}");

@@ -1,0 +1,126 @@
+//! What holds for any request with templates, filled in with any values: also those that a target gave.
+//!
+//! The input is parts between NULs: the request (`METHOD TARGET`, fields, an empty line, a body; with
+//! `{{v}}` for the variable), the variable's value, a Set-Cookie value, a Location.
+
+use std::collections::BTreeMap;
+
+use squall::http::response::{Event, Expect, HeadCache, ResponseParser};
+use squall::http::url::Url;
+use squall::plan::cookies::CookieJar;
+use squall::plan::redirect;
+use squall::plan::request_template::{Body, RequestSpec, RequestTemplate};
+use squall::plan::scope::Scope;
+use squall::plan::template::Names;
+use squall::rng::Rng;
+use squall::units::Nanos;
+
+use crate::wire::{Wire, one_request};
+
+/// Whatever compiles fills in to exactly one request, of the same method and fields for all values.
+pub(crate) fn holds(input: &[u8]) {
+    let mut parts = input.split(|b| *b == 0);
+    let mut part = || parts.next().unwrap_or_default();
+    let (text, value, set_cookie, location) = (part(), part(), part(), part());
+    let Ok(text) = std::str::from_utf8(text) else { return };
+    let spec = spec(text);
+    let variables = ["v".to_owned()];
+    let constants = BTreeMap::from([("c".to_owned(), "a b\u{fc}".to_owned())]);
+    let env = |name: &str| (name == "E").then(|| "e\r\nX: y".to_owned());
+    let names = Names { variables: &variables, data: &[], constants: &constants, env: &env };
+    let template = match RequestTemplate::compile(&spec, &names) {
+        Ok(template) => template,
+        Err(error) => return assert!(!error.to_string().is_empty()),
+    };
+    let plain = render(&template, b"x", b"").expect("a value that fits everywhere");
+    let plain_wire = one_request(&plain);
+    assert_eq!(plain_wire.method, spec.method);
+    assert!(template.path_hint().starts_with('/'));
+    if let Some(constant) = template.constant() {
+        assert_eq!(constant[..], plain[..]);
+    }
+    if let Some(filled) = render(&template, value, b"") {
+        let wire = one_request(&filled);
+        assert_eq!((&wire.method, wire.names()), (&plain_wire.method, plain_wire.names()));
+    }
+    let cookies = cookies(set_cookie, template.path_hint());
+    if !cookies.is_empty() {
+        let with = one_request(&render(&template, b"x", &cookies).expect("cookies fit"));
+        assert_eq!(with.fields.len(), plain_wire.fields.len() + 1);
+        assert!(with.fields.contains(&("Cookie".into(), cookies.trim_ascii().into())), "{with:?}");
+    }
+    redirected(&plain, &plain_wire, template.path_hint(), location);
+}
+
+fn spec(text: &str) -> RequestSpec {
+    let (head, body) = match text.split_once("\n\n") {
+        Some((head, body)) => (head, Body::Text(body.into())),
+        None => (text, Body::None),
+    };
+    let mut lines = head.split('\n');
+    let (method, target) = lines.next().unwrap_or_default().split_once(' ').unwrap_or_default();
+    let field = |line: &str| {
+        let (name, value) = line.split_once(':').unwrap_or((line, ""));
+        // A line break within a value must be told apart from the end of the line.
+        (name.to_owned(), value.replace('\u{2028}', "\r\n"))
+    };
+    RequestSpec {
+        method: method.into(),
+        target: target.into(),
+        authority: "h:81".into(),
+        headers: lines.map(field).collect(),
+        body,
+        close: text.len() % 2 == 0,
+    }
+}
+
+fn render(template: &RequestTemplate, value: &[u8], cookies: &[u8]) -> Option<Vec<u8>> {
+    let mut out = b"what was there".to_vec();
+    let mut scope = Scope {
+        vu: 1,
+        iteration: 2,
+        sequence: u64::MAX,
+        wall: Nanos(1_700_000_000_000_000_000),
+        rng: &mut Rng::new(1),
+        values: &[Some(value.into())],
+        rows: &[],
+        data: &[],
+    };
+    template.render(&mut out, &mut scope, cookies).ok()?;
+    Some(out)
+}
+
+/// What a user's jar sends after an answer with this Set-Cookie, if that is an answer at all.
+fn cookies(set_cookie: &[u8], path: &str) -> Vec<u8> {
+    let head = [b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nSet-Cookie: ", set_cookie, b"\r\n\r\n"].concat();
+    let fed = ResponseParser::new().feed(&mut HeadCache::new(), Expect::Normal, &head, &mut ());
+    if !matches!(fed, Ok((used, Event::Complete(_))) if used == head.len()) {
+        return Vec::new();
+    }
+    let (mut jar, mut out, now) = (CookieJar::default(), Vec::new(), Nanos::from_secs(1_000_000_000));
+    jar.store(&head, "h.example", path, false, now);
+    jar.header("h.example", path, false, now, &mut out);
+    out
+}
+
+/// A Location leads to a URL that can be sent, and to one request again, or nowhere.
+fn redirected(rendered: &[u8], wire: &Wire, path: &str, location: &[u8]) {
+    let Ok(location) = std::str::from_utf8(location) else { return };
+    let base: Url = "http://h:81/".parse().unwrap();
+    let Ok(to) = redirect::resolve(location, &base, path) else { return };
+    assert_eq!(to.to_string().parse::<Url>().as_ref(), Ok(&to));
+    for keep in [false, true] {
+        let Some(bytes) = redirect::rewrite(rendered, &to.target, &to.authority(), keep) else {
+            assert!(std::str::from_utf8(rendered).is_err(), "a request can be rewritten");
+            continue;
+        };
+        let next = one_request(&bytes);
+        assert_eq!(next.target, to.target);
+        assert!(next.fields.contains(&("Host".into(), to.authority().into())), "{next:?}");
+        if keep {
+            assert_eq!((&next.method, &next.body), (&wire.method, &wire.body));
+        } else {
+            assert!(next.body.is_empty() && (next.method == "GET" || next.method == "HEAD"));
+        }
+    }
+}

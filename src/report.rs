@@ -167,7 +167,7 @@ pub struct Environment {
     pub clocksource: Option<String>,
     /// The driver that carried the bytes: `uring` or `epoll`.
     pub driver: String,
-    /// Why it is not the one that `auto` prefers.
+    /// Why it is not the one that `auto` prefers, or what is amiss with it.
     pub driver_note: Option<String>,
     /// Features of io_uring that were in use.
     pub ring_features: Vec<String>,

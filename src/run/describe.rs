@@ -1,8 +1,8 @@
 //! The configuration in the words of others: as a request, as the report's settings and environment.
 
 use super::config::RunConfig;
-use super::crew::Means;
 use super::machine;
+use super::means::Means;
 use crate::driver::TlsReadings;
 use crate::http::request::Request;
 use crate::load::{Arrivals, LoadModel, Schedule};
@@ -91,7 +91,7 @@ pub(super) fn environment(config: &RunConfig, means: &Means) -> Environment {
         cpu: facts.cpu_model,
         cores: facts.cores,
         clocksource: facts.clocksource,
-        driver: means.kind.name().into(),
+        driver: means.driver().into(),
         driver_note: means.note.clone(),
         ring_features: means.features.iter().map(|&feature| feature.into()).collect(),
         congestion_control: facts.congestion_control,

@@ -11,6 +11,7 @@ mod crew;
 mod describe;
 mod job;
 mod judge;
+mod means;
 
 use std::io;
 use std::sync::Arc;
@@ -30,7 +31,7 @@ use crate::verdict;
 use conditions::Conditions;
 use config::{RunConfig, WaitMode};
 use coordinator::Coordinator;
-use crew::{Crew, Means};
+use crew::Crew;
 use job::Work;
 use judge::Judge;
 
@@ -80,14 +81,14 @@ pub fn run(config: &RunConfig, observer: &mut dyn Observer, stop: &StopFlag) -> 
         Some(workload) => Work::scenarios(workload, &layout),
         None => Work::Plain(Plan::compile(&describe::request(config), config.pipeline as u16)?),
     };
-    let means = Means::choose(config.driver)?;
-    if let Some(note) = &means.note {
-        observer.on_notice(note);
-    }
     let spin = spins(config);
     let started_at = clock::wall();
     let conditions = Conditions::read();
-    let crew = Crew::start(config, &work, means.kind, spin)?;
+    let mut crew = Crew::start(config, &work, spin)?;
+    let means = std::mem::take(&mut crew.means);
+    if let Some(note) = &means.note {
+        observer.on_notice(note);
+    }
     let judge = Judge::new(Arc::clone(&layout), config.thresholds.clone());
     let outcome = Coordinator::new(config, &crew, observer, stop, judge).conduct();
     let pinned = crew.join();

@@ -3,6 +3,8 @@
 use std::io;
 use std::net::SocketAddr;
 
+use crate::driver::uring::Gate;
+
 /// Why a [`Target`](super::Target) could not start, or did not end well.
 #[derive(Debug, thiserror::Error)]
 pub enum TargetError {
@@ -77,15 +79,15 @@ fn remedy_for_bind(source: &io::Error) -> &'static str {
     }
 }
 
-fn remedy_for_ring(source: &io::Error) -> &'static str {
-    match source.raw_os_error() {
-        Some(libc::EPERM | libc::EACCES) => {
-            "; the sysctl kernel.io_uring_disabled or a seccomp profile forbids it: \
-             set the sysctl to 0, or start the container with a profile that allows io_uring"
+fn remedy_for_ring(source: &io::Error) -> String {
+    let remedy = match source.raw_os_error() {
+        Some(errno @ (libc::EPERM | libc::EACCES)) => {
+            return format!("; {}", Gate::behind(io::Error::from_raw_os_error(errno)));
         }
         Some(libc::ENOSYS) => "; the kernel has no io_uring: Linux 5.10 or later is needed",
         Some(libc::ENOMEM) => "; the locked-memory limit is too low: raise it with ulimit -l",
         Some(libc::EMFILE | libc::ENFILE) => "; out of descriptors: raise the limit with ulimit -n",
         _ => "",
-    }
+    };
+    remedy.to_owned()
 }

@@ -70,7 +70,7 @@ fn spec(text: &str) -> RequestSpec {
         authority: "h:81".into(),
         headers: lines.map(field).collect(),
         body,
-        close: text.len() % 2 == 0,
+        close: text.len().is_multiple_of(2),
     }
 }
 

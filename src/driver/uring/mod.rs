@@ -4,6 +4,7 @@
 //! answer's bytes). Receiving is armed once per connection and stays armed.
 
 mod dial;
+mod gate;
 mod receive;
 mod setup;
 
@@ -14,7 +15,7 @@ use std::sync::Arc;
 
 use io_uring::types::{CancelBuilder, Fixed, SubmitArgs, Timespec};
 use io_uring::{CompletionQueue, IoUring, SubmissionQueue, Submitter, cqueue, opcode, squeue};
-use socket2::Domain;
+use socket2::{Domain, Socket, Type};
 
 use super::buf_ring::BufRing;
 use super::failure::Failure;
@@ -25,9 +26,12 @@ use super::{
 use crate::clock;
 use crate::units::Nanos;
 
+pub use gate::Gate;
 pub use setup::SetupError;
 
 const GROUP: u16 = 0;
+/// Submissions between two system calls, where memory allows.
+const ENTRIES: u32 = 1024;
 /// SO_LINGER {1, 0}: close with RST.
 static RESET: libc::linger = libc::linger { l_onoff: 1, l_linger: 0 };
 
@@ -87,6 +91,8 @@ pub struct UringDriver {
     features: Vec<&'static str>,
     /// The ring makes sockets itself.
     direct_sockets: bool,
+    /// Submissions that the ring has room for; [`ENTRIES`] unless memory was short.
+    entries: u32,
     /// The kernel raises IORING_SQ_TASKRUN when it has deferred work for us.
     taskrun_flag: bool,
 }
@@ -98,14 +104,14 @@ impl UringDriver {
     /// Says which gate is shut or what this kernel lacks.
     pub fn new(config: DriverConfig) -> Result<UringDriver, SetupError> {
         let completions = (config.slots.saturating_mul(2)).next_power_of_two().clamp(1024, 65_536);
-        let setup::Built { ring, mut features } = setup::build(1024, completions)?;
+        let setup::Built { ring, mut features, entries } = setup::build(ENTRIES, completions)?;
         let ring = Box::into_raw(Box::new(ring));
         // SAFETY: the box is leaked until `drop`, which ends these three borrows before it frees it.
         let (mut submitter, sq, cq) = unsafe { (*ring).split() };
         if submitter.register_ring_fd().is_ok() {
             features.push("registered_ring_fd");
         }
-        let lacks = |what| move |errno| SetupError::Lacks { what, errno };
+        let lacks = |what| move |errno| setup::explain_later(errno, what, "5.19");
         let prepared = submitter
             .register_files_sparse(config.slots)
             .map_err(lacks("sparse fixed files"))
@@ -151,6 +157,7 @@ impl UringDriver {
             direct_sockets: false,
             taskrun_flag: features.contains(&"taskrun_flag"),
             features,
+            entries,
         };
         driver.probe_multishot()?;
         driver.direct_sockets = driver.probe_direct_sockets();
@@ -165,36 +172,57 @@ impl UringDriver {
         &self.features
     }
 
-    /// Tries a multishot receive on a socket pair: no flag tells whether the kernel has it (6.0).
+    /// What the user should know about a ring that is not what it should be.
+    pub fn notice(&self) -> Option<String> {
+        (self.entries < ENTRIES).then(|| {
+            format!(
+                "memory was short: a ring has room for {} submissions instead of {ENTRIES}; \
+                 raise RLIMIT_MEMLOCK (`ulimit -l unlimited`) or free memory",
+                self.entries
+            )
+        })
+    }
+
+    /// Tries a multishot receive on a socket pair, as connections will use it: no flag tells whether the
+    /// kernel has it (6.0), nor whether a filter lets sockets into the table.
     fn probe_multishot(&mut self) -> Result<(), SetupError> {
-        use std::io::Write;
-        use std::os::fd::AsRawFd;
-        let lacks = |errno| SetupError::Lacks { what: "multishot receive", errno };
-        let (mut near, far) = std::os::unix::net::UnixStream::pair().map_err(SetupError::Other)?;
-        near.write_all(b"x").map_err(SetupError::Other)?;
-        let fd = io_uring::types::Fd(far.as_raw_fd());
-        let mark = token::pack(Op::Ignore, ConnId { slot: 0, generation: 0 });
-        self.push(opcode::RecvMulti::new(fd, GROUP).build().user_data(mark));
+        let (near, far) = Socket::pair(Domain::UNIX, Type::STREAM, None).map_err(SetupError::Other)?;
+        near.send(b"x").map_err(SetupError::Other)?;
         drop(near); // end of file ends the multishot
+        let fd = std::os::fd::AsRawFd::as_raw_fd(&far);
+        let lacks = |errno| setup::explain_later(errno, "updates of fixed files", "5.5");
+        self.submitter.register_files_update(0, &[fd]).map_err(lacks)?;
+        let received = self.receive_by_multishot();
+        self.submitter.register_files_update(0, &[-1]).map_err(lacks)?;
+        received.map_err(|errno| setup::explain_later(errno, "multishot receive", "6.0"))
+    }
+
+    /// Receives on the first fixed file until its end.
+    fn receive_by_multishot(&mut self) -> io::Result<()> {
+        let mark = token::pack(Op::Ignore, ConnId { slot: 0, generation: 0 });
+        self.push(opcode::RecvMulti::new(Fixed(0), GROUP).build().user_data(mark));
         let deadline = clock::now() + Nanos::from_secs(1);
-        loop {
-            let until = Wait::Until { until: deadline, want: 1 };
-            self.wait(until).map_err(lacks)?;
+        let mut went_on = false;
+        while clock::now() < deadline {
+            self.wait(Wait::Until { until: deadline, want: 1 })?;
             for cqe in self.cq.by_ref() {
                 if let Some(id) = cqueue::buffer_select(cqe.flags()) {
                     self.buffers.release(id);
                 }
                 if cqe.result() < 0 {
-                    return Err(lacks(io::Error::from_raw_os_error(-cqe.result())));
+                    return Err(io::Error::from_raw_os_error(-cqe.result()));
                 }
-                if !cqueue::more(cqe.flags()) {
+                if cqueue::more(cqe.flags()) {
+                    went_on = true;
+                } else if went_on {
                     return Ok(());
+                } else {
+                    // It was taken for a single receive.
+                    return Err(io::Error::from_raw_os_error(libc::EINVAL));
                 }
-            }
-            if clock::now() >= deadline {
-                return Err(lacks(io::Error::from_raw_os_error(libc::ETIME)));
             }
         }
+        Err(io::Error::from_raw_os_error(libc::ETIME))
     }
 
     #[inline]
@@ -213,11 +241,10 @@ impl UringDriver {
         self.buffers.publish();
         self.sq.sync();
         self.counters.enters += 1;
-        if let Err(e) = self.submitter.submit() {
-            // EBUSY: completions overflowed and must be reaped first; they are, into memory the
-            // kernel keeps for us, by the GETEVENTS that the next submit carries.
-            debug_assert!(transient(&e), "submit: {e}");
-        }
+        // EBUSY: completions overflowed and must be reaped first; they are, into memory the kernel
+        // keeps for us, by the GETEVENTS that the next submit carries. What is not transient shows in
+        // the next wait, which can say so.
+        let _ = self.submitter.submit();
         self.sq.sync();
         self.closes_queued &= !self.sq.is_empty();
     }

@@ -1,0 +1,1 @@
+//! Servers, and the generator itself, that stand still.

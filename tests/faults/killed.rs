@@ -1,0 +1,1 @@
+//! Servers that die in mid-run, and come back or do not.

@@ -9,6 +9,8 @@ mod broken;
 mod frozen;
 #[path = "faults/killed.rs"]
 mod killed;
+#[path = "faults/output.rs"]
+mod output;
 #[path = "faults/peer.rs"]
 mod peer;
 #[path = "faults/ways.rs"]

@@ -150,7 +150,13 @@ fn a_server_that_accepts_and_closes_is_named() {
     let (url, _) = peer::start(drop);
     for (name, _, done) in finish(send(&url, &Model::ALL, &["-d", "2s", "--timeout", "1s"]), LIMIT) {
         let done = done.balanced();
-        eprintln!("{name} {:?} {} {} {}", done.code, done.at("/requests"), done.at("/connections"), done.at("/verdict"));
+        eprintln!(
+            "{name} {:?} {} {} {}",
+            done.code,
+            done.at("/requests"),
+            done.at("/connections"),
+            done.at("/verdict")
+        );
     }
 }
 
@@ -163,6 +169,12 @@ fn bytes_that_nobody_asked_for_are_no_answer() {
     });
     for (name, _, done) in finish(send(&url, &Model::ALL, &["-d", "2s", "--timeout", "1s"]), LIMIT) {
         let done = done.balanced();
-        eprintln!("{name} {:?} {} {} {}", done.code, done.at("/requests"), done.at("/connections"), done.at("/verdict"));
+        eprintln!(
+            "{name} {:?} {} {} {}",
+            done.code,
+            done.at("/requests"),
+            done.at("/connections"),
+            done.at("/verdict")
+        );
     }
 }

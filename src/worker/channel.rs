@@ -53,9 +53,9 @@ impl Control {
 pub struct Connected {
     /// Connections that were tried once.
     pub tried: u32,
-    /// Connections that stand.
-    pub open: u32,
-    /// The last failure: kind and errno (0: our own time limit).
+    /// Those of them that came about, even if they were lost again.
+    pub came_about: u32,
+    /// The last failure to connect: kind and errno (0: our own time limit).
     pub last_failure: Option<(ErrorKind, i32)>,
 }
 

@@ -5,7 +5,7 @@ use squall::rng::Rng;
 use squall::units::Nanos;
 
 use crate::common::process::within;
-use crate::common::run::{alone, together};
+use crate::common::run::{Done, alone, together};
 use crate::peer::{self, ANSWER};
 use crate::ways::{Model, errors, finish, send};
 
@@ -147,34 +147,58 @@ fn a_drip_faster_than_the_time_limit_completes() {
 #[test]
 fn a_server_that_accepts_and_closes_is_named() {
     let _alone = alone();
-    let (url, _) = peer::start(drop);
-    for (name, _, done) in finish(send(&url, &Model::ALL, &["-d", "2s", "--timeout", "1s"]), LIMIT) {
-        let done = done.balanced();
-        eprintln!(
-            "{name} {:?} {} {} {}",
-            done.code,
-            done.at("/requests"),
-            done.at("/connections"),
-            done.at("/verdict")
-        );
+    let (url, seen) = peer::start(drop);
+    let mut established = 0;
+    for (name, model, done) in finish(send(&url, &Model::ALL, &["-d", "2s", "--timeout", "1s"]), LIMIT) {
+        let done = done.exits(0).balanced();
+        established += done.count("/connections/established");
+        of_no_use(&name, model, &done, &["reset", "closed"]);
     }
+    assert!(
+        within(Nanos::from_secs(2), || seen.connections() == established),
+        "{} and {established}",
+        seen.connections()
+    );
 }
 
 #[test]
 fn bytes_that_nobody_asked_for_are_no_answer() {
     let _alone = alone();
-    let (url, _) = peer::start(|mut peer| {
+    let (url, seen) = peer::start(|mut peer| {
         peer.write(b"220 mail.example.org ESMTP\r\n");
         peer.linger();
     });
-    for (name, _, done) in finish(send(&url, &Model::ALL, &["-d", "2s", "--timeout", "1s"]), LIMIT) {
-        let done = done.balanced();
-        eprintln!(
-            "{name} {:?} {} {} {}",
-            done.code,
-            done.at("/requests"),
-            done.at("/connections"),
-            done.at("/verdict")
-        );
+    let mut established = 0;
+    for (name, model, done) in finish(send(&url, &Model::ALL, &["-d", "2s", "--timeout", "1s"]), LIMIT) {
+        let done = done.exits(0).balanced();
+        established += done.count("/connections/established");
+        of_no_use(&name, model, &done, &["protocol"]);
     }
+    assert!(
+        within(Nanos::from_secs(2), || seen.connections() == established),
+        "{} and {established}",
+        seen.connections()
+    );
+}
+
+/// Every connection came about, and none brought an answer: each failed request and each connection that did not
+/// even carry one is told by what broke it, and no loop reconnects as fast as it can.
+fn of_no_use(name: &str, model: Model, done: &Done, kinds: &[&str]) {
+    assert_eq!(done.completed(), 0, "{name}");
+    assert!(done.failed() > 0, "{name}");
+    assert_eq!(errors(done, kinds), done.failed(), "{name}: {}", done.at("/errors"));
+    let unused: u64 = kinds.iter().map(|kind| done.count(&format!("/connections/errors/{kind}"))).sum();
+    assert_eq!(unused, done.count("/connections/failed_attempts"), "{name}: {}", done.at("/connections"));
+    let established = done.count("/connections/established");
+    let depth = if model == Model::Deep { 4 } else { 1 };
+    // The last ones may stand idle at the end.
+    let used = if model.has_users() { done.failed() } else { done.failed() / depth + unused };
+    assert!((used..=used + 4).contains(&established), "{name}: {established} came about, {used} were lost");
+    assert!(established <= 4 * 60, "{name}: {established} connections, without a back-off");
+    assert_eq!(done.at("/verdict/status"), "invalid", "{name}");
+    let reason = done.at("/verdict/reasons/0").as_str().unwrap();
+    assert!(
+        reason.contains("nothing completed") && kinds.iter().any(|kind| reason.contains(kind)),
+        "{name}: {reason}"
+    );
 }

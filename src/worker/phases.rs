@@ -156,7 +156,8 @@ impl<D: Driver> Worker<'_, D> {
             let soon = self.driver.now() + STOP_GLANCE;
             self.turn(limit.min(soon))?;
         }
-        self.readings = readings;
+        // Answers of the drain are in the figures: that the worker stood still among them must be known.
+        self.readings = LoopReadings { stood_still: self.readings.stood_still, ..readings };
         Ok(())
     }
 

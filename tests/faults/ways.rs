@@ -1,8 +1,12 @@
 //! The ways in which load is sent, side by side against the same server.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use squall::clock;
 use squall::units::Nanos;
 
+use crate::common::nginx::Nginx;
+use crate::common::process::within;
 use crate::common::run::{Done, Running, drivers, start};
 
 /// The loop that sends the load.
@@ -13,13 +17,14 @@ pub(crate) enum Model {
     Open,
     Users,
     Check,
+    /// Virtual users that begin by a schedule.
+    Arrivals,
 }
 
 impl Model {
     /// One of each engine and each way of sending.
-    pub(crate) const ALL: [Model; 5] = [Model::Closed, Model::Deep, Model::Open, Model::Users, Model::Check];
-    /// The plain loop.
-    pub(crate) const PLAIN: [Model; 3] = [Model::Closed, Model::Deep, Model::Open];
+    pub(crate) const ALL: [Model; 6] =
+        [Model::Closed, Model::Deep, Model::Open, Model::Users, Model::Check, Model::Arrivals];
 
     fn args(self) -> &'static [&'static str] {
         match self {
@@ -28,12 +33,18 @@ impl Model {
             Model::Open => &["-c", "4", "-R", "200"],
             Model::Users => &["--vus", "4"],
             Model::Check => &["-c", "4", "--check", "status==200"],
+            Model::Arrivals => &["--vus", "4", "-R", "200"],
         }
     }
 
     /// Virtual users connect when they need to, and a request that finds no connection has failed.
     pub(crate) fn has_users(self) -> bool {
-        matches!(self, Model::Users | Model::Check)
+        matches!(self, Model::Users | Model::Check | Model::Arrivals)
+    }
+
+    /// 200 requests a second are due, whatever the target does.
+    pub(crate) fn is_open(self) -> bool {
+        matches!(self, Model::Open | Model::Arrivals)
     }
 }
 
@@ -41,6 +52,8 @@ impl Model {
 pub(crate) struct Sent {
     pub(crate) name: String,
     pub(crate) model: Model,
+    /// What its requests have in their query.
+    mark: String,
     running: Running,
     begun: Nanos,
 }
@@ -60,17 +73,33 @@ impl Sent {
     }
 }
 
-/// Starts each of `models` under each driver.
+/// Starts each of `models` under each driver. `url` has no query.
 pub(crate) fn send(url: &str, models: &[Model], more: &[&str]) -> Vec<Sent> {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
     let mut runs = Vec::new();
     for driver in drivers() {
         for model in models {
             let args = [model.args(), &["--driver", driver, "-t", "1"], more].concat();
-            let begun = clock::now();
-            runs.push(Sent { name: args.join(" "), model: *model, running: start(url, &args), begun });
+            let mark = format!("run={}.", NEXT.fetch_add(1, Ordering::Relaxed));
+            let running = start(&format!("{url}?{mark}"), &args);
+            runs.push(Sent { name: args.join(" "), model: *model, mark, running, begun: clock::now() });
         }
     }
     runs
+}
+
+/// Waits until every run has had an answer, and a little longer: on a busy host they do not begin together.
+pub(crate) fn under_way(runs: &[Sent], nginx: &Nginx) {
+    for run in runs {
+        let begun = within(Nanos::from_secs(10), || !nginx.log(&run.mark, 1).is_empty());
+        assert!(begun, "{} does not begin", run.name);
+    }
+    clock::sleep(Nanos::from_millis(200));
+}
+
+/// The answers in nginx's log, over all runs that were [`send`].
+pub(crate) fn logged(nginx: &Nginx, expected: u64) -> u64 {
+    nginx.log("?run=", expected).len() as u64
 }
 
 /// Waits for all of them; each within `limit` of its start.

@@ -9,6 +9,7 @@ mod machine;
 use serde::{Deserialize, Serialize};
 
 use crate::stats::outcome::ErrorKind;
+use crate::stats::snapshot::ErrorCounts;
 use crate::stats::summary::Summary;
 use crate::units::Nanos;
 use crate::units::human;
@@ -129,10 +130,25 @@ fn accounts(summary: &Summary, findings: &mut Findings) {
     if counts.completed > 0 {
         return;
     }
-    let cause = counts.errors.iter().max_by_key(|&(_, n)| n).map_or_else(
-        || "; let it run for longer".to_owned(),
-        |(kind, n)| format!(" ({} of them: {}); check that the target answers", human::count(n), kind.key()),
-    );
+    let most = |errors: &ErrorCounts| {
+        let (kind, n) = errors.iter().max_by_key(|&(_, n)| n)?;
+        Some(format!("({} of them: {})", human::count(n), kind.key()))
+    };
+    let attempts = human::count(counts.connect_failures);
+    let cause = match (most(&counts.errors), most(&counts.connect_errors)) {
+        (_, Some(kind)) if counts.connects == 0 => {
+            findings.invalid(format!(
+                "no connection ever came about: {attempts} attempts failed {kind}, and nothing completed; check that the \
+                 target is running, and that this is its address"
+            ));
+            return;
+        }
+        (Some(kind), _) => format!(" {kind}; check that the target answers"),
+        (None, Some(kind)) => {
+            format!(", {attempts} connections failed {kind}; check that the target answers")
+        }
+        (None, None) => "; let it run for longer".to_owned(),
+    };
     findings.invalid(format!(
         "nothing completed: {} requests started, {} failed{cause}",
         human::count(counts.started),

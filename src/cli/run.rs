@@ -8,8 +8,8 @@ use super::exit::{Exit, Failure};
 use super::sink::Sink;
 use super::{hints, signals};
 use crate::observer::{Observer, Silent};
+use crate::output::Format;
 use crate::output::progress::LiveLine;
-use crate::output::{self, Format};
 use crate::run;
 use crate::run::config::RunConfig;
 
@@ -36,7 +36,7 @@ pub(super) fn execute(mut args: RunArgs) -> Result<Exit, Failure> {
         OutputFormat::Json => Format::Json,
         OutputFormat::Csv => Format::Csv,
     };
-    sink.write(|out| output::write(&report, format, out))?;
+    sink.write_report(&report, format)?;
     Ok(Exit::of(&report, config.allow_invalid))
 }
 

@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 
 use super::exit::{Exit, Failure};
+use crate::output::{self, Format};
+use crate::report::Report;
 
 /// An open place for a report.
 #[derive(Debug)]
@@ -23,7 +25,7 @@ pub(super) enum Sink {
 pub(super) struct OutputFile {
     file: File,
     path: PathBuf,
-    /// Made by us and empty.
+    /// Made by us and without a whole report in it.
     remove: bool,
 }
 
@@ -63,6 +65,26 @@ impl Sink {
         };
         written.with_context(|| format!("cannot write to {place}")).map_err(Failure::run)
     }
+
+    /// Writes a report. One that cannot go where it was meant to go is not lost: its summary goes to standard
+    /// output if that was meant for something else, or to standard error.
+    ///
+    /// # Errors
+    /// When it cannot be written where it was meant to go, also if the summary could be written elsewhere.
+    pub(super) fn write_report(self, report: &Report, format: Format) -> Result<(), Failure> {
+        let stdout_is_free = matches!(self, Sink::File(_));
+        self.write(|out| output::write(report, format, out)).inspect_err(|_| rescue(report, stdout_is_free))
+    }
+}
+
+/// A run may have taken hours: says what came out of it wherever something can be said.
+fn rescue(report: &Report, stdout_is_free: bool) {
+    let plain = Format::Text { colours: false, spectrum: false };
+    if stdout_is_free && output::write(report, plain, &mut io::stdout().lock()).is_ok() {
+        return;
+    }
+    // Nothing can be told where standard error is closed, too.
+    let _ = output::write(report, plain, &mut io::stderr().lock());
 }
 
 impl OutputFile {
@@ -80,14 +102,22 @@ impl OutputFile {
     }
 
     fn replace(&mut self, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
-        self.remove = false;
         // Pipes and devices have no length to set.
-        if self.file.metadata()?.is_file() {
+        let is_file = self.file.metadata()?.is_file();
+        if is_file {
             self.file.set_len(0)?;
         }
         let mut out = BufWriter::new(&self.file);
-        fill(&mut out)?;
-        out.flush()
+        let written = fill(&mut out).and_then(|()| out.flush());
+        // What is left in the buffer of one that failed has no place to go to.
+        drop(out.into_parts());
+        match written {
+            Ok(()) => self.remove = false,
+            // The first part of a report must not be taken for a whole one.
+            Err(_) if is_file => self.file.set_len(0)?,
+            Err(_) => {}
+        }
+        written
     }
 }
 
@@ -142,6 +172,22 @@ mod tests {
         assert!(!path.exists());
         Sink::open(Some(&path)).unwrap().write(|out| out.write_all(b"new")).unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "new");
+    }
+
+    #[test]
+    fn a_part_of_a_report_does_not_stay() {
+        let dir = tempfile::tempdir().unwrap();
+        let fill = |out: &mut dyn Write| {
+            out.write_all(&[b'x'; 100_000])?;
+            Err(io::ErrorKind::StorageFull.into())
+        };
+        let path = dir.path().join("new");
+        Sink::open(Some(&path)).unwrap().write(fill).unwrap_err();
+        assert!(!path.exists());
+        let path = dir.path().join("old");
+        fs::write(&path, "older").unwrap();
+        Sink::open(Some(&path)).unwrap().write(fill).unwrap_err();
+        assert_eq!(fs::read(&path).unwrap(), b"", "what was there is not ours to take away");
     }
 
     #[test]

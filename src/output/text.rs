@@ -143,6 +143,10 @@ impl Page<'_> {
         let connections = &self.report.connections;
         self.heading("Connections")?;
         let failed = self.alarming(connections.failed_attempts);
+        if connections.established == 0 && connections.failed_attempts > 0 {
+            let none = self.paint.bad("no connection ever came about: the target was never reached");
+            self.line("none", none)?;
+        }
         self.line(
             "established",
             format_args!(

@@ -9,7 +9,7 @@ use super::judge::Judge;
 use super::{RunError, nothing_connected};
 use crate::clock;
 use crate::observer::{Observer, Phase, Progress, StopFlag};
-use crate::stats::snapshot::Snapshot;
+use crate::stats::snapshot::{Counts, Snapshot};
 use crate::stats::summary::{Summary, TimelinePoint};
 use crate::threshold::{Outcome, Threshold};
 use crate::units::Nanos;
@@ -53,6 +53,8 @@ pub(super) struct Coordinator<'a> {
     aborted: bool,
     completed: u64,
     failed: u64,
+    /// A connection has come about, or the user was told that none had.
+    reach_is_known: bool,
     judge: Judge,
 }
 
@@ -78,6 +80,7 @@ impl<'a> Coordinator<'a> {
             aborted: false,
             completed: 0,
             failed: 0,
+            reach_is_known: false,
             judge,
         }
     }
@@ -130,8 +133,8 @@ impl<'a> Coordinator<'a> {
         if self.aborted {
             return Ok(());
         }
-        let open: u32 = self.connected.iter().map(|c| c.open).sum();
-        if open == 0 {
+        let came_about: u32 = self.connected.iter().map(|c| c.came_about).sum();
+        if came_about == 0 {
             let failure = self.connected.iter().find_map(|c| c.last_failure);
             return Err(nothing_connected(self.config, failure));
         }
@@ -174,12 +177,28 @@ impl<'a> Coordinator<'a> {
         while let Some((point, snapshot)) = self.collector.next() {
             self.completed += snapshot.counts.completed;
             self.failed += snapshot.counts.failed;
+            self.mind_reach(&snapshot.counts);
             self.observer.on_snapshot(&self.progress(&point, &snapshot));
             self.collector.recycle(snapshot);
             if !self.aborted && self.judge.gives_up(self.collector.tally(), point.t) {
                 self.observer.on_notice("a threshold with abortOnFail has failed: stopped");
                 self.crew.control.stop();
             }
+        }
+    }
+
+    /// Virtual users connect when they need to, so that a run whose target is not there goes to its end and is judged
+    /// by its thresholds, as with k6. Whoever waits for that end is told at once.
+    fn mind_reach(&mut self, counts: &Counts) {
+        if self.reach_is_known || counts.connects + counts.connect_failures == 0 {
+            return;
+        }
+        self.reach_is_known = true;
+        if counts.connects == 0 {
+            self.observer.on_notice(&format!(
+                "no connection has come about yet, {} attempts failed; going on: is {} the right target?",
+                counts.connect_failures, self.config.target
+            ));
         }
     }
 

@@ -13,6 +13,7 @@ use crate::plan::Plan;
 use crate::plan::workload::Workload;
 use crate::stats::layout::Layout;
 use crate::transport::{Route, Transport};
+use crate::units::Nanos;
 use crate::worker::channel::{Channel, Control};
 use crate::worker::vus::{VuWorker, VuWorkerConfig};
 use crate::worker::{Worker, WorkerConfig};
@@ -66,7 +67,7 @@ impl Job {
                     endpoints: ranges,
                     warmup: config.warmup,
                     connect_timeout: config.connect_timeout,
-                    tls_timeout: config.tls_timeout,
+                    tls_timeout: tls_timeout(config),
                     drain: config.drain,
                     interval: config.interval,
                     spin,
@@ -134,13 +135,18 @@ fn worker_config(config: &RunConfig, worker: u32, spin: bool) -> WorkerConfig {
         warmup: config.warmup,
         timeout: config.timeout,
         connect_timeout: config.connect_timeout,
-        tls_timeout: config.tls_timeout,
+        tls_timeout: tls_timeout(config),
         drain: config.drain,
         interval: config.interval,
         spin,
         max_backlog: share(config.max_backlog, worker, workers),
         endpoints: config.addresses.len() as u32,
     }
+}
+
+/// Zero where nothing is https.
+fn tls_timeout(config: &RunConfig) -> Nanos {
+    if config.way.tls.is_some() { config.tls_timeout } else { Nanos::ZERO }
 }
 
 fn endpoint(addr: SocketAddr) -> Endpoint {

@@ -64,6 +64,30 @@ fn nothing_completed_is_invalid_and_names_the_cause() {
 }
 
 #[test]
+fn a_target_that_was_never_reached_is_named() {
+    let (readings, _) = sound(false);
+    let mut summary = sample::empty_summary();
+    summary.counts.connect_failures = 1_200;
+    (0..1_200).for_each(|_| summary.counts.connect_errors.add(ErrorKind::Connect));
+    let never = ["no connection ever came about", "1,200 attempts failed", "connect", "running"];
+    assert_only(&evaluate(&readings, &summary), Status::Invalid, &never);
+    // The requests that wanted them do not hide it.
+    (0..9).for_each(|_| summary.counts.errors.add(ErrorKind::Connect));
+    let counts = &mut summary.counts;
+    (counts.scheduled, counts.started, counts.failed) = (9, 9, 9);
+    assert_only(&evaluate(&readings, &summary), Status::Invalid, &never);
+    // Connections that came about and were of no use are another matter.
+    summary.counts.connects = 1;
+    let verdict = evaluate(&readings, &summary);
+    assert_only(&verdict, Status::Invalid, &["nothing completed: 9 requests", "9 of them: connect"]);
+    let counts = &mut summary.counts;
+    counts.errors = ErrorCounts::default();
+    (counts.scheduled, counts.started, counts.failed) = (0, 0, 0);
+    let verdict = evaluate(&readings, &summary);
+    assert_only(&verdict, Status::Invalid, &["0 requests started", "1,200 connections failed"]);
+}
+
+#[test]
 fn requests_that_do_not_add_up_are_invalid() {
     let (readings, mut summary) = sound(false);
     summary.in_flight_at_end = 1;

@@ -54,9 +54,9 @@ impl Control {
 pub struct Connected {
     /// Connections that were tried once.
     pub tried: u32,
-    /// Connections that stand.
-    pub open: u32,
-    /// The last failure: its kind, and its cause, if that was not our own time limit.
+    /// Those of them that came about, even if they were lost again.
+    pub came_about: u32,
+    /// The last failure to connect: its kind, and its cause, if that was not our own time limit.
     pub last_failure: Option<(ErrorKind, Option<Failure>)>,
 }
 

@@ -37,6 +37,13 @@ use source::Source;
 /// shorter limit would have to program the timer hardware for each wait.
 const BATCH_WAIT: Nanos = Nanos::from_millis(2);
 
+/// A turn that comes so much later than it should have means that the thread stood still: answers may have come in
+/// time and lie in the kernel.
+const STANDSTILL: Nanos = Nanos::from_millis(10);
+
+/// For so long after a standstill nobody's time is up: first the answers that are there are to be seen.
+const GRACE: Nanos = Nanos::from_millis(20);
+
 /// One worker's share of a run.
 #[derive(Clone, Debug)]
 pub struct WorkerConfig {
@@ -58,7 +65,7 @@ pub struct WorkerConfig {
     pub timeout: Nanos,
     /// From the start of a connection attempt until TCP stands.
     pub connect_timeout: Nanos,
-    /// From there until TLS stands.
+    /// From there until TLS stands; zero where there is none.
     pub tls_timeout: Nanos,
     /// How long requests in flight are waited for after the window.
     pub drain: Nanos,
@@ -118,6 +125,8 @@ pub struct Worker<'a, D: Driver> {
     shut_since: Nanos,
     /// The turn before: when it began, whether it did anything, when the next was due.
     before: Turn,
+    /// No time limit is enforced before this: see [`grace`].
+    timers_from: Nanos,
     readings: LoopReadings,
     /// Reads the user and system time of this thread.
     cpu: fn() -> (Nanos, Nanos),
@@ -128,6 +137,14 @@ struct Turn {
     began: Nanos,
     did: bool,
     next_due: Nanos,
+}
+
+/// From when on time limits are enforced, given from when they were, the turn before, and this turn's time.
+#[inline]
+fn grace(timers_from: Nanos, before: &Turn, now: Nanos) -> Nanos {
+    // One grace does not follow the other: on a host that is always late, time limits must hold, too.
+    let enforced = before.began >= timers_from;
+    if now - before.next_due > STANDSTILL && enforced { now + GRACE } else { timers_from }
 }
 
 impl<'a, D: Driver> Worker<'a, D> {
@@ -159,6 +176,7 @@ impl<'a, D: Driver> Worker<'a, D> {
             last_done: Nanos::ZERO,
             shut_since: Nanos::MAX,
             before: Turn { began: now, did: false, next_due: Nanos::MAX },
+            timers_from: Nanos::ZERO,
             readings: LoopReadings::default(),
             cpu,
             driver,
@@ -177,7 +195,7 @@ impl<'a, D: Driver> Worker<'a, D> {
             self.stop_sending();
         }
         let handled = self.receive(now);
-        if self.pool.next_timer() <= now {
+        if self.pool.next_timer() <= now && now >= self.timers_from {
             self.fire_timers(now);
         }
         if self.pool.can_open() {
@@ -213,6 +231,7 @@ impl<'a, D: Driver> Worker<'a, D> {
         if late > self.readings.stood_still {
             self.readings.stood_still = late;
         }
+        self.timers_from = grace(self.timers_from, &self.before, now);
     }
 
     #[inline]
@@ -261,5 +280,20 @@ impl<'a, D: Driver> Worker<'a, D> {
     /// Tells the collector. One that is gone needs no answer.
     fn say(&self, message: channel::Message) {
         let _ = self.channel.out.send((self.config.worker, message));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_standstill_suspends_time_limits_for_a_while_and_not_for_ever() {
+        let ms = Nanos::from_millis;
+        let turn = |began, next_due| Turn { began: ms(began), did: true, next_due: ms(next_due) };
+        assert_eq!(grace(ms(0), &turn(100, 120), ms(125)), ms(0), "as late as it may be");
+        assert_eq!(grace(ms(0), &turn(100, 120), ms(1_120)), ms(1_140));
+        assert_eq!(grace(ms(1_140), &turn(1_120, 1_120), ms(2_000)), ms(1_140), "it is over");
+        assert_eq!(grace(ms(1_140), &turn(2_000, 2_000), ms(3_000)), ms(3_020), "they were enforced between");
     }
 }

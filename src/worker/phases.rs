@@ -28,7 +28,6 @@ impl<D: Driver> Worker<'_, D> {
 
     fn phases(&mut self, control: &Control) -> io::Result<Finished> {
         self.connect(control)?;
-        self.connected.open = self.pool.open;
         self.say(Message::Connected(self.connected));
         if self.wait_for_start(control)? {
             self.warm_up(control)?;
@@ -39,11 +38,17 @@ impl<D: Driver> Worker<'_, D> {
         Ok(self.finish(false))
     }
 
-    /// Until every connection was tried once, or the run is stopped.
+    /// Until every connection was tried once, or the run is stopped; at most for the time that one attempt may take.
+    /// Those that are still to be tried then (a few are at a time) are opened while load is sent.
     fn connect(&mut self, control: &Control) -> io::Result<()> {
+        let mut limit = Nanos::MAX;
         while self.connected.tried < self.config.connections && !control.stopped() {
             let soon = self.driver.now() + STOP_GLANCE;
-            self.turn(soon)?;
+            let now = self.turn(soon.min(limit))?;
+            if now >= limit {
+                break; // the turn has looked at the first attempts' time limit, too
+            }
+            limit = limit.min(now + self.config.connect_timeout + self.config.tls_timeout);
         }
         Ok(())
     }
@@ -153,7 +158,8 @@ impl<D: Driver> Worker<'_, D> {
             let soon = self.driver.now() + STOP_GLANCE;
             self.turn(limit.min(soon))?;
         }
-        self.readings = readings;
+        // Answers of the drain are in the figures: that the worker stood still among them must be known.
+        self.readings = LoopReadings { stood_still: self.readings.stood_still, ..readings };
         Ok(())
     }
 

@@ -173,11 +173,15 @@ impl<D: Driver> Worker<'_, D> {
     }
 
     /// The connection broke. If it has brought no answer the next attempt backs off: a server that
-    /// accepts and hangs up must not keep us in a loop.
+    /// accepts and hangs up must not keep us in a loop. If it has not even carried a request, the attempt to have
+    /// it has failed: nothing else would tell of it.
     pub(super) fn lose(&mut self, slot: u32, kind: ErrorKind, now: Nanos) {
         let connection = self.pool.get_mut(slot);
         if !connection.answered {
             connection.failures = connection.failures.saturating_add(1);
+            if connection.fifo.len() == connection.unsent {
+                self.recorder.connect_failed(kind);
+            }
         }
         self.retire(slot, kind, now);
     }

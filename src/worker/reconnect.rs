@@ -58,6 +58,7 @@ impl<D: Driver> Worker<'_, D> {
             self.recorder.counts.reconnects += 1;
         } else {
             self.connected.tried += 1;
+            self.connected.came_about += 1;
         }
         for _ in 0..self.plan.pipeline {
             self.refill(slot);

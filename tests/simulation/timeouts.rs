@@ -58,7 +58,7 @@ fn a_connection_attempt_has_its_own_limit() {
     assert_eq!((c.connects, c.started, c.completed), (0, 0, 0));
     assert_eq!(c.connect_errors.of(ErrorKind::ConnectTimeout), c.connect_failures);
     assert_eq!(told.summary.backlog_at_end, 200);
-    assert_eq!(told.connected.open, 0);
+    assert_eq!(told.connected.came_about, 0);
     assert_eq!(told.connected.last_failure, Some((ErrorKind::ConnectTimeout, None)));
     assert!(told.overtime() < us(1_000), "nothing to drain");
 }

@@ -26,6 +26,16 @@ fn a_run_in_which_nothing_happened() {
 }
 
 #[test]
+fn a_target_that_was_never_reached_is_told() {
+    let mut report = sample::empty();
+    assert!(!text(&report, false, false).contains("never reached"), "nobody tried");
+    report.connections.failed_attempts = 3;
+    assert!(text(&report, false, false).contains("the target was never reached"));
+    report.connections.established = 1;
+    assert!(!text(&report, false, false).contains("never reached"));
+}
+
+#[test]
 fn the_spectrum_is_there_when_asked_for() {
     let plain = text(&sample::closed(), false, false);
     let full = text(&sample::closed(), false, true);

@@ -96,7 +96,6 @@ impl<D: Driver> VuWorker<'_, D> {
         let connection = &mut self.connections[slot as usize];
         let took = now - connection.since;
         let secure = std::mem::replace(&mut connection.state, Link::Open) == Link::Securing;
-        connection.failures = 0;
         self.connecting -= 1;
         self.open += 1;
         self.recorder.counts.reconnects += u64::from(std::mem::replace(&mut connection.opened_before, true));
@@ -155,7 +154,7 @@ impl<D: Driver> VuWorker<'_, D> {
                 State::Thinking => self.wake(vu),
                 State::Connecting => self.connect_late(vu, now),
                 State::Waiting => {
-                    self.lose_link(vu);
+                    self.lose(self.slot_of(vu), now);
                     self.request_failed(vu, ErrorKind::Timeout, now);
                 }
                 State::Off | State::Idle | State::Ready | State::Sending => {}
@@ -189,6 +188,19 @@ impl<D: Driver> VuWorker<'_, D> {
                 self.connect_failed(slot, kind, now);
             }
             Link::Queued | Link::Open => {}
+        }
+    }
+
+    /// Closes a connection that broke or went wrong. If it has brought no answer the next attempt backs off: a
+    /// server that accepts and hangs up must not keep us in a loop.
+    pub(super) fn lose(&mut self, slot: u32, now: Nanos) {
+        let connection = &mut self.connections[slot as usize];
+        let fruitless = connection.state == Link::Open && !connection.answered;
+        connection.failures = connection.failures.saturating_add(u8::from(fruitless));
+        let pause = back_off(connection.failures).min(BACK_OFF_MAX);
+        self.close_link(slot);
+        if fruitless {
+            self.connections[slot as usize].since = now + pause;
         }
     }
 

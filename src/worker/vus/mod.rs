@@ -29,7 +29,7 @@ use std::sync::atomic::AtomicU64;
 
 use super::batching::Batching;
 use super::channel::{Channel, CheckSample, LoopReadings, Message};
-use super::{BATCH_WAIT, Turn, Window};
+use super::{BATCH_WAIT, Turn, Window, grace};
 use crate::driver::{Driver, Wait};
 use crate::http::response::HeadCache;
 use crate::plan::answer::Needs;
@@ -127,6 +127,8 @@ pub struct VuWorker<'a, D: Driver> {
     edge: Nanos,
     batching: Batching,
     before: Turn,
+    /// No time limit is enforced before this: see [`grace`].
+    timers_from: Nanos,
     readings: LoopReadings,
     /// No request goes out any more.
     stopped: bool,
@@ -175,6 +177,7 @@ impl<'a, D: Driver> VuWorker<'a, D> {
             edge: Nanos::MAX,
             batching: Batching::new(now),
             before: Turn { began: now, did: false, next_due: Nanos::MAX },
+            timers_from: Nanos::ZERO,
             readings: LoopReadings::default(),
             stopped: false,
             cookies_out: Vec::new(),
@@ -195,7 +198,9 @@ impl<'a, D: Driver> VuWorker<'a, D> {
         let now = self.driver.now();
         self.account(now);
         let handled = self.receive(now);
-        self.fire_timers(now);
+        if now >= self.timers_from {
+            self.fire_timers(now);
+        }
         self.conduct(now);
         self.begin_ready(now);
         self.open_connections(now);
@@ -223,6 +228,7 @@ impl<'a, D: Driver> VuWorker<'a, D> {
             self.readings.busy += now - self.before.began;
         }
         self.readings.stood_still = self.readings.stood_still.max(now - self.before.next_due);
+        self.timers_from = grace(self.timers_from, &self.before, now);
     }
 
     fn how_to_wait(&mut self, limit: Nanos, now: Nanos) -> Wait {

@@ -25,7 +25,7 @@ impl<D: Driver> VuWorker<'_, D> {
 
     fn phases(&mut self, control: &Control) -> io::Result<Finished> {
         // Users connect when they need to: there is nothing to wait for.
-        self.say(Message::Connected(Connected { tried: 0, open: 1, last_failure: None }));
+        self.say(Message::Connected(Connected { tried: 0, came_about: 1, last_failure: None }));
         if !self.wait_for_start(control)? {
             return Ok(self.finish());
         }

@@ -1,7 +1,7 @@
 //! From the wire to a user's answer.
 
 use super::VuWorker;
-use super::vu::{Capture, Link, State};
+use super::vu::{Capture, State};
 use crate::driver::{Buffer, ConnId, Driver, Event};
 use crate::http::response::{self, Response, Sink};
 use crate::stats::outcome::ErrorKind;
@@ -92,7 +92,7 @@ impl<D: Driver> VuWorker<'_, D> {
         let Some(vu) = waiting else {
             // Bytes that nobody asked for: what comes next on it could not be told from them.
             self.driver.release(buffer);
-            return self.close_link(id.slot);
+            return self.on_broken(id.slot, ErrorKind::Protocol, now);
         };
         let outcome = self.parse(vu, id.slot, &buffer, now);
         let len = buffer.len as usize;
@@ -104,7 +104,7 @@ impl<D: Driver> VuWorker<'_, D> {
                 self.finish_answer(vu, response, clean, now);
             }
             Outcome::Bad => {
-                self.close_link(id.slot);
+                self.lose(id.slot, now);
                 self.request_failed(vu, ErrorKind::Protocol, now);
             }
         }
@@ -142,6 +142,8 @@ impl<D: Driver> VuWorker<'_, D> {
         let slot = self.slot_of(vu);
         let connection = &mut self.connections[slot as usize];
         connection.discarding = false;
+        connection.answered = true;
+        connection.failures = 0;
         let used_up = self.workload.connections.requests_max.is_some_and(|max| connection.requests >= max);
         if !response.keep_alive || !clean {
             self.close_link(slot);
@@ -177,7 +179,7 @@ impl<D: Driver> VuWorker<'_, D> {
             Ok(response::Event::Complete(response)) => self.finish_answer(vu, response, true, now),
             Ok(response::Event::NeedMore) => {}
             Err(_) => {
-                self.close_link(slot);
+                self.lose(slot, now);
                 self.request_failed(vu, ErrorKind::Protocol, now);
             }
         }
@@ -190,6 +192,7 @@ impl<D: Driver> VuWorker<'_, D> {
             && let Some(vu) = self.waiting_on(slot)
         {
             // A body that ends with the connection.
+            self.connections[slot as usize].failures = 0;
             self.close_link(slot);
             self.in_flight -= 1;
             return self.answered(vu, response, now);
@@ -200,13 +203,16 @@ impl<D: Driver> VuWorker<'_, D> {
     fn on_broken(&mut self, slot: u32, kind: ErrorKind, now: Nanos) {
         let vu = self.user_of(slot);
         let own = self.slot_of(vu) == slot;
-        let was = self.connections[slot as usize].state;
-        self.close_link(slot);
+        let unused = self.connections[slot as usize].requests == 0;
+        self.lose(slot, now);
+        if unused {
+            self.recorder.connect_failed(kind);
+        }
         match self.vus[vu as usize].state {
-            State::Waiting if own => self.request_failed(vu, kind, now),
-            // It was about to be used: another one is opened.
-            State::Sending if own && was == Link::Open => {}
-            State::Connecting if own => self.request_failed(vu, kind, now),
+            State::Waiting | State::Connecting if own => self.request_failed(vu, kind, now),
+            // One that was of use before is replaced without a word; a new one that broke at once would be
+            // replaced for ever.
+            State::Sending if own && unused => self.request_failed(vu, kind, now),
             _ => {}
         }
     }

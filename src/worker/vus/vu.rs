@@ -167,7 +167,7 @@ pub(super) struct Connection {
     pub(super) parser: ResponseParser,
     pub(super) generation: u32,
     pub(super) state: Link,
-    /// Attempts in a row that failed.
+    /// Connections in a row that failed or brought no answer: the exponent of the back-off.
     pub(super) failures: u8,
     /// A send that reports is unfinished.
     pub(super) sending: bool,
@@ -175,6 +175,8 @@ pub(super) struct Connection {
     pub(super) opened_before: bool,
     /// Requests sent on it.
     pub(super) requests: u32,
+    /// It has brought at least one whole answer.
+    pub(super) answered: bool,
     /// Since when it has been connecting; no attempt before this while closed.
     pub(super) since: Nanos,
 }
@@ -190,6 +192,7 @@ impl Connection {
             discarding: false,
             opened_before: false,
             requests: 0,
+            answered: false,
             since: Nanos::ZERO,
         }
     }
@@ -213,6 +216,7 @@ impl Connection {
         self.sending = false;
         self.discarding = false;
         self.requests = 0;
+        self.answered = false;
     }
 }
 

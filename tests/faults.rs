@@ -1,0 +1,27 @@
+//! Faults in mid-run: the real binary while its server, its network, its host or it itself fails. Each run ends by
+//! itself and in time, its books balance, and what it says is what happened.
+
+mod common;
+
+/// The value, or the test ends here, saying why.
+macro_rules! or_skip {
+    ($server:expr) => {
+        match $server {
+            Ok(server) => server,
+            Err(why) => return eprintln!("skipped: {why}"),
+        }
+    };
+}
+
+#[path = "faults/broken.rs"]
+mod broken;
+#[path = "faults/frozen.rs"]
+mod frozen;
+#[path = "faults/killed.rs"]
+mod killed;
+#[path = "faults/output.rs"]
+mod output;
+#[path = "faults/peer.rs"]
+mod peer;
+#[path = "faults/ways.rs"]
+mod ways;

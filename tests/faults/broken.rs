@@ -1,0 +1,204 @@
+//! Servers whose connections break: resets in the middle, half-closed ends, drips, silence, unasked bytes.
+
+use squall::clock;
+use squall::rng::Rng;
+use squall::units::Nanos;
+
+use crate::common::process::within;
+use crate::common::run::{Done, alone, together};
+use crate::peer::{self, ANSWER};
+use crate::ways::{Model, errors, finish, send};
+
+/// A run of 2 s with a drain of 1 s ends by then, whatever the server does; the rest is for a host that is busy.
+const LIMIT: Nanos = Nanos::from_secs(5);
+
+#[test]
+fn resets_at_random_cost_what_was_in_flight() {
+    let _together = together();
+    let (url, seen) = peer::start(|mut peer| {
+        let mut rng = Rng::stream(7, peer.number);
+        let lives = rng.below(20);
+        for _ in 0..lives {
+            if !peer.request() || !peer.answer() {
+                return;
+            }
+        }
+        if peer.request() {
+            // In the head, between head and body, or in the body.
+            let cut = 1 + rng.below(ANSWER.len() as u64 - 1) as usize;
+            peer.write(&ANSWER[..cut]);
+            peer.reset();
+        }
+    });
+    let mut completed = 0;
+    for (name, _, done) in finish(send(&url, &Model::ALL, &["-d", "1s", "--timeout", "1s"]), LIMIT) {
+        let done = done.exits(0).balanced();
+        completed += done.completed();
+        assert!(done.completed() > 0 && done.failed() > 0, "{name}: {}", done.at("/requests"));
+        // Bytes that a reset overtakes are lost; what is sent behind it meets a broken pipe or an end.
+        assert_eq!(errors(&done, &["reset", "closed"]), done.failed(), "{name}: {}", done.at("/errors"));
+        assert!(errors(&done, &["reset"]) > 0, "{name}: {}", done.at("/errors"));
+    }
+    // An answer can be cut off by the reset behind it, and none can be counted that was not sent.
+    assert!(completed <= seen.answers(), "{completed} of {}", seen.answers());
+}
+
+#[test]
+fn a_server_that_half_closes_is_left() {
+    let _together = together();
+    let (url, seen) = peer::start(|mut peer| {
+        for _ in 0..3 {
+            if !peer.request() || !peer.answer() {
+                return;
+            }
+        }
+        let _ = peer.stream.shutdown(std::net::Shutdown::Write);
+        peer.linger();
+    });
+    for (name, _, done) in finish(send(&url, &Model::ALL, &["-d", "1s", "--timeout", "1s"]), LIMIT) {
+        let done = done.exits(0).balanced();
+        assert!(done.completed() > 0, "{name}");
+        assert_eq!(errors(&done, &["closed"]), done.failed(), "{name}: {}", done.at("/errors"));
+    }
+    let all = within(Nanos::from_secs(2), || seen.ends() == seen.connections());
+    assert!(all, "each end of a connection was closed: {} of {}", seen.ends(), seen.connections());
+}
+
+#[test]
+fn a_request_that_is_answered_behind_a_half_close_counts() {
+    let _together = together();
+    // A body that ends with the connection: its writing side is shut, it goes on reading.
+    let (url, seen) = peer::start(|mut peer| {
+        if peer.request() && peer.write(b"HTTP/1.1 200 OK\r\n\r\nto the end") {
+            let _ = peer.stream.shutdown(std::net::Shutdown::Write);
+            peer.linger();
+        }
+    });
+    let models = [Model::Closed, Model::Open, Model::Users, Model::Check];
+    let (mut completed, mut failed) = (0, 0);
+    for (name, _, done) in finish(send(&url, &models, &["-d", "1s"]), LIMIT) {
+        let done = done.exits(0).balanced();
+        assert!(done.completed() > 0, "{name}");
+        assert_eq!(done.failed(), 0, "{name}: {}", done.at("/errors"));
+        completed += done.completed() + done.count("/requests/in_flight_at_end");
+        failed += done.failed();
+    }
+    assert_eq!(completed + failed, seen.requests());
+}
+
+#[test]
+fn a_drip_slower_than_the_time_limit_times_out() {
+    let _alone = alone();
+    for head in [true, false] {
+        let (url, seen) = peer::start(move |mut peer| {
+            let long = [ANSWER, &[b'x'; 400]].concat();
+            while peer.request() {
+                let text = String::from_utf8_lossy(&long).replace(": 16", ": 416");
+                let (fast, slow) = if head { ("", &text[..]) } else { text.split_at(40) };
+                if !peer.write(fast.as_bytes()) {
+                    return;
+                }
+                for byte in slow.as_bytes().chunks(3) {
+                    clock::sleep(Nanos::from_millis(60));
+                    if !peer.write(byte) {
+                        return;
+                    }
+                }
+            }
+        });
+        for (name, _, done) in finish(send(&url, &Model::ALL, &["-d", "2s", "--timeout", "400ms"]), LIMIT) {
+            let done = done.exits(0).balanced();
+            assert_eq!(done.completed(), 0, "{name}");
+            assert!(done.failed() > 0, "{name}");
+            assert_eq!(errors(&done, &["timeout"]), done.failed(), "{name}: {}", done.at("/errors"));
+            assert_eq!(done.at("/verdict/status"), "invalid", "{name}");
+            assert!(done.at("/verdict/reasons/0").as_str().unwrap().contains("timeout"), "{name}");
+        }
+        assert!(seen.requests() > 0);
+    }
+}
+
+#[test]
+fn a_drip_faster_than_the_time_limit_completes() {
+    let _alone = alone();
+    let (url, seen) = peer::start(|mut peer| {
+        while peer.request() {
+            for byte in ANSWER.chunks(4) {
+                clock::sleep(Nanos::from_millis(10));
+                if !peer.write(byte) {
+                    return;
+                }
+            }
+        }
+    });
+    let models = [Model::Closed, Model::Users, Model::Check];
+    let mut sent = 0;
+    for (name, _, done) in finish(send(&url, &models, &["-d", "1s", "--timeout", "2s"]), LIMIT) {
+        let done = done.exits(0).balanced();
+        assert!(done.completed() > 0 && done.failed() == 0, "{name}: {}", done.at("/errors"));
+        // From the first byte to the last: 13 pauses.
+        let median = done.percentile_ms("service_time", "50");
+        assert!(median > 130.0, "{name}: {median} ms");
+        sent += done.count("/requests/started");
+    }
+    assert_eq!(sent, seen.requests());
+}
+
+#[test]
+fn a_server_that_accepts_and_closes_is_named() {
+    let _alone = alone();
+    let (url, seen) = peer::start(drop);
+    let mut established = 0;
+    for (name, model, done) in finish(send(&url, &Model::ALL, &["-d", "2s", "--timeout", "1s"]), LIMIT) {
+        let done = done.exits(0).balanced();
+        established += done.count("/connections/established");
+        of_no_use(&name, model, &done, &["reset", "closed"]);
+    }
+    assert!(
+        within(Nanos::from_secs(2), || seen.connections() == established),
+        "{} and {established}",
+        seen.connections()
+    );
+}
+
+#[test]
+fn bytes_that_nobody_asked_for_are_no_answer() {
+    let _alone = alone();
+    let (url, seen) = peer::start(|mut peer| {
+        peer.write(b"220 mail.example.org ESMTP\r\n");
+        peer.linger();
+    });
+    let mut established = 0;
+    for (name, model, done) in finish(send(&url, &Model::ALL, &["-d", "2s", "--timeout", "1s"]), LIMIT) {
+        let done = done.exits(0).balanced();
+        established += done.count("/connections/established");
+        of_no_use(&name, model, &done, &["protocol"]);
+    }
+    assert!(
+        within(Nanos::from_secs(2), || seen.connections() == established),
+        "{} and {established}",
+        seen.connections()
+    );
+}
+
+/// Every connection came about, and none brought an answer: each failed request and each connection that did not
+/// even carry one is told by what broke it, and no loop reconnects as fast as it can.
+fn of_no_use(name: &str, model: Model, done: &Done, kinds: &[&str]) {
+    assert_eq!(done.completed(), 0, "{name}");
+    assert!(done.failed() > 0, "{name}");
+    assert_eq!(errors(done, kinds), done.failed(), "{name}: {}", done.at("/errors"));
+    let unused: u64 = kinds.iter().map(|kind| done.count(&format!("/connections/errors/{kind}"))).sum();
+    assert_eq!(unused, done.count("/connections/failed_attempts"), "{name}: {}", done.at("/connections"));
+    let established = done.count("/connections/established");
+    let depth = if model == Model::Deep { 4 } else { 1 };
+    // The last ones may stand idle at the end.
+    let used = if model.has_users() { done.failed() } else { done.failed() / depth + unused };
+    assert!((used..=used + 4).contains(&established), "{name}: {established} came about, {used} were lost");
+    assert!(established <= 4 * 60, "{name}: {established} connections, without a back-off");
+    assert_eq!(done.at("/verdict/status"), "invalid", "{name}");
+    let reason = done.at("/verdict/reasons/0").as_str().unwrap();
+    assert!(
+        reason.contains("nothing completed") && kinds.iter().any(|kind| reason.contains(kind)),
+        "{name}: {reason}"
+    );
+}

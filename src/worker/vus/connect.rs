@@ -63,8 +63,7 @@ impl<D: Driver> VuWorker<'_, D> {
             }
             let origin = (slot % origins) as usize;
             let (first, count) = self.config.endpoints[origin];
-            let endpoint = first + self.next_endpoint[origin] % count;
-            self.next_endpoint[origin] = self.next_endpoint[origin].wrapping_add(1);
+            let endpoint = first + self.rotations[origin].next(count);
             connection.state = Link::Connecting;
             connection.since = now;
             self.connecting += 1;

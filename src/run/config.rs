@@ -4,9 +4,11 @@
 //! [`RunConfig::validate`] is the only way from one to the other, and reports every problem that it
 //! finds at once.
 
+mod connect;
 mod error;
 mod host;
 mod load;
+mod ports;
 mod proxy;
 mod request;
 mod tls;
@@ -19,6 +21,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+pub use self::connect::{Override, RawConnect, Ways};
 pub use self::error::{ConfigError, Problem};
 pub use self::proxy::Proxy;
 pub use self::tls::{RawTls, TlsChoice};
@@ -27,6 +30,7 @@ pub use self::way::Way;
 
 use self::error::Problems;
 use self::host::{Host, ThisHost};
+use self::ports::Demand;
 use crate::clock;
 use crate::http::url::Url;
 use crate::load::LoadModel;
@@ -84,6 +88,8 @@ pub struct RawConfig {
     pub timeout: Option<String>,
     /// `--connect-timeout`
     pub connect_timeout: Option<String>,
+    /// `--unix-socket`, `--source` and the like.
+    pub connect: RawConnect,
     /// `-k`, `--cacert` and the like.
     pub tls: RawTls,
     /// `--proxy`
@@ -164,8 +170,12 @@ pub struct RunConfig {
     pub driver: DriverChoice,
     /// Seed of everything random; given, or taken from the clock, but always reported.
     pub seed: u64,
-    /// The target's addresses, in the resolver's order; never empty.
+    /// The target's addresses, in the resolver's order; empty only where everything goes to a Unix socket.
     pub addresses: Vec<SocketAddr>,
+    /// The ways that connections take.
+    pub ways: Ways,
+    /// Why local ports may run out, when that is to be foreseen.
+    pub port_note: Option<String>,
     /// How often the workers hand their figures over.
     pub interval: Nanos,
     /// How long requests in flight may take after the end.
@@ -240,15 +250,22 @@ fn validate_on(raw: RawConfig, host: &impl Host) -> Result<RunConfig, ConfigErro
     let way = way::way(&raw, target.as_ref(), workload.as_mut(), &mut problems);
     let users = workload.as_ref().map(|w| workload::users(w, host.descriptors(), &mut problems));
     let connections = users.unwrap_or(connections);
-
-    let target = match target {
-        Some(target) if problems.is_empty() => target,
-        _ => return Err(ConfigError::Refused(problems.into_vec())),
+    let ways = connect::ways(&raw.connect, host, &mut problems);
+    let asked: Vec<&Url> = match &workload {
+        Some(workload) => workload.origins.iter().map(|origin| way.asked(&origin.url)).collect(),
+        None => target.iter().map(|target| way.asked(target)).collect(),
     };
-    let found = workload::resolve(&target, workload.as_ref(), way.proxy.as_ref(), host);
-    let (addresses, origin_addresses) = found.map_err(ConfigError::Resolve)?;
-    let all = if origin_addresses.is_empty() { addresses.clone() } else { origin_addresses.concat() };
-    let workers = workers::place(wish, connections, &usable, &all, host);
+    ways.match_names(&asked, &mut problems);
+    if !problems.is_empty() {
+        return Err(ConfigError::Refused(problems.into_vec()));
+    }
+    let origins = ways.resolve(&asked, host)?;
+    let option = if raw.connections.is_some() || workload.is_none() { "-c" } else { "--vus" };
+    let demand = Demand { ways: &ways, origins: &origins, connections, option };
+    let port_note = demand.judge(workload.as_ref(), host)?;
+    let workers =
+        workers::place(wish, connections, &usable, &origins.concat(), ways.unix_socket.as_deref(), host);
+    let target = target.expect("a run without one was refused");
     Ok(RunConfig {
         target,
         method: request.method,
@@ -271,12 +288,14 @@ fn validate_on(raw: RawConfig, host: &impl Host) -> Result<RunConfig, ConfigErro
         max_backlog,
         driver,
         seed,
-        addresses,
+        addresses: origins[0].clone(), // the target is the first origin
+        ways,
+        port_note,
         interval: INTERVAL,
         drain: times.timeout.min(DRAIN_MAX),
         allow_invalid: raw.allow_invalid,
+        origin_addresses: if workload.is_some() { origins } else { Vec::new() },
         workload: workload.map(Arc::new),
-        origin_addresses,
         way,
         thresholds,
     })

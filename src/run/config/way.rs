@@ -19,6 +19,13 @@ pub struct Way {
     pub proxy: Option<Proxy>,
 }
 
+impl Way {
+    /// Whose address is called for `origin`: the proxy's, if there is one.
+    pub(super) fn asked<'a>(&'a self, origin: &'a Url) -> &'a Url {
+        self.proxy.as_ref().map_or(origin, |proxy| &proxy.url)
+    }
+}
+
 /// Reads what the flags say of it, and puts the workload's requests for the proxy, if there is one.
 pub(super) fn way(
     raw: &RawConfig,

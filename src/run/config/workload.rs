@@ -1,12 +1,9 @@
 //! Plans: from a file, or from flags that ask for more than one request over and over.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use super::error::{ConfigError, Problems};
-use super::host::Host;
-use super::proxy::Proxy;
 use super::request::RequestParts;
 use super::workers::DESCRIPTORS_RESERVED;
 use super::{RawConfig, load::Times};
@@ -16,7 +13,6 @@ use crate::load::{Arrivals, LoadModel};
 use crate::plan::file::{self, Compiled, Surroundings};
 use crate::plan::flags::{FlagForm, from_flags};
 use crate::plan::workload::Workload;
-use crate::run::resolve::ResolveError;
 use crate::threshold::Threshold;
 
 /// The file that is meant when the URL's place holds the name of one.
@@ -97,25 +93,6 @@ pub(super) fn users(workload: &Workload, descriptors: u64, problems: &mut Proble
         );
     }
     u32::try_from(users).unwrap_or(u32::MAX)
-}
-
-/// The addresses that lead to the target, which is the first origin, and to each origin of the workload.
-pub(super) fn resolve(
-    target: &Url,
-    workload: Option<&Workload>,
-    proxy: Option<&Proxy>,
-    host: &impl Host,
-) -> Result<(Vec<SocketAddr>, Vec<Vec<SocketAddr>>), ResolveError> {
-    let Some(workload) = workload else { return Ok((reach(target, proxy, host)?, Vec::new())) };
-    let origins = workload.origins.iter().map(|origin| reach(&origin.url, proxy, host));
-    let all: Vec<Vec<SocketAddr>> = origins.collect::<Result<_, _>>()?;
-    Ok((all[0].clone(), all))
-}
-
-/// The addresses that lead to `origin`: the proxy's, if there is one.
-fn reach(origin: &Url, proxy: Option<&Proxy>, host: &impl Host) -> Result<Vec<SocketAddr>, ResolveError> {
-    let to = proxy.map_or(origin, |proxy| &proxy.url);
-    host.resolve(&to.host, to.port)
 }
 
 /// The plan's thresholds and those of `--threshold METRIC:EXPRESSION`.

@@ -237,7 +237,10 @@ fn validate_on(raw: RawConfig, host: &impl Host) -> Result<RunConfig, ConfigErro
     let request = request::request(&raw, pipeline, &mut problems);
     let usable = host.usable_cores();
     let wish = workers::wish(&raw, &usable, &mut problems);
-    let connections = workers::connections(&raw, &wish, host.descriptors(), &mut problems);
+    // Where users are counted, they are what needs descriptors.
+    let counted = workload::who_says_how_many(&raw) == "-c";
+    let descriptors = if counted { host.descriptors() } else { u64::MAX };
+    let connections = workers::connections(&raw, &wish, descriptors, &mut problems);
     let wait = problems.choice("--wait", raw.wait.as_deref());
     let driver = problems.choice("--driver", raw.driver.as_deref());
     let (planned, own_thresholds) = plan.map(|plan| (plan.workload, plan.thresholds)).unzip();
@@ -248,7 +251,7 @@ fn validate_on(raw: RawConfig, host: &impl Host) -> Result<RunConfig, ConfigErro
     let thresholds =
         workload::thresholds(&raw, own_thresholds.unwrap_or_default(), workload.as_ref(), &mut problems);
     let way = way::way(&raw, target.as_ref(), workload.as_mut(), &mut problems);
-    let users = workload.as_ref().map(|w| workload::users(w, host.descriptors(), &mut problems));
+    let users = workload.as_ref().map(|w| workload::users(&raw, w, host.descriptors(), &mut problems));
     let connections = users.unwrap_or(connections);
     let ways = connect::ways(&raw.connect, host, &mut problems);
     let asked: Vec<&Url> = match &workload {
@@ -260,7 +263,7 @@ fn validate_on(raw: RawConfig, host: &impl Host) -> Result<RunConfig, ConfigErro
         return Err(ConfigError::Refused(problems.into_vec()));
     }
     let origins = ways.resolve(&asked, host)?;
-    let option = if raw.connections.is_some() || workload.is_none() { "-c" } else { "--vus" };
+    let option = workload::who_says_how_many(&raw);
     let demand = Demand { ways: &ways, origins: &origins, connections, option };
     let port_note = demand.judge(workload.as_ref(), host)?;
     let workers =

@@ -78,17 +78,36 @@ fn own_of_plan(raw: &RawConfig) -> [(&'static str, bool); 19] {
     ]
 }
 
+/// The option, or "plan", that says how many users or connections there are.
+pub(super) fn who_says_how_many(raw: &RawConfig) -> &'static str {
+    match raw {
+        _ if plan_path(raw).is_some() => "plan",
+        _ if raw.vus.is_some() => "--vus",
+        // With -R the stages are of the rate, and -c says how many connections carry it.
+        _ if !raw.stages.is_empty() && raw.rate.is_none() => "--stage",
+        _ => "-c",
+    }
+}
+
 /// How many users there can be; each has a connection, and thus a descriptor, for each origin.
-pub(super) fn users(workload: &Workload, descriptors: u64, problems: &mut Problems) -> u32 {
+pub(super) fn users(raw: &RawConfig, workload: &Workload, descriptors: u64, problems: &mut Problems) -> u32 {
     let (users, origins) = (workload.max_vus(), workload.origins.len() as u64);
     let needed = users.saturating_mul(origins).saturating_add(DESCRIPTORS_RESERVED);
-    if needed > descriptors {
+    let option = who_says_how_many(raw);
+    // Those of -c were counted with it.
+    if needed > descriptors && option != "-c" {
+        let each = if origins == 1 {
+            "a connection".into()
+        } else {
+            format!("a connection to each of {origins} origins")
+        };
         problems.add(
-            "--vus",
+            option,
             format!(
-                "{users} users with a connection to each of {origins} origins need {needed} descriptors \
-                 ({DESCRIPTORS_RESERVED} are for squall itself), but this process may open {descriptors}: raise the \
-                 hard limit (ulimit -n {needed}), or use fewer users"
+                "{users} users with {each} need {needed} descriptors ({DESCRIPTORS_RESERVED} are for squall \
+                 itself), but this process may open {descriptors}: raise the hard limit (ulimit -n {needed}), or use at \
+                 most {} users",
+                descriptors.saturating_sub(DESCRIPTORS_RESERVED) / origins
             ),
         );
     }

@@ -21,7 +21,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-pub use self::connect::{Override, RawConnect, Ways};
+pub use self::connect::{Dialing, Override, RawConnect};
 pub use self::error::{ConfigError, Problem};
 pub use self::proxy::Proxy;
 pub use self::tls::{RawTls, TlsChoice};
@@ -172,8 +172,8 @@ pub struct RunConfig {
     pub seed: u64,
     /// The target's addresses, in the resolver's order; empty only where everything goes to a Unix socket.
     pub addresses: Vec<SocketAddr>,
-    /// The ways that connections take.
-    pub ways: Ways,
+    /// How connections are dialled.
+    pub dialing: Dialing,
     /// Why local ports may run out, when that is to be foreseen.
     pub port_note: Option<String>,
     /// How often the workers hand their figures over.
@@ -237,9 +237,9 @@ fn validate_on(raw: RawConfig, host: &impl Host) -> Result<RunConfig, ConfigErro
     let request = request::request(&raw, pipeline, &mut problems);
     let usable = host.usable_cores();
     let wish = workers::wish(&raw, &usable, &mut problems);
+    let option = workload::who_says_how_many(&raw);
     // Where users are counted, they are what needs descriptors.
-    let counted = workload::who_says_how_many(&raw) == "-c";
-    let descriptors = if counted { host.descriptors() } else { u64::MAX };
+    let descriptors = if option == "-c" { host.descriptors() } else { u64::MAX };
     let connections = workers::connections(&raw, &wish, descriptors, &mut problems);
     let wait = problems.choice("--wait", raw.wait.as_deref());
     let driver = problems.choice("--driver", raw.driver.as_deref());
@@ -251,24 +251,20 @@ fn validate_on(raw: RawConfig, host: &impl Host) -> Result<RunConfig, ConfigErro
     let thresholds =
         workload::thresholds(&raw, own_thresholds.unwrap_or_default(), workload.as_ref(), &mut problems);
     let way = way::way(&raw, target.as_ref(), workload.as_mut(), &mut problems);
+    let asked = way.asked(target.as_ref(), workload.as_ref());
+    let dialing = connect::dialing(&raw, &asked, host, &mut problems);
     let users = workload.as_ref().map(|w| workload::users(&raw, w, host.descriptors(), &mut problems));
     let connections = users.unwrap_or(connections);
-    let ways = connect::ways(&raw.connect, host, &mut problems);
-    let asked: Vec<&Url> = match &workload {
-        Some(workload) => workload.origins.iter().map(|origin| way.asked(&origin.url)).collect(),
-        None => target.iter().map(|target| way.asked(target)).collect(),
+
+    let target = match target {
+        Some(target) if problems.is_empty() => target,
+        _ => return Err(ConfigError::Refused(problems.into_vec())),
     };
-    ways.match_names(&asked, &mut problems);
-    if !problems.is_empty() {
-        return Err(ConfigError::Refused(problems.into_vec()));
-    }
-    let origins = ways.resolve(&asked, host)?;
-    let option = workload::who_says_how_many(&raw);
-    let demand = Demand { ways: &ways, origins: &origins, connections, option };
+    let origins = dialing.resolve(&asked, host)?;
+    let demand = Demand { dialing: &dialing, origins: &origins, connections, option };
     let port_note = demand.judge(workload.as_ref(), host)?;
-    let workers =
-        workers::place(wish, connections, &usable, &origins.concat(), ways.unix_socket.as_deref(), host);
-    let target = target.expect("a run without one was refused");
+    let unix_socket = dialing.unix_socket.as_deref();
+    let workers = workers::place(wish, connections, &usable, &origins.concat(), unix_socket, host);
     Ok(RunConfig {
         target,
         method: request.method,
@@ -292,7 +288,7 @@ fn validate_on(raw: RawConfig, host: &impl Host) -> Result<RunConfig, ConfigErro
         driver,
         seed,
         addresses: origins[0].clone(), // the target is the first origin
-        ways,
+        dialing,
         port_note,
         interval: INTERVAL,
         drain: times.timeout.min(DRAIN_MAX),

@@ -20,7 +20,7 @@ use crate::worker::{Worker, WorkerConfig};
 pub(super) enum Work {
     /// One request, over and over.
     Plain(Plan),
-    /// Virtual users on their ways.
+    /// Virtual users on their dialing.
     Scenarios {
         workload: Arc<Workload>,
         layout: Arc<Layout>,
@@ -150,7 +150,7 @@ fn driver_config(config: &RunConfig, plan: &Plan, worker: u32) -> DriverConfig {
     DriverConfig {
         slots: share(u64::from(config.connections), worker, config.cores.len() as u32) as u32,
         payloads: vec![Arc::clone(&plan.payload)],
-        endpoints: config.ways.endpoints(&config.addresses),
+        endpoints: config.dialing.endpoints(&config.addresses),
         expect_large: expects_large(&config.way.routes),
     }
 }
@@ -164,7 +164,7 @@ fn expects_large(routes: &[Route]) -> bool {
 fn endpoints(config: &RunConfig) -> (Vec<Endpoint>, Vec<(u32, u32)>) {
     let (mut all, mut ranges) = (Vec::new(), Vec::new());
     for addresses in &config.origin_addresses {
-        let endpoints = config.ways.endpoints(addresses);
+        let endpoints = config.dialing.endpoints(addresses);
         ranges.push((all.len() as u32, endpoints.len() as u32));
         all.extend(endpoints);
     }

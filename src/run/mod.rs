@@ -149,7 +149,9 @@ fn nothing_connected(config: &RunConfig, failure: Option<(ErrorKind, Option<Fail
             "{failure}: no local port is free for it; let connections come from several addresses (--source), or widen \
              net.ipv4.ip_local_port_range"
         ),
-        Some((_, Some(failure @ Failure::Os(libc::ECONNREFUSED)))) if config.ways.unix_socket.is_some() => {
+        Some((_, Some(failure @ Failure::Os(libc::ECONNREFUSED))))
+            if config.dialing.unix_socket.is_some() =>
+        {
             format!("{failure}: nobody listens on it; is the target running?")
         }
         Some((_, Some(failure @ Failure::Os(libc::ECONNREFUSED)))) => {
@@ -158,7 +160,7 @@ fn nothing_connected(config: &RunConfig, failure: Option<(ErrorKind, Option<Fail
         Some((_, Some(failure))) => failure.to_string(),
         Some((_, None)) | None => "every attempt failed".into(),
     };
-    let to = match &config.ways.unix_socket {
+    let to = match &config.dialing.unix_socket {
         Some(path) => format!("Unix socket {}", path.display()),
         None => config.addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
     };

@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
+use super::RawConfig;
 use super::error::{ConfigError, Problem, Problems};
 use super::host::Host;
 use crate::driver::Endpoint;
@@ -34,9 +35,9 @@ pub struct RawConnect {
     pub congestion: Option<String>,
 }
 
-/// The ways that connections take.
+/// How connections are dialled: where to, where from, and as what.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Ways {
+pub struct Dialing {
     /// The Unix socket that everything goes to, whatever the URLs' hosts.
     pub unix_socket: Option<PathBuf>,
     /// Addresses for names, in place of the resolver's.
@@ -49,31 +50,35 @@ pub struct Ways {
     pub congestion: Option<String>,
 }
 
-/// Reads the options and tries what can be tried without the target.
-pub(super) fn ways(raw: &RawConnect, host: &impl Host, problems: &mut Problems) -> Ways {
-    let (sources_given, sources) = sources::sources(&raw.sources, host, problems);
-    let ways = Ways {
-        unix_socket: raw.unix_socket.clone(),
-        resolve: resolve::overrides(&raw.resolve, problems),
+/// Reads the options and tries what can be tried without the target. `asked` are the names whose addresses are called.
+pub(super) fn dialing(raw: &RawConfig, asked: &[Url], host: &impl Host, problems: &mut Problems) -> Dialing {
+    let given = &raw.connect;
+    let (sources_given, sources) = sources::sources(&given.sources, host, problems);
+    let dialing = Dialing {
+        unix_socket: given.unix_socket.clone(),
+        resolve: resolve::overrides(&given.resolve, problems),
         sources,
         sources_given,
-        congestion: raw.congestion.as_deref().and_then(|name| congestion(name, host, problems)),
+        congestion: given.congestion.as_deref().and_then(|name| congestion(name, host, problems)),
     };
-    if let Some(path) = &ways.unix_socket {
-        if let Err(why) = unix_socket(path) {
-            problems.add("--unix-socket", why);
-        }
-        for (flag, given) in [
-            ("--resolve", !raw.resolve.is_empty()),
-            ("--source", !raw.sources.is_empty()),
-            ("--tcp-congestion", raw.congestion.is_some()),
-        ] {
-            if given {
-                problems.add(flag, "does not go with --unix-socket, which has neither addresses nor TCP");
-            }
+    let Some(path) = &dialing.unix_socket else {
+        dialing.match_names(asked, problems);
+        return dialing;
+    };
+    if let Err(why) = unix_socket(path) {
+        problems.add("--unix-socket", why);
+    }
+    for (flag, given) in [
+        ("--resolve", !given.resolve.is_empty()),
+        ("--source", !given.sources.is_empty()),
+        ("--tcp-congestion", given.congestion.is_some()),
+        ("--proxy", raw.proxy.is_some()),
+    ] {
+        if given {
+            problems.add(flag, "does not go with --unix-socket, which has neither addresses nor TCP");
         }
     }
-    ways
+    dialing
 }
 
 fn unix_socket(path: &Path) -> Result<(), String> {
@@ -124,11 +129,11 @@ fn congestion(name: &str, host: &impl Host, problems: &mut Problems) -> Option<S
     None
 }
 
-impl Ways {
+impl Dialing {
     /// The addresses of each of the `asked` names.
     pub(super) fn resolve(
         &self,
-        asked: &[&Url],
+        asked: &[Url],
         host: &impl Host,
     ) -> Result<Vec<Vec<SocketAddr>>, ConfigError> {
         let all = asked.iter().map(|url| self.addresses(url, host)).collect::<Result<Vec<_>, _>>()?;
@@ -167,13 +172,15 @@ impl Ways {
     }
 
     /// Names the entries of `--resolve` that are for none of the `asked` names.
-    pub(super) fn match_names(&self, asked: &[&Url], problems: &mut Problems) {
+    fn match_names(&self, asked: &[Url], problems: &mut Problems) {
         // Without any there are other problems, which come first.
-        if self.unix_socket.is_some() || asked.is_empty() {
+        if asked.is_empty() {
             return;
         }
         for entry in self.resolve.iter().filter(|entry| !asked.iter().any(|url| entry.is_for(url))) {
-            let names: Vec<String> = asked.iter().map(|url| format!("{}:{}", url.host, url.port)).collect();
+            let mut names: Vec<String> =
+                asked.iter().map(|url| format!("{}:{}", url.host, url.port)).collect();
+            names.dedup();
             problems.add(
                 "--resolve",
                 format!("`{entry}` is for nothing in this run, which asks for {}", names.join(", ")),

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
-use super::connect::Ways;
+use super::connect::Dialing;
 use super::error::{ConfigError, Problem};
 use super::host::Host;
 use crate::plan::workload::{ArrivalPlan, Executor, Scenario, Workload};
@@ -21,7 +21,7 @@ type Pair = (SocketAddr, Option<IpAddr>);
 
 /// What is asked of each pair, and what it has.
 pub(super) struct Demand<'a> {
-    pub(super) ways: &'a Ways,
+    pub(super) dialing: &'a Dialing,
     /// The addresses of each origin.
     pub(super) origins: &'a [Vec<SocketAddr>],
     /// Connections to each origin that may be open together.
@@ -36,7 +36,7 @@ impl Demand<'_> {
     fn fullest(&self, to_origin: impl Fn(usize, IpAddr) -> f64) -> Option<(Pair, f64, usize)> {
         let mut load: BTreeMap<Pair, f64> = BTreeMap::new();
         for (i, addresses) in self.origins.iter().enumerate() {
-            let pairs = self.ways.pairs(addresses);
+            let pairs = self.dialing.pairs(addresses);
             for pair in &pairs {
                 *load.entry(*pair).or_default() += to_origin(i, pair.0.ip()) / pairs.len() as f64;
             }
@@ -97,7 +97,7 @@ impl Demand<'_> {
     }
 
     fn way_out(&self) -> &'static str {
-        if self.ways.sources.is_empty() {
+        if self.dialing.sources.is_empty() {
             "Let connections come from several addresses of this host (--source), or widen the range"
         } else {
             "Add addresses to --source, or widen the range"
@@ -124,15 +124,14 @@ fn new_connections(workload: &Workload, origin: usize, span: Nanos) -> f64 {
     workload.scenarios.iter().map(of).sum()
 }
 
-/// New connections to an origin for each iteration of a flow.
+/// New connections to an origin for each iteration of a flow, as far as their ends block ports: only those that the target is asked to
+/// close. Where we close on our own account it is with RST, which leaves nothing behind.
 fn per_iteration(workload: &Workload, flow: u32, origin: usize) -> f64 {
+    if workload.connections.requests_max != Some(1) {
+        return 0.0;
+    }
     let steps = &workload.flows[flow as usize].steps;
-    let requests =
-        steps.iter().filter(|step| workload.steps[**step as usize].origin as usize == origin).count();
-    let policy = &workload.connections;
-    let used_up = policy.requests_max.map_or(0.0, |max| requests as f64 / f64::from(max.max(1)));
-    let given_up = if policy.close_after_iteration && requests > 0 { 1.0 } else { 0.0 };
-    used_up.max(given_up)
+    steps.iter().filter(|step| workload.steps[**step as usize].origin as usize == origin).count() as f64
 }
 
 /// Most arrivals in a stretch of length `span`; 0 for a closed loop, whose pace is the target's.

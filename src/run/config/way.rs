@@ -20,9 +20,14 @@ pub struct Way {
 }
 
 impl Way {
-    /// Whose address is called for `origin`: the proxy's, if there is one.
-    pub(super) fn asked<'a>(&'a self, origin: &'a Url) -> &'a Url {
-        self.proxy.as_ref().map_or(origin, |proxy| &proxy.url)
+    /// Whose addresses are called for each origin of the workload, or without one for the target: its own, or the proxy's.
+    pub(super) fn asked(&self, target: Option<&Url>, workload: Option<&Workload>) -> Vec<Url> {
+        let origins: Vec<&Url> = match workload {
+            Some(workload) => workload.origins.iter().map(|origin| &origin.url).collect(),
+            None => target.into_iter().collect(),
+        };
+        let called = |origin| self.proxy.as_ref().map_or(origin, |proxy| &proxy.url);
+        origins.into_iter().map(|origin| called(origin).clone()).collect()
     }
 }
 

@@ -138,6 +138,14 @@ pub struct ConfigSection {
     pub timeout_s: f64,
     /// How long opening a connection may take.
     pub connect_timeout_s: f64,
+    /// The Unix socket that everything went to.
+    pub unix_socket: Option<String>,
+    /// Addresses in place of the resolver's, as `host:port:address,address`.
+    pub resolve: Vec<String>,
+    /// Local addresses that shared the connections, as they were given; none: the kernel chose.
+    pub sources: Vec<String>,
+    /// TCP congestion control, when one was asked for; what took effect is in `environment.congestion_control`.
+    pub tcp_congestion: Option<String>,
     /// The proxy, without its credentials.
     pub proxy: Option<String>,
     /// Load before the measuring.
@@ -171,8 +179,10 @@ pub struct Environment {
     pub driver_note: Option<String>,
     /// Features of io_uring that were in use.
     pub ring_features: Vec<String>,
-    /// TCP congestion control of new sockets.
+    /// TCP congestion control of the connections; none over a Unix socket.
     pub congestion_control: Option<String>,
+    /// Why local ports were likely to run out.
+    pub port_note: Option<String>,
     /// Whether the target has an address of this host.
     pub target_on_this_host: bool,
     /// The container engine that seems to be around the process.

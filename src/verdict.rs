@@ -163,7 +163,8 @@ fn exhaustion(summary: &Summary, findings: &mut Findings) {
         (
             ErrorKind::PortExhausted,
             "local ports",
-            "use fewer new connections per second, or widen net.ipv4.ip_local_port_range",
+            "let connections come from several addresses (--source), widen net.ipv4.ip_local_port_range, or use fewer \
+             new connections per second",
         ),
         (ErrorKind::FdExhausted, "descriptors", "raise the limit with ulimit -n, or lower -c"),
     ] {

@@ -3,12 +3,13 @@
 mod common;
 
 use std::io::{ErrorKind, Read, Write};
+use std::os::unix::net::UnixListener;
 use std::sync::mpsc;
 
 use common::rig::*;
 use squall::clock;
 use squall::driver::failure::Failure;
-use squall::driver::{Driver, DriverConfig, PayloadId, Wait};
+use squall::driver::{Driver, DriverConfig, Endpoint, PayloadId, Wait};
 use squall::units::Nanos;
 
 /// Runs each test in a module per driver. A driver that this host cannot have is skipped.
@@ -60,6 +61,8 @@ suite!(epoll_sockets: epoll, uring_sockets: uring; {
     close_sends_what_it_was_asked_to,
     connections_come_from_the_source_address,
     an_answer_before_a_reset_is_delivered,
+    unix_sockets_discard_by_reading,
+    a_full_queue_of_a_unix_listener_is_waited_for,
 });
 
 type Outcome = Result<(), String>;
@@ -475,11 +478,24 @@ fn an_answer_before_a_reset_is_delivered(build: Build) -> Outcome {
     Ok(())
 }
 
-#[test]
-fn unix_sockets_discard_by_reading() {
+/// A driver whose endpoint 0 is a Unix socket, and its listener with room for `backlog` connects.
+fn over_unix(
+    build: Build,
+    slots: u32,
+    backlog: i32,
+) -> Result<(Box<dyn Driver>, UnixListener, tempfile::TempDir), String> {
     let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("peer");
-    let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+    let address = socket2::SockAddr::unix(dir.path().join("peer")).unwrap();
+    let socket = socket2::Socket::new(socket2::Domain::UNIX, socket2::Type::STREAM, None).unwrap();
+    socket.bind(&address).unwrap();
+    socket.listen(backlog).unwrap();
+    let endpoint = Endpoint { addr: address, source: None, congestion: None };
+    let driver = build(DriverConfig { endpoints: vec![endpoint], ..config(slots) })?;
+    Ok((driver, UnixListener::from(std::os::fd::OwnedFd::from(socket)), dir))
+}
+
+fn unix_sockets_discard_by_reading(build: Build) -> Outcome {
+    let (driver, listener, _dir) = over_unix(build, 1, 8)?;
     let answer = pattern(1 << 20);
     let sends = answer.clone();
     std::thread::spawn(move || {
@@ -487,10 +503,36 @@ fn unix_sockets_discard_by_reading() {
         let mut request = [0; REQUEST.len()];
         while stream.read_exact(&mut request).is_ok() && stream.write_all(&sends).is_ok() {}
     });
-    let mut endpoint = endpoint(([127, 0, 0, 1], 1).into());
-    endpoint.addr = socket2::SockAddr::unix(&path).unwrap();
-    let config = DriverConfig { endpoints: vec![endpoint], ..config(1) };
-    let driver: Box<dyn Driver> = epoll(config).unwrap();
     let discarded = exchange(&mut Rig::new(driver), &answer, 5, 1, true);
     assert!(discarded > 1 << 20);
+    Ok(())
+}
+
+fn a_full_queue_of_a_unix_listener_is_waited_for(build: Build) -> Outcome {
+    const SLOTS: u32 = 40;
+    let (driver, listener, _dir) = over_unix(build, SLOTS, 1)?;
+    let mut rig = Rig::new(driver);
+    for slot in 0..SLOTS {
+        rig.driver.connect(id(slot, 1), 0);
+    }
+    let mut connected = 0;
+    // Nobody accepts yet: a few stand in the queue, the others wait.
+    rig.turn(Nanos::from_millis(20), |_, _, seen| {
+        assert_eq!(seen, Seen::Connected);
+        connected += 1;
+    });
+    assert!(connected < SLOTS, "the queue has room for all");
+    // One of those that wait is given up.
+    rig.driver.close(id(SLOTS - 1, 1), false);
+    std::thread::spawn(move || {
+        let streams: Vec<_> = (1..SLOTS).map(|_| listener.accept().unwrap()).collect();
+        std::thread::park();
+        drop(streams);
+    });
+    rig.drive("all the others connect", |_, conn, seen| {
+        assert_eq!((seen, conn.slot < SLOTS - 1), (Seen::Connected, true));
+        connected += 1;
+        connected == SLOTS - 1
+    });
+    Ok(())
 }

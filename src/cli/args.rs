@@ -12,8 +12,10 @@ use super::import::ImportArgs;
 use crate::run::config::RawConfig;
 use crate::target::{Latency, Stall};
 
+mod connect;
 mod secure;
 
+use connect::ConnectArgs;
 use secure::SecureArgs;
 
 const EXIT_CODES: &str = "\
@@ -164,6 +166,8 @@ pub(super) struct RunArgs {
     #[arg(long, value_name = "TIME", help_heading = "Connection")]
     connect_timeout: Option<String>,
     #[command(flatten)]
+    connect: ConnectArgs,
+    #[command(flatten)]
     secure: SecureArgs,
 
     /// Redirects to follow at most [default: 0]
@@ -240,6 +244,7 @@ impl RunArgs {
             body_file: self.body_file.take(),
             timeout: self.timeout.take(),
             connect_timeout: self.connect_timeout.take(),
+            connect: self.connect.take_raw(),
             tls: self.secure.take_tls(),
             proxy: self.secure.proxy.take(),
             warmup: self.warmup.take(),

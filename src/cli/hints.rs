@@ -65,6 +65,13 @@ fn about(flag: &str, value: Option<&str>) -> Option<String> {
             "virtual users are --vus N, and each stage is --stage TIME:TARGET".into()
         }
         ("--disable-keepalive", _) => "a connection for each request is --no-keepalive".into(),
+        ("--interface" | "--local-ips" | "--local-address" | "--bind-address" | "-B", _) => {
+            "local addresses for the connections are --source ADDR,ADDR or a range such as 10.0.0.0/28".into()
+        }
+        ("--connect-to", _) => "an address for a name is --resolve HOST:PORT:ADDR; for a Unix socket --unix-socket PATH".into(),
+        ("--socketPath" | "--socket-path" | "--abstract-unix-socket", _) => {
+            "a Unix socket is --unix-socket PATH, and must have a path".into()
+        }
         ("--no-tui", _) => "without the live line it is -q, or standard error to a file".into(),
         ("-s" | "--script", _) => {
             "there are no Lua scripts; see --help for what a request can be made of".into()
@@ -99,6 +106,11 @@ mod tests {
             ("squall -u 10 http://x/", "--vus"),
             ("squall --disable-keepalive http://x/", "--no-keepalive"),
             ("squall -c 5 run http://x/", "squall run"),
+            ("squall --interface eth0 http://x/", "--source"),
+            ("squall -B 10.0.0.1 http://x/", "--source"),
+            ("squall --local-ips=10.0.0.1-10.0.0.9 http://x/", "--source"),
+            ("squall --connect-to x:80:y:81 http://x/", "--resolve"),
+            ("squall --socketPath /run/a http://x/", "--unix-socket"),
         ] {
             let hint = of(line).unwrap_or_default();
             assert!(hint.contains(part), "{line}: {hint}");

@@ -8,6 +8,7 @@
 //! when its share of the turn was used up, `starved` when no buffer was free. No connection owns a
 //! buffer; an idle one costs one slot of about 50 bytes and what the kernel keeps.
 
+mod connecting;
 mod poller;
 mod pool;
 
@@ -23,7 +24,6 @@ use self::pool::{BUFFER_LEN, Pool};
 use super::failure::Failure;
 use super::{
     Buffer, Completion, ConnId, Driver, DriverConfig, DriverCounters, Endpoint, Event, PayloadId, Wait,
-    socket,
 };
 use crate::clock;
 use crate::units::Nanos;
@@ -124,6 +124,8 @@ pub struct EpollDriver {
     behind: VecDeque<(ConnId, Outgoing)>,
     ready: VecDeque<ConnId>,
     starved: Vec<ConnId>,
+    /// Connections to Unix sockets whose listener had no room, and to which endpoint.
+    turned_away: VecDeque<(ConnId, u32)>,
     /// Where unwanted bytes of Unix sockets go.
     sink: Vec<u8>,
     counters: DriverCounters,
@@ -147,6 +149,7 @@ impl EpollDriver {
             behind: VecDeque::new(),
             ready: VecDeque::new(),
             starved: Vec::new(),
+            turned_away: VecDeque::new(),
             sink: vec![0; if copies { 4 * BUFFER_LEN } else { 0 }],
             counters: DriverCounters::default(),
         })
@@ -163,23 +166,6 @@ impl EpollDriver {
 
     fn report(&mut self, conn: ConnId, event: Event) {
         self.done.push_back(Completion { conn, event });
-    }
-
-    fn open(&mut self, conn: ConnId, endpoint: u32) -> io::Result<()> {
-        let endpoint = &self.endpoints[endpoint as usize];
-        let socket = socket::open(endpoint)?;
-        match socket.connect(&endpoint.addr) {
-            Err(e) if e.raw_os_error() != Some(libc::EINPROGRESS) => return Err(e),
-            // Watched only from here on: epoll calls a socket that never connected hung up. When
-            // it stands already, the first wait reports it as writable.
-            _ => self.poller.add(socket.as_raw_fd(), mark(conn))?,
-        }
-        let copies = is_unix(endpoint);
-        let slot = self.slot(conn);
-        slot.socket = Some(socket);
-        slot.copies = copies;
-        slot.state = State::Connecting;
-        Ok(())
     }
 
     /// Drops the socket, which also ends its events, and forgets what was queued on it.
@@ -214,17 +200,6 @@ impl EpollDriver {
             self.slot(conn).ending |= readiness & poller::ENDING != 0;
             self.list_as_ready(conn);
         }
-    }
-
-    fn connected(&mut self, conn: ConnId) {
-        let socket = self.slot(conn).socket.as_ref();
-        let error = socket.map_or(Ok(None), Socket::take_error);
-        if let Some(e) = error.unwrap_or_else(Some) {
-            self.vacate(conn);
-            return self.report(conn, Event::ConnectFailed(Failure::Os(errno(&e))));
-        }
-        self.slot(conn).state = State::Open;
-        self.report(conn, Event::Connected);
     }
 
     fn list_as_ready(&mut self, conn: ConnId) {
@@ -483,11 +458,12 @@ impl Driver for EpollDriver {
         if !self.pool.is_empty() {
             self.ready.extend(self.starved.drain(..));
         }
+        self.knock_again();
         self.send_queued();
         loop {
             let busy = !self.done.is_empty() || !self.ready.is_empty() || !self.outbox.is_empty();
             let timeout = match wait {
-                Wait::Until { until, .. } if !busy => until - clock::now(),
+                Wait::Until { until, .. } if !busy => self.patience(until - clock::now()),
                 _ => Nanos::ZERO,
             };
             self.counters.enters += 1;
@@ -507,6 +483,7 @@ impl Driver for EpollDriver {
             if over {
                 return Ok(());
             }
+            self.knock_again();
             self.send_queued();
         }
     }

@@ -134,7 +134,7 @@ const OPTIONS: &[(char, &str, Meaning)] = &[
     (':', "next", Refused("give each request as a command of its own, with `;` between them")),
     ('r', "range", Refused("give -H 'Range: bytes=FROM-TO'")),
     ('z', "time-cond", Refused("give the header itself")),
-    ('\0', "unix-socket", Refused("a plan has no socket files")),
+    ('\0', "unix-socket", Refused("leave it out here, and give it to `squall run` with the plan")),
 ];
 
 impl Meaning {

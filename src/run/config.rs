@@ -4,9 +4,11 @@
 //! [`RunConfig::validate`] is the only way from one to the other, and reports every problem that it
 //! finds at once.
 
+mod connect;
 mod error;
 mod host;
 mod load;
+mod ports;
 mod proxy;
 mod request;
 mod tls;
@@ -19,6 +21,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+pub use self::connect::{Dialing, Override, RawConnect};
 pub use self::error::{ConfigError, Problem};
 pub use self::proxy::Proxy;
 pub use self::tls::{RawTls, TlsChoice};
@@ -27,6 +30,7 @@ pub use self::way::Way;
 
 use self::error::Problems;
 use self::host::{Host, ThisHost};
+use self::ports::Demand;
 use crate::clock;
 use crate::http::url::Url;
 use crate::load::LoadModel;
@@ -84,6 +88,8 @@ pub struct RawConfig {
     pub timeout: Option<String>,
     /// `--connect-timeout`
     pub connect_timeout: Option<String>,
+    /// `--unix-socket`, `--source` and the like.
+    pub connect: RawConnect,
     /// `-k`, `--cacert` and the like.
     pub tls: RawTls,
     /// `--proxy`
@@ -164,8 +170,12 @@ pub struct RunConfig {
     pub driver: DriverChoice,
     /// Seed of everything random; given, or taken from the clock, but always reported.
     pub seed: u64,
-    /// The target's addresses, in the resolver's order; never empty.
+    /// The target's addresses, in the resolver's order; empty only where everything goes to a Unix socket.
     pub addresses: Vec<SocketAddr>,
+    /// How connections are dialled.
+    pub dialing: Dialing,
+    /// Why local ports may run out, when that is to be foreseen.
+    pub port_note: Option<String>,
     /// How often the workers hand their figures over.
     pub interval: Nanos,
     /// How long requests in flight may take after the end.
@@ -227,7 +237,10 @@ fn validate_on(raw: RawConfig, host: &impl Host) -> Result<RunConfig, ConfigErro
     let request = request::request(&raw, pipeline, &mut problems);
     let usable = host.usable_cores();
     let wish = workers::wish(&raw, &usable, &mut problems);
-    let connections = workers::connections(&raw, &wish, host.descriptors(), &mut problems);
+    let option = workload::who_says_how_many(&raw);
+    // Where users are counted, they are what needs descriptors.
+    let descriptors = if option == "-c" { host.descriptors() } else { u64::MAX };
+    let connections = workers::connections(&raw, &wish, descriptors, &mut problems);
     let wait = problems.choice("--wait", raw.wait.as_deref());
     let driver = problems.choice("--driver", raw.driver.as_deref());
     let (planned, own_thresholds) = plan.map(|plan| (plan.workload, plan.thresholds)).unzip();
@@ -238,17 +251,20 @@ fn validate_on(raw: RawConfig, host: &impl Host) -> Result<RunConfig, ConfigErro
     let thresholds =
         workload::thresholds(&raw, own_thresholds.unwrap_or_default(), workload.as_ref(), &mut problems);
     let way = way::way(&raw, target.as_ref(), workload.as_mut(), &mut problems);
-    let users = workload.as_ref().map(|w| workload::users(w, host.descriptors(), &mut problems));
+    let asked = way.asked(target.as_ref(), workload.as_ref());
+    let dialing = connect::dialing(&raw, &asked, host, &mut problems);
+    let users = workload.as_ref().map(|w| workload::users(&raw, w, host.descriptors(), &mut problems));
     let connections = users.unwrap_or(connections);
 
     let target = match target {
         Some(target) if problems.is_empty() => target,
         _ => return Err(ConfigError::Refused(problems.into_vec())),
     };
-    let found = workload::resolve(&target, workload.as_ref(), way.proxy.as_ref(), host);
-    let (addresses, origin_addresses) = found.map_err(ConfigError::Resolve)?;
-    let all = if origin_addresses.is_empty() { addresses.clone() } else { origin_addresses.concat() };
-    let workers = workers::place(wish, connections, &usable, &all, host);
+    let origins = dialing.resolve(&asked, host)?;
+    let demand = Demand { dialing: &dialing, origins: &origins, connections, option };
+    let port_note = demand.judge(workload.as_ref(), host)?;
+    let unix_socket = dialing.unix_socket.as_deref();
+    let workers = workers::place(wish, connections, &usable, &origins.concat(), unix_socket, host);
     Ok(RunConfig {
         target,
         method: request.method,
@@ -271,12 +287,14 @@ fn validate_on(raw: RawConfig, host: &impl Host) -> Result<RunConfig, ConfigErro
         max_backlog,
         driver,
         seed,
-        addresses,
+        addresses: origins[0].clone(), // the target is the first origin
+        dialing,
+        port_note,
         interval: INTERVAL,
         drain: times.timeout.min(DRAIN_MAX),
         allow_invalid: raw.allow_invalid,
+        origin_addresses: if workload.is_some() { origins } else { Vec::new() },
         workload: workload.map(Arc::new),
-        origin_addresses,
         way,
         thresholds,
     })

@@ -33,6 +33,7 @@ pub(super) fn settings(config: &RunConfig) -> ConfigSection {
         Arrivals::Uniform => "uniform",
         Arrivals::Poisson => "poisson",
     });
+    let dialing = &config.dialing;
     ConfigSection {
         target: config.target.to_string(),
         addresses: config.addresses.iter().map(ToString::to_string).collect(),
@@ -51,6 +52,10 @@ pub(super) fn settings(config: &RunConfig) -> ConfigSection {
         pipeline: config.pipeline,
         timeout_s: config.timeout.as_secs_f64(),
         connect_timeout_s: config.connect_timeout.as_secs_f64(),
+        unix_socket: dialing.unix_socket.as_ref().map(|path| path.display().to_string()),
+        resolve: dialing.resolve.iter().map(ToString::to_string).collect(),
+        sources: dialing.sources_given.clone(),
+        tcp_congestion: dialing.congestion.clone(),
         proxy: config.way.proxy.as_ref().map(|proxy| format!("http://{}", proxy.url.authority())),
         warmup_s: config.warmup.as_secs_f64(),
         drain_s: config.drain.as_secs_f64(),
@@ -94,7 +99,11 @@ pub(super) fn environment(config: &RunConfig, means: &Means) -> Environment {
         driver: means.driver().into(),
         driver_note: means.note.clone(),
         ring_features: means.features.iter().map(|&feature| feature.into()).collect(),
-        congestion_control: facts.congestion_control,
+        congestion_control: match &config.dialing {
+            dialing if dialing.unix_socket.is_some() => None,
+            dialing => dialing.congestion.clone().or(facts.congestion_control),
+        },
+        port_note: config.port_note.clone(),
         target_on_this_host: config.shared_host,
         container: facts.container,
     }

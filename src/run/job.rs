@@ -1,6 +1,5 @@
 //! What the workers of a run are to do, and one worker's share of it.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
@@ -22,7 +21,7 @@ use crate::worker::{Worker, WorkerConfig};
 pub(super) enum Work {
     /// One request, over and over.
     Plain(Plan),
-    /// Virtual users on their ways.
+    /// Virtual users on their dialing.
     Scenarios {
         workload: Arc<Workload>,
         layout: Arc<Layout>,
@@ -47,14 +46,18 @@ pub(super) enum Job {
 impl Job {
     pub(super) fn share_of(config: &RunConfig, work: &Work, worker: u32, spin: bool) -> Job {
         match work {
-            Work::Plain(plan) => Job::Plain {
-                plan: plan.clone(),
-                worker: worker_config(config, worker, spin),
-                driver: driver_config(config, plan, worker),
-                routes: config.addresses.iter().map(|_| config.way.routes[0].clone()).collect(),
-            },
+            Work::Plain(plan) => {
+                let driver = driver_config(config, plan, worker);
+                let endpoints = driver.endpoints.len() as u32;
+                Job::Plain {
+                    plan: plan.clone(),
+                    worker: worker_config(config, worker, spin, endpoints),
+                    driver,
+                    routes: vec![config.way.routes[0].clone(); endpoints as usize],
+                }
+            }
             Work::Scenarios { workload, layout, pots } => {
-                let (endpoints, ranges) = endpoints(&config.origin_addresses);
+                let (endpoints, ranges) = endpoints(config);
                 let routes = ranges.iter().zip(&config.way.routes);
                 let routes = routes.flat_map(|((_, count), route)| vec![route.clone(); *count as usize]);
                 let routes: Vec<Route> = routes.collect();
@@ -123,7 +126,7 @@ impl Job {
     }
 }
 
-fn worker_config(config: &RunConfig, worker: u32, spin: bool) -> WorkerConfig {
+fn worker_config(config: &RunConfig, worker: u32, spin: bool, endpoints: u32) -> WorkerConfig {
     let workers = config.cores.len() as u32;
     WorkerConfig {
         worker,
@@ -140,7 +143,7 @@ fn worker_config(config: &RunConfig, worker: u32, spin: bool) -> WorkerConfig {
         interval: config.interval,
         spin,
         max_backlog: share(config.max_backlog, worker, workers),
-        endpoints: config.addresses.len() as u32,
+        endpoints,
     }
 }
 
@@ -149,15 +152,11 @@ fn tls_timeout(config: &RunConfig) -> Nanos {
     if config.way.tls.is_some() { config.tls_timeout } else { Nanos::ZERO }
 }
 
-fn endpoint(addr: SocketAddr) -> Endpoint {
-    Endpoint { addr: addr.into(), source: None, congestion: None }
-}
-
 fn driver_config(config: &RunConfig, plan: &Plan, worker: u32) -> DriverConfig {
     DriverConfig {
         slots: share(u64::from(config.connections), worker, config.cores.len() as u32) as u32,
         payloads: vec![Arc::clone(&plan.payload)],
-        endpoints: config.addresses.iter().copied().map(endpoint).collect(),
+        endpoints: config.dialing.endpoints(&config.addresses),
         expect_large: expects_large(&config.way.routes),
     }
 }
@@ -167,12 +166,13 @@ fn expects_large(routes: &[Route]) -> bool {
     routes.iter().any(|route| route.tls.is_none())
 }
 
-/// The addresses of all origins in a row, and where each origin's are.
-fn endpoints(origins: &[Vec<SocketAddr>]) -> (Vec<Endpoint>, Vec<(u32, u32)>) {
+/// The endpoints of all origins in a row, and where each origin's are.
+fn endpoints(config: &RunConfig) -> (Vec<Endpoint>, Vec<(u32, u32)>) {
     let (mut all, mut ranges) = (Vec::new(), Vec::new());
-    for addresses in origins {
-        ranges.push((all.len() as u32, addresses.len() as u32));
-        all.extend(addresses.iter().copied().map(endpoint));
+    for addresses in &config.origin_addresses {
+        let endpoints = config.dialing.endpoints(addresses);
+        ranges.push((all.len() as u32, endpoints.len() as u32));
+        all.extend(endpoints);
     }
     (all, ranges)
 }

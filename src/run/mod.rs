@@ -81,6 +81,9 @@ pub fn run(config: &RunConfig, observer: &mut dyn Observer, stop: &StopFlag) -> 
         Some(workload) => Work::scenarios(workload, &layout),
         None => Work::Plain(Plan::compile(&describe::request(config), config.pipeline as u16)?),
     };
+    if let Some(note) = &config.port_note {
+        observer.on_notice(note);
+    }
     let spin = spins(config);
     let started_at = clock::wall();
     let conditions = Conditions::read();
@@ -143,12 +146,24 @@ fn nothing_connected(config: &RunConfig, failure: Option<(ErrorKind, Option<Fail
         Some((ErrorKind::ConnectTimeout, _)) => {
             format!("no answer within {}: is a firewall in between?", config.connect_timeout)
         }
+        Some((ErrorKind::PortExhausted, Some(failure))) => format!(
+            "{failure}: no local port is free for it; let connections come from several addresses (--source), or widen \
+             net.ipv4.ip_local_port_range"
+        ),
+        Some((_, Some(failure @ Failure::Os(libc::ECONNREFUSED))))
+            if config.dialing.unix_socket.is_some() =>
+        {
+            format!("{failure}: nobody listens on it; is the target running?")
+        }
         Some((_, Some(failure @ Failure::Os(libc::ECONNREFUSED)))) => {
             format!("{failure}: is the target running, and is this its port?")
         }
         Some((_, Some(failure))) => failure.to_string(),
         Some((_, None)) | None => "every attempt failed".into(),
     };
-    let addresses: Vec<String> = config.addresses.iter().map(ToString::to_string).collect();
-    RunError::NothingConnected { target: format!("{} ({})", config.target, addresses.join(", ")), cause }
+    let to = match &config.dialing.unix_socket {
+        Some(path) => format!("Unix socket {}", path.display()),
+        None => config.addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+    };
+    RunError::NothingConnected { target: format!("{} ({to})", config.target), cause }
 }

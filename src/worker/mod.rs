@@ -13,6 +13,7 @@ mod phases;
 mod pool;
 mod receive;
 mod reconnect;
+mod rotation;
 mod source;
 mod transmit;
 pub mod vus;
@@ -31,6 +32,7 @@ use batching::Batching;
 use channel::{Channel, Connected, LoopReadings};
 use inflight::Inflight;
 use pool::Pool;
+use rotation::Rotation;
 use source::Source;
 
 /// The longest that a batch is waited for, should answers come more slowly than a moment ago. A
@@ -116,8 +118,8 @@ pub struct Worker<'a, D: Driver> {
     /// The next edge of a reporting interval.
     edge: Nanos,
     connected: Connected,
-    /// Round robin over the addresses.
-    next_endpoint: u32,
+    /// Whose turn it is among the addresses.
+    rotation: Rotation,
     batching: Batching,
     /// When the last measured answer was complete.
     last_done: Nanos,
@@ -171,7 +173,7 @@ impl<'a, D: Driver> Worker<'a, D> {
             window: Window::NOT_YET,
             edge: Nanos::MAX,
             connected: Connected::default(),
-            next_endpoint: config.worker,
+            rotation: Rotation::new(config.worker, config.workers),
             batching: Batching::new(now),
             last_done: Nanos::ZERO,
             shut_since: Nanos::MAX,

@@ -16,8 +16,7 @@ impl<D: Driver> Worker<'_, D> {
             connection.since = now;
             let id = connection.id(slot);
             self.pool.connecting += 1;
-            let endpoint = self.next_endpoint % self.config.endpoints;
-            self.next_endpoint = self.next_endpoint.wrapping_add(1);
+            let endpoint = self.rotation.next(self.config.endpoints);
             self.driver.connect(id, endpoint);
             self.pool.set_timer(slot, now + self.config.connect_timeout);
         }

@@ -1,7 +1,7 @@
 use clap::error::ErrorKind;
 
 use super::*;
-use crate::run::config::RawTls;
+use crate::run::config::{RawConnect, RawTls};
 
 fn parse(line: &str) -> Result<Cli, clap::Error> {
     let argv: Vec<OsString> = line.split(' ').map(OsString::from).collect();
@@ -45,7 +45,9 @@ fn every_flag_arrives() {
                 -H A:b -H C:d --body-file f --timeout 8s --warmup 9s --wait spin --max-backlog 10 --driver epoll \
                 --allow-invalid --stage 1s:2 --stage 3s:4 --vus 5 --check a --threshold b --max-redirects 6 \
                 --no-keepalive --cookies --var c=d -k --cacert ca --cert ce --key ke --tls-min 1.3 --tls-resumption \
-                --tls-timeout 7s --proxy p";
+                --tls-timeout 7s --proxy p \
+                --unix-socket s --resolve r --resolve q --source 1,2 --source 3 \
+                --tcp-congestion t";
     let text = |text: &str| Some(text.to_owned());
     assert_eq!(
         raw(line),
@@ -66,6 +68,12 @@ fn every_flag_arrives() {
             body_file: Some("f".into()),
             timeout: text("8s"),
             connect_timeout: None,
+            connect: RawConnect {
+                unix_socket: Some("s".into()),
+                resolve: vec!["r".into(), "q".into()],
+                sources: vec!["1,2".into(), "3".into()],
+                congestion: text("t"),
+            },
             tls: RawTls {
                 insecure: true,
                 cacert: Some("ca".into()),

@@ -18,6 +18,9 @@ use crate::units::Nanos;
 
 /// Value of options that are switched on. The kernel reads it from here.
 static ON: libc::c_int = 1;
+/// No SOCK_NONBLOCK for Unix sockets: a full queue of their listener is then waited for, by the ring's own threads, where
+/// connect(2) would answer EAGAIN.
+const BLOCKING: libc::c_int = 0;
 
 impl UringDriver {
     pub(super) fn dial(&mut self, conn: ConnId, endpoint: u32) {
@@ -45,7 +48,7 @@ impl UringDriver {
     /// of these sleeps; should the socket fail, those behind it fail for want of it.
     fn push_socket(&mut self, conn: ConnId, domain: Domain) {
         let Ok(place) = DestinationSlot::try_from_slot_target(conn.slot) else { return };
-        let kind = libc::SOCK_STREAM | libc::SOCK_NONBLOCK;
+        let kind = libc::SOCK_STREAM | if domain == Domain::UNIX { BLOCKING } else { libc::SOCK_NONBLOCK };
         let silent = squeue::Flags::SKIP_SUCCESS;
         let socket = opcode::Socket::new(domain.into(), kind, 0).file_index(Some(place)).build();
         self.push(socket.flags(silent).user_data(token::pack(Op::Socket, conn)));
@@ -61,7 +64,11 @@ impl UringDriver {
             // The table must not be changed before they are done.
             self.flush();
         }
-        let socket = socket::open(&self.endpoints[endpoint as usize])?;
+        let endpoint = &self.endpoints[endpoint as usize];
+        let socket = socket::open(endpoint)?;
+        if endpoint.addr.domain() == Domain::UNIX {
+            socket.set_nonblocking(false)?; // see `BLOCKING`
+        }
         let fd = std::os::fd::AsRawFd::as_raw_fd(&socket);
         // The table holds its own reference: the descriptor can go at once.
         self.submitter.register_files_update(slot, &[fd]).map(drop)

@@ -46,7 +46,7 @@ impl UringDriver {
         }
     }
 
-    /// Receives with MSG_TRUNC, which for TCP drops the bytes in the kernel (tcp(7)).
+    /// Receives with MSG_TRUNC, which for TCP drops the bytes in the kernel (tcp(7)); for a Unix socket into the sink.
     ///
     /// Not with MSG_WAITALL: io_uring retries a short receive with what is left of the buffer, and
     /// MSG_TRUNC fills none, so the retry would ask for the whole length again and never end (seen
@@ -54,13 +54,19 @@ impl UringDriver {
     pub(super) fn arm_discard(&mut self, slot: u32) {
         let conn = self.conn(slot);
         let len = self.slots[slot as usize].discard.min(DISCARD_MAX) as u32;
-        self.set_low_water(slot, len.min(LOW_WATER_MAX) as libc::c_int);
         self.slots[slot as usize].state = State::Discarding;
         self.slots[slot as usize].one_by_one = true;
-        // The address is never written to; it only has to lie in user space.
-        let address = self.buffers.bytes(0, 0).as_ptr().cast_mut();
+        let (address, len, flags) = if self.sink.is_empty() {
+            self.set_low_water(slot, len.min(LOW_WATER_MAX) as libc::c_int);
+            // The address is never written to; it only has to lie in user space.
+            (self.buffers.bytes(0, 0).as_ptr().cast_mut(), len, libc::MSG_TRUNC)
+        } else {
+            // A Unix socket writes the bytes, MSG_TRUNC or not.
+            let room = &mut **self.sink;
+            (room.as_mut_ptr(), len.min(room.len() as u32), 0)
+        };
         let entry = opcode::Recv::new(Fixed(slot), address, len)
-            .flags(libc::MSG_TRUNC)
+            .flags(flags)
             .ioprio(POLL_FIRST)
             .build()
             .user_data(token::pack(Op::Discard, conn));
@@ -167,7 +173,7 @@ impl UringDriver {
             1.. => {
                 let slot = &mut self.slots[conn.slot as usize];
                 slot.discard = slot.discard.saturating_sub(result as u64);
-                if slot.discard == 0 {
+                if slot.discard == 0 && self.sink.is_empty() {
                     self.set_low_water(conn.slot, 1);
                 }
                 self.rearm(conn.slot);

@@ -13,6 +13,9 @@ impl Page<'_> {
         self.line("model", model)?;
         let request = self.request();
         self.line("request", request)?;
+        if let Some(ways) = self.ways() {
+            self.line("connect", ways)?;
+        }
         let length = self.length();
         self.line("run", length)?;
         let workers = self.workers();
@@ -22,10 +25,24 @@ impl Page<'_> {
         if let Some(proxy) = &self.report.config.proxy {
             self.line("proxy", proxy)?;
         }
-        if let Some(note) = &self.report.environment.driver_note {
+        let facts = &self.report.environment;
+        for note in [&facts.driver_note, &facts.port_note].into_iter().flatten() {
             self.line("note", note)?;
         }
         Ok(())
+    }
+
+    /// The ways that connections took, where they were chosen.
+    fn ways(&self) -> Option<String> {
+        let config = &self.report.config;
+        let mut parts = Vec::new();
+        parts.extend(config.unix_socket.as_ref().map(|path| format!("Unix socket {path}")));
+        if !config.sources.is_empty() {
+            parts.push(format!("from {}", config.sources.join(", ")));
+        }
+        parts.extend(config.resolve.iter().map(|entry| format!("resolve {entry}")));
+        parts.extend(config.tcp_congestion.as_ref().map(|name| format!("congestion control {name}")));
+        (!parts.is_empty()).then(|| parts.join("; "))
     }
 
     fn model(&self) -> String {

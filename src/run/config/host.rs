@@ -1,9 +1,12 @@
 //! What judging the options needs to know about the host: a seam for tests.
 
+use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
 
-use crate::run::machine::{self, UsableCores};
+use crate::run::machine::{self, LocalPorts, UsableCores};
 use crate::run::resolve::{self, ResolveError};
+use crate::units::Nanos;
 
 /// The host, as far as the options depend on it.
 pub(super) trait Host {
@@ -17,6 +20,16 @@ pub(super) trait Host {
     fn is_local(&self, addr: IpAddr) -> bool;
     /// The cores of whoever listens there.
     fn listener_cores(&self, addr: SocketAddr) -> Option<Vec<usize>>;
+    /// The cores of whoever listens on a Unix socket.
+    fn unix_listener_cores(&self, path: &Path) -> Option<Vec<usize>>;
+    /// Whether connections may come from there.
+    fn try_source(&self, source: IpAddr) -> io::Result<()>;
+    /// Whether connections may have this congestion control; what the kernel calls it.
+    fn try_congestion(&self, name: &str) -> io::Result<String>;
+    /// The ports for outgoing connections.
+    fn local_ports(&self) -> Option<LocalPorts>;
+    /// For how long a connection that we closed first keeps its port.
+    fn port_blocked_for(&self, peer: IpAddr) -> Nanos;
 }
 
 /// The host that this process runs on.
@@ -52,5 +65,25 @@ impl Host for ThisHost {
 
     fn listener_cores(&self, addr: SocketAddr) -> Option<Vec<usize>> {
         machine::listener_cores(addr)
+    }
+
+    fn unix_listener_cores(&self, path: &Path) -> Option<Vec<usize>> {
+        machine::unix_listener_cores(path)
+    }
+
+    fn try_source(&self, source: IpAddr) -> io::Result<()> {
+        machine::try_source(source)
+    }
+
+    fn try_congestion(&self, name: &str) -> io::Result<String> {
+        machine::try_congestion(name)
+    }
+
+    fn local_ports(&self) -> Option<LocalPorts> {
+        machine::local_ports()
+    }
+
+    fn port_blocked_for(&self, peer: IpAddr) -> Nanos {
+        machine::port_blocked_for(peer)
     }
 }

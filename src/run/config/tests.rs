@@ -1,14 +1,16 @@
 use std::io;
 use std::net::IpAddr;
+use std::path::Path;
 
 use proptest::prelude::*;
 
 use super::*;
 use crate::load::Arrivals;
-use crate::run::machine::UsableCores;
+use crate::run::machine::{LocalPorts, UsableCores};
 use crate::run::resolve::ResolveError;
 use crate::units::Rate;
 
+mod connect;
 mod refused;
 
 /// A host of four cores and 1,024 descriptors, on which `local.example` lives.
@@ -16,6 +18,7 @@ struct TestHost {
     usable: UsableCores,
     descriptors: u64,
     target_cores: Option<Vec<usize>>,
+    ports: LocalPorts,
 }
 
 impl TestHost {
@@ -24,6 +27,7 @@ impl TestHost {
             usable: UsableCores { mask: vec![0, 1, 2, 3], quota: None },
             descriptors: 1_024,
             target_cores: None,
+            ports: LocalPorts { range: (32_768, 60_999), count: 28_232 },
         }
     }
 }
@@ -54,6 +58,35 @@ impl Host for TestHost {
 
     fn listener_cores(&self, _: SocketAddr) -> Option<Vec<usize>> {
         self.target_cores.clone()
+    }
+
+    fn unix_listener_cores(&self, _: &Path) -> Option<Vec<usize>> {
+        self.target_cores.clone()
+    }
+
+    /// Loopback's, and 192.0.2.50 to 192.0.2.59.
+    fn try_source(&self, source: IpAddr) -> io::Result<()> {
+        let own = match source {
+            IpAddr::V4(ip) => ip.is_loopback() || matches!(ip.octets(), [192, 0, 2, 50..=59]),
+            IpAddr::V6(ip) => ip.is_loopback(),
+        };
+        if own { Ok(()) } else { Err(io::Error::from_raw_os_error(libc::EADDRNOTAVAIL)) }
+    }
+
+    fn try_congestion(&self, name: &str) -> io::Result<String> {
+        match name {
+            "reno" => Ok(name.to_owned()),
+            "cubic" => Err(io::Error::from_raw_os_error(libc::EPERM)),
+            _ => Err(io::Error::from_raw_os_error(libc::ENOENT)),
+        }
+    }
+
+    fn local_ports(&self) -> Option<LocalPorts> {
+        Some(self.ports)
+    }
+
+    fn port_blocked_for(&self, peer: IpAddr) -> Nanos {
+        if peer.is_loopback() { Nanos::from_secs(1) } else { Nanos::from_secs(60) }
     }
 }
 

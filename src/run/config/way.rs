@@ -19,6 +19,18 @@ pub struct Way {
     pub proxy: Option<Proxy>,
 }
 
+impl Way {
+    /// Whose addresses are called for each origin of the workload, or without one for the target: its own, or the proxy's.
+    pub(super) fn asked(&self, target: Option<&Url>, workload: Option<&Workload>) -> Vec<Url> {
+        let origins: Vec<&Url> = match workload {
+            Some(workload) => workload.origins.iter().map(|origin| &origin.url).collect(),
+            None => target.into_iter().collect(),
+        };
+        let called = |origin| self.proxy.as_ref().map_or(origin, |proxy| &proxy.url);
+        origins.into_iter().map(|origin| called(origin).clone()).collect()
+    }
+}
+
 /// Reads what the flags say of it, and puts the workload's requests for the proxy, if there is one.
 pub(super) fn way(
     raw: &RawConfig,

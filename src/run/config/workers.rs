@@ -1,6 +1,7 @@
 //! How many connections, how many workers, and on which cores.
 
 use std::net::SocketAddr;
+use std::path::Path;
 
 use super::error::Problems;
 use super::host::Host;
@@ -140,10 +141,14 @@ pub(super) fn place(
     connections: u32,
     usable: &UsableCores,
     addresses: &[SocketAddr],
+    unix_socket: Option<&Path>,
     host: &impl Host,
 ) -> Workers {
-    let shared_host = addresses.iter().any(|addr| host.is_local(addr.ip()));
-    let target_cores = listener_cores(addresses, host).filter(|_| shared_host);
+    let shared_host = unix_socket.is_some() || addresses.iter().any(|addr| host.is_local(addr.ip()));
+    let target_cores = match unix_socket {
+        Some(path) => host.unix_listener_cores(path),
+        None => listener_cores(addresses, host).filter(|_| shared_host),
+    };
     let target = target_cores.as_deref();
     let most = connections as usize;
     let cores = match wish {

@@ -1,12 +1,9 @@
 //! Plans: from a file, or from flags that ask for more than one request over and over.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use super::error::{ConfigError, Problems};
-use super::host::Host;
-use super::proxy::Proxy;
 use super::request::RequestParts;
 use super::workers::DESCRIPTORS_RESERVED;
 use super::{RawConfig, load::Times};
@@ -16,7 +13,6 @@ use crate::load::{Arrivals, LoadModel};
 use crate::plan::file::{self, Compiled, Surroundings};
 use crate::plan::flags::{FlagForm, from_flags};
 use crate::plan::workload::Workload;
-use crate::run::resolve::ResolveError;
 use crate::threshold::Threshold;
 
 /// The file that is meant when the URL's place holds the name of one.
@@ -82,40 +78,40 @@ fn own_of_plan(raw: &RawConfig) -> [(&'static str, bool); 19] {
     ]
 }
 
+/// The option, or "plan", that says how many users or connections there are.
+pub(super) fn who_says_how_many(raw: &RawConfig) -> &'static str {
+    match raw {
+        _ if plan_path(raw).is_some() => "plan",
+        _ if raw.vus.is_some() => "--vus",
+        // With -R the stages are of the rate, and -c says how many connections carry it.
+        _ if !raw.stages.is_empty() && raw.rate.is_none() => "--stage",
+        _ => "-c",
+    }
+}
+
 /// How many users there can be; each has a connection, and thus a descriptor, for each origin.
-pub(super) fn users(workload: &Workload, descriptors: u64, problems: &mut Problems) -> u32 {
+pub(super) fn users(raw: &RawConfig, workload: &Workload, descriptors: u64, problems: &mut Problems) -> u32 {
     let (users, origins) = (workload.max_vus(), workload.origins.len() as u64);
     let needed = users.saturating_mul(origins).saturating_add(DESCRIPTORS_RESERVED);
-    if needed > descriptors {
+    let option = who_says_how_many(raw);
+    // Those of -c were counted with it.
+    if needed > descriptors && option != "-c" {
+        let each = if origins == 1 {
+            "a connection".into()
+        } else {
+            format!("a connection to each of {origins} origins")
+        };
         problems.add(
-            "--vus",
+            option,
             format!(
-                "{users} users with a connection to each of {origins} origins need {needed} descriptors \
-                 ({DESCRIPTORS_RESERVED} are for squall itself), but this process may open {descriptors}: raise the \
-                 hard limit (ulimit -n {needed}), or use fewer users"
+                "{users} users with {each} need {needed} descriptors ({DESCRIPTORS_RESERVED} are for squall \
+                 itself), but this process may open {descriptors}: raise the hard limit (ulimit -n {needed}), or use at \
+                 most {} users",
+                descriptors.saturating_sub(DESCRIPTORS_RESERVED) / origins
             ),
         );
     }
     u32::try_from(users).unwrap_or(u32::MAX)
-}
-
-/// The addresses that lead to the target, which is the first origin, and to each origin of the workload.
-pub(super) fn resolve(
-    target: &Url,
-    workload: Option<&Workload>,
-    proxy: Option<&Proxy>,
-    host: &impl Host,
-) -> Result<(Vec<SocketAddr>, Vec<Vec<SocketAddr>>), ResolveError> {
-    let Some(workload) = workload else { return Ok((reach(target, proxy, host)?, Vec::new())) };
-    let origins = workload.origins.iter().map(|origin| reach(&origin.url, proxy, host));
-    let all: Vec<Vec<SocketAddr>> = origins.collect::<Result<_, _>>()?;
-    Ok((all[0].clone(), all))
-}
-
-/// The addresses that lead to `origin`: the proxy's, if there is one.
-fn reach(origin: &Url, proxy: Option<&Proxy>, host: &impl Host) -> Result<Vec<SocketAddr>, ResolveError> {
-    let to = proxy.map_or(origin, |proxy| &proxy.url);
-    host.resolve(&to.host, to.port)
 }
 
 /// The plan's thresholds and those of `--threshold METRIC:EXPRESSION`.

@@ -46,15 +46,44 @@ pub fn listener_cores(addr: SocketAddr) -> Option<Vec<usize>> {
     }
     let mut sockets = parse_listeners(&read("/proc/self/net/tcp").unwrap_or_default());
     sockets.extend(parse_listeners(&read("/proc/self/net/tcp6").unwrap_or_default()));
-    let inodes = inodes_serving(&sockets, addr);
+    cores_of(&inodes_serving(&sockets, addr))
+}
+
+/// As [`listener_cores`], for whoever listens on the Unix socket `path`.
+pub fn unix_listener_cores(path: &Path) -> Option<Vec<usize>> {
+    // The kernel tells the path that was bound, which may have been written in another way.
+    let canonical = path.canonicalize().ok();
+    let is_it = |bound: &str| Path::new(bound) == path || Some(Path::new(bound)) == canonical.as_deref();
+    cores_of(&parse_unix_listeners(&read("/proc/self/net/unix")?, is_it))
+}
+
+fn cores_of(inodes: &BTreeSet<u64>) -> Option<Vec<usize>> {
     if inodes.is_empty() {
         return None;
     }
     let masks = processes()
-        .filter(|process| holds_any(process, &inodes))
+        .filter(|process| holds_any(process, inodes))
         .flat_map(|process| thread_masks(&process))
         .collect();
     tightest(masks)
+}
+
+/// Inodes of listening sockets in /proc/net/unix whose path is the one (unix(7); flag 10000 is "listens").
+fn parse_unix_listeners(table: &str, is_it: impl Fn(&str) -> bool) -> BTreeSet<u64> {
+    let inodes = table.lines().filter_map(|line| {
+        // Num RefCount Protocol Flags Type St Inode Path; the inode is padded, and a path may hold spaces.
+        let mut rest = line;
+        let mut word = || {
+            let (word, behind) = rest.trim_start().split_once(' ')?;
+            rest = behind;
+            Some(word)
+        };
+        let flags = (0..4).map(|_| word()).last()??;
+        let inode = (0..3).map(|_| word()).last()??;
+        let listens = u32::from_str_radix(flags, 16).ok()? & 0x10000 != 0;
+        if listens && is_it(rest) { inode.parse().ok() } else { None }
+    });
+    inodes.collect()
 }
 
 /// The cores in both lists: where generator and target may get into each other's way.
@@ -232,5 +261,24 @@ mod tests {
             assert!(!is_local(addr.parse().unwrap()), "{addr}");
             assert_eq!(listener_cores(SocketAddr::new(addr.parse().unwrap(), 80)), None);
         }
+    }
+
+    #[test]
+    fn unix_listeners_are_found_by_their_path() {
+        let table = "Num       RefCount Protocol Flags    Type St Inode Path\n\
+                     0000000024f11311: 00000003 00000000 00000000 0001 03 798315\n\
+                     0000000024f11312: 00000002 00000000 00010000 0001 01 20111 /run/app.sock\n\
+                     0000000024f11313: 00000003 00000000 00000000 0001 03   20112 /run/app.sock\n\
+                     0000000024f11314: 00000002 00000000 00010000 0001 01 20113 /run/with space.sock\n";
+        let of = |path: &str| parse_unix_listeners(table, |bound| bound == path);
+        assert_eq!(of("/run/app.sock"), BTreeSet::from([20_111]));
+        assert_eq!(of("/run/with space.sock"), BTreeSet::from([20_113]));
+        assert_eq!(of("/run/other.sock"), BTreeSet::new());
+
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("own");
+        let _listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        assert!(unix_listener_cores(&path).is_some_and(|cores| !cores.is_empty()));
+        assert_eq!(unix_listener_cores(&directory.path().join("none")), None);
     }
 }

@@ -63,8 +63,7 @@ impl<D: Driver> VuWorker<'_, D> {
             }
             let origin = (slot % origins) as usize;
             let (first, count) = self.config.endpoints[origin];
-            let endpoint = first + self.next_endpoint[origin] % count;
-            self.next_endpoint[origin] = self.next_endpoint[origin].wrapping_add(1);
+            let endpoint = first + self.rotations[origin].next(count);
             connection.state = Link::Connecting;
             connection.since = now;
             self.connecting += 1;
@@ -230,7 +229,7 @@ impl<D: Driver> VuWorker<'_, D> {
             Link::Connecting | Link::Securing => self.connecting -= 1,
             Link::Open => self.open -= 1,
         }
-        self.driver.close(connection.id(slot), reset);
+        self.driver.close(connection.id(slot), reset && connection.state == Link::Open);
         connection.retire();
         connection.since = Nanos::ZERO;
     }
@@ -240,6 +239,14 @@ impl<D: Driver> VuWorker<'_, D> {
         let origins = self.workload.origins.len() as u32;
         for slot in vu * origins..(vu + 1) * origins {
             self.close_link(slot);
+        }
+    }
+
+    /// Closes all connections of a user whose iteration is over, without TIME_WAIT: nothing is outstanding on any.
+    pub(super) fn reset_links(&mut self, vu: u32) {
+        let origins = self.workload.origins.len() as u32;
+        for slot in vu * origins..(vu + 1) * origins {
+            self.reset_link(slot);
         }
     }
 }

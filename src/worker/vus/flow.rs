@@ -174,7 +174,7 @@ impl<D: Driver> VuWorker<'_, D> {
             tally.iteration_duration.record(now - begun);
         }
         if self.workload.connections.close_after_iteration {
-            self.close_links(vu);
+            self.reset_links(vu);
         }
         // The last step's pause belongs to what separates iterations, as the scenario's own does.
         let mut pause = self.pause(vu, self.workload.steps[last_step].think);

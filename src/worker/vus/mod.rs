@@ -29,6 +29,7 @@ use std::sync::atomic::AtomicU64;
 
 use super::batching::Batching;
 use super::channel::{Channel, CheckSample, LoopReadings, Message};
+use super::rotation::Rotation;
 use super::{BATCH_WAIT, Turn, Window, grace};
 use crate::driver::{Driver, Wait};
 use crate::http::response::HeadCache;
@@ -122,7 +123,8 @@ pub struct VuWorker<'a, D: Driver> {
     /// Failing samples kept of each check.
     sampled: Vec<u8>,
     tickets: Vec<u64>,
-    next_endpoint: Vec<u32>,
+    /// For each origin, whose turn it is among its addresses.
+    rotations: Vec<Rotation>,
     window: Window,
     edge: Nanos,
     batching: Batching,
@@ -172,7 +174,7 @@ impl<'a, D: Driver> VuWorker<'a, D> {
             samples: Vec::new(),
             sampled: vec![0; layout.checks.len()],
             tickets: vec![0; workload.data.len()],
-            next_endpoint: vec![config.worker; origins],
+            rotations: vec![Rotation::new(config.worker, config.workers); origins],
             window: Window::NOT_YET,
             edge: Nanos::MAX,
             batching: Batching::new(now),

@@ -14,7 +14,7 @@ fn refuse(raw: RawConfig) -> (Vec<&'static str>, String) {
 }
 
 /// Asserts that exactly `option` is refused, with a message that says all of `parts`.
-fn assert_refused(raw: RawConfig, option: &str, parts: &[&str]) {
+pub(super) fn assert_refused(raw: RawConfig, option: &str, parts: &[&str]) {
     let (options, message) = refuse(raw);
     assert_eq!(options, [option], "{message}");
     assert!(message.starts_with(&format!("{option}: ")), "{message}");

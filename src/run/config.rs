@@ -222,14 +222,37 @@ impl RunConfig {
     }
 }
 
+/// What a plan says, where there is one, and what it is about.
+struct Planned {
+    /// The plan's, unless `--seed` was given; without either random.
+    seed: u64,
+    /// The plan's first origin; without a plan the URL, when it is one.
+    target: Option<Url>,
+    workload: Option<Workload>,
+    thresholds: Vec<Threshold>,
+}
+
+fn planned(raw: &RawConfig, problems: &mut Problems) -> Result<Planned, ConfigError> {
+    let seed = raw.seed.unwrap_or_else(random_seed);
+    Ok(match workload::from_file(raw, seed, problems)? {
+        Some(plan) => Planned {
+            seed: plan.seed.filter(|_| raw.seed.is_none()).unwrap_or(seed),
+            target: Some(plan.workload.origins[0].url.clone()),
+            workload: Some(plan.workload),
+            thresholds: plan.thresholds,
+        },
+        None => {
+            let target = request::target(raw, problems);
+            Planned { seed, target, workload: None, thresholds: Vec::new() }
+        }
+    })
+}
+
 /// As [`RunConfig::validate`], on a host that may be a test's.
 fn validate_on(raw: RawConfig, host: &impl Host) -> Result<RunConfig, ConfigError> {
     let mut problems = Problems::default();
-    let seed = raw.seed.unwrap_or_else(random_seed);
-    let plan = workload::from_file(&raw, seed, &mut problems)?;
-    let seed = plan.as_ref().and_then(|plan| plan.seed.filter(|_| raw.seed.is_none())).unwrap_or(seed);
-    let planned = plan.as_ref().map(|plan| plan.workload.origins[0].url.clone());
-    let target = planned.or_else(|| request::target(&raw, &mut problems));
+    let Planned { seed, target, workload: planned, thresholds: own_thresholds } =
+        planned(&raw, &mut problems)?;
     let times = load::times(&raw, &mut problems);
     let load = load::model(&raw, times.duration, seed, &mut problems);
     let max_backlog = load::max_backlog(&raw, &load, &mut problems);
@@ -243,13 +266,11 @@ fn validate_on(raw: RawConfig, host: &impl Host) -> Result<RunConfig, ConfigErro
     let connections = workers::connections(&raw, &wish, descriptors, &mut problems);
     let wait = problems.choice("--wait", raw.wait.as_deref());
     let driver = problems.choice("--driver", raw.driver.as_deref());
-    let (planned, own_thresholds) = plan.map(|plan| (plan.workload, plan.thresholds)).unzip();
     let mut workload = planned.or_else(|| {
         let load = (&load, max_backlog, connections);
         workload::of_flags(&raw, target.as_ref()?, &request, &times, load, &mut problems)
     });
-    let thresholds =
-        workload::thresholds(&raw, own_thresholds.unwrap_or_default(), workload.as_ref(), &mut problems);
+    let thresholds = workload::thresholds(&raw, own_thresholds, workload.as_ref(), &mut problems);
     let way = way::way(&raw, target.as_ref(), workload.as_mut(), &mut problems);
     let asked = way.asked(target.as_ref(), workload.as_ref());
     let dialing = connect::dialing(&raw, &asked, host, &mut problems);
@@ -263,8 +284,7 @@ fn validate_on(raw: RawConfig, host: &impl Host) -> Result<RunConfig, ConfigErro
     let origins = dialing.resolve(&asked, host)?;
     let demand = Demand { dialing: &dialing, origins: &origins, connections, option };
     let port_note = demand.judge(workload.as_ref(), host)?;
-    let unix_socket = dialing.unix_socket.as_deref();
-    let workers = workers::place(wish, connections, &usable, &origins.concat(), unix_socket, host);
+    let workers = workers::place(wish, connections, &usable, &origins.concat(), &dialing, host);
     Ok(RunConfig {
         target,
         method: request.method,

@@ -1,11 +1,10 @@
 //! How many connections, how many workers, and on which cores.
 
 use std::net::SocketAddr;
-use std::path::Path;
 
 use super::error::Problems;
 use super::host::Host;
-use super::{CONNECTIONS_DEFAULT, RawConfig};
+use super::{CONNECTIONS_DEFAULT, Dialing, RawConfig};
 use crate::run::machine::{UsableCores, cores_to_spare, default_cores, parse_core_list};
 
 /// Descriptors kept for rings, files, the resolver and the standard streams.
@@ -141,9 +140,10 @@ pub(super) fn place(
     connections: u32,
     usable: &UsableCores,
     addresses: &[SocketAddr],
-    unix_socket: Option<&Path>,
+    dialing: &Dialing,
     host: &impl Host,
 ) -> Workers {
+    let unix_socket = dialing.unix_socket.as_deref();
     let shared_host = unix_socket.is_some() || addresses.iter().any(|addr| host.is_local(addr.ip()));
     let target_cores = match unix_socket {
         Some(path) => host.unix_listener_cores(path),

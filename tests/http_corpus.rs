@@ -176,6 +176,22 @@ fn the_same_head_answers_get_and_head() {
 }
 
 #[test]
+fn folded_fields_are_shown_unfolded() {
+    let raw = b"HTTP/1.1 200 OK\r\nX: a\r\n\tContent-Length: 9\n b\r\nContent-Length: 2\r\n\r\nok";
+    let shown = b"HTTP/1.1 200 OK\r\nX: a  \tContent-Length: 9  b\r\nContent-Length: 2\r\n\r\n";
+    let mut cache = HeadCache::new();
+    for piece in [usize::MAX, 1, 7, usize::MAX] {
+        let reading = read(&mut cache, Expect::Normal, raw.chunks(piece));
+        let [(response, head, body)] = &reading.responses[..] else { panic!("{:?}", reading.error) };
+        assert_eq!(
+            (head.escape_ascii().to_string(), &body[..]),
+            (shown.escape_ascii().to_string(), &b"ok"[..])
+        );
+        assert_eq!((response.status, response.keep_alive), (200, true));
+    }
+}
+
+#[test]
 fn two_back_to_back() {
     for case in corpus() {
         let one = read(&mut HeadCache::new(), case.expect, [&case.raw[..]]);

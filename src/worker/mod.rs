@@ -123,8 +123,7 @@ pub struct Worker<'a, D: Driver> {
     batching: Batching,
     /// When the last measured answer was complete.
     last_done: Nanos,
-    /// Since when no connection has been open; MAX while one is.
-    shut_since: Nanos,
+    shut: phases::Shut,
     /// The turn before: when it began, whether it did anything, when the next was due.
     before: Turn,
     /// No time limit is enforced before this: see [`grace`].
@@ -176,7 +175,7 @@ impl<'a, D: Driver> Worker<'a, D> {
             rotation: Rotation::new(config.worker, config.workers),
             batching: Batching::new(now),
             last_done: Nanos::ZERO,
-            shut_since: Nanos::MAX,
+            shut: phases::Shut::default(),
             before: Turn { began: now, did: false, next_due: Nanos::MAX },
             timers_from: Nanos::ZERO,
             readings: LoopReadings::default(),

@@ -14,6 +14,22 @@ pub(super) const GLANCE: Nanos = Nanos::from_micros(200);
 /// While load is due or sent, look for the stop flag at least this often.
 pub(super) const STOP_GLANCE: Nanos = Nanos::from_millis(20);
 
+/// Since when no connection has been open.
+#[derive(Debug, Default)]
+pub(super) struct Shut(Option<Nanos>);
+
+impl Shut {
+    /// How long there has been none at the end of a turn. Counted from the first turn that ended so: with a turn that was
+    /// itself long the connections may have gone only just now.
+    fn lasts(&mut self, none_open: bool, now: Nanos) -> Nanos {
+        if !none_open {
+            self.0 = None;
+            return Nanos::ZERO;
+        }
+        now - *self.0.get_or_insert(now)
+    }
+}
+
 impl<D: Driver> Worker<'_, D> {
     /// Opens the connections, waits for the start, sends the load, drains, and reports.
     ///
@@ -92,7 +108,7 @@ impl<D: Driver> Worker<'_, D> {
 
     /// True when it gave up: with a request limit alone, when no connection could be had for long.
     fn measure(&mut self, control: &Control) -> io::Result<bool> {
-        let mut gave_up = false;
+        let mut gave_up;
         loop {
             // A far limit would leave a stop unseen while the target is silent.
             let limit = self.window.close.min(self.before.began + STOP_GLANCE);
@@ -101,14 +117,8 @@ impl<D: Driver> Worker<'_, D> {
                 self.window.close = self.window.close.min(now);
                 self.recorder.close_window_at(self.window.close);
             }
-            if self.pool.open > 0 {
-                self.shut_since = Nanos::MAX;
-            } else {
-                // Not from the last turn that had one open: this one may have been long, and only then was it lost.
-                self.shut_since = self.shut_since.min(now);
-                gave_up =
-                    self.config.duration.is_none() && now - self.shut_since > self.config.connect_timeout;
-            }
+            let shut_for = self.shut.lasts(self.pool.open == 0, now);
+            gave_up = self.config.duration.is_none() && shut_for > self.config.connect_timeout;
             if now >= self.window.close || gave_up || self.exhausted() {
                 break;
             }
@@ -188,5 +198,21 @@ impl<D: Driver> Worker<'_, D> {
             }
         }
         count
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_turn_that_loses_the_last_connection_is_no_reason_to_give_up() {
+        let mut shut = Shut::default();
+        let at = Nanos::from_millis;
+        assert_eq!(shut.lasts(false, at(20)), Nanos::ZERO);
+        assert_eq!(shut.lasts(true, at(5_000)), Nanos::ZERO);
+        assert_eq!(shut.lasts(true, at(5_300)), at(300));
+        assert_eq!(shut.lasts(false, at(5_400)), Nanos::ZERO);
+        assert_eq!(shut.lasts(true, at(5_500)), Nanos::ZERO);
     }
 }

@@ -8,4 +8,6 @@ pub mod process;
 pub mod rig;
 pub mod run;
 pub mod seccomp;
+pub mod supervisor;
+pub mod sysctl;
 pub mod target;

@@ -96,6 +96,11 @@ impl BufRing {
         tail.store(self.tail, Ordering::Release);
     }
 
+    /// How many buffers there are.
+    pub fn count(&self) -> u16 {
+        self.count
+    }
+
     /// Length of each buffer in bytes.
     pub fn buffer_len(&self) -> u32 {
         self.buffer_len

@@ -11,4 +11,6 @@ pub mod responses;
 pub mod rig;
 pub mod run;
 pub mod seccomp;
+pub mod supervisor;
+pub mod sysctl;
 pub mod target;

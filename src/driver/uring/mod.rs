@@ -5,6 +5,7 @@
 
 mod dial;
 mod gate;
+mod prepare;
 mod receive;
 mod setup;
 
@@ -26,12 +27,12 @@ use super::{
 use crate::clock;
 use crate::units::Nanos;
 
+use prepare::{ENTRIES, Prepared};
+
 pub use gate::Gate;
 pub use setup::SetupError;
 
 const GROUP: u16 = 0;
-/// Submissions between two system calls, where memory allows.
-const ENTRIES: u32 = 1024;
 /// As much as one discarding receive of a Unix socket asks for.
 const SINK_LEN: usize = 64 << 10;
 /// SO_LINGER {1, 0}: close with RST.
@@ -107,32 +108,7 @@ impl UringDriver {
     /// # Errors
     /// Says which gate is shut or what this kernel lacks.
     pub fn new(config: DriverConfig) -> Result<UringDriver, SetupError> {
-        let completions = (config.slots.saturating_mul(2)).next_power_of_two().clamp(1024, 65_536);
-        let setup::Built { ring, mut features, entries } = setup::build(ENTRIES, completions)?;
-        let ring = Box::into_raw(Box::new(ring));
-        // SAFETY: the box is leaked until `drop`, which ends these three borrows before it frees it.
-        let (mut submitter, sq, cq) = unsafe { (*ring).split() };
-        if submitter.register_ring_fd().is_ok() {
-            features.push("registered_ring_fd");
-        }
-        let lacks = |what| move |errno| setup::explain_later(errno, what, "5.19");
-        let prepared = submitter
-            .register_files_sparse(config.slots)
-            .map_err(lacks("sparse fixed files"))
-            .and_then(|()| {
-                let (count, len) = buffer_shape(&config);
-                BufRing::register(&submitter, GROUP, count, len).map_err(lacks("buffer rings"))
-            });
-        let buffers = match prepared {
-            Ok(buffers) => buffers,
-            Err(e) => {
-                drop((submitter, sq, cq));
-                // SAFETY: made by Box::into_raw above, no borrow is left.
-                drop(unsafe { Box::from_raw(ring) });
-                return Err(e);
-            }
-        };
-        features.extend(["fixed_files", "buffer_ring", "multishot_recv"]);
+        let Prepared { ring, submitter, sq, cq, buffers, features, entries } = Prepared::new(&config)?;
         let unix = config.endpoints.iter().any(|endpoint| endpoint.addr.domain() == Domain::UNIX);
         let slots = (0..config.slots).map(|_| Slot {
             generation: 0,
@@ -180,10 +156,11 @@ impl UringDriver {
 
     /// What the user should know about a ring that is not what it should be.
     pub fn notice(&self) -> Option<String> {
-        (self.entries < ENTRIES).then(|| {
+        let (got, asked) = (self.buffers.count(), prepare::buffers_for(self.slots.len() as u32));
+        (self.entries < ENTRIES || got < asked).then(|| {
             format!(
-                "memory was short: a ring has room for {} submissions instead of {ENTRIES}; \
-                 raise RLIMIT_MEMLOCK (`ulimit -l unlimited`) or free memory",
+                "memory was short: a ring has room for {} submissions instead of {ENTRIES}, and {got} receive \
+                 buffers instead of {asked}; raise RLIMIT_MEMLOCK (`ulimit -l unlimited`) or free memory",
                 self.entries
             )
         })
@@ -409,13 +386,6 @@ fn transient(e: &io::Error) -> bool {
     matches!(e.raw_os_error(), Some(libc::ETIME | libc::EINTR | libc::EBUSY | libc::EAGAIN))
 }
 
-/// How many buffers, how large: four for each connection, 1 MiB to 16 MiB in all. Fewer and smaller
-/// ones are no faster (docs/journal.md).
-fn buffer_shape(config: &DriverConfig) -> (u16, u32) {
-    let count = config.slots.saturating_mul(4).next_power_of_two().clamp(256, 4096) as u16;
-    (count, 4096)
-}
-
 impl Driver for UringDriver {
     #[inline]
     fn now(&mut self) -> Nanos {
@@ -546,6 +516,8 @@ impl Drop for UringDriver {
             Ok(()) => true,
             Err(e) => e.raw_os_error() == Some(libc::ENOENT),
         };
+        // A ring that is registered with this thread would live as long as the thread.
+        let _ = self.submitter.unregister_ring_fd();
         // SAFETY: each is dropped once, here: first the borrows of the ring, then the ring, then
         // what the kernel was pointed at.
         unsafe {

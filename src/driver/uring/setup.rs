@@ -41,8 +41,6 @@ pub enum SetupError {
 pub(super) struct Built {
     pub(super) ring: IoUring,
     pub(super) features: Vec<&'static str>,
-    /// Submissions that it has room for: fewer than asked for where memory is short.
-    pub(super) entries: u32,
 }
 
 type Set = for<'a> fn(&'a mut Builder) -> &'a mut Builder;
@@ -58,26 +56,10 @@ const FLAGS: [(&str, Set); 6] = [
     ("no_sqarray", Builder::setup_no_sqarray),       // Linux 6.6
 ];
 
-/// Builds a ring of `entries` submissions and `completions` completions, with fewer flags on older
-/// kernels and fewer entries where memory is short.
+/// Builds a ring of `entries` submissions and `completions` completions, with fewer flags on older kernels.
 ///
 /// Features are found by trying, never by the version: vendors backport.
 pub(super) fn build(entries: u32, completions: u32) -> Result<Built, SetupError> {
-    let mut entries = entries;
-    let mut completions = completions;
-    loop {
-        match descend(entries, completions) {
-            Err(e) if e.kind() == io::ErrorKind::OutOfMemory && entries > 64 => {
-                entries /= 2;
-                completions = (completions / 2).max(entries);
-            }
-            Err(e) => return Err(explain(e, "the set-up flags CQSIZE and CLAMP", "5.6")),
-            Ok(built) => return Ok(built),
-        }
-    }
-}
-
-fn descend(entries: u32, completions: u32) -> io::Result<Built> {
     let mut last = io::Error::from_raw_os_error(libc::EINVAL);
     for taken in (0..=FLAGS.len()).rev() {
         let flags = &FLAGS[..taken];
@@ -89,13 +71,16 @@ fn descend(entries: u32, completions: u32) -> io::Result<Built> {
         match builder.build(entries) {
             Ok(ring) => {
                 let features = flags.iter().rev().map(|(name, _)| *name).collect();
-                return Ok(Built { ring, features, entries });
+                return Ok(Built { ring, features });
             }
             Err(e) if e.raw_os_error() == Some(libc::EINVAL) => last = e,
-            Err(e) => return Err(e),
+            Err(e) => {
+                last = e;
+                break;
+            }
         }
     }
-    Err(last)
+    Err(explain(last, "the set-up flags CQSIZE and CLAMP", "5.6"))
 }
 
 /// Names the gate that is shut, when `io_uring_setup` answered this to a call without optional flags, or

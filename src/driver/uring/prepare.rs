@@ -1,0 +1,108 @@
+//! A ring with everything that is registered on it once: its table of files, its buffers, itself.
+
+use std::io;
+
+use io_uring::{CompletionQueue, IoUring, SubmissionQueue, Submitter};
+
+use super::super::DriverConfig;
+use super::super::buf_ring::BufRing;
+use super::GROUP;
+use super::setup::{self, SetupError};
+use crate::clock;
+use crate::units::Nanos;
+
+/// Submissions between two system calls, where memory allows.
+pub(super) const ENTRIES: u32 = 1024;
+/// The smallest ring that is worth having.
+const ENTRIES_MIN: u32 = 64;
+/// How long memory of a ring that is gone may take to come back.
+const PATIENCE: Nanos = Nanos::from_millis(500);
+/// Receive buffers at least: their ring then fills a page.
+const BUFFERS_MIN: u16 = 256;
+/// Length of each in bytes.
+const BUFFER_LEN: u32 = 4096;
+
+/// A ring with everything that is registered once.
+pub(super) struct Prepared {
+    pub(super) ring: *mut IoUring,
+    pub(super) submitter: Submitter<'static>,
+    pub(super) sq: SubmissionQueue<'static>,
+    pub(super) cq: CompletionQueue<'static>,
+    pub(super) buffers: BufRing,
+    pub(super) features: Vec<&'static str>,
+    /// Submissions that there is room for: fewer than [`ENTRIES`] where memory is short.
+    pub(super) entries: u32,
+}
+
+impl Prepared {
+    /// The largest ring that leaves memory for its buffers.
+    pub(super) fn new(config: &DriverConfig) -> Result<Prepared, SetupError> {
+        let completions = (config.slots.saturating_mul(2)).next_power_of_two().clamp(ENTRIES, 65_536);
+        let mut entries = ENTRIES;
+        let mut patient_until = Nanos::ZERO;
+        loop {
+            match setup::build(entries, completions / (ENTRIES / entries)) {
+                Err(SetupError::Memory(_)) if clock::now() < patient_until => {
+                    clock::sleep(Nanos::from_millis(5));
+                }
+                Err(SetupError::Memory(_)) if entries > ENTRIES_MIN => entries /= 2,
+                Err(e) => return Err(e),
+                Ok(built) => match Prepared::register(built, entries, config) {
+                    Err(SetupError::Memory(_)) if entries > ENTRIES_MIN => {
+                        entries /= 2;
+                        // The kernel gives back what that ring took, when it gets round to it.
+                        patient_until = clock::now() + PATIENCE;
+                    }
+                    done => return done,
+                },
+            }
+        }
+    }
+
+    fn register(built: setup::Built, entries: u32, config: &DriverConfig) -> Result<Prepared, SetupError> {
+        let setup::Built { ring, mut features } = built;
+        let ring = Box::into_raw(Box::new(ring));
+        // SAFETY: the box is freed in two places, each after the end of these three borrows: below, and
+        // in the driver's `drop`.
+        let (mut submitter, sq, cq) = unsafe { (*ring).split() };
+        let lacks = |what| move |errno| setup::explain_later(errno, what, "5.19");
+        let registered = submitter
+            .register_files_sparse(config.slots)
+            .map_err(lacks("sparse fixed files"))
+            .and_then(|()| provide_buffers(&submitter, config).map_err(lacks("buffer rings")));
+        match registered {
+            Ok(buffers) => {
+                // Last, since a ring that is registered with its thread outlives its descriptor.
+                if submitter.register_ring_fd().is_ok() {
+                    features.push("registered_ring_fd");
+                }
+                features.extend(["fixed_files", "buffer_ring", "multishot_recv"]);
+                Ok(Prepared { ring, submitter, sq, cq, buffers, features, entries })
+            }
+            Err(e) => {
+                drop((submitter, sq, cq));
+                // SAFETY: made by Box::into_raw above, no borrow is left.
+                drop(unsafe { Box::from_raw(ring) });
+                Err(e)
+            }
+        }
+    }
+}
+
+/// Receive buffers: fewer where memory is short. Their ring counts as locked memory, like the ring of
+/// submissions (which has taken its share by now).
+fn provide_buffers(submitter: &Submitter<'_>, config: &DriverConfig) -> io::Result<BufRing> {
+    let mut count = buffers_for(config.slots);
+    loop {
+        match BufRing::register(submitter, GROUP, count, BUFFER_LEN) {
+            Err(e) if e.kind() == io::ErrorKind::OutOfMemory && count > BUFFERS_MIN => count /= 2,
+            done => return done,
+        }
+    }
+}
+
+/// Four buffers for each connection, 1 MiB to 16 MiB in all. Fewer and smaller ones are no faster
+/// (docs/journal.md).
+pub(super) fn buffers_for(slots: u32) -> u16 {
+    slots.saturating_mul(4).next_power_of_two().clamp(BUFFERS_MIN.into(), 4096) as u16
+}

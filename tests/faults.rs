@@ -21,6 +21,8 @@ mod frozen;
 mod killed;
 #[path = "faults/limits.rs"]
 mod limits;
+#[path = "faults/network.rs"]
+mod network;
 #[path = "faults/output.rs"]
 mod output;
 #[path = "faults/peer.rs"]

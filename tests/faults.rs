@@ -19,6 +19,10 @@ mod broken;
 mod frozen;
 #[path = "faults/killed.rs"]
 mod killed;
+#[path = "faults/limits.rs"]
+mod limits;
+#[path = "faults/network.rs"]
+mod network;
 #[path = "faults/output.rs"]
 mod output;
 #[path = "faults/peer.rs"]

@@ -119,7 +119,8 @@ impl BufRing {
 
 fn zeroed(layout: Layout) -> io::Result<NonNull<u8>> {
     // SAFETY: the layouts above are never empty.
-    NonNull::new(unsafe { alloc::alloc_zeroed(layout) }).ok_or(io::ErrorKind::OutOfMemory.into())
+    NonNull::new(unsafe { alloc::alloc_zeroed(layout) })
+        .ok_or_else(|| io::Error::from_raw_os_error(libc::ENOMEM))
 }
 
 impl Drop for BufRing {

@@ -93,13 +93,9 @@ impl Crew {
     /// Ends the load, waits for every thread to end, and says which were pinned.
     pub(super) fn join(self) -> Vec<bool> {
         self.control.stop();
-        // Nobody may be left waiting for room in the channel.
-        let (threads, messages) = (self.threads, self.messages);
-        let drain = thread::spawn(move || while messages.recv().is_ok() {});
-        let pinned = threads.into_iter().map(|t| t.join().unwrap_or(false)).collect();
-        // Every sender is gone with its thread.
-        let _ = drain.join();
-        pinned
+        // Nobody may be left waiting for room in the channel: without a receiver every send returns at once.
+        drop(self.messages);
+        self.threads.into_iter().map(|t| t.join().unwrap_or(false)).collect()
     }
 }
 

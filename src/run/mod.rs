@@ -12,6 +12,7 @@ mod describe;
 mod job;
 mod judge;
 mod means;
+mod memory;
 
 use std::io;
 use std::sync::Arc;
@@ -26,6 +27,7 @@ use crate::observer::{Observer, StopFlag};
 use crate::plan::Plan;
 use crate::report::{Report, ReportParts, ScenarioParts};
 use crate::stats::outcome::ErrorKind;
+use crate::units::human;
 use crate::verdict;
 
 use conditions::Conditions;
@@ -52,6 +54,16 @@ pub enum RunError {
         /// What it said.
         cause: String,
     },
+    /// There is not enough memory.
+    #[error(
+        "there is no memory for the run: it needs about {} more than it may have; raise the limit (`ulimit -v`), or use \
+         fewer workers (-t), connections (-c) or steps",
+        human::bytes(*needed)
+    )]
+    Memory {
+        /// About how many bytes.
+        needed: u64,
+    },
     /// A thread could not be started.
     #[error("cannot start a worker thread: {0}")]
     Thread(io::Error),
@@ -77,6 +89,7 @@ pub enum RunError {
 /// When no load could be sent at all. A run that met errors on the way has a report that says so.
 pub fn run(config: &RunConfig, observer: &mut dyn Observer, stop: &StopFlag) -> Result<Report, RunError> {
     let layout = Arc::new(config.layout());
+    memory::ask_for(config, &layout)?;
     let work = match &config.workload {
         Some(workload) => Work::scenarios(workload, &layout),
         None => Work::Plain(Plan::compile(&describe::request(config), config.pipeline as u16)?),
@@ -144,7 +157,10 @@ fn nothing_connected(config: &RunConfig, failure: Option<(ErrorKind, Option<Fail
             format!("TLS did not stand within {}: is the port right for https?", config.tls_timeout)
         }
         Some((ErrorKind::ConnectTimeout, _)) => {
-            format!("no answer within {}: is a firewall in between?", config.connect_timeout)
+            format!(
+                "no answer within {}: is a firewall in between, or does it accept nobody?",
+                config.connect_timeout
+            )
         }
         Some((ErrorKind::PortExhausted, Some(failure))) => format!(
             "{failure}: no local port is free for it; let connections come from several addresses (--source), or widen \

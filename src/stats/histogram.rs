@@ -90,6 +90,11 @@ impl Histogram {
         Histogram(inner.expect("the bounds are constants that hdrhistogram takes"))
     }
 
+    /// The memory that its table takes.
+    pub fn table_bytes(&self) -> u64 {
+        self.0.distinct_values() as u64 * size_of::<u64>() as u64
+    }
+
     /// Counts one value. Never allocates.
     #[inline]
     pub fn record(&mut self, value: Nanos) {

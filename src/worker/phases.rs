@@ -61,8 +61,8 @@ impl<D: Driver> Worker<'_, D> {
         while self.connected.tried < self.config.connections && !control.stopped() {
             let soon = self.driver.now() + STOP_GLANCE;
             let now = self.turn(soon.min(limit))?;
-            if now >= limit {
-                break; // the turn has looked at the first attempts' time limit, too
+            if now >= limit && now >= self.timers_from {
+                break; // the turn has ended the first attempts, too
             }
             limit = limit.min(now + self.config.connect_timeout + self.config.tls_timeout);
         }

@@ -81,6 +81,11 @@ impl Nginx {
         self.lines(part)
     }
 
+    /// Whether a request with `part` in it has been answered; quicker than [`log`](Nginx::log).
+    pub fn has_answered(&self, part: &str) -> bool {
+        fs::read_to_string(self.dir.path().join("access.log")).unwrap().contains(part)
+    }
+
     fn lines(&self, part: &str) -> Vec<Line> {
         let text = fs::read_to_string(self.dir.path().join("access.log")).unwrap();
         // One that is just being written has no end yet.

@@ -31,6 +31,11 @@ impl Group {
         assert!(status.unwrap().success(), "kill -s {name} {group}");
     }
 
+    /// The number of the first process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Ends the whole group at once, without a chance to say goodbye.
     pub fn kill(&mut self) {
         self.signal("KILL");

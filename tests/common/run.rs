@@ -95,6 +95,11 @@ impl Running {
         self.group.signal(name);
     }
 
+    /// The number of its process.
+    pub fn pid(&self) -> u32 {
+        self.group.id()
+    }
+
     /// Waits for the end. Panics when it does not come.
     pub fn finish(mut self) -> Done {
         assert!(within(LIMIT, || self.group.ended()), "squall hangs");

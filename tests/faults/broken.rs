@@ -9,8 +9,8 @@ use crate::common::run::{Done, alone, together};
 use crate::peer::{self, ANSWER};
 use crate::ways::{Model, errors, finish, send};
 
-/// A run of 2 s with a drain of 1 s ends by then, whatever the server does; the rest is for a host that is busy.
-const LIMIT: Nanos = Nanos::from_secs(5);
+/// A run of 2 s with a drain of 1 s ends well before, whatever the server does; the rest is for a host that is busy.
+const LIMIT: Nanos = Nanos::from_secs(8);
 
 #[test]
 fn resets_at_random_cost_what_was_in_flight() {
@@ -201,4 +201,63 @@ fn of_no_use(name: &str, model: Model, done: &Done, kinds: &[&str]) {
         reason.contains("nothing completed") && kinds.iter().any(|kind| reason.contains(kind)),
         "{name}: {reason}"
     );
+}
+
+#[test]
+fn an_answer_without_an_end_is_a_timeout() {
+    let _alone = alone();
+    for head in [&b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000000\r\n\r\n"[..], b"HTTP/1.1 200 OK\r\n\r\n"]
+    {
+        let (url, _) = peer::start(move |mut peer| {
+            if peer.request() && peer.write(head) {
+                while peer.write(&[b'x'; 16 << 10]) {
+                    clock::sleep(Nanos::from_millis(2));
+                }
+            }
+        });
+        for (name, _, done) in finish(send(&url, &Model::ALL, &["-d", "1s", "--timeout", "500ms"]), LIMIT) {
+            let done = done.exits(0).balanced();
+            assert_eq!(done.completed(), 0, "{name}");
+            assert!(done.failed() > 0, "{name}");
+            assert_eq!(errors(&done, &["timeout"]), done.failed(), "{name}: {}", done.at("/errors"));
+            assert!(done.count("/throughput/received_bytes") > 100_000, "{name}");
+        }
+    }
+}
+
+#[test]
+fn a_head_without_an_end_is_no_answer() {
+    let _alone = alone();
+    let (url, _) = peer::start(|mut peer| {
+        if peer.request() && peer.write(b"HTTP/1.1 200 OK\r\n") {
+            while peer.write(b"Name: a value that is one of very many\r\n") {}
+        }
+    });
+    for (name, _, done) in finish(send(&url, &Model::ALL, &["-d", "1s", "--timeout", "1s"]), LIMIT) {
+        let done = done.exits(0).balanced();
+        assert_eq!(done.completed(), 0, "{name}");
+        assert!(done.failed() > 0, "{name}");
+        assert_eq!(errors(&done, &["protocol"]), done.failed(), "{name}: {}", done.at("/errors"));
+    }
+}
+
+#[test]
+fn a_server_that_reads_nothing_times_out() {
+    let _alone = alone();
+    let directory = tempfile::tempdir().unwrap();
+    let body = directory.path().join("body");
+    std::fs::write(&body, vec![b'b'; 8 << 20]).unwrap();
+    // Far more than the sockets' buffers hold: the requests are never wholly sent.
+    let (url, _) = peer::start(|peer| {
+        clock::sleep(Nanos::from_secs(10));
+        drop(peer);
+    });
+    let models = [Model::Closed, Model::Open, Model::Users, Model::Check];
+    let args = ["-d", "1s", "--timeout", "500ms", "--body-file", body.to_str().unwrap()];
+    for (name, _, done) in finish(send(&url, &models, &args), LIMIT) {
+        let done = done.exits(0).balanced();
+        assert_eq!(done.completed(), 0, "{name}");
+        assert!(done.failed() > 0, "{name}");
+        assert_eq!(errors(&done, &["timeout"]), done.failed(), "{name}: {}", done.at("/errors"));
+    }
 }

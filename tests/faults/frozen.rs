@@ -28,7 +28,7 @@ fn a_frozen_server_costs_timeouts_and_is_met_again() {
     nginx.signal("STOP");
     clock::sleep(SECOND);
     nginx.signal("CONT");
-    for (name, _, done) in finish(runs, Nanos::from_secs(8)) {
+    for (name, _, done) in finish(runs, Nanos::from_secs(12)) {
         let done = done.exits(0).balanced();
         assert!(errors(&done, &["timeout"]) > 0, "{name}: {}", done.at("/errors"));
         assert_eq!(errors(&done, &["timeout", "closed"]), done.failed(), "{name}: {}", done.at("/errors"));
@@ -47,7 +47,7 @@ fn a_stall_shows_in_the_response_time_of_every_schedule() {
     clock::sleep(SECOND);
     nginx.signal("CONT");
     let mut completed = 0;
-    for (name, _, done) in finish(runs, Nanos::from_secs(8)) {
+    for (name, _, done) in finish(runs, Nanos::from_secs(12)) {
         let done = done.exits(0).balanced();
         assert_eq!((done.failed(), done.count("/requests/scheduled")), (0, 800), "{name}");
         completed += done.completed();
@@ -67,7 +67,7 @@ fn a_server_that_is_frozen_to_the_end_does_not_hold_the_run() {
     let runs = send(&nginx.url("/small"), &Model::ALL, &["-d", "3s", "--timeout", "1s"]);
     under_way(&runs, &nginx);
     nginx.signal("STOP");
-    for (name, model, done) in finish(runs, Nanos::from_secs(8)) {
+    for (name, model, done) in finish(runs, Nanos::from_secs(12)) {
         let done = done.exits(0).balanced();
         assert!(done.completed() > 0, "{name}");
         // Its kernel goes on accepting: the time limit is the requests'.
@@ -89,7 +89,7 @@ fn a_frozen_generator_says_so_and_loses_nothing() {
     clock::sleep(SECOND);
     runs.iter().for_each(|run| run.running().signal("CONT"));
     let mut answered = 0;
-    for (name, model, done) in finish(runs, Nanos::from_secs(8)) {
+    for (name, model, done) in finish(runs, Nanos::from_secs(12)) {
         let done = done.exits(0).balanced();
         assert_eq!(
             (done.failed(), done.count("/requests/in_flight_at_end")),
@@ -123,7 +123,7 @@ fn answers_that_came_while_the_generator_stood_still_are_no_timeouts() {
     runs.iter().for_each(|run| run.running().signal("STOP"));
     clock::sleep(SECOND);
     runs.iter().for_each(|run| run.running().signal("CONT"));
-    for (name, _, done) in finish(runs, Nanos::from_secs(8)) {
+    for (name, _, done) in finish(runs, Nanos::from_secs(12)) {
         let done = done.exits(0).balanced();
         assert!(standstill(&done).is_some(), "{name}: {}", done.at("/verdict"));
         assert_eq!(done.failed(), 0, "{name}: they were there: {}", done.at("/errors"));

@@ -1,7 +1,7 @@
 //! Servers that misbehave as told, and count.
 
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -76,6 +76,15 @@ impl Peer {
     pub(crate) fn answer(&mut self) -> bool {
         self.seen.answers.fetch_add(1, Ordering::SeqCst);
         self.write(ANSWER)
+    }
+
+    /// Writes an answer that ends with the connection, and waits until the client has closed its side.
+    pub(crate) fn answer_and_close(&mut self) {
+        self.seen.answers.fetch_add(1, Ordering::SeqCst);
+        if self.write(b"HTTP/1.0 200 OK\r\n\r\nonce") {
+            let _ = self.stream.shutdown(Shutdown::Write);
+            self.linger();
+        }
     }
 
     /// Closes with RST instead of FIN.

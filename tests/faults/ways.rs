@@ -91,7 +91,7 @@ pub(crate) fn send(url: &str, models: &[Model], more: &[&str]) -> Vec<Sent> {
 /// Waits until every run has had an answer, and a little longer: on a busy host they do not begin together.
 pub(crate) fn under_way(runs: &[Sent], nginx: &Nginx) {
     for run in runs {
-        let begun = within(Nanos::from_secs(10), || !nginx.log(&run.mark, 1).is_empty());
+        let begun = within(Nanos::from_secs(10), || nginx.has_answered(&run.mark));
         assert!(begun, "{} does not begin", run.name);
     }
     clock::sleep(Nanos::from_millis(200));

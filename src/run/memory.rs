@@ -1,0 +1,52 @@
+//! Whether there is memory for a run, asked before it begins: the standard library aborts where an allocation fails,
+//! and a run that is lost at its end is lost for good.
+
+use std::hint;
+
+use super::RunError;
+use super::config::RunConfig;
+use crate::stats::histogram::Histogram;
+use crate::stats::layout::Layout;
+
+/// Histograms of a snapshot that are there from the start.
+const TABLES_PER_SNAPSHOT: u64 = 6;
+/// Snapshots of a worker: two on their way, the one that is filled, the last word.
+const SNAPSHOTS_PER_WORKER: u64 = 4;
+/// Those that the coordinator merges into, and what the report is made from.
+const SNAPSHOTS_OF_ALL: u64 = 5;
+/// A worker's stack, its ring, its first receive buffers, and what it allocates besides.
+const WORKER: u64 = 8 << 20;
+/// A connection's state in worker and driver, or a virtual user's.
+const CONNECTION: u64 = 1 << 10;
+/// Receive buffers for a connection, and how many a worker has at most.
+const BUFFERS: u64 = 16 << 10;
+const BUFFERS_MAX: u64 = 16 << 20;
+/// A request in flight.
+const REQUEST: u64 = 32;
+
+/// Asks the kernel for as much memory as the run will need, and gives it back.
+///
+/// Limits on address space (RLIMIT_AS, strict overcommit) show here. A limit on resident memory, such as a cgroup's,
+/// does not: there the kernel ends the process later.
+///
+/// # Errors
+/// When it is not to be had.
+pub(super) fn ask_for(config: &RunConfig, layout: &Layout) -> Result<(), RunError> {
+    let needed = estimate(config, layout);
+    let mut probe: Vec<u8> = Vec::new();
+    let granted = usize::try_from(needed).is_ok_and(|bytes| probe.try_reserve_exact(bytes).is_ok());
+    // An allocation that nobody looks at need not be made.
+    hint::black_box(&mut probe);
+    if granted { Ok(()) } else { Err(RunError::Memory { needed }) }
+}
+
+/// About what a run allocates, sooner or later; never less than it cannot do without.
+fn estimate(config: &RunConfig, layout: &Layout) -> u64 {
+    let workers = config.cores.len() as u64;
+    let snapshots = workers * SNAPSHOTS_PER_WORKER + SNAPSHOTS_OF_ALL;
+    let tables = snapshots * (TABLES_PER_SNAPSHOT + layout.series() as u64);
+    let connections = u64::from(config.connections);
+    let buffers = (connections * BUFFERS).min(workers * BUFFERS_MAX);
+    let state = connections * (CONNECTION + u64::from(config.pipeline) * REQUEST);
+    tables * Histogram::new().table_bytes() + workers * WORKER + buffers + state
+}

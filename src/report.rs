@@ -181,8 +181,6 @@ pub struct Environment {
     pub ring_features: Vec<String>,
     /// TCP congestion control of the connections; none over a Unix socket.
     pub congestion_control: Option<String>,
-    /// Why local ports were likely to run out.
-    pub port_note: Option<String>,
     /// Whether the target has an address of this host.
     pub target_on_this_host: bool,
     /// The container engine that seems to be around the process.

@@ -165,7 +165,6 @@ fn report(summary: &Summary, readings: &Readings, config: ConfigSection, aborted
             driver_note: None,
             ring_features: vec!["defer_taskrun".into(), "buf_ring".into()],
             congestion_control: Some("cubic".into()),
-            port_note: None,
             target_on_this_host: true,
             container: None,
         },

@@ -174,8 +174,6 @@ pub struct RunConfig {
     pub addresses: Vec<SocketAddr>,
     /// How connections are dialled.
     pub dialing: Dialing,
-    /// Why local ports may run out, when that is to be foreseen.
-    pub port_note: Option<String>,
     /// How often the workers hand their figures over.
     pub interval: Nanos,
     /// How long requests in flight may take after the end.
@@ -283,7 +281,7 @@ fn validate_on(raw: RawConfig, host: &impl Host) -> Result<RunConfig, ConfigErro
     };
     let origins = dialing.resolve(&asked, host)?;
     let demand = Demand { dialing: &dialing, origins: &origins, connections, option };
-    let port_note = demand.judge(workload.as_ref(), host)?;
+    demand.judge(host)?;
     let workers = workers::place(wish, connections, &usable, &origins.concat(), &dialing, host);
     Ok(RunConfig {
         target,
@@ -309,7 +307,6 @@ fn validate_on(raw: RawConfig, host: &impl Host) -> Result<RunConfig, ConfigErro
         seed,
         addresses: origins[0].clone(), // the target is the first origin
         dialing,
-        port_note,
         interval: INTERVAL,
         drain: times.timeout.min(DRAIN_MAX),
         allow_invalid: raw.allow_invalid,

@@ -103,7 +103,6 @@ pub(super) fn environment(config: &RunConfig, means: &Means) -> Environment {
             dialing if dialing.unix_socket.is_some() => None,
             dialing => dialing.congestion.clone().or(facts.congestion_control),
         },
-        port_note: config.port_note.clone(),
         target_on_this_host: config.shared_host,
         container: facts.container,
     }

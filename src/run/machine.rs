@@ -16,9 +16,7 @@ pub use self::cores::{UsableCores, cores_to_spare, default_cores, parse_core_lis
 pub use self::environment::{Facts, facts};
 pub use self::limits::{Nofile, max_rss_bytes, nofile, raise_nofile, thread_cpu};
 pub use self::neighbours::{is_local, listener_cores, shared_cores, unix_listener_cores};
-pub use self::network::{
-    LocalPorts, congestion_controls, local_ports, port_blocked_for, try_congestion, try_source,
-};
+pub use self::network::{LocalPorts, congestion_controls, local_ports, try_congestion, try_source};
 pub use self::steal::{StealTicks, steal_ticks};
 
 /// The file's text, or nothing when it cannot be read.

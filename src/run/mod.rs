@@ -94,9 +94,6 @@ pub fn run(config: &RunConfig, observer: &mut dyn Observer, stop: &StopFlag) -> 
         Some(workload) => Work::scenarios(workload, &layout),
         None => Work::Plain(Plan::compile(&describe::request(config), config.pipeline as u16)?),
     };
-    if let Some(note) = &config.port_note {
-        observer.on_notice(note);
-    }
     let spin = spins(config);
     let started_at = clock::wall();
     let conditions = Conditions::read();

@@ -18,7 +18,6 @@ fn the_server_reads_an_end_of_file_from_every_connection_that_is_kept() {
             ("open model", 100, &["-c", "12", "-d", "300ms", "-R", "500"]),
             ("pipelined", 100, &["-c", "4", "-p", "8", "-n", "600"]),
             ("users over a time", 300_000, &["--vus", "12", "-d", "300ms"]),
-            ("asked to close", 300_000, &["--no-keepalive", "-c", "6", "-n", "60"]),
         ] {
             let (port, book) = server::tcp(&["127.0.0.1"], body).unwrap();
             let url = format!("http://127.0.0.1:{port}/");
@@ -55,6 +54,11 @@ fn what_is_used_up_is_reset_after_its_last_answer() {
             let done = run(&url, &args).exits(0).balanced();
             assert_eq!((done.completed(), done.failed()), (63, 0), "{driver}, {body}");
             assert_reset_when_used_up(&book.closed(), 5, &format!("{driver}, {body}"));
+
+            let args = ["--driver", driver, "--no-keepalive", "-c", "6", "-n", "63"];
+            let done = run(&url, &args).exits(0).balanced();
+            assert_eq!((done.completed(), done.failed()), (63, 0), "{driver}, {body}");
+            assert_reset_when_used_up(&book.closed(), 1, &format!("{driver}, {body}, one each"));
 
             let directory = tempfile::tempdir().unwrap();
             let plan = directory.path().join("plan.toml");

@@ -26,7 +26,7 @@ impl Page<'_> {
             self.line("proxy", proxy)?;
         }
         let facts = &self.report.environment;
-        for note in [&facts.driver_note, &facts.port_note].into_iter().flatten() {
+        if let Some(note) = &facts.driver_note {
             self.line("note", note)?;
         }
         Ok(())

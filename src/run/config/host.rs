@@ -6,7 +6,6 @@ use std::path::Path;
 
 use crate::run::machine::{self, LocalPorts, UsableCores};
 use crate::run::resolve::{self, ResolveError};
-use crate::units::Nanos;
 
 /// The host, as far as the options depend on it.
 pub(super) trait Host {
@@ -28,8 +27,6 @@ pub(super) trait Host {
     fn try_congestion(&self, name: &str) -> io::Result<String>;
     /// The ports for outgoing connections.
     fn local_ports(&self) -> Option<LocalPorts>;
-    /// For how long a connection that we closed first keeps its port.
-    fn port_blocked_for(&self, peer: IpAddr) -> Nanos;
 }
 
 /// The host that this process runs on.
@@ -81,9 +78,5 @@ impl Host for ThisHost {
 
     fn local_ports(&self) -> Option<LocalPorts> {
         machine::local_ports()
-    }
-
-    fn port_blocked_for(&self, peer: IpAddr) -> Nanos {
-        machine::port_blocked_for(peer)
     }
 }

@@ -84,10 +84,6 @@ impl Host for TestHost {
     fn local_ports(&self) -> Option<LocalPorts> {
         Some(self.ports)
     }
-
-    fn port_blocked_for(&self, peer: IpAddr) -> Nanos {
-        if peer.is_loopback() { Nanos::from_secs(1) } else { Nanos::from_secs(60) }
-    }
 }
 
 fn remote() -> RawConfig {

@@ -6,10 +6,6 @@ use std::net::{IpAddr, SocketAddr};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::read;
-use crate::units::Nanos;
-
-/// How long a connection that we closed first stays in TIME_WAIT (TCP_TIMEWAIT_LEN; no setting).
-const TIME_WAIT: Nanos = Nanos::from_secs(60);
 
 /// The ports that the kernel takes for outgoing connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,24 +34,6 @@ fn parse_local_ports(range: &str, reserved: &str) -> Option<LocalPorts> {
     });
     let all = (u32::from(high) + 1).checked_sub(u32::from(low))?;
     Some(LocalPorts { range: (low, high), count: all.saturating_sub(taken.sum()) })
-}
-
-/// For how long a connection to `peer` that we closed first keeps its local port from a new one to the same peer.
-pub fn port_blocked_for(peer: IpAddr) -> Nanos {
-    let number = |name| read(format!("/proc/sys/net/ipv4/{name}"))?.trim().parse().ok();
-    blocked_for(
-        peer,
-        number("tcp_tw_reuse").unwrap_or(0),
-        number("tcp_timestamps").unwrap_or(0),
-        number("tcp_tw_reuse_delay").map_or(Nanos::from_secs(1), Nanos::from_millis),
-    )
-}
-
-/// A connection in TIME_WAIT is given up for a new one once the time stamps of both can be told apart: with tcp_tw_reuse=2, the
-/// default, on loopback alone, with 1 to any peer (ip-sysctl.rst). It takes a second, or, from Linux 6.14 on, tcp_tw_reuse_delay.
-fn blocked_for(peer: IpAddr, reuse: u64, timestamps: u64, delay: Nanos) -> Nanos {
-    let reused = timestamps != 0 && (reuse == 1 || (reuse == 2 && peer.to_canonical().is_loopback()));
-    if reused { delay.min(TIME_WAIT) } else { TIME_WAIT }
 }
 
 /// Whether connections may come from `source`: tries to bind it.
@@ -102,16 +80,6 @@ mod tests {
         assert_eq!(ports("9 8", ""), Some(0));
         assert_eq!(ports("many", ""), None);
         assert!(local_ports().is_none_or(|ports| ports.range.0 <= ports.range.1));
-    }
-
-    #[test]
-    fn time_wait_is_short_where_the_kernel_reuses_it() {
-        let (near, far): (IpAddr, IpAddr) = ("127.0.0.9".parse().unwrap(), "192.0.2.1".parse().unwrap());
-        let blocked = |peer, reuse, timestamps| blocked_for(peer, reuse, timestamps, Nanos::from_secs(1));
-        let (short, long) = (Nanos::from_secs(1), TIME_WAIT);
-        assert_eq!((blocked(near, 2, 1), blocked(far, 2, 1)), (short, long));
-        assert_eq!((blocked(near, 1, 1), blocked(far, 1, 1)), (short, short));
-        assert_eq!((blocked(near, 0, 1), blocked(near, 2, 0)), (long, long));
     }
 
     #[test]

@@ -144,12 +144,14 @@ impl<D: Driver> VuWorker<'_, D> {
         connection.discarding = false;
         connection.answered = true;
         connection.failures = 0;
-        let used_up = self.workload.connections.requests_max.is_some_and(|max| connection.requests >= max);
-        if !response.keep_alive || !clean {
-            self.close_link(slot);
-        } else if used_up {
-            // We close first: with FIN each port would rest for a minute (TIME_WAIT), and ports run out.
+        let most = self.workload.connections.requests_max;
+        let used_up = most.is_some_and(|max| connection.requests >= max);
+        if used_up && clean {
+            // Whoever closes first lets the port rest for a minute (TIME_WAIT), and where each request has a
+            // connection of its own that soon takes all of them. Nothing is outstanding: reset.
             self.reset_link(slot);
+        } else if used_up || !response.keep_alive || !clean {
+            self.close_link(slot);
         }
         self.in_flight -= 1;
         self.batching.answered(now - self.vus[vu as usize].sent);

@@ -27,8 +27,10 @@ const RSS_MAX: u64 = 64 << 20;
 /// With users there are tables for each step, too.
 const USERS_RSS_MAX: u64 = 128 << 20;
 
-/// As many as a run of failures may be without long back-offs between its connections.
-const BATCH: usize = 8;
+/// As many as a run of failures may be without long back-offs of its connections, each of which has eight.
+const BATCH: usize = 8 * CONNECTIONS;
+
+const CONNECTIONS: usize = 4;
 
 /// How one request ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -189,7 +191,9 @@ impl Group {
         let script = Script::new(self.cases.clone());
         let count = self.cases.len() * self.requests();
         let (count, pipeline) = (count.to_string(), self.pipeline.to_string());
-        let mut args = vec!["-c", "1", "-n", &count, "-p", &pipeline, "--driver", self.driver];
+        let connections = CONNECTIONS.min(self.cases.len()).to_string();
+        let mut args =
+            vec!["-c", &connections, "-t", "1", "-n", &count, "-p", &pipeline, "--driver", self.driver];
         if self.cases[0].expect == Expect::Head {
             args.extend(["-m", "HEAD"]);
         }
@@ -214,10 +218,10 @@ impl Group {
     }
 
     /// Whether a connection was given up behind each answer that ends it or brings more than was asked
-    /// for, and behind no other. Behind the last one there may be none to follow.
+    /// for, and behind no other. Behind the last ones there may be none to follow.
     fn reconnected(&self, done: &Done) -> bool {
         let lost = self.cases.iter().filter(|case| !goes_on(case) || case.outcomes.len() > 1).count() as u64;
-        (lost.saturating_sub(1)..=lost).contains(&done.count("/connections/reconnects"))
+        (lost.saturating_sub(CONNECTIONS as u64)..=lost).contains(&done.count("/connections/reconnects"))
     }
 
     /// What is wrong, with the case that it is about.

@@ -171,7 +171,7 @@ impl EpollDriver {
             Err(e) if e.raw_os_error() != Some(libc::EINPROGRESS) => return Err(e),
             // Watched only from here on: epoll calls a socket that never connected hung up. When
             // it stands already, the first wait reports it as writable.
-            _ => self.poller.add(socket.as_raw_fd(), mark(conn))?,
+            _ => self.poller.add(&socket, mark(conn))?,
         }
         let copies = is_unix(endpoint);
         let slot = self.slot(conn);

@@ -1,16 +1,13 @@
 //! Provided buffers: a ring of equal receive buffers that the kernel takes from and we refill
 //! (`IORING_REGISTER_PBUF_RING`, Linux 5.19).
 
-use std::alloc::{self, Layout};
 use std::io;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU16, Ordering};
 
 use io_uring::Submitter;
 use io_uring::types::BufRingEntry;
-
-/// The kernel wants the ring page-aligned.
-const PAGE: usize = 4096;
+use memmap2::{MmapMut, MmapOptions};
 
 /// Buffers shared with the kernel.
 ///
@@ -19,8 +16,11 @@ const PAGE: usize = 4096;
 /// the ring, so the driver drops its ring first.
 #[derive(Debug)]
 pub struct BufRing {
+    // Into the two areas below. Both are shared with the kernel, so no reference to either as a whole may
+    // ever be made.
     entries: NonNull<BufRingEntry>,
     buffers: NonNull<u8>,
+    _areas: [MmapMut; 2],
     count: u16,
     buffer_len: u32,
     /// What the kernel will see as the tail at the next [`publish`](BufRing::publish).
@@ -40,9 +40,15 @@ impl BufRing {
         buffer_len: u32,
     ) -> io::Result<BufRing> {
         assert!(count.is_power_of_two() && count <= 1 << 15 && buffer_len > 0);
+        // The kernel wants the entries to begin a page.
+        let (mut entries, mut buffers) = (
+            area(usize::from(count) * size_of::<BufRingEntry>())?,
+            area(usize::from(count) * buffer_len as usize)?,
+        );
         let mut ring = BufRing {
-            entries: zeroed(Self::entries_layout(count))?.cast(),
-            buffers: zeroed(Self::buffers_layout(count, buffer_len))?,
+            entries: NonNull::from(&mut entries[..]).cast(),
+            buffers: NonNull::from(&mut buffers[..]).cast(),
+            _areas: [entries, buffers],
             count,
             buffer_len,
             tail: 0,
@@ -63,8 +69,8 @@ impl BufRing {
     #[inline]
     pub fn bytes(&self, id: u16, len: u32) -> &[u8] {
         assert!(id < self.count && len <= self.buffer_len);
-        // SAFETY: in bounds by the assertion; the whole area was zeroed at allocation, so it is
-        // initialised; the kernel does not write to a buffer between its completion and its release.
+        // SAFETY: in bounds by the assertion; the mapping began as zeros, so it is initialised, and lives as
+        // long as `self`; the kernel does not write to a buffer between its completion and its release.
         unsafe {
             let start = self.buffers.as_ptr().add(usize::from(id) * self.buffer_len as usize);
             std::slice::from_raw_parts(start, len as usize)
@@ -76,8 +82,9 @@ impl BufRing {
     pub fn release(&mut self, id: u16) {
         assert!(id < self.count);
         let at = usize::from(self.tail & (self.count - 1));
-        // SAFETY: `at` is below `count`; entries from the published tail on belong to us. Only
-        // addr, len and bid are written: the word beside them in entry 0 is the tail itself.
+        // SAFETY: `at` is below `count` and `id` too; no more than `count` buffers exist, so the entries from
+        // the published tail on belong to us. Only addr, len and bid are written: the word beside them in
+        // entry 0 is the tail itself.
         unsafe {
             let entry = &mut *self.entries.as_ptr().add(at);
             let start = self.buffers.as_ptr().add(usize::from(id) * self.buffer_len as usize);
@@ -91,7 +98,8 @@ impl BufRing {
     /// Shows the kernel every buffer released so far.
     #[inline]
     pub fn publish(&mut self) {
-        // SAFETY: the tail word lies inside entry 0, is 2-aligned, and is only written here.
+        // SAFETY: the tail word lies inside entry 0, is 2-aligned, lives as long as `self`, and is only
+        // written here; the kernel reads it.
         let tail = unsafe { &*BufRingEntry::tail(self.entries.as_ptr()).cast::<AtomicU16>() };
         tail.store(self.tail, Ordering::Release);
     }
@@ -105,32 +113,9 @@ impl BufRing {
     pub fn buffer_len(&self) -> u32 {
         self.buffer_len
     }
-
-    fn entries_layout(count: u16) -> Layout {
-        let bytes = usize::from(count) * size_of::<BufRingEntry>();
-        Layout::from_size_align(bytes, PAGE).expect("at most 512 KiB")
-    }
-
-    fn buffers_layout(count: u16, buffer_len: u32) -> Layout {
-        let bytes = usize::from(count) * buffer_len as usize;
-        Layout::from_size_align(bytes, PAGE).expect("count x length fits an allocation")
-    }
 }
 
-fn zeroed(layout: Layout) -> io::Result<NonNull<u8>> {
-    // SAFETY: the layouts above are never empty.
-    NonNull::new(unsafe { alloc::alloc_zeroed(layout) })
-        .ok_or_else(|| io::Error::from_raw_os_error(libc::ENOMEM))
-}
-
-impl Drop for BufRing {
-    fn drop(&mut self) {
-        // SAFETY: allocated in `register` with these very layouts; the driver has torn its ring
-        // down, so the kernel no longer refers to either area.
-        unsafe {
-            alloc::dealloc(self.entries.as_ptr().cast(), Self::entries_layout(self.count));
-            let layout = Self::buffers_layout(self.count, self.buffer_len);
-            alloc::dealloc(self.buffers.as_ptr(), layout);
-        }
-    }
+/// Zeroed memory of its own, on page boundaries, there before it is needed.
+fn area(bytes: usize) -> io::Result<MmapMut> {
+    MmapOptions::new().len(bytes).populate().map_anon()
 }

@@ -3,6 +3,8 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 
+use nix::sys::socket::setsockopt;
+use nix::sys::socket::sockopt::IpBindAddressNoPort;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
 use super::Endpoint;
@@ -32,19 +34,6 @@ pub fn open(endpoint: &Endpoint) -> io::Result<Socket> {
 /// Binds the address now and the port at connect (ip(7), IP_BIND_ADDRESS_NO_PORT, Linux 4.2): a
 /// port is then unique per connection, not per host.
 fn bind_late(socket: &Socket, ip: IpAddr) -> io::Result<()> {
-    let on: libc::c_int = 1;
-    // SAFETY: the descriptor is open, the option value is an int of the stated length.
-    let rc = unsafe {
-        libc::setsockopt(
-            std::os::fd::AsRawFd::as_raw_fd(socket),
-            libc::IPPROTO_IP,
-            libc::IP_BIND_ADDRESS_NO_PORT,
-            (&raw const on).cast(),
-            size_of_val(&on) as libc::socklen_t,
-        )
-    };
-    if rc != 0 {
-        return Err(io::Error::last_os_error());
-    }
+    setsockopt(socket, IpBindAddressNoPort, &true)?;
     socket.bind(&SockAddr::from(SocketAddr::new(ip, 0)))
 }

@@ -1,7 +1,6 @@
 //! Connections on their way: begun, turned away, come about.
 
 use std::io;
-use std::os::fd::AsRawFd;
 
 use socket2::Socket;
 
@@ -26,7 +25,7 @@ impl EpollDriver {
             Err(e) if e.raw_os_error() != Some(libc::EINPROGRESS) => return Err(e),
             // Watched only from here on: epoll calls a socket that never connected hung up. When
             // it stands already, the first wait reports it as writable.
-            _ => self.poller.add(socket.as_raw_fd(), mark(conn))?,
+            _ => self.poller.add(&socket, mark(conn))?,
         }
         let slot = self.slot(conn);
         slot.socket = Some(socket);
@@ -49,7 +48,7 @@ impl EpollDriver {
                     self.turned_away.push_back((conn, endpoint));
                 }
                 tried => {
-                    if let Err(e) = tried.and_then(|()| self.poller.add(socket.as_raw_fd(), mark(conn))) {
+                    if let Err(e) = tried.and_then(|()| self.poller.add(&socket, mark(conn))) {
                         self.vacate(conn);
                         self.report(conn, Event::ConnectFailed(Failure::Os(errno(&e))));
                     }

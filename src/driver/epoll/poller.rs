@@ -1,7 +1,9 @@
 //! The epoll descriptor, edge-triggered, with a nanosecond timeout where the kernel has one.
 
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd};
+
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 
 use crate::clock;
 use crate::units::Nanos;
@@ -13,7 +15,8 @@ pub(super) const OUT: u32 = libc::EPOLLOUT as u32;
 /// No further edge will come for end of file or errors: read on until they show.
 pub(super) const ENDING: u32 = (libc::EPOLLRDHUP | libc::EPOLLHUP | libc::EPOLLERR) as u32;
 
-const INTEREST: u32 = IN | OUT | (libc::EPOLLRDHUP | libc::EPOLLET) as u32;
+const INTEREST: EpollFlags =
+    EpollFlags::EPOLLIN.union(EpollFlags::EPOLLOUT).union(EpollFlags::EPOLLRDHUP).union(EpollFlags::EPOLLET);
 
 /// Events taken per call. Everything that one call reports is read before the worker reads its
 /// clock, so a larger batch would show as latency.
@@ -21,8 +24,10 @@ const BATCH: usize = 64;
 
 /// An epoll instance and room for one batch of events.
 pub(super) struct Poller {
-    epoll: OwnedFd,
-    events: Vec<libc::epoll_event>,
+    epoll: Epoll,
+    events: [EpollEvent; BATCH],
+    /// How many of them the last wait brought.
+    count: usize,
     /// Cleared when epoll_pwait2 (Linux 5.11) is missing or refused by a seccomp filter.
     precise: bool,
 }
@@ -31,17 +36,8 @@ impl Poller {
     /// # Errors
     /// EMFILE, ENFILE or ENOMEM from epoll_create1.
     pub(super) fn new() -> io::Result<Poller> {
-        // SAFETY: no pointers; the result is checked below.
-        let fd = unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) };
-        if fd < 0 {
-            return Err(io::Error::last_os_error());
-        }
-        Ok(Poller {
-            // SAFETY: a fresh descriptor that nobody else owns.
-            epoll: unsafe { OwnedFd::from_raw_fd(fd) },
-            events: Vec::with_capacity(BATCH),
-            precise: true,
-        })
+        let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
+        Ok(Poller { epoll, events: [EpollEvent::empty(); BATCH], count: 0, precise: true })
     }
 
     /// Watches `fd` for everything, edge-triggered: one call in a connection's life. Closing the
@@ -49,14 +45,8 @@ impl Poller {
     ///
     /// # Errors
     /// ENOMEM, or ENOSPC beyond /proc/sys/fs/epoll/max_user_watches.
-    pub(super) fn add(&self, fd: RawFd, mark: u64) -> io::Result<()> {
-        let mut event = libc::epoll_event { events: INTEREST, u64: mark };
-        // SAFETY: `event` is valid for the call; the kernel copies it.
-        let rc = unsafe { libc::epoll_ctl(self.epoll.as_raw_fd(), libc::EPOLL_CTL_ADD, fd, &mut event) };
-        if rc < 0 {
-            return Err(io::Error::last_os_error());
-        }
-        Ok(())
+    pub(super) fn add(&self, fd: impl AsFd, mark: u64) -> io::Result<()> {
+        Ok(self.epoll.add(fd, EpollEvent::new(INTEREST, mark))?)
     }
 
     /// Waits at most `timeout` for one batch of events; zero never sleeps.
@@ -64,7 +54,7 @@ impl Poller {
     /// # Errors
     /// EINTR after a signal; anything else means that the instance is broken.
     pub(super) fn wait(&mut self, timeout: Nanos) -> io::Result<()> {
-        self.events.clear();
+        self.count = 0;
         if timeout == Nanos::ZERO {
             return self.wait_ms(0);
         }
@@ -85,7 +75,7 @@ impl Poller {
         let deadline = clock::now() + timeout;
         let whole = i32::try_from(timeout.0 / 1_000_000).unwrap_or(i32::MAX);
         self.wait_ms(whole)?;
-        while self.events.is_empty() && clock::now() < deadline {
+        while self.count == 0 && clock::now() < deadline {
             self.wait_ms(0)?;
         }
         Ok(())
@@ -96,12 +86,13 @@ impl Poller {
             tv_sec: libc::time_t::try_from(timeout.0 / 1_000_000_000).unwrap_or(libc::time_t::MAX),
             tv_nsec: (timeout.0 % 1_000_000_000) as libc::c_long,
         };
-        // SAFETY: room for BATCH events is reserved, `span` outlives the call, and a null signal
-        // mask changes nothing. By number, since older C libraries have no wrapper.
+        // SAFETY: there are BATCH events, each no more than a `libc::epoll_event` (transparently); `span`
+        // outlives the call, and a null signal mask changes nothing. By number, since older C libraries
+        // have no wrapper.
         let count = unsafe {
             libc::syscall(
                 libc::SYS_epoll_pwait2,
-                self.epoll.as_raw_fd(),
+                self.epoll.0.as_raw_fd(),
                 self.events.as_mut_ptr(),
                 BATCH as libc::c_int,
                 &raw const span,
@@ -109,33 +100,25 @@ impl Poller {
                 0usize,
             )
         };
-        self.took(count)
+        self.count = usize::try_from(count).map_err(|_| io::Error::last_os_error())?;
+        Ok(())
     }
 
     fn wait_ms(&mut self, ms: i32) -> io::Result<()> {
-        // SAFETY: room for BATCH events is reserved.
-        let count = unsafe {
-            libc::epoll_wait(self.epoll.as_raw_fd(), self.events.as_mut_ptr(), BATCH as libc::c_int, ms)
-        };
-        self.took(count.into())
-    }
-
-    fn took(&mut self, count: libc::c_long) -> io::Result<()> {
-        let count = usize::try_from(count).map_err(|_| io::Error::last_os_error())?;
-        // SAFETY: the kernel has filled the first `count` (at most BATCH) reserved events.
-        unsafe { self.events.set_len(count) };
+        let timeout = EpollTimeout::try_from(ms).unwrap_or(EpollTimeout::MAX);
+        self.count = self.epoll.wait(&mut self.events, timeout)?;
         Ok(())
     }
 
     /// How many events the last wait brought.
     pub(super) fn len(&self) -> usize {
-        self.events.len()
+        self.count
     }
 
     /// The readiness and the mark of event `at`.
     pub(super) fn event(&self, at: usize) -> (u32, u64) {
-        let event = self.events[at]; // packed on x86-64: by value only
-        (event.events, event.u64)
+        let event = self.events[at];
+        (event.events().bits() as u32, event.data())
     }
 }
 

@@ -210,8 +210,11 @@ impl UringDriver {
 
     #[inline]
     fn push(&mut self, entry: squeue::Entry) {
-        // SAFETY: every entry points only at payloads, endpoints, RESET or this struct's own
-        // buffers, all of which outlive the ring (see `drop`).
+        // SAFETY: every entry points only at payloads, drafts, endpoints, RESET, the buffers, or a slot's
+        // `low_water`. All outlive the ring (see `drop`), and none moves while the kernel may look at it:
+        // the lists are as long as they will ever be, a draft is not written while it is being sent (see
+        // `Driver::draft`; in `limbo` after a close), and the kernel copies addresses and options when
+        // they are submitted.
         while unsafe { self.sq.push(&entry) }.is_err() {
             self.flush();
         }
@@ -366,7 +369,8 @@ impl UringDriver {
         }
         self.counters.enters += 1;
         let flags = GETEVENTS;
-        // SAFETY: no argument is passed; `queued` entries are published.
+        // SAFETY: no argument is passed; `queued` entries were published by `before_enter`, each of which
+        // `push` vouches for.
         unsafe { self.submitter.enter::<libc::sigset_t>(queued as u32, 0, flags, None) }
     }
 
@@ -518,8 +522,9 @@ impl Drop for UringDriver {
         };
         // A ring that is registered with this thread would live as long as the thread.
         let _ = self.submitter.unregister_ring_fd();
-        // SAFETY: each is dropped once, here: first the borrows of the ring, then the ring, then
-        // what the kernel was pointed at.
+        // SAFETY: each is dropped once, here: first the borrows of the ring, then the ring (made by
+        // `Box::into_raw` in `prepare`), then what the kernel was pointed at and, since nothing is in flight
+        // any more, looks at no longer.
         unsafe {
             ManuallyDrop::drop(&mut self.cq);
             ManuallyDrop::drop(&mut self.sq);

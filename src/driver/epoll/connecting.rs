@@ -48,7 +48,7 @@ impl EpollDriver {
                     self.turned_away.push_back((conn, endpoint));
                 }
                 tried => {
-                    if let Err(e) = tried.and_then(|()| self.poller.add(&socket, mark(conn))) {
+                    if let Err(e) = tried.and_then(|()| self.poller.add(socket, mark(conn))) {
                         self.vacate(conn);
                         self.report(conn, Event::ConnectFailed(Failure::Os(errno(&e))));
                     }

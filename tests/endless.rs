@@ -8,6 +8,7 @@ use std::io::{Read, Write};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
+use common::pki::{Over, Pki, serve_tls};
 use common::rig;
 use common::run::{Done, drivers, run, squall, start_command};
 use serde_json::json;
@@ -107,9 +108,12 @@ impl Endless {
         }
     }
 
-    fn listen(&self) -> String {
+    fn listen(&self, over: Over) -> String {
         let peer = *self;
-        format!("http://{}/", rig::serve(move |stream| peer.serve(stream)))
+        over.url(match over {
+            Over::Tcp => rig::serve(move |stream| peer.serve(stream)),
+            Over::Tls => serve_tls(Pki::new("authority").local().server(), move |tls| peer.serve(tls)),
+        })
     }
 
     /// Only what is to be timed out must not wait long for it.
@@ -141,36 +145,38 @@ impl Endless {
         wrong.iter().map(|wrong| format!("{}, {what}: {wrong}", self.name)).collect()
     }
 
-    fn plain(&self, driver: &str) -> Vec<String> {
+    fn plain(&self, driver: &str, over: Over) -> Vec<String> {
         let count = REQUESTS.to_string();
         let args = ["-c", "2", "-n", &count, "--timeout", self.timeout(), "--driver", driver];
-        self.judge(driver, run(&self.listen(), &args))
+        let args = [&args[..], over.flags()].concat();
+        self.judge(&format!("{driver}, {over:?}"), run(&self.listen(over), &args))
     }
 
     /// With a check that keeps the body.
-    fn users(&self, driver: &str) -> Vec<String> {
-        let step =
-            json!({ "url": self.listen(), "timeout": self.timeout(), "checks": ["body contains nothing"] });
+    fn users(&self, driver: &str, over: Over) -> Vec<String> {
+        let step = json!({ "url": self.listen(over), "timeout": self.timeout(), "checks": ["body contains nothing"] });
         let plan = json!({ "vus": 2, "iterations": REQUESTS, "steps": [step] });
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("plan.json");
         std::fs::write(&path, plan.to_string()).unwrap();
         let path = path.to_str().unwrap();
         let args = ["run", path, "--format", "json", "-q", "--allow-invalid", "--driver", driver];
-        let what = format!("users, {driver}");
+        let args = [&args[..], over.flags()].concat();
+        let what = format!("users, {driver}, {over:?}");
         self.judge(&what, start_command(&mut squall(&args)).finish())
     }
 }
 
 /// A few at a time: most of them wait for a time-out.
-fn judge_all(judge: impl Fn(&Endless, &str) -> Vec<String> + Sync) {
-    let jobs: Vec<_> =
-        drivers().into_iter().flat_map(|driver| PEERS.iter().map(move |p| (p, driver))).collect();
+fn judge_all(judge: impl Fn(&Endless, &str, Over) -> Vec<String> + Sync) {
+    let ways: Vec<_> =
+        drivers().into_iter().flat_map(|driver| Over::BOTH.map(|over| (driver, over))).collect();
+    let jobs: Vec<_> = ways.iter().flat_map(|way| PEERS.iter().map(move |peer| (peer, *way))).collect();
     let next = AtomicUsize::new(0);
     let work = || {
         let mut wrong = Vec::new();
-        while let Some((peer, driver)) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
-            wrong.extend(judge(peer, driver));
+        while let Some((peer, (driver, over))) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
+            wrong.extend(judge(peer, driver, *over));
         }
         wrong
     };

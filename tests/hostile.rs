@@ -1,5 +1,5 @@
 //! Every raw answer of the corpus, and the oversized ones, through the real binary: on both drivers,
-//! pipelined and not, by the plain engine and by virtual users. Each has the outcome that the parser's
+//! plain and through TLS, pipelined and not, by the plain engine and by virtual users. Each has the outcome that the parser's
 //! corpus names for it, no request is lost or sent twice, and memory stays bounded.
 //!
 //! Answers whose requests must all end alike are served by one run, so that the run's totals say how each
@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
+use common::pki::{Over, Pki, Tls, serve_tls};
 use common::responses::{Case, corpus, oversized};
 use common::rig;
 use common::run::{Done, drivers, run, squall, start_command};
@@ -138,14 +139,22 @@ impl Script {
         }
     }
 
-    fn listen(self: &Arc<Self>) -> String {
+    fn listen(self: &Arc<Self>, over: Over) -> String {
         let script = Arc::clone(self);
-        let addr = rig::serve(move |stream| {
-            script.serve(stream, |stream: &mut TcpStream| {
-                let _ = stream.shutdown(Shutdown::Write);
-            });
-        });
-        format!("http://{addr}/")
+        over.url(match over {
+            Over::Tcp => rig::serve(move |stream| {
+                script.serve(stream, |stream: &mut TcpStream| {
+                    let _ = stream.shutdown(Shutdown::Write);
+                });
+            }),
+            Over::Tls => serve_tls(Pki::new("authority").local().server(), move |tls| {
+                script.serve(tls, |tls: &mut Tls| {
+                    tls.conn.send_close_notify();
+                    let _ = tls.flush();
+                    let _ = tls.sock.shutdown(Shutdown::Write);
+                });
+            }),
+        })
     }
 }
 
@@ -176,6 +185,7 @@ struct Group {
     cases: Vec<Case>,
     ends: Vec<End>,
     driver: &'static str,
+    over: Over,
     /// In flight on a connection.
     pipeline: usize,
 }
@@ -197,7 +207,8 @@ impl Group {
         if self.cases[0].expect == Expect::Head {
             args.extend(["-m", "HEAD"]);
         }
-        let done = run(&script.listen(), &args).exits(0).balanced();
+        args.extend(self.over.flags());
+        let done = run(&script.listen(self.over), &args).exits(0).balanced();
         let wanted = tally(self.cases.iter().flat_map(|_| self.ends.iter().copied()));
         if ended(&done) != wanted {
             return Err(format!("{:?} instead of {wanted:?}", ended(&done)));
@@ -227,7 +238,8 @@ impl Group {
     /// What is wrong, with the case that it is about.
     fn judge(&self) -> Vec<String> {
         let Err(all) = self.run() else { return Vec::new() };
-        let place = |case: &Case| format!("{} ({}, -p {})", case.name, self.driver, self.pipeline);
+        let how = format!("{}, {:?}, -p {}", self.driver, self.over, self.pipeline);
+        let place = |case: &Case| format!("{} ({how})", case.name);
         let alone = |case: &Case| Group { cases: vec![case.clone()], ends: self.ends.clone(), ..*self };
         let single: Vec<String> = (self.cases.iter())
             .filter_map(|case| Some(format!("{}: {}", place(case), alone(case).run().err()?)))
@@ -259,6 +271,11 @@ fn all_cases() -> Vec<Case> {
     cases
 }
 
+/// Every driver, plain and through TLS.
+fn ways() -> Vec<(&'static str, Over)> {
+    drivers().into_iter().flat_map(|driver| Over::BOTH.map(|over| (driver, over))).collect()
+}
+
 fn groups(pipeline: usize) -> Vec<Group> {
     let mut alike: BTreeMap<_, Vec<Case>> = BTreeMap::new();
     for case in all_cases() {
@@ -270,7 +287,7 @@ fn groups(pipeline: usize) -> Vec<Group> {
         alike.entry((case.expect == Expect::Head, ends, own)).or_default().push(case);
     }
     let mut groups = Vec::new();
-    for driver in drivers() {
+    for (driver, over) in ways() {
         for ((_, ends, _), cases) in &alike {
             // A connection that has brought an answer is opened again at once.
             let many = if matches!(ends[0], End::Status(_)) { 64 } else { BATCH };
@@ -279,6 +296,7 @@ fn groups(pipeline: usize) -> Vec<Group> {
                 cases: cases.to_vec(),
                 ends: ends.clone(),
                 driver,
+                over,
                 pipeline,
             }));
         }
@@ -380,14 +398,15 @@ fn alternating() -> Vec<Case> {
 }
 
 /// Runs the cases as the steps of one plan; says what is wrong.
-fn users(cases: &[Case], driver: &str, look: bool) -> Vec<String> {
+fn users(cases: &[Case], driver: &str, over: Over, look: bool) -> Vec<String> {
     const ITERATIONS: u64 = 2;
     let script = Script::new(cases.to_vec());
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("plan.json");
-    std::fs::write(&path, plan(cases, &script.listen(), look).to_string()).unwrap();
+    std::fs::write(&path, plan(cases, &script.listen(over), look).to_string()).unwrap();
     let path = path.to_str().unwrap();
     let args = ["run", path, "--format", "json", "-q", "--allow-invalid", "--driver", driver];
+    let args = [&args[..], over.flags()].concat();
     let done = start_command(&mut squall(&args)).finish().exits(0).balanced();
 
     let mut wrong = Vec::new();
@@ -422,7 +441,7 @@ fn users(cases: &[Case], driver: &str, look: bool) -> Vec<String> {
     if rss == 0 || rss > USERS_RSS_MAX {
         wrong.push(format!("{rss} bytes resident"));
     }
-    wrong.iter().map(|what| format!("{driver}, look {look}: {what}")).collect()
+    wrong.iter().map(|what| format!("{driver}, {over:?}, look {look}: {what}")).collect()
 }
 
 /// So many steps in a plan: the tables of each take 2 MB.
@@ -431,8 +450,8 @@ const STEPS: usize = 32;
 fn all_users(look: bool) {
     let cases = alternating();
     let jobs: Vec<_> =
-        drivers().iter().flat_map(|driver| cases.chunks(STEPS).map(|c| (c, *driver))).collect();
-    in_parallel(&jobs, |(cases, driver)| users(cases, driver, look));
+        ways().into_iter().flat_map(|way| cases.chunks(STEPS).map(move |cases| (cases, way))).collect();
+    in_parallel(&jobs, |(cases, (driver, over))| users(cases, driver, *over, look));
 }
 
 #[test]

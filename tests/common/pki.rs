@@ -141,3 +141,30 @@ pub fn close(mut tls: Tls) {
     let _ = tls.sock.shutdown(std::net::Shutdown::Write);
     let _ = tls.sock.read(&mut [0; 256]);
 }
+
+/// What a peer is spoken to through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Over {
+    Tcp,
+    Tls,
+}
+
+impl Over {
+    pub const BOTH: [Over; 2] = [Over::Tcp, Over::Tls];
+
+    /// What the binary must be told.
+    pub fn flags(self) -> &'static [&'static str] {
+        match self {
+            Over::Tcp => &[],
+            Over::Tls => &["-k"],
+        }
+    }
+
+    /// The URL of a server that listens at `addr`.
+    pub fn url(self, addr: SocketAddr) -> String {
+        match self {
+            Over::Tcp => format!("http://{addr}/"),
+            Over::Tls => format!("https://{addr}/"),
+        }
+    }
+}

@@ -259,11 +259,12 @@ fn validate_on(raw: RawConfig, host: &impl Host) -> Result<RunConfig, ConfigErro
     let usable = host.usable_cores();
     let wish = workers::wish(&raw, &usable, &mut problems);
     let option = workload::who_says_how_many(&raw);
-    // Where users are counted, they are what needs descriptors.
-    let descriptors = if option == "-c" { host.descriptors() } else { u64::MAX };
-    let connections = workers::connections(&raw, &wish, descriptors, &mut problems);
     let wait = problems.choice("--wait", raw.wait.as_deref());
     let driver = problems.choice("--driver", raw.driver.as_deref());
+    let room = workers::room(driver, &wish, host.descriptors());
+    // Where users are counted, they are what needs descriptors.
+    let own = if option == "-c" { room } else { u64::MAX };
+    let connections = workers::connections(&raw, &wish, own, &mut problems);
     let mut workload = planned.or_else(|| {
         let load = (&load, max_backlog, connections);
         workload::of_flags(&raw, target.as_ref()?, &request, &times, load, &mut problems)
@@ -272,7 +273,7 @@ fn validate_on(raw: RawConfig, host: &impl Host) -> Result<RunConfig, ConfigErro
     let way = way::way(&raw, target.as_ref(), workload.as_mut(), &mut problems);
     let asked = way.asked(target.as_ref(), workload.as_ref());
     let dialing = connect::dialing(&raw, &asked, host, &mut problems);
-    let users = workload.as_ref().map(|w| workload::users(&raw, w, host.descriptors(), &mut problems));
+    let users = workload.as_ref().map(|w| workload::users(&raw, w, room, &mut problems));
     let connections = users.unwrap_or(connections);
 
     let target = match target {

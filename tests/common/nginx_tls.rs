@@ -1,4 +1,4 @@
-//! nginx with TLS: one port for each sort of certificate.
+//! nginx with TLS: one port for each sort of certificate, and one without any.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -10,6 +10,10 @@ use tempfile::TempDir;
 
 use super::pki::{Issued, Pki, Span};
 use super::process::{Group, find, free_port, listens, within};
+
+/// `/churn` gives a connection so many answers and then closes it.
+const LOCATIONS: &str =
+    "location / { return 200 'ok'; } location /churn { keepalive_requests 50; return 200 'ok'; }";
 
 /// A running nginx. Ends, with its files, when dropped.
 pub struct NginxTls {
@@ -66,13 +70,16 @@ impl NginxTls {
             writeln!(
                 servers,
                 "server {{ listen 127.0.0.1:{port} ssl backlog=4096; ssl_certificate {}; ssl_certificate_key {}; {more} \
-                 location / {{ return 200 'ok'; }} location /big {{ root {}; }} }}",
+                 {LOCATIONS} location /big {{ root {}; }} }}",
                 issued.cert.display(),
                 issued.key.display(),
                 dir.path().display(),
             )
             .unwrap();
         }
+        let port = free_port();
+        ports.push(("plain", port));
+        writeln!(servers, "server {{ listen 127.0.0.1:{port} backlog=4096; {LOCATIONS} }}").unwrap();
         fs::write(dir.path().join("big"), vec![b'b'; 3 << 20]).unwrap();
         fs::write(dir.path().join("nginx.conf"), config(&dir, &servers)).unwrap();
         let mut command = Command::new(program);

@@ -100,6 +100,11 @@ impl Running {
         self.group.id()
     }
 
+    /// True once it has ended.
+    pub fn ended(&mut self) -> bool {
+        self.group.ended()
+    }
+
     /// Waits for the end. Panics when it does not come.
     pub fn finish(mut self) -> Done {
         assert!(within(LIMIT, || self.group.ended()), "squall hangs");

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use super::error::Problems;
 use super::host::Host;
-use super::{CONNECTIONS_DEFAULT, Dialing, RawConfig};
+use super::{CONNECTIONS_DEFAULT, Dialing, DriverChoice, RawConfig};
 use crate::run::machine::{UsableCores, cores_to_spare, default_cores, parse_core_list};
 
 /// Descriptors kept for rings, files, the resolver and the standard streams.
@@ -89,16 +89,35 @@ fn check_cores(cores: &[usize], usable: &UsableCores, problems: &mut Problems) -
     false
 }
 
-/// Reads `-c` against the limit on descriptors.
+impl Wish {
+    /// Their number, where it was asked for; else 0.
+    fn workers(&self) -> u64 {
+        match self {
+            Wish::Cores(cores) => cores.len() as u64,
+            Wish::Threads(threads) => *threads as u64,
+            Wish::Default => 0,
+        }
+    }
+}
+
+/// How many connections there is room for, squall's own descriptors included.
 ///
-/// Sockets of the io_uring driver live in its table of fixed files, but each is a descriptor first;
-/// so one per connection must fit whichever driver is taken.
+/// Sockets of the io_uring driver are in its ring's table of fixed files, which may have as many entries as a process
+/// may have descriptors (io_uring_register(2), EMFILE), each ring for itself. With `auto` it may still come to epoll, where each
+/// connection is a descriptor; so more is promised only to those who ask for `--driver uring`.
+pub(super) fn room(driver: DriverChoice, wish: &Wish, descriptors: u64) -> u64 {
+    match driver {
+        DriverChoice::Uring => {
+            let tables = descriptors.saturating_mul(wish.workers().max(1));
+            tables.saturating_add(DESCRIPTORS_RESERVED)
+        }
+        DriverChoice::Auto | DriverChoice::Epoll => descriptors,
+    }
+}
+
+/// Reads `-c` against the [`room`] that there is.
 pub(super) fn connections(raw: &RawConfig, wish: &Wish, descriptors: u64, problems: &mut Problems) -> u32 {
-    let workers = match wish {
-        Wish::Cores(cores) => cores.len() as u64,
-        Wish::Threads(threads) => *threads as u64,
-        Wish::Default => 0,
-    };
+    let workers = wish.workers();
     let connections = raw.connections.unwrap_or_else(|| CONNECTIONS_DEFAULT.max(workers));
     let needed = connections.saturating_add(DESCRIPTORS_RESERVED);
     if connections == 0 {
@@ -115,8 +134,8 @@ pub(super) fn connections(raw: &RawConfig, wish: &Wish, descriptors: u64, proble
                 "{} need {needed} descriptors ({DESCRIPTORS_RESERVED} are for squall itself), but \
                  this process may open {descriptors}, its soft limit raised to the hard one \
                  already. Raise the hard limit (as root `ulimit -n {needed}`, in a systemd unit \
-                 LimitNOFILE={needed}, for a container `--ulimit nofile={needed}`), or use at \
-                 most -c {}",
+                 LimitNOFILE={needed}, for a container `--ulimit nofile={needed}`), give each worker's ring a \
+                 table of its own (--driver uring with more -t), or use at most -c {}",
                 plural(connections, "connection"),
                 descriptors.saturating_sub(DESCRIPTORS_RESERVED)
             ),

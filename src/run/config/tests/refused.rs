@@ -73,6 +73,11 @@ fn too_few_descriptors_are_told_with_the_remedy() {
         "at most -c 960",
     ];
     assert_refused(connections(961), "-c", &remedy);
+    // Each ring has a table of its own.
+    let rings = |n, threads| RawConfig { driver: some("uring"), threads: Some(threads), ..connections(n) };
+    assert_eq!(accept(rings(2_048, 2)).connections, 2_048);
+    assert_refused(rings(2_049, 2), "-c", &["2049 connections", "at most -c 2048"]);
+    assert_refused(RawConfig { driver: some("epoll"), ..connections(961) }, "-c", &["at most -c 960"]);
 }
 
 #[test]

@@ -355,6 +355,3 @@ impl<D: Driver> Driver for Transport<D> {
         self.readings
     }
 }
-
-#[cfg(test)]
-mod tests;

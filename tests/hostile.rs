@@ -13,8 +13,8 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
 
+use common::parallel::judge_all;
 use common::pki::{Over, Pki, Tls, serve_tls};
 use common::responses::{Case, corpus, oversized};
 use common::rig;
@@ -304,34 +304,14 @@ fn groups(pipeline: usize) -> Vec<Group> {
     groups
 }
 
-/// Judges all, a few at a time: runs wait for back-offs and drains most of the time.
-fn in_parallel<T: Sync>(jobs: &[T], judge: impl Fn(&T) -> Vec<String> + Sync) {
-    let next = AtomicUsize::new(0);
-    let work = || {
-        let mut wrong = Vec::new();
-        while let Some(job) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
-            wrong.extend(judge(job));
-        }
-        wrong
-    };
-    let wrong: Vec<String> = thread::scope(|scope| {
-        let threads: Vec<_> = (0..4).map(|_| scope.spawn(work)).collect();
-        threads
-            .into_iter()
-            .flat_map(|thread| thread.join().expect("no run hangs or ends by itself"))
-            .collect()
-    });
-    assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
-}
-
 #[test]
 fn each_answer_ends_as_the_corpus_has_it() {
-    in_parallel(&groups(1), Group::judge);
+    judge_all(&groups(1), Group::judge);
 }
 
 #[test]
 fn each_answer_ends_as_the_corpus_has_it_with_others_in_flight_behind_it() {
-    in_parallel(&groups(4), Group::judge);
+    judge_all(&groups(4), Group::judge);
 }
 
 /// The first answer's payload.
@@ -451,7 +431,7 @@ fn all_users(look: bool) {
     let cases = alternating();
     let jobs: Vec<_> =
         ways().into_iter().flat_map(|way| cases.chunks(STEPS).map(move |cases| (cases, way))).collect();
-    in_parallel(&jobs, |(cases, (driver, over))| users(cases, driver, *over, look));
+    judge_all(&jobs, |(cases, (driver, over))| users(cases, driver, *over, look));
 }
 
 #[test]

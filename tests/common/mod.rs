@@ -4,6 +4,7 @@
 pub mod haproxy;
 pub mod nginx;
 pub mod nginx_tls;
+pub mod parallel;
 pub mod pki;
 pub mod plain;
 pub mod process;

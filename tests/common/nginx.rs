@@ -114,6 +114,28 @@ fn launch(program: &Path, dir: &Path, port: u16) -> Group {
 }
 
 fn config(dir: &Path, port: u16) -> String {
+    let format = "$status $bytes_sent $connection $connection_requests $request";
+    let server = format!(
+        r#"
+    sendfile on;
+    if_modified_since before;
+    tcp_nopush on;
+    server {{
+        listen 127.0.0.1:{port} backlog=4096;
+        root {dir}/root;
+        location /moved {{ return 302 /small; }}
+        location /made {{ return 201 "made\n"; }}
+        location /limited {{ keepalive_requests {LIMIT}; return 200 "limited\n"; }}
+        location ~ shtml$ {{ ssi on; ssi_types *; }}
+    }}
+"#,
+        dir = dir.display()
+    );
+    with_log(dir, format, &server)
+}
+
+/// A configuration that keeps everything within `dir`, and logs each answer in this format.
+pub(super) fn with_log(dir: &Path, format: &str, inside: &str) -> String {
     let dir = dir.display();
     // `user` counts only for root, whose workers could not read the directory otherwise.
     format!(
@@ -130,20 +152,10 @@ http {{
     fastcgi_temp_path {dir}/fastcgi;
     uwsgi_temp_path {dir}/uwsgi;
     scgi_temp_path {dir}/scgi;
-    log_format counts "$status $bytes_sent $connection $connection_requests $request";
+    log_format counts "{format}";
     access_log {dir}/access.log counts;
-    sendfile on;
-    if_modified_since before;
-    tcp_nopush on;
     keepalive_requests 1000000000;
-    server {{
-        listen 127.0.0.1:{port} backlog=4096;
-        root {dir}/root;
-        location /moved {{ return 302 /small; }}
-        location /made {{ return 201 "made\n"; }}
-        location /limited {{ keepalive_requests {LIMIT}; return 200 "limited\n"; }}
-        location ~ shtml$ {{ ssi on; ssi_types *; }}
-    }}
+    {inside}
 }}
 "#
     )

@@ -8,6 +8,7 @@ use squall::clock;
 use squall::units::Nanos;
 use tempfile::TempDir;
 
+use super::nginx::with_log;
 use super::pki::{Issued, Pki, Span};
 use super::process::{Group, find, free_port, listens, within};
 
@@ -133,28 +134,12 @@ impl Line {
 }
 
 fn config(dir: &TempDir, servers: &str) -> String {
-    let dir = dir.path().display();
-    format!(
-        r#"
-daemon off;
-user root;
-worker_processes 1;
-pid {dir}/nginx.pid;
-error_log {dir}/error.log;
-events {{ worker_connections 4096; }}
-http {{
-    client_body_temp_path {dir}/body;
-    proxy_temp_path {dir}/proxy;
-    fastcgi_temp_path {dir}/fastcgi;
-    uwsgi_temp_path {dir}/uwsgi;
-    scgi_temp_path {dir}/scgi;
-    log_format tls "$status|$connection|$ssl_protocol|$ssl_session_reused|$ssl_server_name|$ssl_alpn_protocol|$ssl_client_s_dn|$request";
-    access_log {dir}/access.log tls;
-    keepalive_requests 1000000000;
-    ssl_session_cache shared:s:1m;
+    let format = "$status|$connection|$ssl_protocol|$ssl_session_reused|$ssl_server_name|$ssl_alpn_protocol|\
+                  $ssl_client_s_dn|$request";
+    let inside = format!(
+        "ssl_session_cache shared:s:1m;
     ssl_protocols TLSv1.2 TLSv1.3;
-    {servers}
-}}
-"#
-    )
+    {servers}"
+    );
+    with_log(dir.path(), format, &inside)
 }

@@ -46,8 +46,9 @@ use Meaning::{Ignored, Refused};
 const FORM: &str = "multipart forms are not made here: put the body into a file and give --data-binary @FILE with \
                     its Content-Type";
 const AUTH: &str = "only basic and bearer authentication are known";
-const TLS: &str = "certificates are flags of a run, not of a plan";
-const PROXY: &str = "a plan has no proxy: leave it out";
+const OF_RUN: &str = "leave it out here, and give it to `squall run` with the plan";
+const PROXY: &str =
+    "leave it out here; `squall run` knows HTTP proxies, with --proxy http://USER:PASSWORD@HOST:PORT";
 const FILES: &str = "give the options themselves";
 
 /// (letter or NUL, long name, meaning).
@@ -122,10 +123,10 @@ const OPTIONS: &[(char, &str, Meaning)] = &[
     ('\0', "negotiate", Refused(AUTH)),
     ('\0', "ntlm", Refused(AUTH)),
     ('n', "netrc", Refused(AUTH)),
-    ('\0', "cacert", Refused(TLS)),
-    ('E', "cert", Refused(TLS)),
-    ('\0', "key", Refused(TLS)),
-    ('x', "proxy", Refused(PROXY)),
+    ('\0', "cacert", Refused(OF_RUN)),
+    ('E', "cert", Refused(OF_RUN)),
+    ('\0', "key", Refused(OF_RUN)),
+    ('x', "proxy", Refused(OF_RUN)),
     ('U', "proxy-user", Refused(PROXY)),
     ('\0', "socks5", Refused(PROXY)),
     ('\0', "socks5-hostname", Refused(PROXY)),
@@ -134,7 +135,7 @@ const OPTIONS: &[(char, &str, Meaning)] = &[
     (':', "next", Refused("give each request as a command of its own, with `;` between them")),
     ('r', "range", Refused("give -H 'Range: bytes=FROM-TO'")),
     ('z', "time-cond", Refused("give the header itself")),
-    ('\0', "unix-socket", Refused("leave it out here, and give it to `squall run` with the plan")),
+    ('\0', "unix-socket", Refused(OF_RUN)),
 ];
 
 impl Meaning {

@@ -31,6 +31,7 @@ pub use self::way::Way;
 use self::error::Problems;
 use self::host::{Host, ThisHost};
 use self::ports::Demand;
+use self::workers::Room;
 use crate::clock;
 use crate::http::url::Url;
 use crate::load::LoadModel;
@@ -261,9 +262,9 @@ fn validate_on(raw: RawConfig, host: &impl Host) -> Result<RunConfig, ConfigErro
     let option = workload::who_says_how_many(&raw);
     let wait = problems.choice("--wait", raw.wait.as_deref());
     let driver = problems.choice("--driver", raw.driver.as_deref());
-    let room = workers::room(driver, &wish, host.descriptors());
-    // Where users are counted, they are what needs descriptors.
-    let own = if option == "-c" { room } else { u64::MAX };
+    let room = Room::of(driver, &wish, host.descriptors());
+    // Where users are counted, they are what needs it.
+    let own = (option == "-c").then_some(room);
     let connections = workers::connections(&raw, &wish, own, &mut problems);
     let mut workload = planned.or_else(|| {
         let load = (&load, max_backlog, connections);

@@ -100,23 +100,67 @@ impl Wish {
     }
 }
 
-/// How many connections there is room for, squall's own descriptors included.
-///
-/// Sockets of the io_uring driver are in its ring's table of fixed files, which may have as many entries as a process
-/// may have descriptors (io_uring_register(2), EMFILE), each ring for itself. With `auto` it may still come to epoll, where each
-/// connection is a descriptor; so more is promised only to those who ask for `--driver uring`.
-pub(super) fn room(driver: DriverChoice, wish: &Wish, descriptors: u64) -> u64 {
-    match driver {
-        DriverChoice::Uring => {
-            let tables = descriptors.saturating_mul(wish.workers().max(1));
-            tables.saturating_add(DESCRIPTORS_RESERVED)
+/// How many connections there is room for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Room {
+    /// With squall's own descriptors.
+    pub(super) all: u64,
+    /// What bounds it.
+    pub(super) bound: Bound,
+}
+
+/// What bounds the number of connections.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Bound {
+    /// The process's descriptors.
+    Descriptors,
+    /// The tables of so many rings, of so many entries each.
+    Tables(u64, u64),
+}
+
+impl Room {
+    /// Sockets of the io_uring driver are in its ring's table of fixed files, which may have as many entries as a process
+    /// may have descriptors (io_uring_register(2), EMFILE), each ring for itself. With `auto` it may still come to epoll, where
+    /// each connection is a descriptor; so more is promised only to those who ask for `--driver uring`.
+    pub(super) fn of(driver: DriverChoice, wish: &Wish, descriptors: u64) -> Room {
+        match driver {
+            DriverChoice::Uring => {
+                let workers = wish.workers().max(1);
+                let tables = descriptors.saturating_mul(workers);
+                let bound = Bound::Tables(workers, descriptors);
+                Room { all: tables.saturating_add(DESCRIPTORS_RESERVED), bound }
+            }
+            DriverChoice::Auto | DriverChoice::Epoll => Room { all: descriptors, bound: Bound::Descriptors },
         }
-        DriverChoice::Auto | DriverChoice::Epoll => descriptors,
+    }
+
+    /// Most connections.
+    pub(super) fn connections(self) -> u64 {
+        self.all.saturating_sub(DESCRIPTORS_RESERVED)
+    }
+
+    /// What so many connections need and there is not, up to the way out.
+    pub(super) fn lack(self, connections: u64) -> String {
+        match self.bound {
+            Bound::Descriptors => format!(
+                "need {} descriptors ({DESCRIPTORS_RESERVED} are for squall itself), but this process may open {}",
+                connections.saturating_add(DESCRIPTORS_RESERVED),
+                self.all
+            ),
+            Bound::Tables(1, each) => format!(
+                "need a table of files of as many entries, but a ring's may have {each}, as many as this process may \
+                 have descriptors"
+            ),
+            Bound::Tables(rings, each) => format!(
+                "need tables of files of as many entries, but those of {rings} rings may have {each} each, as many as this \
+                 process may have descriptors"
+            ),
+        }
     }
 }
 
-/// Reads `-c` against the [`room`] that there is.
-pub(super) fn connections(raw: &RawConfig, wish: &Wish, descriptors: u64, problems: &mut Problems) -> u32 {
+/// Reads `-c` against the room that there is.
+pub(super) fn connections(raw: &RawConfig, wish: &Wish, room: Option<Room>, problems: &mut Problems) -> u32 {
     let workers = wish.workers();
     let connections = raw.connections.unwrap_or_else(|| CONNECTIONS_DEFAULT.max(workers));
     let needed = connections.saturating_add(DESCRIPTORS_RESERVED);
@@ -127,17 +171,16 @@ pub(super) fn connections(raw: &RawConfig, wish: &Wish, descriptors: u64, proble
             "-c",
             format!("{connections} connections are more than the {CONNECTIONS_MAX} that squall can keep"),
         );
-    } else if needed > descriptors {
+    } else if let Some(room) = room.filter(|room| needed > room.all) {
         problems.add(
             "-c",
             format!(
-                "{} need {needed} descriptors ({DESCRIPTORS_RESERVED} are for squall itself), but \
-                 this process may open {descriptors}, its soft limit raised to the hard one \
-                 already. Raise the hard limit (as root `ulimit -n {needed}`, in a systemd unit \
-                 LimitNOFILE={needed}, for a container `--ulimit nofile={needed}`), give each worker's ring a \
-                 table of its own (--driver uring with more -t), or use at most -c {}",
+                "{} {}, its soft limit raised to the hard one already. Raise the hard limit (as root `ulimit -n \
+                 {needed}`, in a systemd unit LimitNOFILE={needed}, for a container `--ulimit nofile={needed}`), give \
+                 each worker's ring a table of its own (--driver uring with more -t), or use at most -c {}",
                 plural(connections, "connection"),
-                descriptors.saturating_sub(DESCRIPTORS_RESERVED)
+                room.lack(connections),
+                room.connections()
             ),
         );
     }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::error::{ConfigError, Problems};
 use super::request::RequestParts;
-use super::workers::DESCRIPTORS_RESERVED;
+use super::workers::{DESCRIPTORS_RESERVED, Room};
 use super::{RawConfig, load::Times};
 use crate::http::request::Request;
 use crate::http::url::Url;
@@ -90,12 +90,13 @@ pub(super) fn who_says_how_many(raw: &RawConfig) -> &'static str {
 }
 
 /// How many users there can be; each has a connection, and thus a descriptor, for each origin.
-pub(super) fn users(raw: &RawConfig, workload: &Workload, descriptors: u64, problems: &mut Problems) -> u32 {
+pub(super) fn users(raw: &RawConfig, workload: &Workload, room: Room, problems: &mut Problems) -> u32 {
     let (users, origins) = (workload.max_vus(), workload.origins.len() as u64);
-    let needed = users.saturating_mul(origins).saturating_add(DESCRIPTORS_RESERVED);
+    let connections = users.saturating_mul(origins);
+    let needed = connections.saturating_add(DESCRIPTORS_RESERVED);
     let option = who_says_how_many(raw);
     // Those of -c were counted with it.
-    if needed > descriptors && option != "-c" {
+    if needed > room.all && option != "-c" {
         let each = if origins == 1 {
             "a connection".into()
         } else {
@@ -104,10 +105,9 @@ pub(super) fn users(raw: &RawConfig, workload: &Workload, descriptors: u64, prob
         problems.add(
             option,
             format!(
-                "{users} users with {each} need {needed} descriptors ({DESCRIPTORS_RESERVED} are for squall \
-                 itself), but this process may open {descriptors}: raise the hard limit (ulimit -n {needed}), or use at \
-                 most {} users",
-                descriptors.saturating_sub(DESCRIPTORS_RESERVED) / origins
+                "{users} users with {each} {}: raise the hard limit (ulimit -n {needed}), or use at most {} users",
+                room.lack(connections),
+                room.connections() / origins
             ),
         );
     }

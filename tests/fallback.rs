@@ -79,6 +79,8 @@ fn uring_that_was_asked_for_is_an_error() {
 fn the_target_names_the_gate() {
     for (errno, parts) in GATES {
         let mut command = squall(&["target", "--listen", "127.0.0.1:0", "--threads", "1"]);
+        // tokio-uring 0.5 leaks its runtime when it gets no ring; the process ends then anyway.
+        command.env("LSAN_OPTIONS", "detect_leaks=0");
         let done = under_filter(&mut command, errno).exits(1);
         names_gate(&done.stderr, errno, parts);
         assert!(!done.stderr.contains("panicked"), "{}", done.stderr);

@@ -173,7 +173,7 @@ fn registrations_that_only_help_are_done_without() {
             let mut command = load(&url, &["--driver", "uring"]);
             // Without SYNC_CANCEL nobody says when the kernel has let go of our memory: it is left alone,
             // which is no mistake of ours.
-            command.env("ASAN_OPTIONS", "detect_leaks=0");
+            command.env("LSAN_OPTIONS", "detect_leaks=0");
             let done = went_well(refused(Calls::Register(opcode), errno)(command), "uring");
             assert!(feature.is_none_or(|feature| !features(&done).contains(&feature)));
             assert!(done.at("/environment/driver_note").is_null());

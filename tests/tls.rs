@@ -160,6 +160,18 @@ fn sessions_are_resumed_only_when_asked() {
 }
 
 #[test]
+fn a_session_is_resumed_from_another_address_too() {
+    let nginx = or_skip!(NginxTls::start());
+    let roots = nginx.pki.roots();
+    let fixed = ["-n", "200", "-c", "4", "-t", "1", "--no-keepalive", "--tls-resumption", "--cacert", &roots];
+    // 32 endpoints, of which each would have to do a whole handshake first if it had sessions of its own.
+    let args = [&fixed[..], &["--source", "127.0.5.0/27"]].concat();
+    let done = run(&nginx.url("good", "/"), &args).exits(0).balanced();
+    let resumed = done.count("/tls/resumed");
+    assert!(resumed >= 190, "{resumed} of 200");
+}
+
+#[test]
 fn the_oldest_version_can_be_set() {
     let nginx = or_skip!(NginxTls::start());
     let roots = nginx.pki.roots();

@@ -70,15 +70,20 @@ pub struct Transport<D> {
 }
 
 impl<D: Driver> Transport<D> {
-    /// Around `inner`, which has `slots` slots and the same `payloads`. `routes` are those of its endpoints.
+    /// Around `inner`, which has `slots` slots and the same `payloads`. `routes` are those of its endpoints; all with TLS have
+    /// it from one connector.
     pub fn new(inner: D, slots: u32, payloads: Vec<Arc<[u8]>>, routes: Vec<Route>) -> Transport<D> {
-        let own = |route: Route| Route {
-            tls: route.tls.map(|(connector, name)| (connector.for_worker(), name)),
-            ..route
+        // One store of sessions, however many endpoints lead to a server.
+        let mut own: Option<Connector> = None;
+        let mut own_route = |route: Route| {
+            let own_tls = |(run, name): (Connector, PeerName)| {
+                (own.get_or_insert_with(|| run.for_worker()).clone(), name)
+            };
+            Route { tls: route.tls.map(own_tls), ..route }
         };
         Transport {
             inner,
-            routes: routes.into_iter().map(own).collect(),
+            routes: routes.into_iter().map(&mut own_route).collect(),
             payloads,
             lanes: (0..slots).map(|_| Lane::default()).collect(),
             plain: Vec::new(),

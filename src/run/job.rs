@@ -21,7 +21,7 @@ use crate::worker::{Worker, WorkerConfig};
 pub(super) enum Work {
     /// One request, over and over.
     Plain(Plan),
-    /// Virtual users on their dialing.
+    /// Virtual users on their ways.
     Scenarios {
         workload: Arc<Workload>,
         layout: Arc<Layout>,

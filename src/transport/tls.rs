@@ -1,6 +1,5 @@
 //! TLS by rustls (0.23, buffered API): the only file that knows it.
 
-use std::fmt;
 use std::io::{BufRead, Write};
 use std::sync::Arc;
 
@@ -49,15 +48,6 @@ pub enum MinVersion {
     Tls12,
     /// TLS 1.3 (RFC 8446).
     Tls13,
-}
-
-impl fmt::Display for MinVersion {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            MinVersion::Tls12 => "1.2",
-            MinVersion::Tls13 => "1.3",
-        })
-    }
 }
 
 /// How TLS is to be spoken.
@@ -260,8 +250,8 @@ struct RustlsSession(ClientConnection);
 
 impl Session for RustlsSession {
     fn receive(&mut self, mut wire: &[u8], plain: &mut Vec<u8>) -> Result<Progress, TlsFailure> {
-        let mut progress = Progress { established: !self.0.is_handshaking(), closed: false };
-        while !wire.is_empty() && !progress.closed {
+        let mut closed = false;
+        while !wire.is_empty() && !closed {
             // It takes as much as it has room for, and says why when that is nothing.
             let taken = self.0.read_tls(&mut wire).map_err(|_| TlsFailure::Protocol)?;
             let state = self.0.process_new_packets();
@@ -274,13 +264,12 @@ impl Session for RustlsSession {
                 reader.consume(len);
             }
             // What came before an error was good.
-            progress.closed = state.map_err(|e| failure(&e))?.peer_has_closed();
+            closed = state.map_err(|e| failure(&e))?.peer_has_closed();
             if taken == 0 {
                 break;
             }
         }
-        progress.established = !self.0.is_handshaking();
-        Ok(progress)
+        Ok(Progress { established: !self.0.is_handshaking(), closed })
     }
 
     fn send(&mut self, plain: &[u8], wire: &mut Vec<u8>) -> Result<(), TlsFailure> {

@@ -1,8 +1,8 @@
 //! Whether there are local ports enough, foreseen as far as it can be.
 //!
 //! A connection is told from others by its four numbers: both addresses and both ports. So each pair of a source and one of
-//! the target's addresses has all local ports for itself. A connection that has ended takes none: those that squall ends are
-//! reset, and rest in no TIME_WAIT (docs/methodology.md).
+//! the target's addresses has all local ports for itself. Connections that are used up take none any more, since they are reset
+//! and rest in no TIME_WAIT; what a failing target costs in others is not foreseen (docs/methodology.md).
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};

@@ -81,7 +81,7 @@ pub(super) fn routes(
         cacert: raw.cacert.clone(),
         identity: raw.cert.is_some(),
         resumption: raw.resumption,
-        min_version: min_version(raw, problems),
+        min_version: problems.choice("--tls-min", raw.min_version.as_deref()),
     };
     let Some(connector) = connector(raw, &choice, problems) else { return (Vec::new(), None) };
     let routes = origins.iter().filter_map(|url| {
@@ -92,17 +92,6 @@ pub(super) fn routes(
         Some(Route { tunnel: tunnel(url), tls: Some((connector.clone(), name)) })
     });
     (routes.collect(), Some(choice))
-}
-
-fn min_version(raw: &RawTls, problems: &mut Problems) -> MinVersion {
-    match raw.min_version.as_deref() {
-        None | Some("1.2") => MinVersion::Tls12,
-        Some("1.3") => MinVersion::Tls13,
-        Some(other) => {
-            problems.add("--tls-min", format!("`{other}` is not one of 1.2, 1.3"));
-            MinVersion::Tls12
-        }
-    }
 }
 
 fn connector(raw: &RawTls, choice: &TlsChoice, problems: &mut Problems) -> Option<Connector> {

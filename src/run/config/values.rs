@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::load::Arrivals;
+use crate::transport::tls::MinVersion;
 
 /// How a worker waits for the next arrival or answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -55,6 +56,7 @@ macro_rules! words {
 }
 
 words!(WaitMode, "auto" => WaitMode::Auto, "spin" => WaitMode::Spin, "sleep" => WaitMode::Sleep);
+words!(MinVersion, "1.2" => MinVersion::Tls12, "1.3" => MinVersion::Tls13);
 words!(DriverChoice, "auto" => DriverChoice::Auto, "uring" => DriverChoice::Uring, "epoll" => DriverChoice::Epoll);
 
 /// Reads `--arrivals`.

@@ -22,12 +22,16 @@ pub struct Way {
 impl Way {
     /// Whose addresses are called for each origin of the workload, or without one for the target: its own, or the proxy's.
     pub(super) fn asked(&self, target: Option<&Url>, workload: Option<&Workload>) -> Vec<Url> {
-        let origins: Vec<&Url> = match workload {
-            Some(workload) => workload.origins.iter().map(|origin| &origin.url).collect(),
-            None => target.into_iter().collect(),
-        };
         let called = |origin| self.proxy.as_ref().map_or(origin, |proxy| &proxy.url);
-        origins.into_iter().map(|origin| called(origin).clone()).collect()
+        origins(target, workload).into_iter().map(|origin| called(origin).clone()).collect()
+    }
+}
+
+/// The origins of the workload; without one, the target.
+fn origins<'a>(target: Option<&'a Url>, workload: Option<&'a Workload>) -> Vec<&'a Url> {
+    match workload {
+        Some(workload) => workload.origins.iter().map(|origin| &origin.url).collect(),
+        None => target.into_iter().collect(),
     }
 }
 
@@ -40,11 +44,7 @@ pub(super) fn way(
 ) -> Way {
     let proxy = proxy::proxy(raw.proxy.as_deref(), problems);
     let tunnel = |origin: &Url| proxy.as_ref()?.connect(origin);
-    let origins: Vec<&Url> = match &workload {
-        Some(workload) => workload.origins.iter().map(|origin| &origin.url).collect(),
-        None => target.into_iter().collect(),
-    };
-    let (routes, tls) = tls::routes(&raw.tls, &origins, tunnel, problems);
+    let (routes, tls) = tls::routes(&raw.tls, &origins(target, workload.as_deref()), tunnel, problems);
     if let (Some(proxy), Some(workload)) = (&proxy, workload) {
         proxy.forward_all(workload);
     }

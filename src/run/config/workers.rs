@@ -8,7 +8,7 @@ use super::{CONNECTIONS_DEFAULT, Dialing, DriverChoice, RawConfig};
 use crate::run::machine::{UsableCores, cores_to_spare, default_cores, parse_core_list};
 
 /// Descriptors kept for rings, files, the resolver and the standard streams.
-pub(super) const DESCRIPTORS_RESERVED: u64 = 64;
+const DESCRIPTORS_RESERVED: u64 = 64;
 /// Slots of a driver are 24 bits wide.
 const CONNECTIONS_MAX: u64 = 1 << 24;
 
@@ -103,17 +103,16 @@ impl Wish {
 /// How many connections there is room for.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Room {
-    /// With squall's own descriptors.
-    pub(super) all: u64,
-    /// What bounds it.
-    pub(super) bound: Bound,
+    /// Most connections.
+    pub(super) connections: u64,
+    bound: Bound,
 }
 
 /// What bounds the number of connections.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Bound {
-    /// The process's descriptors.
-    Descriptors,
+enum Bound {
+    /// So many descriptors of the process.
+    Descriptors(u64),
     /// The tables of so many rings, of so many entries each.
     Tables(u64, u64),
 }
@@ -126,26 +125,22 @@ impl Room {
         match driver {
             DriverChoice::Uring => {
                 let workers = wish.workers().max(1);
-                let tables = descriptors.saturating_mul(workers);
-                let bound = Bound::Tables(workers, descriptors);
-                Room { all: tables.saturating_add(DESCRIPTORS_RESERVED), bound }
+                let connections = descriptors.saturating_mul(workers);
+                Room { connections, bound: Bound::Tables(workers, descriptors) }
             }
-            DriverChoice::Auto | DriverChoice::Epoll => Room { all: descriptors, bound: Bound::Descriptors },
+            DriverChoice::Auto | DriverChoice::Epoll => {
+                let connections = descriptors.saturating_sub(DESCRIPTORS_RESERVED);
+                Room { connections, bound: Bound::Descriptors(descriptors) }
+            }
         }
-    }
-
-    /// Most connections.
-    pub(super) fn connections(self) -> u64 {
-        self.all.saturating_sub(DESCRIPTORS_RESERVED)
     }
 
     /// What so many connections need and there is not, up to the way out.
     pub(super) fn lack(self, connections: u64) -> String {
         match self.bound {
-            Bound::Descriptors => format!(
-                "need {} descriptors ({DESCRIPTORS_RESERVED} are for squall itself), but this process may open {}",
-                connections.saturating_add(DESCRIPTORS_RESERVED),
-                self.all
+            Bound::Descriptors(all) => format!(
+                "need {} descriptors ({DESCRIPTORS_RESERVED} are for squall itself), but this process may open {all}",
+                with_reserved(connections)
             ),
             Bound::Tables(1, each) => format!(
                 "need a table of files of as many entries, but a ring's may have {each}, as many as this process may \
@@ -159,11 +154,15 @@ impl Room {
     }
 }
 
+/// Descriptors for so many connections and squall itself.
+pub(super) fn with_reserved(connections: u64) -> u64 {
+    connections.saturating_add(DESCRIPTORS_RESERVED)
+}
+
 /// Reads `-c` against the room that there is.
 pub(super) fn connections(raw: &RawConfig, wish: &Wish, room: Option<Room>, problems: &mut Problems) -> u32 {
     let workers = wish.workers();
     let connections = raw.connections.unwrap_or_else(|| CONNECTIONS_DEFAULT.max(workers));
-    let needed = connections.saturating_add(DESCRIPTORS_RESERVED);
     if connections == 0 {
         problems.add("-c", "at least one connection is needed");
     } else if connections > CONNECTIONS_MAX {
@@ -171,7 +170,8 @@ pub(super) fn connections(raw: &RawConfig, wish: &Wish, room: Option<Room>, prob
             "-c",
             format!("{connections} connections are more than the {CONNECTIONS_MAX} that squall can keep"),
         );
-    } else if let Some(room) = room.filter(|room| needed > room.all) {
+    } else if let Some(room) = room.filter(|room| connections > room.connections) {
+        let needed = with_reserved(connections);
         problems.add(
             "-c",
             format!(
@@ -180,7 +180,7 @@ pub(super) fn connections(raw: &RawConfig, wish: &Wish, room: Option<Room>, prob
                  each worker's ring a table of its own (--driver uring with more -t), or use at most -c {}",
                 plural(connections, "connection"),
                 room.lack(connections),
-                room.connections()
+                room.connections
             ),
         );
     }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::error::{ConfigError, Problems};
 use super::request::RequestParts;
-use super::workers::{DESCRIPTORS_RESERVED, Room};
+use super::workers::{Room, with_reserved};
 use super::{RawConfig, load::Times};
 use crate::http::request::Request;
 use crate::http::url::Url;
@@ -93,10 +93,10 @@ pub(super) fn who_says_how_many(raw: &RawConfig) -> &'static str {
 pub(super) fn users(raw: &RawConfig, workload: &Workload, room: Room, problems: &mut Problems) -> u32 {
     let (users, origins) = (workload.max_vus(), workload.origins.len() as u64);
     let connections = users.saturating_mul(origins);
-    let needed = connections.saturating_add(DESCRIPTORS_RESERVED);
     let option = who_says_how_many(raw);
     // Those of -c were counted with it.
-    if needed > room.all && option != "-c" {
+    if connections > room.connections && option != "-c" {
+        let needed = with_reserved(connections);
         let each = if origins == 1 {
             "a connection".into()
         } else {
@@ -107,7 +107,7 @@ pub(super) fn users(raw: &RawConfig, workload: &Workload, room: Room, problems: 
             format!(
                 "{users} users with {each} {}: raise the hard limit (ulimit -n {needed}), or use at most {} users",
                 room.lack(connections),
-                room.connections() / origins
+                room.connections / origins
             ),
         );
     }

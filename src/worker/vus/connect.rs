@@ -236,17 +236,18 @@ impl<D: Driver> VuWorker<'_, D> {
 
     /// Closes all connections of a user that is not to use them any more.
     pub(super) fn close_links(&mut self, vu: u32) {
-        let origins = self.workload.origins.len() as u32;
-        for slot in vu * origins..(vu + 1) * origins {
-            self.close_link(slot);
-        }
+        self.end_links(vu, false);
     }
 
     /// Closes all connections of a user whose iteration is over, without TIME_WAIT: nothing is outstanding on any.
     pub(super) fn reset_links(&mut self, vu: u32) {
+        self.end_links(vu, true);
+    }
+
+    fn end_links(&mut self, vu: u32, reset: bool) {
         let origins = self.workload.origins.len() as u32;
         for slot in vu * origins..(vu + 1) * origins {
-            self.reset_link(slot);
+            self.end_link(slot, reset);
         }
     }
 }

@@ -1,12 +1,15 @@
 //! Raw answers from `tests/data/responses/`, each read whole, at every split, and byte by byte, with
 //! a fresh cache and a primed one: always to the same outcome, which `EXPECTED.tsv` names.
 
+#[path = "properties/payload.rs"]
+mod payload;
 #[path = "common/responses.rs"]
 mod responses;
 
 use squall::http::error::ParseError;
-use squall::http::response::{Event, Expect, HeadCache, Response, ResponseParser, Sink};
+use squall::http::response::{Event, Expect, HeadCache, Response, ResponseParser};
 
+use payload::Payload;
 use responses::{Case, corpus, oversized};
 
 /// Everything observable about a stream.
@@ -17,29 +20,11 @@ struct Reading {
     error: Option<ParseError>,
 }
 
-#[derive(Default)]
-struct Capture {
-    head: Vec<u8>,
-    body: Vec<u8>,
-}
-
-impl Sink for Capture {
-    const WANTED: bool = true;
-    fn head(&mut self, head: &[u8]) {
-        assert!(self.head.is_empty() && self.body.is_empty(), "one head, before the body");
-        self.head.extend_from_slice(head);
-    }
-    fn body(&mut self, bytes: &[u8]) {
-        assert!(!bytes.is_empty() && !self.head.is_empty());
-        self.body.extend_from_slice(bytes);
-    }
-}
-
 impl Reading {
-    fn push(&mut self, response: Response, sink: &mut Capture) {
+    fn push(&mut self, response: Response, sink: &mut Payload) {
         assert_eq!(sink.head.len(), response.head_len as usize);
         assert_eq!(sink.body.len() as u64, response.body_len);
-        let Capture { head, body } = std::mem::take(sink);
+        let Payload { head, body } = std::mem::take(sink);
         self.responses.push((response, head, body));
     }
 
@@ -57,7 +42,7 @@ impl Reading {
 /// Reads `pieces`, then the end of the connection.
 fn read<'a>(cache: &mut HeadCache, expect: Expect, pieces: impl IntoIterator<Item = &'a [u8]>) -> Reading {
     let mut parser = ResponseParser::new();
-    let mut sink = Capture::default();
+    let mut sink = Payload::default();
     let mut reading = Reading::default();
     for piece in pieces {
         let mut rest = piece;

@@ -76,22 +76,26 @@ impl Nginx {
     /// The lines whose request has `part` in it, once there are `expected`: nginx writes them after
     /// its answers. Surplus ones get time to show up, too.
     pub fn log(&self, part: &str, expected: u64) -> Vec<Line> {
-        within(Nanos::from_secs(2), || self.lines(part).len() as u64 >= expected);
-        clock::sleep(Nanos::from_millis(30));
-        self.lines(part)
+        logged(self.dir.path(), part, expected).iter().map(|line| Line::parse(line)).collect()
     }
 
     /// Whether a request with `part` in it has been answered; quicker than [`log`](Nginx::log).
     pub fn has_answered(&self, part: &str) -> bool {
         fs::read_to_string(self.dir.path().join("access.log")).unwrap().contains(part)
     }
+}
 
-    fn lines(&self, part: &str) -> Vec<Line> {
-        let text = fs::read_to_string(self.dir.path().join("access.log")).unwrap();
+/// The lines of the access log in `dir` that have `part` in them, once there are `expected`.
+pub(super) fn logged(dir: &Path, part: &str, expected: u64) -> Vec<String> {
+    let lines = || {
+        let text = fs::read_to_string(dir.join("access.log")).unwrap();
         // One that is just being written has no end yet.
         let whole = text.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n'));
-        whole.filter(|line| line.contains(part)).map(Line::parse).collect()
-    }
+        whole.filter(|line| line.contains(part)).map(str::to_owned).collect::<Vec<_>>()
+    };
+    within(Nanos::from_secs(2), || lines().len() as u64 >= expected);
+    clock::sleep(Nanos::from_millis(30));
+    lines()
 }
 
 impl Line {
@@ -103,7 +107,8 @@ impl Line {
     }
 }
 
-fn launch(program: &Path, dir: &Path, port: u16) -> Group {
+/// Starts nginx with the configuration in `dir`, and waits until it listens on `port`.
+pub(super) fn launch(program: &Path, dir: &Path, port: u16) -> Group {
     let mut command = Command::new(program);
     command.arg("-e").arg(dir.join("error.log")).arg("-p").arg(dir).arg("-c").arg(dir.join("nginx.conf"));
     let mut group = Group::spawn(command.stdout(Stdio::null()).stderr(Stdio::null()));

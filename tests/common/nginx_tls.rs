@@ -2,15 +2,12 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::process::{Command, Stdio};
 
-use squall::clock;
-use squall::units::Nanos;
 use tempfile::TempDir;
 
-use super::nginx::with_log;
+use super::nginx::{launch, logged, with_log};
 use super::pki::{Issued, Pki, Span};
-use super::process::{Group, find, free_port, listens, within};
+use super::process::{Group, find, free_port};
 
 /// `/churn` gives a connection so many answers and then closes it.
 const LOCATIONS: &str =
@@ -83,13 +80,7 @@ impl NginxTls {
         writeln!(servers, "server {{ listen 127.0.0.1:{port} backlog=4096; {LOCATIONS} }}").unwrap();
         fs::write(dir.path().join("big"), vec![b'b'; 3 << 20]).unwrap();
         fs::write(dir.path().join("nginx.conf"), config(&dir, &servers)).unwrap();
-        let mut command = Command::new(program);
-        command.arg("-e").arg(dir.path().join("error.log")).arg("-p").arg(dir.path());
-        command.arg("-c").arg(dir.path().join("nginx.conf"));
-        let mut group = Group::spawn(command.stdout(Stdio::null()).stderr(Stdio::null()));
-        let up = within(Nanos::from_secs(5), || group.ended() || listens(ports[0].1));
-        let errors = fs::read_to_string(dir.path().join("error.log")).unwrap_or_default();
-        assert!(up && !group.ended(), "nginx does not start: {errors}");
+        let group = launch(&program, dir.path(), ports[0].1);
         // `stranger`'s files are read by now.
         Ok(NginxTls { _group: group, dir, pki, client, ports })
     }
@@ -105,15 +96,7 @@ impl NginxTls {
 
     /// The lines whose request has `part` in it, once there are `expected`.
     pub fn log(&self, part: &str, expected: u64) -> Vec<Line> {
-        within(Nanos::from_secs(2), || self.lines(part).len() as u64 >= expected);
-        clock::sleep(Nanos::from_millis(30));
-        self.lines(part)
-    }
-
-    fn lines(&self, part: &str) -> Vec<Line> {
-        let text = fs::read_to_string(self.dir.path().join("access.log")).unwrap();
-        let whole = text.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n'));
-        whole.filter(|line| line.contains(part)).map(Line::parse).collect()
+        logged(self.dir.path(), part, expected).iter().map(|line| Line::parse(line)).collect()
     }
 }
 

@@ -1,7 +1,12 @@
 //! What holds for any bytes that a peer may send as its answers.
 
 use squall::http::error::ParseError;
-use squall::http::response::{Event, Expect, HeadCache, Response, ResponseParser, Sink};
+use squall::http::response::{Event, Expect, HeadCache, Response, ResponseParser};
+
+#[path = "payload.rs"]
+mod payload;
+
+use payload::Payload;
 
 /// Up to here a half-read head is tried with each piece; an error in a longer line shows when the line
 /// ends, so that a stream which is cut off before has another error by then, or only that.
@@ -39,24 +44,6 @@ pub(crate) fn holds(stream: &[u8]) {
 /// The same pieces for the same stream, so that a finding can be repeated.
 fn seed(stream: &[u8]) -> u64 {
     stream.iter().fold(0xcbf2_9ce4_8422_2325, |hash, b| (hash ^ u64::from(*b)).wrapping_mul(0x100_0000_01b3))
-}
-
-#[derive(Default)]
-struct Payload {
-    head: Vec<u8>,
-    body: Vec<u8>,
-}
-
-impl Sink for Payload {
-    const WANTED: bool = true;
-    fn head(&mut self, head: &[u8]) {
-        assert!(self.head.is_empty() && self.body.is_empty(), "one head, before the body");
-        self.head.extend_from_slice(head);
-    }
-    fn body(&mut self, bytes: &[u8]) {
-        assert!(!bytes.is_empty() && !self.head.is_empty());
-        self.body.extend_from_slice(bytes);
-    }
 }
 
 type Reading = (Vec<(Response, Vec<u8>)>, Option<ParseError>);

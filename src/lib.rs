@@ -8,7 +8,7 @@
 //! F0  units  clock (units)  rng  relation
 //! F1  http   load   stats   driver          (siblings do not import each other)
 //! F2  plan (http, load, rng, stats, driver, threshold)   transport (driver)   verdict (stats)   threshold (stats)   target
-//! F3  worker (plan, load, http, driver, stats)   report (stats, verdict, threshold)   import (http, units)
+//! F3  worker (plan, load, http, driver, stats, transport)   report (stats, verdict, threshold)   import (http, units)
 //! F4  observer (report)
 //! F5  run (worker, observer)   output (report, observer)
 //! F7  cli

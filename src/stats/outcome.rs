@@ -40,11 +40,15 @@ pub enum ErrorKind {
     TlsTimeout,
     /// The proxy did not open a tunnel.
     Proxy,
+    /// The name's resolver said nothing in time.
+    DnsTimeout,
+    /// The request may not go there: too many origins, or from an inner network to a public address.
+    NotAllowed,
 }
 
 impl ErrorKind {
     /// All kinds, in the order of their discriminants.
-    pub const ALL: [ErrorKind; 17] = [
+    pub const ALL: [ErrorKind; 19] = [
         ErrorKind::Connect,
         ErrorKind::Timeout,
         ErrorKind::Reset,
@@ -62,6 +66,8 @@ impl ErrorKind {
         ErrorKind::TlsNameMismatch,
         ErrorKind::TlsTimeout,
         ErrorKind::Proxy,
+        ErrorKind::DnsTimeout,
+        ErrorKind::NotAllowed,
     ];
 
     /// The key in the JSON report's `errors`.
@@ -84,6 +90,8 @@ impl ErrorKind {
             ErrorKind::TlsNameMismatch => "tls_name_mismatch",
             ErrorKind::TlsTimeout => "tls_timeout",
             ErrorKind::Proxy => "proxy",
+            ErrorKind::DnsTimeout => "dns_timeout",
+            ErrorKind::NotAllowed => "not_allowed",
         }
     }
 }

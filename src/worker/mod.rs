@@ -9,6 +9,7 @@ pub mod channel;
 mod connection;
 mod failure;
 mod inflight;
+pub mod names;
 mod phases;
 mod pool;
 mod receive;

@@ -1,12 +1,15 @@
 //! Every driver keeps the contract of `squall::driver::Driver`: one suite, run over each.
 
 mod common;
+#[path = "driver_conformance/routes.rs"]
+mod routes;
 
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::net::UnixListener;
 use std::sync::mpsc;
 
 use common::rig::*;
+use routes::*;
 use squall::clock;
 use squall::driver::failure::Failure;
 use squall::driver::{Driver, DriverConfig, Endpoint, PayloadId, Wait};
@@ -63,6 +66,10 @@ suite!(epoll_sockets: epoll, uring_sockets: uring; {
     an_answer_before_a_reset_is_delivered,
     unix_sockets_discard_by_reading,
     a_full_queue_of_a_unix_listener_is_waited_for,
+});
+
+suite!(routes_on_epoll: routed_epoll, routes_on_uring: routed_uring; {
+    the_protocol_agreed_on_is_told,
 });
 
 type Outcome = Result<(), String>;

@@ -52,6 +52,32 @@ pub struct Buffer {
     pub len: u32,
 }
 
+/// What TLS agreed to speak on a connection (RFC 7301, ALPN).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Alpn {
+    /// There is no TLS, or the server chose nothing.
+    #[default]
+    None,
+    /// `http/1.1`.
+    Http11,
+    /// `h2`.
+    H2,
+    /// Anything else.
+    Other,
+}
+
+impl Alpn {
+    /// By the protocol's name in the registry; `None` where nothing was chosen.
+    pub fn named(name: Option<&[u8]>) -> Alpn {
+        match name {
+            None => Alpn::None,
+            Some(b"http/1.1") => Alpn::Http11,
+            Some(b"h2") => Alpn::H2,
+            Some(_) => Alpn::Other,
+        }
+    }
+}
+
 /// Something happened to a connection.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Completion {
@@ -66,8 +92,8 @@ pub struct Completion {
 pub enum Event {
     /// The peer is reached, and TLS begins: `Connected` or `ConnectFailed` follows. Only where there is TLS.
     Reached,
-    /// The connection stands; receiving is armed. Sends may be queued from now on.
-    Connected,
+    /// The connection stands and speaks this; receiving is armed. Sends may be queued from now on.
+    Connected(Alpn),
     /// Connecting failed. The slot's socket is already gone.
     ConnectFailed(Failure),
     /// Bytes arrived.

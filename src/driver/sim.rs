@@ -28,7 +28,7 @@ use self::peer::{Chunk, Delivery, Desk, Last, Peer};
 use self::random::Dice;
 use super::failure::Failure;
 use super::token::GENERATIONS;
-use super::{Buffer, Completion, ConnId, Driver, DriverConfig, DriverCounters, Event, PayloadId, Wait};
+use super::{Alpn, Buffer, Completion, ConnId, Driver, DriverConfig, DriverCounters, Event, PayloadId, Wait};
 use crate::units::Nanos;
 
 pub use peer::PeerBooks;
@@ -200,7 +200,7 @@ impl SimDriver {
         }
         self.books.connects += 1;
         self.slot(conn).state = State::Open;
-        self.report(conn, Event::Connected);
+        self.report(conn, Event::Connected(Alpn::None));
     }
 
     fn depart(&mut self, conn: ConnId, bytes: u64, notify: bool, at: Nanos) {
@@ -484,7 +484,7 @@ impl Driver for SimDriver {
                 Event::Discarded(bytes) => self.take(conn, *bytes),
                 Event::Sent => self.slot(conn).notify = false,
                 Event::ConnectFailed(_) => self.slot(conn).state = State::Free,
-                Event::Reached | Event::Connected | Event::Eof | Event::Failed(_) => {}
+                Event::Reached | Event::Connected(_) | Event::Eof | Event::Failed(_) => {}
             }
         }
         Some(completion)

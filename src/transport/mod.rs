@@ -29,7 +29,7 @@ use tls::{Connector, PeerName};
 
 use crate::driver::failure::{Failure, ProxyFailure, TlsFailure};
 use crate::driver::{
-    Buffer, Completion, ConnId, Driver, DriverCounters, Event, PayloadId, TlsReadings, Wait,
+    Alpn, Buffer, Completion, ConnId, Driver, DriverCounters, Event, PayloadId, TlsReadings, Wait,
 };
 use crate::units::Nanos;
 
@@ -108,7 +108,7 @@ impl<D: Driver> Transport<D> {
             return Some(Completion { conn, event });
         }
         let event = match event {
-            Event::Connected => self.reached(conn)?,
+            Event::Connected(_) => self.reached(conn)?,
             Event::Data(buffer) => {
                 let event = self.data(conn, &buffer);
                 self.inner.release(buffer);
@@ -147,7 +147,7 @@ impl<D: Driver> Transport<D> {
         let lane = &mut self.lanes[conn.slot as usize];
         let Some((connector, name)) = &self.routes[lane.endpoint as usize].tls else {
             lane.stage = Stage::Direct;
-            return Event::Connected;
+            return Event::Connected(Alpn::None);
         };
         match connector.session(name) {
             Ok(session) => {
@@ -189,7 +189,7 @@ impl<D: Driver> Transport<D> {
     fn tunnelled(&mut self, conn: ConnId, rest: Vec<u8>) -> Event {
         let event = self.begin_tls(conn);
         if !rest.is_empty() {
-            if event == Event::Connected {
+            if matches!(event, Event::Connected(_)) {
                 self.plain = rest;
                 self.held = Some(conn);
             } else {
@@ -204,6 +204,7 @@ impl<D: Driver> Transport<D> {
     fn shaken(&mut self, conn: ConnId, closed: bool) -> Event {
         let lane = &mut self.lanes[conn.slot as usize];
         lane.open();
+        let alpn = lane.session().map_or(Alpn::None, |session| session.alpn());
         if let Some((agreed, resumed)) = lane.session().and_then(|session| session.agreed()) {
             self.readings.handshakes += 1;
             self.readings.resumed += u64::from(resumed);
@@ -217,7 +218,7 @@ impl<D: Driver> Transport<D> {
             self.lanes[conn.slot as usize].ended = true;
             self.ready.push_back(Completion { conn, event: Event::Eof });
         }
-        Event::Connected
+        Event::Connected(alpn)
     }
 
     /// What bytes on an open connection meant: first what they decrypt to, then the end that came with them.

@@ -1,7 +1,7 @@
 //! What a transport needs of a TLS library, and nothing more.
 
-use crate::driver::TlsAgreed;
 use crate::driver::failure::TlsFailure;
+use crate::driver::{Alpn, TlsAgreed};
 
 /// The client's side of one TLS connection: bytes in, bytes out, no socket.
 pub trait Session {
@@ -28,6 +28,9 @@ pub trait Session {
 
     /// What the handshake agreed on, and whether it resumed an earlier session; `None` before its end.
     fn agreed(&self) -> Option<(TlsAgreed, bool)>;
+
+    /// The protocol that the server chose of those offered; `Alpn::None` before the handshake's end, too.
+    fn alpn(&self) -> Alpn;
 }
 
 /// Where a session stands.

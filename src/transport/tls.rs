@@ -14,8 +14,8 @@ use rustls::{
 };
 
 use super::session::{Progress, Session};
-use crate::driver::TlsAgreed;
 use crate::driver::failure::TlsFailure;
+use crate::driver::{Alpn, TlsAgreed};
 
 /// Sessions that a worker keeps for resumption, over all servers.
 const SESSIONS_KEPT: usize = 1024;
@@ -307,6 +307,10 @@ impl Session for RustlsSession {
             },
         };
         Some((agreed, resumed))
+    }
+
+    fn alpn(&self) -> Alpn {
+        Alpn::named(self.0.alpn_protocol())
     }
 }
 

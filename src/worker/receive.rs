@@ -36,7 +36,7 @@ impl<D: Driver> Worker<'_, D> {
                 Event::Eof => self.on_eof(id.slot, now),
                 Event::Failed(failure) => self.lose(id.slot, broken(failure), now),
                 Event::Reached => self.on_reached(id.slot, now),
-                Event::Connected => self.on_connected(id.slot, now),
+                Event::Connected(_) => self.on_connected(id.slot, now),
                 Event::ConnectFailed(failure) => self.connect_failed(id.slot, Some(failure), now),
             }
         }

@@ -118,15 +118,26 @@ fn answer(stream: &mut (impl Read + Write), bytes: &[u8], count: u64) {
 
 pub fn tls_epoll_world(config: DriverConfig, peer: Behaviour) -> Result<Box<dyn Driver>, String> {
     let (config, route) = tls_loopback(config, peer);
-    let (slots, payloads) = (config.slots, config.payloads.clone());
-    Ok(Box::new(Transport::new(EpollDriver::new(config).unwrap(), slots, payloads, vec![route])))
+    routed_epoll(config, vec![route])
 }
 
 pub fn tls_uring_world(config: DriverConfig, peer: Behaviour) -> Result<Box<dyn Driver>, String> {
     let (config, route) = tls_loopback(config, peer);
+    routed_uring(config, vec![route])
+}
+
+/// Builds a transport for endpoints that the test provides itself, and the ways to them.
+pub type Routed = fn(DriverConfig, Vec<Route>) -> Result<Box<dyn Driver>, String>;
+
+pub fn routed_epoll(config: DriverConfig, routes: Vec<Route>) -> Result<Box<dyn Driver>, String> {
+    let (slots, payloads) = (config.slots, config.payloads.clone());
+    Ok(Box::new(Transport::new(EpollDriver::new(config).unwrap(), slots, payloads, routes)))
+}
+
+pub fn routed_uring(config: DriverConfig, routes: Vec<Route>) -> Result<Box<dyn Driver>, String> {
     let (slots, payloads) = (config.slots, config.payloads.clone());
     let inner = UringDriver::new(config).map_err(|e| e.to_string())?;
-    Ok(Box::new(Transport::new(inner, slots, payloads, vec![route])))
+    Ok(Box::new(Transport::new(inner, slots, payloads, routes)))
 }
 
 /// As [`loopback`], behind TLS.
@@ -152,12 +163,20 @@ fn tls_loopback(config: DriverConfig, peer: Behaviour) -> (DriverConfig, Route) 
             }
         }),
     };
-    let roots = Roots::Pem(std::fs::read(pki.roots()).unwrap());
-    let settings =
-        TlsSettings { roots, identity: None, resumption: false, min_version: MinVersion::default() };
-    let tls = (Connector::new(&settings).unwrap(), PeerName::new("127.0.0.1").unwrap());
     let config = DriverConfig { endpoints: vec![endpoint(addr)], ..config };
-    (config, Route { tunnel: None, tls: Some(tls) })
+    (config, tls_route(&connector(&pki, false)))
+}
+
+/// Trusts this authority alone.
+pub fn connector(pki: &Pki, resumption: bool) -> Connector {
+    let roots = Roots::Pem(std::fs::read(pki.roots()).unwrap());
+    let settings = TlsSettings { roots, identity: None, resumption, min_version: MinVersion::default() };
+    Connector::new(&settings).unwrap()
+}
+
+/// TLS without a proxy.
+pub fn tls_route(connector: &Connector) -> Route {
+    Route { tunnel: None, tls: Some((connector.clone(), PeerName::new("127.0.0.1").unwrap())) }
 }
 
 /// Something that listens on loopback, with room for a thousand connects at once.
@@ -243,15 +262,15 @@ impl fmt::Debug for Seen {
 }
 
 /// A driver, and buffers that it does not get back for now.
-pub struct Rig {
-    pub driver: Box<dyn Driver>,
+pub struct Rig<D: Driver + ?Sized = dyn Driver> {
+    pub driver: Box<D>,
     /// Keep buffers instead of releasing them.
     pub hold: bool,
     held: Vec<Buffer>,
 }
 
-impl Rig {
-    pub fn new(driver: Box<dyn Driver>) -> Rig {
+impl<D: Driver + ?Sized> Rig<D> {
+    pub fn new(driver: Box<D>) -> Rig<D> {
         Rig { driver, hold: false, held: Vec::new() }
     }
 
@@ -264,13 +283,13 @@ impl Rig {
     }
 
     /// One turn: waits up to `span`, then hands out every completion.
-    pub fn turn(&mut self, span: Nanos, mut each: impl FnMut(&mut dyn Driver, ConnId, Seen)) {
+    pub fn turn(&mut self, span: Nanos, mut each: impl FnMut(&mut D, ConnId, Seen)) {
         let until = self.driver.now() + span;
         self.driver.wait(Wait::Until { until, want: 1 }).unwrap();
         while let Some(Completion { conn, event }) = self.driver.next() {
             let seen = match event {
                 Event::Reached => continue, // on the way to `Connected`
-                Event::Connected => Seen::Connected,
+                Event::Connected(_) => Seen::Connected,
                 Event::ConnectFailed(failure) => Seen::ConnectFailed(failure),
                 Event::Data(buffer) => {
                     let bytes = self.driver.bytes(&buffer).to_vec();
@@ -293,7 +312,7 @@ impl Rig {
 
     /// Turns until `each` says that it is done, at most 20 s of the driver's time. What follows in
     /// the same turn is dropped.
-    pub fn drive(&mut self, aim: &str, mut each: impl FnMut(&mut dyn Driver, ConnId, Seen) -> bool) {
+    pub fn drive(&mut self, aim: &str, mut each: impl FnMut(&mut D, ConnId, Seen) -> bool) {
         let limit = self.driver.now() + Nanos::from_secs(20);
         let mut done = false;
         while !done {

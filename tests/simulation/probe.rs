@@ -136,7 +136,7 @@ impl Driver for Probe<'_> {
             return Some(Completion { conn, event: Event::Sent });
         }
         let completion = self.sim.next()?;
-        if completion.event == Event::Connected && self.quirks.hang_up {
+        if matches!(completion.event, Event::Connected(_)) && self.quirks.hang_up {
             self.hung_up.push_back(completion.conn);
         }
         if completion.event == Event::Sent && self.quirks.sent_late > Nanos::ZERO {

@@ -5,7 +5,7 @@ use std::io;
 use socket2::Socket;
 
 use super::super::failure::Failure;
-use super::super::{ConnId, Event, socket};
+use super::super::{Alpn, ConnId, Event, socket};
 use super::{EpollDriver, State, errno, is_unix, mark};
 use crate::units::Nanos;
 
@@ -70,6 +70,6 @@ impl EpollDriver {
             return self.report(conn, Event::ConnectFailed(Failure::Os(errno(&e))));
         }
         self.slot(conn).state = State::Open;
-        self.report(conn, Event::Connected);
+        self.report(conn, Event::Connected(Alpn::None));
     }
 }

@@ -57,7 +57,7 @@ fn drive(script: SimScript, slots: u32, turns: u32) -> (Seen, PeerBooks, Nanos) 
                     len
                 }
                 Event::Discarded(bytes) => bytes,
-                Event::Connected if fresh => {
+                Event::Connected(_) if fresh => {
                     seen.connected += 1;
                     driver.send(conn, PayloadId(0), REQUEST.len() as u32, false);
                     0
@@ -163,7 +163,7 @@ fn without_faults_every_answer_is_delivered_on_time() {
     let far = Nanos::from_secs(9);
     let start = driver.now();
     driver.wait(Wait::Until { until: far, want: 1 }).unwrap();
-    assert_eq!(driver.next().unwrap().event, Event::Connected);
+    assert_eq!(driver.next().unwrap().event, Event::Connected(Alpn::None));
     assert_eq!(driver.now() - start, Nanos::from_micros(50));
     let sent = driver.now();
     driver.send(id(0, 5), PayloadId(0), REQUEST.len() as u32, true);

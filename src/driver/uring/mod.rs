@@ -22,7 +22,7 @@ use super::buf_ring::BufRing;
 use super::failure::Failure;
 use super::token::{self, Op};
 use super::{
-    Buffer, Completion, ConnId, Driver, DriverConfig, DriverCounters, Endpoint, Event, PayloadId, Wait,
+    Alpn, Buffer, Completion, ConnId, Driver, DriverConfig, DriverCounters, Endpoint, Event, PayloadId, Wait,
 };
 use crate::clock;
 use crate::units::Nanos;
@@ -284,7 +284,7 @@ impl UringDriver {
             return Some(Event::ConnectFailed(Failure::Os(-result)));
         }
         self.arm(conn.slot);
-        Some(Event::Connected)
+        Some(Event::Connected(Alpn::None))
     }
 
     fn ended(&mut self, conn: ConnId) -> Option<Event> {

@@ -55,7 +55,7 @@ impl<D: Driver> VuWorker<'_, D> {
                 Event::Eof => self.on_eof(id.slot, now),
                 Event::Failed(failure) => self.on_broken(id.slot, broken(failure), now),
                 Event::Reached => self.on_reached(id.slot, now),
-                Event::Connected => self.on_connected(id.slot, now),
+                Event::Connected(_) => self.on_connected(id.slot, now),
                 Event::ConnectFailed(failure) => self.connect_failed(id.slot, not_connected(failure), now),
             }
         }

@@ -12,7 +12,7 @@ use common::rig::*;
 use routes::*;
 use squall::clock;
 use squall::driver::failure::Failure;
-use squall::driver::{Driver, DriverConfig, Endpoint, PayloadId, Wait};
+use squall::driver::{ConnId, Driver, DriverConfig, Endpoint, PayloadId, Wait};
 use squall::units::Nanos;
 
 /// Runs each test in a module per driver. A driver that this host cannot have is skipped.
@@ -43,6 +43,7 @@ suite!(epoll: epoll_world, uring: uring_world, sim: sim_world; {
     starvation_loses_nothing,
     waits_end_at_their_deadline,
     a_thousand_connections,
+    an_endpoint_may_be_added_later,
 });
 
 // Behind TLS nothing is discarded, one buffer is lent at a time, so that none can be held back, and a session ticket
@@ -63,6 +64,7 @@ suite!(epoll_sockets: epoll, uring_sockets: uring; {
     a_flood_does_not_starve_the_others,
     close_sends_what_it_was_asked_to,
     connections_come_from_the_source_address,
+    an_endpoint_of_another_kind_may_be_added_later,
     an_answer_before_a_reset_is_delivered,
     unix_sockets_discard_by_reading,
     a_full_queue_of_a_unix_listener_is_waited_for,
@@ -70,6 +72,8 @@ suite!(epoll_sockets: epoll, uring_sockets: uring; {
 
 suite!(routes_on_epoll: routed_epoll, routes_on_uring: routed_uring; {
     the_protocol_agreed_on_is_told,
+    a_route_may_be_added_later,
+    routes_share_their_connectors_sessions,
 });
 
 type Outcome = Result<(), String>;
@@ -94,9 +98,20 @@ fn a_refused_connect_frees_the_slot(world: World) -> Outcome {
 /// Sends `rounds` sends of `batch` requests each, one after the other, and checks every byte of
 /// the answers. With `discard` everything behind the first 16 bytes of an answer is discarded.
 fn exchange(rig: &mut Rig, answer: &[u8], rounds: usize, batch: usize, discard: bool) -> u64 {
+    exchange_on(rig, (id(0, 0), 0), answer, rounds, batch, discard)
+}
+
+/// As [`exchange`], by a connection and to an endpoint of one's own.
+fn exchange_on(
+    rig: &mut Rig,
+    (conn, to): (ConnId, u32),
+    answer: &[u8],
+    rounds: usize,
+    batch: usize,
+    discard: bool,
+) -> u64 {
     const HEAD: usize = 16;
-    let conn = id(0, 0);
-    rig.connected(conn, 0);
+    rig.connected(conn, to);
     let total = answer.len() * batch * rounds;
     let (mut at, mut discarded, mut asked_for) = (0, 0, 0);
     request(&mut *rig.driver, conn, batch);
@@ -486,7 +501,7 @@ fn an_answer_before_a_reset_is_delivered(build: Build) -> Outcome {
 }
 
 /// A driver whose endpoint 0 is a Unix socket, and its listener with room for `backlog` connects.
-fn over_unix(
+pub(crate) fn over_unix(
     build: Build,
     slots: u32,
     backlog: i32,

@@ -17,13 +17,14 @@ use std::io::{self, ErrorKind, Read};
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 
-use socket2::{Domain, Socket};
+use socket2::Socket;
 
 use self::poller::Poller;
 use self::pool::{BUFFER_LEN, Pool};
 use super::failure::Failure;
 use super::{
     Buffer, Completion, ConnId, Driver, DriverConfig, DriverCounters, Endpoint, Event, PayloadId, Wait,
+    append,
 };
 use crate::clock;
 use crate::units::Nanos;
@@ -38,6 +39,8 @@ const SENDS_PER_CONNECTION: u32 = 4;
 const HEAD_READ: usize = 4096;
 /// As much as one discarding read asks for.
 const DISCARD_READ: u64 = 1 << 20;
+/// The same of a Unix socket.
+const SINK_LEN: usize = 4 * BUFFER_LEN;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
@@ -126,7 +129,7 @@ pub struct EpollDriver {
     starved: Vec<ConnId>,
     /// Connections to Unix sockets whose listener had no room, and to which endpoint.
     turned_away: VecDeque<(ConnId, u32)>,
-    /// Where unwanted bytes of Unix sockets go.
+    /// Where unwanted bytes of Unix sockets go; empty until there is an endpoint of that kind.
     sink: Vec<u8>,
     counters: DriverCounters,
 }
@@ -136,7 +139,7 @@ impl EpollDriver {
     /// EMFILE, ENFILE or ENOMEM when there is no epoll instance to be had.
     pub fn new(config: DriverConfig) -> io::Result<EpollDriver> {
         let buffers = config.slots.saturating_mul(4).clamp(16, 256) as u16;
-        let copies = config.endpoints.iter().any(is_unix);
+        let copies = config.endpoints.iter().any(Endpoint::is_unix);
         Ok(EpollDriver {
             poller: Poller::new()?,
             pool: Pool::new(buffers),
@@ -150,7 +153,7 @@ impl EpollDriver {
             ready: VecDeque::new(),
             starved: Vec::new(),
             turned_away: VecDeque::new(),
-            sink: vec![0; if copies { 4 * BUFFER_LEN } else { 0 }],
+            sink: vec![0; if copies { SINK_LEN } else { 0 }],
             counters: DriverCounters::default(),
         })
     }
@@ -401,6 +404,13 @@ impl Driver for EpollDriver {
         clock::now()
     }
 
+    fn add_endpoint(&mut self, endpoint: Endpoint) -> u32 {
+        if endpoint.is_unix() {
+            self.sink.resize(SINK_LEN, 0);
+        }
+        append(&mut self.endpoints, endpoint)
+    }
+
     fn connect(&mut self, conn: ConnId, endpoint: u32) {
         debug_assert!(self.slot(conn).state == State::Free, "slot is not free");
         *self.slot(conn) = Slot::free(conn.generation);
@@ -521,10 +531,6 @@ fn mark(conn: ConnId) -> u64 {
 
 fn unmark(mark: u64) -> ConnId {
     ConnId { slot: mark as u32, generation: (mark >> 32) as u32 }
-}
-
-fn is_unix(endpoint: &Endpoint) -> bool {
-    endpoint.addr.domain() == Domain::UNIX
 }
 
 fn errno(e: &io::Error) -> i32 {

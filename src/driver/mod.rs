@@ -155,6 +155,12 @@ pub struct TlsAgreed {
     pub group: &'static str,
 }
 
+/// Appends, and returns the index.
+fn append<T>(list: &mut Vec<T>, item: T) -> u32 {
+    list.push(item);
+    list.len() as u32 - 1
+}
+
 /// Where a connection goes, and how its socket is set up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint {
@@ -166,6 +172,12 @@ pub struct Endpoint {
     pub congestion: Option<String>,
 }
 
+impl Endpoint {
+    fn is_unix(&self) -> bool {
+        self.addr.domain() == socket2::Domain::UNIX
+    }
+}
+
 /// What a driver is built from.
 #[derive(Clone, Debug)]
 pub struct DriverConfig {
@@ -173,7 +185,7 @@ pub struct DriverConfig {
     pub slots: u32,
     /// The bytes that sends point at. They live as long as the driver.
     pub payloads: Vec<std::sync::Arc<[u8]>>,
-    /// Addresses; `connect` names one by index.
+    /// Addresses; `connect` names one by index. [`Driver::add_endpoint`] adds more.
     pub endpoints: Vec<Endpoint>,
     /// True when bodies are not read, so that large ones may be dropped in the kernel.
     pub expect_large: bool,
@@ -190,6 +202,10 @@ pub fn tighten_timers() {
 pub trait Driver {
     /// The driver's clock: CLOCK_MONOTONIC, or virtual time.
     fn now(&mut self) -> Nanos;
+
+    /// Adds an address to those that [`connect`](Driver::connect) can name, and returns its index: one more than the
+    /// last. May be called at any time; what is under way to other endpoints stays under way.
+    fn add_endpoint(&mut self, endpoint: Endpoint) -> u32;
 
     /// Opens a connection to `endpoint` in `conn.slot`, which must be free (never used, closed, or
     /// its connect failed). Completes with `Connected` or `ConnectFailed`.

@@ -28,7 +28,10 @@ use self::peer::{Chunk, Delivery, Desk, Last, Peer};
 use self::random::Dice;
 use super::failure::Failure;
 use super::token::GENERATIONS;
-use super::{Alpn, Buffer, Completion, ConnId, Driver, DriverConfig, DriverCounters, Event, PayloadId, Wait};
+use super::{
+    Alpn, Buffer, Completion, ConnId, Driver, DriverConfig, DriverCounters, Endpoint, Event, PayloadId, Wait,
+    append,
+};
 use crate::units::Nanos;
 
 pub use peer::PeerBooks;
@@ -375,6 +378,10 @@ impl SimDriver {
 impl Driver for SimDriver {
     fn now(&mut self) -> Nanos {
         self.clock
+    }
+
+    fn add_endpoint(&mut self, endpoint: Endpoint) -> u32 {
+        append(&mut self.config.endpoints, endpoint)
     }
 
     fn connect(&mut self, conn: ConnId, endpoint: u32) {

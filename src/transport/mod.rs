@@ -29,7 +29,7 @@ use tls::{Connector, PeerName};
 
 use crate::driver::failure::{Failure, ProxyFailure, TlsFailure};
 use crate::driver::{
-    Alpn, Buffer, Completion, ConnId, Driver, DriverCounters, Event, PayloadId, TlsReadings, Wait,
+    Alpn, Buffer, Completion, ConnId, Driver, DriverCounters, Endpoint, Event, PayloadId, TlsReadings, Wait,
 };
 use crate::units::Nanos;
 
@@ -56,6 +56,9 @@ impl Route {
 pub struct Transport<D> {
     inner: D,
     routes: Vec<Route>,
+    /// What TLS is spoken by here, for each that routes have named: its store of sessions is this worker's own, and one
+    /// store, however many routes there are.
+    connectors: Vec<(Connector, Connector)>,
     payloads: Vec<Arc<[u8]>>,
     lanes: Vec<Lane>,
     /// Decrypted bytes of the completion in work.
@@ -70,20 +73,12 @@ pub struct Transport<D> {
 }
 
 impl<D: Driver> Transport<D> {
-    /// Around `inner`, which has `slots` slots and the same `payloads`. `routes` are those of its endpoints; all with TLS have
-    /// it from one connector.
+    /// Around `inner`, which has `slots` slots and the same `payloads`. `routes` are those of its endpoints.
     pub fn new(inner: D, slots: u32, payloads: Vec<Arc<[u8]>>, routes: Vec<Route>) -> Transport<D> {
-        // One store of sessions, however many endpoints lead to a server.
-        let mut own: Option<Connector> = None;
-        let mut own_route = |route: Route| {
-            let own_tls = |(run, name): (Connector, PeerName)| {
-                (own.get_or_insert_with(|| run.for_worker()).clone(), name)
-            };
-            Route { tls: route.tls.map(own_tls), ..route }
-        };
-        Transport {
+        let mut transport = Transport {
             inner,
-            routes: routes.into_iter().map(&mut own_route).collect(),
+            routes: Vec::with_capacity(routes.len()),
+            connectors: Vec::new(),
             payloads,
             lanes: (0..slots).map(|_| Lane::default()).collect(),
             plain: Vec::new(),
@@ -91,7 +86,24 @@ impl<D: Driver> Transport<D> {
             ready: VecDeque::new(),
             owing: Vec::new(),
             readings: TlsReadings::default(),
-        }
+        };
+        routes.into_iter().for_each(|route| transport.admit(route));
+        transport
+    }
+
+    /// Appends a route, with the worker's own connector in place of the run's.
+    fn admit(&mut self, route: Route) {
+        let connectors = &mut self.connectors;
+        let own = |(run, name): (Connector, PeerName)| {
+            let known = connectors.iter().find(|(of, _)| of.is(&run)).map(|(_, own)| own.clone());
+            let own = known.unwrap_or_else(|| {
+                let own = run.for_worker();
+                connectors.push((run, own.clone()));
+                own
+            });
+            (own, name)
+        };
+        self.routes.push(Route { tls: route.tls.map(own), ..route });
     }
 
     #[inline]
@@ -272,10 +284,30 @@ impl<D: Driver> Transport<D> {
     }
 }
 
+/// A driver to which ways can be added while load is sent.
+pub trait AddRoute: Driver {
+    /// As [`Driver::add_endpoint`], with the way to it. Routes whose connectors are [the same](Connector::is) share one store
+    /// of sessions, whenever they came.
+    fn add_route(&mut self, endpoint: Endpoint, route: Route) -> u32;
+}
+
+impl<D: Driver> AddRoute for Transport<D> {
+    fn add_route(&mut self, endpoint: Endpoint, route: Route) -> u32 {
+        let index = self.inner.add_endpoint(endpoint);
+        debug_assert_eq!(index as usize, self.routes.len(), "a route for each endpoint");
+        self.admit(route);
+        index
+    }
+}
+
 impl<D: Driver> Driver for Transport<D> {
     #[inline]
     fn now(&mut self) -> Nanos {
         self.inner.now()
+    }
+
+    fn add_endpoint(&mut self, endpoint: Endpoint) -> u32 {
+        self.add_route(endpoint, Route::default())
     }
 
     fn connect(&mut self, conn: ConnId, endpoint: u32) {

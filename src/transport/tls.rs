@@ -148,6 +148,11 @@ impl Connector {
         Connector { config: Arc::new(config), resumption: self.resumption }
     }
 
+    /// Whether both are one and the same, not only alike.
+    pub fn is(&self, other: &Connector) -> bool {
+        Arc::ptr_eq(&self.config, &other.config)
+    }
+
     /// A new connection's session; its first bytes are waiting to be [sent](Session::flush).
     ///
     /// # Errors

@@ -14,7 +14,7 @@ use squall::driver::sim::{SimDriver, SimFaults, SimScript};
 use squall::driver::uring::UringDriver;
 use squall::driver::{Buffer, Completion, ConnId, Driver, DriverConfig, Endpoint, Event, PayloadId, Wait};
 use squall::transport::tls::{Connector, MinVersion, PeerName, Roots, TlsSettings};
-use squall::transport::{Route, Transport};
+use squall::transport::{AddRoute, Route, Transport};
 use squall::units::Nanos;
 
 use super::pki::{Pki, close, serve_tls};
@@ -106,7 +106,7 @@ fn loopback(config: DriverConfig, peer: Behaviour) -> DriverConfig {
     DriverConfig { endpoints: vec![endpoint(addr)], ..config }
 }
 
-fn answer(stream: &mut (impl Read + Write), bytes: &[u8], count: u64) {
+pub fn answer(stream: &mut (impl Read + Write), bytes: &[u8], count: u64) {
     let mut request = vec![0; REQUEST.len()];
     for _ in 0..count {
         // The client closing in mid-answer is part of some tests.
@@ -118,23 +118,23 @@ fn answer(stream: &mut (impl Read + Write), bytes: &[u8], count: u64) {
 
 pub fn tls_epoll_world(config: DriverConfig, peer: Behaviour) -> Result<Box<dyn Driver>, String> {
     let (config, route) = tls_loopback(config, peer);
-    routed_epoll(config, vec![route])
+    Ok(routed_epoll(config, vec![route])?)
 }
 
 pub fn tls_uring_world(config: DriverConfig, peer: Behaviour) -> Result<Box<dyn Driver>, String> {
     let (config, route) = tls_loopback(config, peer);
-    routed_uring(config, vec![route])
+    Ok(routed_uring(config, vec![route])?)
 }
 
 /// Builds a transport for endpoints that the test provides itself, and the ways to them.
-pub type Routed = fn(DriverConfig, Vec<Route>) -> Result<Box<dyn Driver>, String>;
+pub type Routed = fn(DriverConfig, Vec<Route>) -> Result<Box<dyn AddRoute>, String>;
 
-pub fn routed_epoll(config: DriverConfig, routes: Vec<Route>) -> Result<Box<dyn Driver>, String> {
+pub fn routed_epoll(config: DriverConfig, routes: Vec<Route>) -> Result<Box<dyn AddRoute>, String> {
     let (slots, payloads) = (config.slots, config.payloads.clone());
     Ok(Box::new(Transport::new(EpollDriver::new(config).unwrap(), slots, payloads, routes)))
 }
 
-pub fn routed_uring(config: DriverConfig, routes: Vec<Route>) -> Result<Box<dyn Driver>, String> {
+pub fn routed_uring(config: DriverConfig, routes: Vec<Route>) -> Result<Box<dyn AddRoute>, String> {
     let (slots, payloads) = (config.slots, config.payloads.clone());
     let inner = UringDriver::new(config).map_err(|e| e.to_string())?;
     Ok(Box::new(Transport::new(inner, slots, payloads, routes)))

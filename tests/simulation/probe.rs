@@ -6,7 +6,7 @@ use std::io;
 use std::rc::Rc;
 
 use squall::driver::sim::{PeerBooks, SimDriver};
-use squall::driver::{Buffer, Completion, ConnId, Driver, DriverCounters, Event, PayloadId, Wait};
+use squall::driver::{Buffer, Completion, ConnId, Driver, DriverCounters, Endpoint, Event, PayloadId, Wait};
 use squall::units::Nanos;
 use squall::worker::channel::Control;
 
@@ -88,6 +88,10 @@ impl Driver for Probe<'_> {
         self.ahead += self.quirks.tick;
         self.stop_if_due();
         self.sim.now() + self.ahead
+    }
+
+    fn add_endpoint(&mut self, endpoint: Endpoint) -> u32 {
+        self.sim.add_endpoint(endpoint)
     }
 
     fn connect(&mut self, conn: ConnId, endpoint: u32) {

@@ -6,7 +6,7 @@ use socket2::Socket;
 
 use super::super::failure::Failure;
 use super::super::{Alpn, ConnId, Event, socket};
-use super::{EpollDriver, State, errno, is_unix, mark};
+use super::{EpollDriver, State, errno, mark};
 use crate::units::Nanos;
 
 /// A listener with a full queue is asked again after so long.
@@ -15,7 +15,7 @@ const KNOCK: Nanos = Nanos::from_millis(1);
 impl EpollDriver {
     pub(super) fn open(&mut self, conn: ConnId, endpoint: u32) -> io::Result<()> {
         let to = &self.endpoints[endpoint as usize];
-        let unix = is_unix(to);
+        let unix = to.is_unix();
         let socket = socket::open(to)?;
         match socket.connect(&to.addr) {
             // A Unix socket whose listener has a full queue, where TCP would send its SYN again (connect(2)).

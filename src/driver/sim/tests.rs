@@ -4,7 +4,6 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::driver::Endpoint;
 use crate::driver::failure::Failure;
 
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\n\r\n";

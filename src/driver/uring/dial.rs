@@ -30,6 +30,7 @@ impl UringDriver {
         slot.one_by_one = self.expect_large;
         slot.low_water = 1;
         let wanted = &self.endpoints[endpoint as usize];
+        slot.copies = wanted.is_unix();
         if self.direct_sockets && wanted.source.is_none() && wanted.congestion.is_none() {
             let domain = wanted.addr.domain();
             self.push_socket(conn, domain);
@@ -39,7 +40,7 @@ impl UringDriver {
             return;
         }
         self.slots[conn.slot as usize].state = State::Connecting;
-        let Endpoint { addr, .. } = &self.endpoints[endpoint as usize];
+        let Endpoint { addr, .. } = &*self.endpoints[endpoint as usize];
         let entry = opcode::Connect::new(Fixed(conn.slot), addr.as_ptr().cast(), addr.len()).build();
         self.push(entry.user_data(token::pack(Op::Connect, conn)));
     }
@@ -66,7 +67,7 @@ impl UringDriver {
         }
         let endpoint = &self.endpoints[endpoint as usize];
         let socket = socket::open(endpoint)?;
-        if endpoint.addr.domain() == Domain::UNIX {
+        if endpoint.is_unix() {
             socket.set_nonblocking(false)?; // see `BLOCKING`
         }
         let fd = std::os::fd::AsRawFd::as_raw_fd(&socket);

@@ -23,6 +23,7 @@ use super::failure::Failure;
 use super::token::{self, Op};
 use super::{
     Alpn, Buffer, Completion, ConnId, Driver, DriverConfig, DriverCounters, Endpoint, Event, PayloadId, Wait,
+    append,
 };
 use crate::clock;
 use crate::units::Nanos;
@@ -59,6 +60,8 @@ struct Slot {
     /// Receive one by one: until an answer has shown that it needs no discard, since a multishot that
     /// meets a large body takes every free buffer before it can be stopped.
     one_by_one: bool,
+    /// A Unix socket has no MSG_TRUNC that discards: unwanted bytes go into the sink.
+    copies: bool,
     /// Length of the send that asked for `Sent`.
     sending: u32,
     /// Bytes that nobody wants, still to come.
@@ -77,9 +80,11 @@ pub struct UringDriver {
     // The kernel reads and writes these until the ring is gone.
     buffers: ManuallyDrop<BufRing>,
     payloads: ManuallyDrop<Vec<Arc<[u8]>>>,
-    endpoints: ManuallyDrop<Box<[Endpoint]>>,
+    /// Each in a place of its own, which stays the same when others are added.
+    endpoints: ManuallyDrop<Vec<Arc<Endpoint>>>,
     drafts: ManuallyDrop<Vec<Vec<u8>>>,
-    /// Where unwanted bytes of Unix sockets go, of all of them at once: nobody reads it. Empty where there are none.
+    /// Where unwanted bytes of Unix sockets go, of all of them at once: nobody reads it. Empty until there is an
+    /// endpoint of that kind, and never resized from then on.
     sink: ManuallyDrop<Vec<u8>>,
     /// Drafts of closed connections whose send may still be under way, by its token.
     limbo: ManuallyDrop<Vec<(u64, Vec<u8>)>>,
@@ -109,11 +114,12 @@ impl UringDriver {
     /// Says which gate is shut or what this kernel lacks.
     pub fn new(config: DriverConfig) -> Result<UringDriver, SetupError> {
         let Prepared { ring, submitter, sq, cq, buffers, features, entries } = Prepared::new(&config)?;
-        let unix = config.endpoints.iter().any(|endpoint| endpoint.addr.domain() == Domain::UNIX);
+        let unix = config.endpoints.iter().any(Endpoint::is_unix);
         let slots = (0..config.slots).map(|_| Slot {
             generation: 0,
             state: State::Free,
             one_by_one: false,
+            copies: false,
             sending: 0,
             discard: 0,
             low_water: 1,
@@ -125,7 +131,7 @@ impl UringDriver {
             ring,
             buffers: ManuallyDrop::new(buffers),
             payloads: ManuallyDrop::new(config.payloads),
-            endpoints: ManuallyDrop::new(config.endpoints.into_boxed_slice()),
+            endpoints: ManuallyDrop::new(config.endpoints.into_iter().map(Arc::new).collect()),
             drafts: ManuallyDrop::new(vec![Vec::new(); config.slots as usize]),
             sink: ManuallyDrop::new(vec![0; if unix { SINK_LEN } else { 0 }]),
             limbo: ManuallyDrop::new(Vec::new()),
@@ -212,7 +218,7 @@ impl UringDriver {
     fn push(&mut self, entry: squeue::Entry) {
         // SAFETY: every entry points only at payloads, drafts, endpoints, RESET, the buffers, or a slot's
         // `low_water`. All outlive the ring (see `drop`), and none moves while the kernel may look at it:
-        // the lists are as long as they will ever be, a draft is not written while it is being sent (see
+        // payloads and slots are as many as they will ever be, an endpoint is shared memory, a draft is not written while it is being sent (see
         // `Driver::draft`; in `limbo` after a close), and the kernel copies addresses and options when
         // they are submitted.
         while unsafe { self.sq.push(&entry) }.is_err() {
@@ -394,6 +400,14 @@ impl Driver for UringDriver {
     #[inline]
     fn now(&mut self) -> Nanos {
         clock::now()
+    }
+
+    fn add_endpoint(&mut self, endpoint: Endpoint) -> u32 {
+        if endpoint.is_unix() && self.sink.is_empty() {
+            // The kernel was never pointed at the empty one.
+            *self.sink = vec![0; SINK_LEN];
+        }
+        append(&mut self.endpoints, Arc::new(endpoint))
     }
 
     fn connect(&mut self, conn: ConnId, endpoint: u32) {

@@ -56,14 +56,13 @@ impl UringDriver {
         let len = self.slots[slot as usize].discard.min(DISCARD_MAX) as u32;
         self.slots[slot as usize].state = State::Discarding;
         self.slots[slot as usize].one_by_one = true;
-        let (address, len, flags) = if self.sink.is_empty() {
+        let (address, len, flags) = if !self.slots[slot as usize].copies {
             self.set_low_water(slot, len.min(LOW_WATER_MAX) as libc::c_int);
             // The address is never written to; it only has to lie in user space.
             (self.buffers.bytes(0, 0).as_ptr().cast_mut(), len, libc::MSG_TRUNC)
         } else {
             // A Unix socket writes the bytes, MSG_TRUNC or not.
-            let room = &mut **self.sink;
-            (room.as_mut_ptr(), len.min(room.len() as u32), 0)
+            (self.sink.as_mut_ptr(), len.min(self.sink.len() as u32), 0)
         };
         let entry = opcode::Recv::new(Fixed(slot), address, len)
             .flags(flags)
@@ -173,7 +172,7 @@ impl UringDriver {
             1.. => {
                 let slot = &mut self.slots[conn.slot as usize];
                 slot.discard = slot.discard.saturating_sub(result as u64);
-                if slot.discard == 0 && self.sink.is_empty() {
+                if slot.discard == 0 && !slot.copies {
                     self.set_low_water(conn.slot, 1);
                 }
                 self.rearm(conn.slot);

@@ -1,6 +1,8 @@
 //! Every driver keeps the contract of `squall::driver::Driver`: one suite, run over each.
 
 mod common;
+#[path = "driver_conformance/early.rs"]
+mod early;
 #[path = "driver_conformance/routes.rs"]
 mod routes;
 
@@ -9,6 +11,7 @@ use std::os::unix::net::UnixListener;
 use std::sync::mpsc;
 
 use common::rig::*;
+use early::*;
 use routes::*;
 use squall::clock;
 use squall::driver::failure::Failure;
@@ -66,6 +69,12 @@ suite!(epoll_sockets: epoll, uring_sockets: uring; {
     connections_come_from_the_source_address,
     an_endpoint_of_another_kind_may_be_added_later,
     an_answer_before_a_reset_is_delivered,
+    a_response_counts_though_a_send_fails,
+    a_response_counts_though_a_long_send_breaks,
+    a_failed_send_waits_for_what_is_discarded,
+    a_failed_send_waits_for_a_starved_receive,
+    a_send_fails_though_receiving_could_go_on,
+    a_connection_can_be_closed_between_failure_and_report,
     unix_sockets_discard_by_reading,
     a_full_queue_of_a_unix_listener_is_waited_for,
 });

@@ -102,9 +102,12 @@ pub enum Event {
     Discarded(u64),
     /// The last send that asked for it (see [`Driver::send`]) is wholly in the kernel.
     Sent,
-    /// The peer closed its side (end of file).
+    /// The peer closed its side (end of file). Neither this nor `Failed` comes twice, nor one after the other.
     Eof,
     /// Sending or receiving failed (reset, broken pipe, broken TLS, …). Close the connection.
+    ///
+    /// Comes after all bytes that had arrived when the connection broke, as `Data` or `Discarded`: a peer may respond
+    /// before it has the whole request, and then reset the connection for the rest (RFC 9112, section 9.6).
     Failed(Failure),
 }
 
@@ -215,7 +218,8 @@ pub trait Driver {
     ///
     /// With `notify` false no completion comes unless the send fails: only for sends that surely
     /// fit into an empty socket buffer (RFC-less rule of thumb: 4 KiB). With `notify` true `Sent`
-    /// arrives when the kernel has taken every byte. There must be no unfinished send on `conn`.
+    /// arrives when the kernel has taken every byte. There must be no unfinished send on `conn`. On one that has ended or
+    /// broken, nothing comes of it.
     fn send(&mut self, conn: ConnId, payload: PayloadId, len: u32, notify: bool);
 
     /// The slot's own bytes, for requests that are made anew each time: [`PayloadId::DRAFT`] sends them.

@@ -4,6 +4,7 @@
 //! answer's bytes). Receiving is armed once per connection and stays armed.
 
 mod dial;
+mod ending;
 mod gate;
 mod prepare;
 mod receive;
@@ -49,7 +50,7 @@ enum State {
     Once,
     Handled,
     Starved,
-    /// End of file or an error was reported; only `close` makes sense now.
+    /// Receiving ended, and this was reported; only `close` makes sense now.
     Dead,
 }
 
@@ -64,6 +65,8 @@ struct Slot {
     copies: bool,
     /// Length of the send that asked for `Sent`.
     sending: u32,
+    /// errno of a failed send, reported when receiving has ended; 0 if there is none.
+    broken: i32,
     /// Bytes that nobody wants, still to come.
     discard: u64,
     /// SO_RCVLOWAT as last asked for; the kernel reads it from here.
@@ -121,6 +124,7 @@ impl UringDriver {
             one_by_one: false,
             copies: false,
             sending: 0,
+            broken: 0,
             discard: 0,
             low_water: 1,
         });
@@ -257,7 +261,10 @@ impl UringDriver {
             Op::RecvOnce => self.received_once(conn, cqe)?,
             Op::Discard => self.discarded(conn, cqe.result())?,
             Op::Send if cqe.result() >= 0 => return None, // a kernel that ignores the skip flag
-            Op::Send => self.broke(conn, cqe.result())?,
+            Op::Send => {
+                self.send_failed(conn, -cqe.result());
+                return None;
+            }
             Op::SendNotify => self.sent(conn, cqe.result())?,
             Op::Connect => self.connected(conn, cqe.result())?,
             Op::Socket => self.no_socket(conn, cqe.result())?,
@@ -273,12 +280,12 @@ impl UringDriver {
             return None;
         }
         let asked = std::mem::take(&mut self.slots[conn.slot as usize].sending);
-        match u32::try_from(result) {
-            Ok(sent) if sent == asked => Some(Event::Sent),
-            // MSG_WAITALL came back short: the connection broke in the middle.
-            Ok(_) => self.broke(conn, -libc::EPIPE),
-            Err(_) => self.broke(conn, result),
+        if u32::try_from(result) == Ok(asked) {
+            return Some(Event::Sent);
         }
+        // One with MSG_WAITALL that came back short broke in the middle, and does not say why.
+        self.send_failed(conn, if result < 0 { -result } else { 0 });
+        None
     }
 
     fn connected(&mut self, conn: ConnId, result: i32) -> Option<Event> {
@@ -291,62 +298,6 @@ impl UringDriver {
         }
         self.arm(conn.slot);
         Some(Event::Connected(Alpn::None))
-    }
-
-    fn ended(&mut self, conn: ConnId) -> Option<Event> {
-        self.slots[conn.slot as usize].state = State::Dead;
-        Some(Event::Eof)
-    }
-
-    fn broke(&mut self, conn: ConnId, result: i32) -> Option<Event> {
-        if !self.live(conn) {
-            return None;
-        }
-        self.slots[conn.slot as usize].state = State::Dead;
-        Some(Event::Failed(Failure::Os(-result)))
-    }
-
-    /// Cancels what is in flight on the slot and takes its file out of the table.
-    fn vacate(&mut self, conn: ConnId, reset: bool) {
-        let silent = squeue::Flags::SKIP_SUCCESS;
-        let mark = token::pack(Op::Ignore, conn);
-        if reset {
-            let linger = opcode::SetSockOpt::new(
-                Fixed(conn.slot),
-                libc::SOL_SOCKET as u32,
-                libc::SO_LINGER as u32,
-                (&raw const RESET).cast(),
-                size_of::<libc::linger>() as u32,
-            );
-            self.push(linger.build().flags(silent).user_data(mark));
-        }
-        // By name, which the kernel finds at once. By file it would look at every armed request.
-        let slot = &self.slots[conn.slot as usize];
-        let armed: &[Op] = match slot.state {
-            State::Multi | State::Stopping => &[Op::Recv],
-            State::Once => &[Op::RecvOnce],
-            State::Discarding => &[Op::Discard],
-            State::Connecting => &[Op::Connect],
-            State::Free | State::Handled | State::Starved => &[],
-            // A send that failed says nothing about what was armed.
-            State::Dead => &[Op::Recv, Op::RecvOnce, Op::Discard],
-        };
-        let sending = (slot.sending > 0).then_some(Op::SendNotify);
-        if sending.is_some() {
-            // The kernel reads from it until the cancelled send completes.
-            let draft = std::mem::take(&mut self.drafts[conn.slot as usize]);
-            self.limbo.push((token::pack(Op::SendNotify, conn), draft));
-        }
-        for op in armed.iter().copied().chain(sending) {
-            let entry = opcode::AsyncCancel::new(token::pack(op, conn)).build();
-            self.push(entry.flags(silent).user_data(mark));
-        }
-        self.push(opcode::Close::new(Fixed(conn.slot)).build().flags(silent).user_data(mark));
-        self.closes_queued = true;
-        let slot = &mut self.slots[conn.slot as usize];
-        slot.state = State::Free;
-        slot.sending = 0;
-        slot.discard = 0;
     }
 
     fn before_enter(&mut self) {

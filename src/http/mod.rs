@@ -4,6 +4,7 @@
 //! - [`request`]: one request turned into bytes, once.
 //! - [`response`]: the incremental response parser and its head cache.
 //! - [`head`]: status line and the header fields that decide the framing.
+//! - [`protocol`]: what a connection needs of a version of HTTP; [`h1`] is the one that there is.
 //! - [`chunked`]: the de-chunker, which counts rather than copies.
 //!
 //! ```
@@ -21,8 +22,10 @@
 
 pub mod chunked;
 pub mod error;
+pub mod h1;
 pub mod head;
 pub mod head_cache;
+pub mod protocol;
 pub mod request;
 pub mod response;
 pub mod url;

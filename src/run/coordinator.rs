@@ -13,7 +13,7 @@ use crate::stats::snapshot::{Counts, Snapshot};
 use crate::stats::summary::{Summary, TimelinePoint};
 use crate::threshold::{Outcome, Threshold};
 use crate::units::Nanos;
-use crate::worker::channel::{Connected, Finished, Message};
+use crate::worker::channel::{Connected, Finished, Message, Tried};
 
 /// How often to look for Ctrl-C.
 const GLANCE: Nanos = Nanos::from_millis(20);
@@ -133,9 +133,12 @@ impl<'a> Coordinator<'a> {
         if self.aborted {
             return Ok(());
         }
-        let came_about: u32 = self.connected.iter().map(|c| c.came_about).sum();
-        if came_about == 0 {
-            let failure = self.connected.iter().find_map(|c| c.last_failure);
+        // Of connections that are opened when they are needed nothing is known.
+        let tried: Option<Vec<Tried>> = self.connected.iter().map(Connected::tried).collect();
+        if let Some(tried) = tried
+            && tried.iter().all(|tried| tried.came_about == 0)
+        {
+            let failure = tried.iter().find_map(|tried| tried.last_failure);
             return Err(nothing_connected(self.config, failure));
         }
         let start = clock::now() + LEAD;

@@ -74,7 +74,7 @@ impl Crew {
             let seat = Seat {
                 core,
                 ballot: ballot.clone(),
-                job: Job::share_of(config, work, worker as u32, spin),
+                job: Job::share_of(config, work, worker as u32, spin, None),
                 channel: Channel { out: out.clone(), emptied },
                 control: Arc::clone(&self.control),
             };

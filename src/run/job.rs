@@ -6,16 +6,18 @@ use std::sync::atomic::AtomicU64;
 use super::config::RunConfig;
 use super::machine;
 use crate::clock;
-use crate::driver::{Driver, DriverConfig, Endpoint};
+use crate::driver::{DriverConfig, Endpoint};
 use crate::load::share;
 use crate::plan::Plan;
 use crate::plan::workload::Workload;
 use crate::stats::layout::Layout;
-use crate::transport::{Route, Transport};
+use crate::transport::{AddRoute, Route, Transport};
 use crate::units::Nanos;
 use crate::worker::channel::{Channel, Control};
-use crate::worker::vus::{VuWorker, VuWorkerConfig};
-use crate::worker::{Worker, WorkerConfig};
+use crate::worker::names::Names;
+use crate::worker::pool::PoolConfig;
+use crate::worker::users::UsersConfig;
+use crate::worker::{Clocks, OriginSpec, Worker, WorkerConfig};
 
 /// The whole run's work.
 pub(super) enum Work {
@@ -25,125 +27,131 @@ pub(super) enum Work {
     Scenarios {
         workload: Arc<Workload>,
         layout: Arc<Layout>,
-        /// How many iterations were taken from the pot of each scenario.
-        pots: Arc<[AtomicU64]>,
+        /// How many iterations were taken of each shared-iterations scenario.
+        taken: Arc<[AtomicU64]>,
     },
 }
 
 impl Work {
     pub(super) fn scenarios(workload: &Arc<Workload>, layout: &Arc<Layout>) -> Work {
-        let pots = workload.scenarios.iter().map(|_| AtomicU64::new(0)).collect();
-        Work::Scenarios { workload: Arc::clone(workload), layout: Arc::clone(layout), pots }
+        let taken = workload.scenarios.iter().map(|_| AtomicU64::new(0)).collect();
+        Work::Scenarios { workload: Arc::clone(workload), layout: Arc::clone(layout), taken }
     }
 }
 
 /// One worker's share.
-pub(super) enum Job {
-    Plain { plan: Plan, worker: WorkerConfig, driver: DriverConfig, routes: Vec<Route> },
-    Scenarios { worker: Box<VuWorkerConfig>, driver: DriverConfig, routes: Vec<Route> },
+pub(super) struct Job {
+    task: Task,
+    worker: WorkerConfig,
+    driver: DriverConfig,
+    routes: Vec<Route>,
+    /// Finds origins while load is sent.
+    names: Option<Names>,
+}
+
+enum Task {
+    Plain(Plan, PoolConfig),
+    Scenarios(UsersConfig),
 }
 
 impl Job {
-    pub(super) fn share_of(config: &RunConfig, work: &Work, worker: u32, spin: bool) -> Job {
-        match work {
+    pub(super) fn share_of(
+        config: &RunConfig,
+        work: &Work,
+        worker: u32,
+        spin: bool,
+        names: Option<Names>,
+    ) -> Job {
+        let workers = config.cores.len() as u32;
+        let (endpoints, origins) = origins(config, work);
+        let counts = origins.iter().map(|origin| origin.endpoints.1 as usize);
+        let routes = counts.zip(&config.way.routes).flat_map(|(count, route)| vec![route.clone(); count]);
+        let (task, slots, payloads) = match work {
             Work::Plain(plan) => {
-                let driver = driver_config(config, plan, worker);
-                let endpoints = driver.endpoints.len() as u32;
-                Job::Plain {
-                    plan: plan.clone(),
-                    worker: worker_config(config, worker, spin, endpoints),
-                    driver,
-                    routes: vec![config.way.routes[0].clone(); endpoints as usize],
-                }
+                let pool = pool_config(config, worker);
+                let slots = pool.connections;
+                (Task::Plain(plan.clone(), pool), slots, vec![Arc::clone(&plan.payload)])
             }
-            Work::Scenarios { workload, layout, pots } => {
-                let (endpoints, ranges) = endpoints(config);
-                let routes = ranges.iter().zip(&config.way.routes);
-                let routes = routes.flat_map(|((_, count), route)| vec![route.clone(); *count as usize]);
-                let routes: Vec<Route> = routes.collect();
-                let worker = VuWorkerConfig {
-                    worker,
-                    workers: config.cores.len() as u32,
+            Work::Scenarios { workload, layout, taken } => {
+                let users = UsersConfig {
                     workload: Arc::clone(workload),
                     layout: Arc::clone(layout),
-                    pots: Arc::clone(pots),
-                    endpoints: ranges,
-                    warmup: config.warmup,
-                    connect_timeout: config.connect_timeout,
-                    tls_timeout: tls_timeout(config),
-                    drain: config.drain,
-                    interval: config.interval,
-                    spin,
+                    taken: Arc::clone(taken),
+                    connections: UsersConfig::connections(workload, worker, workers),
                     seed: config.seed,
                 };
-                let driver = DriverConfig {
-                    slots: worker.slots(),
-                    payloads: payloads(workload),
-                    endpoints,
-                    expect_large: expects_large(&config.way.routes),
-                };
-                Job::Scenarios { worker: Box::new(worker), driver, routes }
+                let slots = users.connections;
+                (Task::Scenarios(users), slots, payloads(workload))
             }
+        };
+        Job {
+            task,
+            routes: routes.collect(),
+            driver: DriverConfig {
+                slots,
+                payloads,
+                endpoints,
+                expect_large: expects_large(&config.way.routes),
+            },
+            worker: WorkerConfig {
+                worker,
+                workers,
+                origins,
+                warmup: config.warmup,
+                connect_timeout: config.connect_timeout,
+                tls_timeout: tls_timeout(config),
+                dns_ttl: Nanos::MAX,
+                drain: config.drain,
+                interval: config.interval,
+                spin,
+            },
+            names,
         }
     }
 
     pub(super) fn worker(&self) -> u32 {
-        match self {
-            Job::Plain { worker, .. } => worker.worker,
-            Job::Scenarios { worker, .. } => worker.worker,
-        }
+        self.worker.worker
     }
 
     pub(super) fn driver_config(&self) -> DriverConfig {
-        match self {
-            Job::Plain { driver, .. } | Job::Scenarios { driver, .. } => driver.clone(),
-        }
+        self.driver.clone()
     }
 
-    /// Carries it out, through tunnels and TLS where there are any.
-    pub(super) fn carry_out(mut self, driver: impl Driver, channel: &Channel, control: &Control) {
-        let (Job::Plain { routes, driver: config, .. } | Job::Scenarios { routes, driver: config, .. }) =
-            &mut self;
+    /// Carries it out, through tunnels and TLS where there are any, or may be.
+    pub(super) fn carry_out(mut self, driver: impl AddRoute, channel: &Channel, control: &Control) {
         // Where every way is direct, workers meet the driver itself.
-        if routes.iter().all(Route::is_direct) {
+        if self.names.is_none() && self.routes.iter().all(Route::is_direct) {
             return self.work(driver, channel, control);
         }
-        let (routes, payloads) = (std::mem::take(routes), std::mem::take(&mut config.payloads));
-        let transport = Transport::new(driver, config.slots, payloads, routes);
+        let (routes, payloads) =
+            (std::mem::take(&mut self.routes), std::mem::take(&mut self.driver.payloads));
+        let transport = Transport::new(driver, self.driver.slots, payloads, routes);
         self.work(transport, channel, control);
     }
 
-    fn work(self, driver: impl Driver, channel: &Channel, control: &Control) {
-        let cpu = machine::thread_cpu;
-        match self {
-            Job::Plain { plan, worker, .. } => {
-                Worker::new(driver, plan, worker, channel, cpu).run(control);
+    fn work(self, driver: impl AddRoute, channel: &Channel, control: &Control) {
+        let clocks = Clocks { cpu: machine::thread_cpu, wall: clock::wall };
+        let Job { task, worker, names, .. } = self;
+        match task {
+            Task::Plain(plan, pool) => {
+                Worker::plain(driver, plan, worker, pool, names, channel, clocks).run(control);
             }
-            Job::Scenarios { worker, .. } => {
-                VuWorker::new(driver, *worker, channel, cpu, clock::wall).run(control);
+            Task::Scenarios(users) => {
+                Worker::scenarios(driver, worker, users, names, channel, clocks).run(control);
             }
         }
     }
 }
 
-fn worker_config(config: &RunConfig, worker: u32, spin: bool, endpoints: u32) -> WorkerConfig {
+fn pool_config(config: &RunConfig, worker: u32) -> PoolConfig {
     let workers = config.cores.len() as u32;
-    WorkerConfig {
-        worker,
-        workers,
+    PoolConfig {
         connections: share(u64::from(config.connections), worker, workers) as u32,
         load: config.load,
         requests: config.requests.map(|n| share(n, worker, workers)),
         duration: config.duration,
-        warmup: config.warmup,
         timeout: config.timeout,
-        connect_timeout: config.connect_timeout,
-        tls_timeout: tls_timeout(config),
-        drain: config.drain,
-        interval: config.interval,
-        spin,
         max_backlog: share(config.max_backlog, worker, workers),
-        endpoints,
     }
 }
 
@@ -152,29 +160,28 @@ fn tls_timeout(config: &RunConfig) -> Nanos {
     if config.way.tls.is_some() { config.tls_timeout } else { Nanos::ZERO }
 }
 
-fn driver_config(config: &RunConfig, plan: &Plan, worker: u32) -> DriverConfig {
-    DriverConfig {
-        slots: share(u64::from(config.connections), worker, config.cores.len() as u32) as u32,
-        payloads: vec![Arc::clone(&plan.payload)],
-        endpoints: config.dialing.endpoints(&config.addresses),
-        expect_large: expects_large(&config.way.routes),
-    }
-}
-
 /// What is encrypted cannot be dropped in the kernel.
 fn expects_large(routes: &[Route]) -> bool {
     routes.iter().any(|route| route.tls.is_none())
 }
 
-/// The endpoints of all origins in a row, and where each origin's are.
-fn endpoints(config: &RunConfig) -> (Vec<Endpoint>, Vec<(u32, u32)>) {
-    let (mut all, mut ranges) = (Vec::new(), Vec::new());
-    for addresses in &config.origin_addresses {
+/// The endpoints of all origins in a row, and which of them each origin has.
+fn origins(config: &RunConfig, work: &Work) -> (Vec<Endpoint>, Vec<OriginSpec>) {
+    let planned: Vec<_> = match work {
+        Work::Plain(_) => vec![(&config.target, None, &config.addresses)],
+        Work::Scenarios { workload, .. } => {
+            let origins = workload.origins.iter().zip(&config.origin_addresses);
+            origins.map(|(origin, addresses)| (&origin.url, origin.forward.clone(), addresses)).collect()
+        }
+    };
+    let (mut all, mut specs) = (Vec::new(), Vec::new());
+    for (url, forward, addresses) in planned {
         let endpoints = config.dialing.endpoints(addresses);
-        ranges.push((all.len() as u32, endpoints.len() as u32));
+        let range = (all.len() as u32, endpoints.len() as u32);
+        specs.push(OriginSpec { url: url.clone(), forward, endpoints: range });
         all.extend(endpoints);
     }
-    (all, ranges)
+    (all, specs)
 }
 
 /// The bytes of each step, where they are constant.

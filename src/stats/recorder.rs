@@ -55,6 +55,12 @@ impl Recorder {
     pub fn picked_up(&mut self, lag: Nanos) {
         debug_assert!(self.open_model, "the closed model has no arrivals");
         self.counts.scheduled += 1;
+        self.noticed(lag);
+    }
+
+    /// The worker saw an arrival `lag` after its scheduled time, which is counted elsewhere.
+    #[inline]
+    pub fn noticed(&mut self, lag: Nanos) {
         self.latencies.pickup_lag.record(lag);
     }
 

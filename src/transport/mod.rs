@@ -291,6 +291,24 @@ pub trait AddRoute: Driver {
     fn add_route(&mut self, endpoint: Endpoint, route: Route) -> u32;
 }
 
+/// Where every way is direct, workers meet the driver itself.
+macro_rules! direct_only {
+    ($($driver:ty),*) => {$(
+        impl AddRoute for $driver {
+            fn add_route(&mut self, endpoint: Endpoint, route: Route) -> u32 {
+                debug_assert!(route.is_direct(), "tunnels and TLS need a transport");
+                self.add_endpoint(endpoint)
+            }
+        }
+    )*};
+}
+
+direct_only!(
+    crate::driver::uring::UringDriver,
+    crate::driver::epoll::EpollDriver,
+    crate::driver::sim::SimDriver
+);
+
 impl<D: Driver> AddRoute for Transport<D> {
     fn add_route(&mut self, endpoint: Endpoint, route: Route) -> u32 {
         let index = self.inner.add_endpoint(endpoint);

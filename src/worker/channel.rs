@@ -11,6 +11,8 @@ use crate::stats::snapshot::Snapshot;
 pub use crate::stats::tally::CheckSample;
 use crate::units::Nanos;
 
+pub use super::links::OriginUse;
+
 /// Read by every worker each turn, written by the coordinator: start time and stop flag.
 #[derive(Debug, Default)]
 pub struct Control {
@@ -49,9 +51,28 @@ impl Control {
     }
 }
 
+/// How a worker stands before the load begins.
+#[derive(Clone, Copy, Debug)]
+pub enum Connected {
+    /// Its connections were tried.
+    Tried(Tried),
+    /// They are opened when they are needed: there is nothing to wait for, and nothing is known.
+    Lazy,
+}
+
+impl Connected {
+    /// How opening them went, where that was tried.
+    pub fn tried(&self) -> Option<Tried> {
+        match self {
+            Connected::Tried(tried) => Some(*tried),
+            Connected::Lazy => None,
+        }
+    }
+}
+
 /// How opening the connections went.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Connected {
+pub struct Tried {
     /// Connections that were tried once.
     pub tried: u32,
     /// Those of them that came about, even if they were lost again.
@@ -75,8 +96,10 @@ pub struct Finished {
     pub readings: LoopReadings,
     /// What its TLS handshakes came to, over the whole run.
     pub tls: TlsReadings,
-    /// The first answers that failed a check, a few of each.
+    /// The first responses that failed a check, a few of each.
     pub samples: Vec<CheckSample>,
+    /// What it did with each origin.
+    pub origins: Vec<OriginUse>,
 }
 
 /// Readings of a worker's loop over the measured window.
@@ -124,7 +147,7 @@ impl LoopReadings {
     reason = "few are under way, and a box would allocate for each interval"
 )]
 pub enum Message {
-    /// Every connection was tried once.
+    /// It is ready for the load.
     Connected(Connected),
     /// What happened up to an interval's edge.
     Interval(Snapshot),

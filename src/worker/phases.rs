@@ -2,17 +2,17 @@
 
 use std::io;
 
-use super::channel::{Control, Finished, LoopReadings, Message};
-use super::{Window, Worker};
-use crate::driver::Driver;
+use super::channel::{Connected, Control, Finished, LoopReadings, Message};
+use super::{LoadOwner, Window, Worker};
 use crate::stats::snapshot::Snapshot;
+use crate::transport::AddRoute;
 use crate::units::Nanos;
 
 /// While waiting for the coordinator, look for its word this often.
-pub(super) const GLANCE: Nanos = Nanos::from_micros(200);
+const LOOK_FOR_START: Nanos = Nanos::from_micros(200);
 
 /// While load is due or sent, look for the stop flag at least this often.
-pub(super) const STOP_GLANCE: Nanos = Nanos::from_millis(20);
+const LOOK_FOR_STOP: Nanos = Nanos::from_millis(20);
 
 /// Since when no connection has been open.
 #[derive(Debug, Default)]
@@ -30,8 +30,9 @@ impl Shut {
     }
 }
 
-impl<D: Driver> Worker<'_, D> {
-    /// Opens the connections, waits for the start, sends the load, drains, and reports.
+#[expect(private_bounds, reason = "owners are the worker module's own")]
+impl<D: AddRoute, O: LoadOwner> Worker<'_, D, O> {
+    /// Opens the connections that are to be opened first, waits for the start, sends the load, drains, and reports.
     ///
     /// Returns when everything was said through the channel; a driver that breaks is said there too.
     pub fn run(mut self, control: &Control) {
@@ -43,43 +44,44 @@ impl<D: Driver> Worker<'_, D> {
     }
 
     fn phases(&mut self, control: &Control) -> io::Result<Finished> {
-        self.connect(control)?;
-        self.say(Message::Connected(self.connected));
-        if self.wait_for_start(control)? {
-            self.warm_up(control)?;
-            let gave_up = self.measure(control)?;
-            self.drain()?;
-            return Ok(self.finish(gave_up));
+        let connected = self.connect(control)?;
+        self.say(Message::Connected(connected));
+        if !self.wait_for_start(control)? {
+            return Ok(self.finish(false));
         }
-        Ok(self.finish(false))
+        self.warm_up(control)?;
+        let gave_up = self.measure(control)?;
+        self.drain()?;
+        Ok(self.finish(gave_up))
     }
 
     /// Until every connection was tried once, or the run is stopped; at most for the time that one attempt may take.
     /// Those that are still to be tried then (a few are at a time) are opened while load is sent.
-    fn connect(&mut self, control: &Control) -> io::Result<()> {
+    fn connect(&mut self, control: &Control) -> io::Result<Connected> {
+        let Some(all) = self.owner.opens_first() else { return Ok(Connected::Lazy) };
         let mut limit = Nanos::MAX;
-        while self.connected.tried < self.config.connections && !control.stopped() {
-            let soon = self.driver.now() + STOP_GLANCE;
+        while self.links.tried().tried < all && !control.stopped() {
+            let soon = self.links.driver.now() + LOOK_FOR_STOP;
             let now = self.turn(soon.min(limit))?;
             if now >= limit && now >= self.timers_from {
                 break; // the turn has ended the first attempts, too
             }
             limit = limit.min(now + self.config.connect_timeout + self.config.tls_timeout);
         }
-        Ok(())
+        Ok(Connected::Tried(self.links.tried()))
     }
 
     /// False when the run was stopped before it began.
     fn wait_for_start(&mut self, control: &Control) -> io::Result<bool> {
         while !control.stopped() {
-            let now = self.driver.now();
+            let now = self.links.driver.now();
             match control.started() {
-                None => self.turn(now + GLANCE)?,
-                Some(start) if start > now => self.turn(start.min(now + STOP_GLANCE))?,
+                None => self.turn(now + LOOK_FOR_START)?,
+                Some(start) if start > now => self.turn(start.min(now + LOOK_FOR_STOP))?,
                 Some(start) => {
                     let open = start + self.config.warmup;
-                    let close = self.config.duration.map_or(Nanos::MAX, |d| open + d);
-                    self.window = Window { start, open, close };
+                    self.links.window = Window { start, open, close: Nanos::MAX };
+                    self.owner.begin(&mut self.links);
                     return Ok(true);
                 }
             };
@@ -88,116 +90,84 @@ impl<D: Driver> Worker<'_, D> {
     }
 
     fn warm_up(&mut self, control: &Control) -> io::Result<()> {
-        if self.config.warmup > Nanos::ZERO {
-            self.source.begin_warm_up(self.window.start);
-            while self.driver.now() < self.window.open && !control.stopped() {
-                let limit = self.window.open.min(self.driver.now() + STOP_GLANCE);
-                self.turn(limit)?;
-            }
+        let open = self.links.window.open;
+        while self.links.driver.now() < open && !control.stopped() {
+            let soon = self.links.driver.now() + LOOK_FOR_STOP;
+            self.turn(open.min(soon))?;
         }
-        if !self.source.is_open() {
-            // What the warm-up has not sent is to be counted, and against the limit, when it is sent.
-            self.take_back_all_unsent();
-        }
-        self.source.begin_measuring(self.window.open);
-        self.recorder.close_window_at(self.window.close);
-        self.edge = self.window.open + self.config.interval;
-        self.readings = LoopReadings::begun(self.driver.counters(), (self.cpu)());
+        self.owner.begin_measuring(&mut self.links);
+        self.links.recorder.close_window_at(self.links.window.close);
+        self.edge = open + self.config.interval;
+        self.readings = LoopReadings::begun(self.links.driver.counters(), (self.clocks.cpu)());
         Ok(())
     }
 
-    /// True when it gave up: with a request limit alone, when no connection could be had for long.
+    /// True when it gave up: with nothing but work to be done, when no connection could be had for long.
     fn measure(&mut self, control: &Control) -> io::Result<bool> {
-        let mut gave_up;
         loop {
             // A far limit would leave a stop unseen while the target is silent.
-            let limit = self.window.close.min(self.before.began + STOP_GLANCE);
+            let limit = self.links.window.close.min(self.before.began + LOOK_FOR_STOP);
             let now = self.turn(limit)?;
             if control.stopped() {
-                self.window.close = self.window.close.min(now);
-                self.recorder.close_window_at(self.window.close);
+                self.links.window.close = self.links.window.close.min(now);
+                self.links.recorder.close_window_at(self.links.window.close);
             }
-            let shut_for = self.shut.lasts(self.pool.open == 0, now);
-            gave_up = self.config.duration.is_none() && shut_for > self.config.connect_timeout;
-            if now >= self.window.close || gave_up || self.exhausted() {
-                break;
+            let shut_for = self.shut.lasts(self.links.open() == 0, now);
+            let gave_up = self.owner.is_endless() && shut_for > self.config.connect_timeout;
+            if now >= self.links.window.close || gave_up || self.owner.is_over(&self.links) {
+                self.end_measuring();
+                return Ok(gave_up);
             }
-        }
-        self.end_measuring();
-        Ok(gave_up)
-    }
-
-    /// True when everything that was to be sent was sent and has ended.
-    fn exhausted(&self) -> bool {
-        self.pool.in_flight == 0
-            && self.dirty.is_empty()
-            && self.source.exhausted()
-            && self.pool.connections.iter().all(|c| c.unsent == 0)
-    }
-
-    /// Whatever has not left yet stays here: a send after the window would count as one within it.
-    pub(super) fn stop_sending(&mut self) {
-        if self.source.stop() {
-            self.take_back_all_unsent();
         }
     }
 
     fn end_measuring(&mut self) {
-        self.stop_sending();
-        let now = self.driver.now();
-        if self.window.close > now {
-            // A request limit: the window was as long as it took.
-            self.window.close = if self.source.exhausted() && self.last_done > self.window.open {
-                self.last_done
+        let now = self.links.driver.now();
+        if self.links.window.close > now {
+            // It was as long as it took.
+            self.links.window.close = if self.owner.is_over(&self.links) {
+                self.owner.was_over_at(&self.links, self.before.began).max(self.links.window.open)
             } else {
                 now
             };
         }
-        self.source.end(self.window.close, &mut self.recorder, &self.window);
+        self.stop(now);
         self.edge = Nanos::MAX;
-        // Not over the window: with a request limit that ends with the last answer, the CPU time here and now.
-        let wall = now - self.window.open;
-        self.readings = self.readings.ended(self.driver.counters(), (self.cpu)(), wall);
+        // Not over the window: with a request limit that ends with the last response, the CPU time here and now.
+        let wall = now - self.links.window.open;
+        self.readings = self.readings.ended(self.links.driver.counters(), (self.clocks.cpu)(), wall);
     }
 
     fn drain(&mut self) -> io::Result<()> {
         let readings = self.readings;
-        let limit = self.window.close + self.config.drain;
-        while self.pool.in_flight > 0 && self.driver.now() < limit {
-            // The turn that takes the last answer ends with a wait for which nothing is left.
-            let soon = self.driver.now() + STOP_GLANCE;
+        let limit = self.links.window.close + self.config.drain;
+        while self.owner.is_draining(&self.links) && self.links.driver.now() < limit {
+            // The turn that takes the last response ends with a wait for which nothing is left.
+            let soon = self.links.driver.now() + LOOK_FOR_STOP;
             self.turn(limit.min(soon))?;
         }
-        // Answers of the drain are in the figures: that the worker stood still among them must be known.
+        // Responses of the drain are in the figures: that the worker stood still among them must be known.
         self.readings = LoopReadings { stood_still: self.readings.stood_still, ..readings };
         Ok(())
     }
 
     fn finish(&mut self, gave_up: bool) -> Finished {
-        let mut last = self.recorder.rotate(Snapshot::new(self.config.worker));
-        self.describe(&mut last, self.window.close);
+        let rest = self.owner.finish(&mut self.links);
+        self.owner.gauge(&mut self.links);
+        let mut last = self.links.recorder.rotate(Snapshot::new(self.config.worker));
+        let close = self.links.window.close;
+        self.describe(&mut last, close);
         self.say(Message::Interval(last));
         Finished {
-            in_flight: self.measured_in_flight(),
-            backlog: self.source.measured_backlog(&self.window),
-            measured_until: self.window.close,
+            in_flight: rest.in_flight,
+            backlog: rest.backlog,
+            measured_until: close,
             gave_up,
             readings: self.readings,
-            tls: self.driver.tls(),
-            samples: Vec::new(),
+            tls: self.links.driver.tls(),
+            samples: rest.samples,
+            origins: self.links.origin_uses(),
         }
-    }
-
-    fn measured_in_flight(&self) -> u64 {
-        let mut count = 0;
-        for (slot, connection) in self.pool.connections.iter().enumerate() {
-            let sent = connection.fifo.len() - connection.unsent;
-            for index in 0..sent {
-                let entry = self.inflight.get(slot as u32, connection.fifo, index);
-                count += u64::from(self.window.measures(entry.scheduled));
-            }
-        }
-        count
     }
 }
 

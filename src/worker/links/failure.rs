@@ -4,7 +4,7 @@ use crate::driver::failure::{Failure, TlsFailure};
 use crate::stats::outcome::ErrorKind;
 
 /// The kind of a connection attempt that failed.
-pub(super) fn not_connected(failure: Failure) -> ErrorKind {
+pub(in crate::worker::links) fn not_connected(failure: Failure) -> ErrorKind {
     match failure {
         Failure::Os(libc::EADDRNOTAVAIL) => ErrorKind::PortExhausted,
         Failure::Os(libc::EMFILE | libc::ENFILE) => ErrorKind::FdExhausted,
@@ -16,7 +16,7 @@ pub(super) fn not_connected(failure: Failure) -> ErrorKind {
 }
 
 /// The kind of a broken connection.
-pub(super) fn broken(failure: Failure) -> ErrorKind {
+pub(in crate::worker::links) fn broken(failure: Failure) -> ErrorKind {
     match failure {
         Failure::Os(libc::ECONNRESET | libc::EPIPE | libc::ECONNABORTED) => ErrorKind::Reset,
         Failure::Os(libc::ETIMEDOUT) => ErrorKind::Timeout,

@@ -3,11 +3,12 @@
 
 use std::collections::VecDeque;
 
-use super::{Window, WorkerConfig};
+use super::PoolConfig;
 use crate::load::pacer::Pacer;
 use crate::load::{LoadModel, Schedule, share};
 use crate::stats::recorder::Recorder;
 use crate::units::Nanos;
+use crate::worker::{Window, WorkerConfig};
 
 #[derive(Debug)]
 pub(super) enum Source {
@@ -47,11 +48,11 @@ pub(super) struct Open {
 }
 
 impl Source {
-    pub(super) fn new(config: &WorkerConfig) -> Source {
-        match &config.load {
+    pub(super) fn new(config: &WorkerConfig, pool: &PoolConfig) -> Source {
+        match &pool.load {
             LoadModel::Closed => Source::Closed(Closed {
                 on: false,
-                left: config.requests.unwrap_or(u64::MAX),
+                left: pool.requests.unwrap_or(u64::MAX),
                 measuring: false,
             }),
             LoadModel::Open(schedule) => Source::Open(Box::new(Open {
@@ -63,7 +64,7 @@ impl Source {
                 left: u64::MAX,
                 base: Nanos::ZERO,
                 backlog: VecDeque::new(),
-                max_backlog: config.max_backlog,
+                max_backlog: pool.max_backlog,
                 on: false,
                 ended: false,
             })),
@@ -179,10 +180,10 @@ impl Closed {
         if self.measuring { sent } else { sent.min(window.open - Nanos(1)) }
     }
 
-    /// Puts back what was taken and not sent.
-    pub(super) fn put_back(&mut self, count: u64) {
+    /// Puts back one that was taken and not sent.
+    pub(super) fn put_back(&mut self) {
         if self.measuring && self.left != u64::MAX {
-            self.left += count;
+            self.left += 1;
         }
     }
 }

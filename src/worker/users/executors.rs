@@ -3,12 +3,13 @@
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
 
-use super::vu::{self, State, Vu};
-use super::{VuWorker, VuWorkerConfig};
-use crate::driver::Driver;
+use super::user::{self, State};
+use super::{Flow, UserLinks, Users};
 use crate::load::{Arrivals, Pacer, RateStages, Schedule};
-use crate::plan::workload::{ArrivalPlan, Executor, Scenario};
+use crate::plan::workload::{ArrivalPlan, Executor, Scenario, Workload};
+use crate::transport::AddRoute;
 use crate::units::Nanos;
+use crate::worker::flow::UserKey;
 
 /// When the arrivals of one worker are due.
 enum Clock {
@@ -20,7 +21,7 @@ enum Clock {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
+pub(super) enum Phase {
     /// Its start time has not come.
     Before,
     /// Iterations begin.
@@ -65,23 +66,22 @@ pub(super) struct Runner {
     pub(super) begun: u64,
 }
 
-/// The runners and users of one worker.
-pub(super) fn cast(config: &VuWorkerConfig) -> (Vec<Runner>, Vec<Vu>) {
-    let (mut runners, mut vus, mut number) = (Vec::new(), Vec::new(), 0u32);
-    for (index, scenario) in config.workload.scenarios.iter().enumerate() {
+/// The runners of one worker, and who its users are.
+pub(super) fn cast(workload: &Workload, worker: u32, workers: u32) -> (Vec<Runner>, Vec<UserKey>) {
+    let (mut runners, mut users, mut number) = (Vec::new(), Vec::new(), 0u32);
+    for (index, scenario) in workload.scenarios.iter().enumerate() {
         let total = scenario.executor.max_vus();
         // A worker without users takes no arrivals: the others share them.
-        let workers = config.workers.min(total.max(1));
-        let first = vus.len() as u32;
-        let count = if config.worker < workers { vu::count(total, config.worker, workers) } else { 0 };
+        let taking_part = workers.min(total.max(1));
+        let first = users.len() as u32;
+        let count = if worker < taking_part { user::count(total, worker, taking_part) } else { 0 };
         for k in 0..count {
-            let own = number + config.worker + k * workers;
-            vus.push(Vu::new(index as u16, own, config.seed));
+            users.push(UserKey { number: number + worker + k * taking_part, scenario: index as u16 });
         }
         number += total;
-        runners.push(Runner::new(scenario, (config.worker, workers), first, count));
+        runners.push(Runner::new(scenario, (worker, taking_part), first, count));
     }
-    (runners, vus)
+    (runners, users)
 }
 
 impl Runner {
@@ -124,9 +124,13 @@ impl Runner {
         self.next = self.start;
     }
 
-    /// When [`VuWorker::conduct`] must look at it next.
+    /// When [`Users::conduct`] must look at it next.
     pub(super) fn next_event(&self) -> Nanos {
         if self.phase == Phase::Over { Nanos::MAX } else { self.next }
+    }
+
+    pub(super) fn phase(&self) -> Phase {
+        self.phase
     }
 
     pub(super) fn is_open(&self) -> bool {
@@ -145,7 +149,7 @@ impl Runner {
         self.backlog.iter().copied()
     }
 
-    fn vus(&self) -> std::ops::Range<u32> {
+    fn users(&self) -> std::ops::Range<u32> {
         self.first..self.first + self.count
     }
 
@@ -202,67 +206,73 @@ impl Runner {
         Some(self.start + at)
     }
 
+    /// As many arrivals as were asked for have come, and each has begun or was dropped.
+    fn has_had_all(&self) -> bool {
+        self.left == 0 && self.backlog.is_empty()
+    }
+
     /// Whether another iteration may begin at `now`.
     fn lets_begin(&self, now: Nanos) -> bool {
         self.phase == Phase::Running && now < self.end
     }
+
+    /// When it must be looked at next.
+    fn plan_next(&mut self, now: Nanos) {
+        self.next = match self.phase {
+            Phase::Before => self.start,
+            Phase::Running if self.has_had_all() => now,
+            Phase::Running => {
+                let change = match &self.executor {
+                    Executor::RampingVus { stages, .. } => stages.next_change(now - self.start),
+                    Executor::ArrivalRate { .. } => self.next_arrival(),
+                    _ => None,
+                };
+                change.map_or(self.end, |at| (self.start + at).min(self.end))
+            }
+            Phase::Stopping => self.hard_end,
+            Phase::Over => Nanos::MAX,
+        };
+    }
 }
 
-impl<D: Driver> VuWorker<'_, D> {
+impl<F: Flow> Users<F> {
     /// Does what the scenarios' clocks ask for.
     #[inline]
-    pub(super) fn conduct(&mut self, now: Nanos) {
+    pub(super) fn conduct<D: AddRoute>(&mut self, links: &mut UserLinks<D, F>, now: Nanos) {
         for index in 0..self.runners.len() {
             while self.runners[index].next_event() <= now {
-                self.attend(index, now);
+                self.attend(links, index, now);
             }
         }
     }
 
-    fn attend(&mut self, index: usize, now: Nanos) {
+    fn attend<D: AddRoute>(&mut self, links: &mut UserLinks<D, F>, index: usize, now: Nanos) {
         match self.runners[index].phase {
-            Phase::Before => self.begin_scenario(index, now),
-            Phase::Running if self.runners[index].end <= now => self.stop_scenario(index, now),
+            Phase::Before => self.begin_scenario(links, index, now),
+            Phase::Running if self.runners[index].end <= now => self.stop_scenario(links, index, now),
             Phase::Running => match self.runners[index].executor {
-                Executor::RampingVus { .. } => self.follow_ramp(index, now),
+                Executor::RampingVus { .. } => self.follow_ramp(links, index, now),
                 Executor::ArrivalRate { .. } => {
-                    self.take_arrivals(index, now);
-                    if self.runners[index].left == 0 {
+                    self.take_arrivals(links, index, now);
+                    if self.runners[index].has_had_all() {
                         // As many as were asked for: the end is here.
                         self.runners[index].end = now;
                         self.runners[index].hard_end = now + self.runners[index].graceful_stop;
-                        self.stop_scenario(index, now);
+                        self.stop_scenario(links, index, now);
                     }
                 }
                 _ => {}
             },
             Phase::Stopping => {
-                self.interrupt_all(index);
+                self.interrupt_all(links, index, now);
                 self.runners[index].phase = Phase::Over;
             }
             Phase::Over => {}
         }
-        self.plan_next(index, now);
+        self.runners[index].plan_next(now);
     }
 
-    fn plan_next(&mut self, index: usize, now: Nanos) {
-        let runner = &mut self.runners[index];
-        runner.next = match runner.phase {
-            Phase::Before => runner.start,
-            Phase::Running => {
-                let change = match &runner.executor {
-                    Executor::RampingVus { stages, .. } => stages.next_change(now - runner.start),
-                    Executor::ArrivalRate { .. } => runner.next_arrival(),
-                    _ => None,
-                };
-                change.map_or(runner.end, |at| (runner.start + at).min(runner.end))
-            }
-            Phase::Stopping => runner.hard_end,
-            Phase::Over => Nanos::MAX,
-        };
-    }
-
-    fn begin_scenario(&mut self, index: usize, now: Nanos) {
+    fn begin_scenario<D: AddRoute>(&mut self, links: &mut UserLinks<D, F>, index: usize, now: Nanos) {
         let clock = self.runners[index].clock_of();
         let runner = &mut self.runners[index];
         runner.clock = clock;
@@ -270,21 +280,21 @@ impl<D: Driver> VuWorker<'_, D> {
         match runner.executor {
             Executor::RampingVus { .. } => {
                 runner.initialised = runner.count;
-                self.follow_ramp(index, now);
+                self.follow_ramp(links, index, now);
             }
             Executor::ArrivalRate { pre_allocated_vus, .. } => {
                 let (worker, workers) = runner.share;
-                let there = vu::count(pre_allocated_vus, worker, workers).min(runner.count);
+                let there = user::count(pre_allocated_vus, worker, workers).min(runner.count);
                 runner.initialised = there;
                 runner.active = there;
                 let idle = runner.first..runner.first + there;
                 runner.idle.extend(idle.clone());
-                idle.for_each(|vu| self.vus[vu as usize].state = State::Idle);
-                self.take_arrivals(index, now);
+                idle.for_each(|vu| self.users[vu as usize].state = State::Idle);
+                self.take_arrivals(links, index, now);
             }
             _ => {
                 runner.initialised = runner.count;
-                for vu in runner.vus() {
+                for vu in runner.users() {
                     self.send_to_work(vu);
                 }
             }
@@ -293,83 +303,86 @@ impl<D: Driver> VuWorker<'_, D> {
 
     /// Lets a user that is off begin its loop.
     fn send_to_work(&mut self, vu: u32) {
-        let user = &mut self.vus[vu as usize];
+        let user = &mut self.users[vu as usize];
         user.leaving = false;
         user.leave_by = Nanos::MAX;
         if user.state == State::Off {
             user.state = State::Ready;
             self.ready.push_back(vu);
-            let runner = &mut self.runners[usize::from(user.scenario)];
-            runner.active += 1;
+            self.runners[usize::from(user.key.scenario)].active += 1;
         }
     }
 
     /// Ramping users: as many as the line says are at work, the first ones of the list.
-    fn follow_ramp(&mut self, index: usize, now: Nanos) {
+    fn follow_ramp<D: AddRoute>(&mut self, links: &mut UserLinks<D, F>, index: usize, now: Nanos) {
         let runner = &mut self.runners[index];
         let Executor::RampingVus { stages, graceful_ramp_down, .. } = &runner.executor else { return };
         let (worker, workers) = runner.share;
         let wanted = u32::try_from(stages.at(now - runner.start)).unwrap_or(u32::MAX);
-        let wanted = vu::count(wanted, worker, workers).min(runner.count);
+        let wanted = user::count(wanted, worker, workers).min(runner.count);
         let leave_by = now + *graceful_ramp_down;
         let (first, before) = (runner.first, std::mem::replace(&mut runner.target, wanted));
         for vu in first + before..first + wanted {
             self.send_to_work(vu);
         }
         for vu in first + wanted.min(before)..first + before {
-            self.dismiss(vu, leave_by);
+            self.dismiss(links, vu, leave_by);
         }
     }
 
     /// A user is to go: at once between iterations, else behind this one or at `leave_by`.
-    fn dismiss(&mut self, vu: u32, leave_by: Nanos) {
-        let user = &mut self.vus[vu as usize];
+    fn dismiss<D: AddRoute>(&mut self, links: &mut UserLinks<D, F>, vu: u32, leave_by: Nanos) {
+        let user = &mut self.users[vu as usize];
         user.leaving = true;
         user.leave_by = leave_by;
-        if user.in_iteration {
-            self.timers.set(&mut self.vus, vu, leave_by);
+        if user.is_running() {
+            self.timers.set(&mut user.alarm, vu, leave_by);
         } else {
-            self.go_off(vu);
+            self.go_off(links, vu);
         }
     }
 
-    /// A user leaves its place of work; not within an iteration.
-    pub(super) fn go_off(&mut self, vu: u32) {
-        let user = &mut self.vus[vu as usize];
+    /// A user leaves its place of work; its iteration, if it had one, is over.
+    pub(super) fn go_off<D: AddRoute>(&mut self, links: &mut UserLinks<D, F>, vu: u32) {
+        let user = &mut self.users[vu as usize];
         if user.state == State::Off {
             return;
         }
         user.state = State::Off;
-        user.deadline = Nanos::MAX;
-        let index = usize::from(user.scenario);
-        let runner = &mut self.runners[index];
+        user.pause_until = Nanos::MAX;
+        let runner = &mut self.runners[usize::from(user.key.scenario)];
         runner.active -= 1;
-        if runner.active == 0 && !matches!(runner.executor, Executor::RampingVus { .. }) {
-            // Their number is reached, or the end was.
-            self.runners[index].phase = Phase::Over;
-        } else if runner.active == 0 && runner.phase == Phase::Stopping {
+        // Their number is reached, or the end was; ramping users may come again.
+        let none_comes = !matches!(runner.executor, Executor::RampingVus { .. });
+        if runner.active == 0 && (none_comes || runner.phase == Phase::Stopping) {
             runner.phase = Phase::Over;
         }
-        self.close_links(vu);
+        self.give_up_connections(links, vu);
     }
 
     /// No iteration begins any more.
-    pub(super) fn stop_scenario(&mut self, index: usize, now: Nanos) {
+    pub(super) fn stop_scenario<D: AddRoute>(
+        &mut self,
+        links: &mut UserLinks<D, F>,
+        index: usize,
+        now: Nanos,
+    ) {
         if self.runners[index].executor.is_open() {
-            self.take_arrivals(index, Nanos(self.runners[index].end.0.min(now.0).saturating_sub(1)));
+            let before_end = Nanos(self.runners[index].end.0.min(now.0).saturating_sub(1));
+            self.take_arrivals(links, index, before_end);
         }
         if matches!(self.runners[index].phase, Phase::Stopping | Phase::Over) {
             return;
         }
         self.runners[index].phase = Phase::Stopping;
-        for vu in self.runners[index].vus() {
-            let user = &mut self.vus[vu as usize];
-            if user.state == State::Ready && user.due && !user.in_iteration {
-                continue; // it has an arrival that came in time
+        for vu in self.runners[index].users() {
+            let user = &mut self.users[vu as usize];
+            if user.state == State::Ready && user.has_arrival {
+                continue; // it came in time
             }
             user.leaving = true;
-            if !user.in_iteration {
-                self.go_off(vu);
+            if !user.is_running() {
+                self.go_off(links, vu);
             }
         }
         if self.runners[index].active == 0 {
@@ -378,61 +391,79 @@ impl<D: Driver> VuWorker<'_, D> {
     }
 
     /// A stop from outside: requests on the way may still be answered until `limit`.
-    pub(super) fn stop_all(&mut self, now: Nanos, limit: Nanos) {
-        self.stopped = true;
+    pub(super) fn stop_all<D: AddRoute>(&mut self, links: &mut UserLinks<D, F>, now: Nanos, limit: Nanos) {
         for index in 0..self.runners.len() {
             self.runners[index].end = self.runners[index].end.min(now);
             if self.runners[index].phase == Phase::Before {
                 self.runners[index].phase = Phase::Over;
                 continue;
             }
-            self.stop_scenario(index, now);
+            self.stop_scenario(links, index, now);
             self.runners[index].hard_end = self.runners[index].hard_end.min(limit);
-            for vu in self.runners[index].vus() {
-                let user = &self.vus[vu as usize];
-                if user.in_iteration && user.state != State::Waiting {
-                    self.interrupt(vu);
-                } else if !user.in_iteration && user.state == State::Ready {
+            for vu in self.runners[index].users() {
+                let user = &mut self.users[vu as usize];
+                if user.is_running() {
+                    if !self.waits_for_response(links, vu) {
+                        self.interrupt(links, vu, now);
+                    }
+                } else if std::mem::take(&mut user.has_arrival) {
                     // An arrival that will not begin.
-                    self.runners[index].backlog.push_back(self.vus[vu as usize].scheduled);
-                    self.go_off(vu);
+                    self.runners[index].backlog.push_back(self.users[vu as usize].scheduled);
+                    self.go_off(links, vu);
                 }
             }
-            self.plan_next(index, now);
+            self.runners[index].plan_next(now);
         }
     }
 
-    fn interrupt_all(&mut self, index: usize) {
-        for vu in self.runners[index].vus() {
-            if self.vus[vu as usize].in_iteration {
-                self.interrupt(vu);
+    pub(super) fn interrupt_all<D: AddRoute>(
+        &mut self,
+        links: &mut UserLinks<D, F>,
+        index: usize,
+        now: Nanos,
+    ) {
+        for vu in self.runners[index].users() {
+            if self.users[vu as usize].is_running() {
+                self.interrupt(links, vu, now);
             } else {
-                self.go_off(vu);
+                self.go_off(links, vu);
             }
         }
     }
 
-    fn take_arrivals(&mut self, index: usize, now: Nanos) {
+    fn take_arrivals<D: AddRoute>(&mut self, links: &mut UserLinks<D, F>, index: usize, now: Nanos) {
         while let Some(scheduled) = self.runners[index].due(now) {
-            let measured = self.window.measures(scheduled);
-            if measured {
-                self.recorder.picked_up(now.max(scheduled) - scheduled);
-                self.scenario_tally(index, scheduled).scheduled += 1;
+            if links.window.measures(scheduled) {
+                links.recorder.noticed(now.max(scheduled) - scheduled);
+                self.tally_at(links, index, scheduled).scheduled += 1;
             }
             match self.free_user(index) {
                 Some(vu) => self.arrive(vu, scheduled),
-                None => self.queue_arrival(index, scheduled, measured),
+                None => self.queue_arrival(links, index, scheduled),
             }
         }
     }
 
-    fn queue_arrival(&mut self, index: usize, scheduled: Nanos, measured: bool) {
+    fn queue_arrival<D: AddRoute>(&mut self, links: &mut UserLinks<D, F>, index: usize, scheduled: Nanos) {
         let runner = &mut self.runners[index];
         if (runner.backlog.len() as u64) < runner.backlog_max {
             runner.backlog.push_back(scheduled);
-        } else if measured {
-            self.recorder.dropped();
-            self.scenario_tally(index, scheduled).dropped += 1;
+        } else {
+            self.count_dropped(links, index, scheduled);
+        }
+    }
+
+    pub(super) fn count_dropped<D: AddRoute>(
+        &mut self,
+        links: &mut UserLinks<D, F>,
+        index: usize,
+        scheduled: Nanos,
+    ) {
+        if links.window.measures(scheduled) {
+            // An arrival counts when its first request does, or here.
+            links.recorder.counts.scheduled += 1;
+            links.recorder.dropped();
+            self.tally_at(links, index, scheduled).dropped += 1;
         }
     }
 
@@ -452,42 +483,42 @@ impl<D: Driver> VuWorker<'_, D> {
     }
 
     fn arrive(&mut self, vu: u32, scheduled: Nanos) {
-        let user = &mut self.vus[vu as usize];
+        let user = &mut self.users[vu as usize];
         user.state = State::Ready;
-        user.due = true;
+        user.has_arrival = true;
         user.scheduled = scheduled;
         self.ready.push_back(vu);
     }
 
-    /// Whether the user may begin another iteration; takes it from the pot where there is one.
+    /// Whether the user may begin another iteration; takes it from what is shared, where that is so.
     pub(super) fn may_begin(&mut self, vu: u32, now: Nanos) -> bool {
-        let user = &self.vus[vu as usize];
-        let index = usize::from(user.scenario);
+        let user = &self.users[vu as usize];
+        let index = usize::from(user.key.scenario);
         let runner = &self.runners[index];
         if user.leaving || self.stopped {
             return false;
         }
         match &runner.executor {
             // An arrival that came in time may begin late: it waited in the backlog or for this turn.
-            Executor::ArrivalRate { .. } => runner.phase == Phase::Running || user.due,
+            Executor::ArrivalRate { .. } => runner.phase == Phase::Running || user.has_arrival,
             Executor::PerVuIterations { iterations, .. } => {
                 runner.lets_begin(now) && user.iterations < *iterations
             }
             Executor::SharedIterations { iterations, .. } => {
                 runner.lets_begin(now)
-                    && self.config.pots[index].fetch_add(1, Ordering::Relaxed) < *iterations
+                    && self.config.taken[index].fetch_add(1, Ordering::Relaxed) < *iterations
             }
             _ => runner.lets_begin(now),
         }
     }
 
     /// Behind an iteration: the next arrival, the loop again, or off.
-    pub(super) fn after_iteration(&mut self, vu: u32) {
-        let user = &mut self.vus[vu as usize];
-        let index = usize::from(user.scenario);
-        let runner = &mut self.runners[index];
+    pub(super) fn after_iteration<D: AddRoute>(&mut self, links: &mut UserLinks<D, F>, vu: u32) {
+        let user = &mut self.users[vu as usize];
+        user.pause_until = Nanos::MAX;
+        let runner = &mut self.runners[usize::from(user.key.scenario)];
         if user.leaving || runner.phase != Phase::Running {
-            return self.go_off(vu);
+            return self.go_off(links, vu);
         }
         if !runner.executor.is_open() {
             user.state = State::Ready;
@@ -495,7 +526,12 @@ impl<D: Driver> VuWorker<'_, D> {
             return;
         }
         match runner.backlog.pop_front() {
-            Some(scheduled) => self.arrive(vu, scheduled),
+            Some(scheduled) => {
+                if runner.has_had_all() {
+                    runner.next = Nanos::ZERO; // that was the last: nothing else would tell
+                }
+                self.arrive(vu, scheduled);
+            }
             None => {
                 user.state = State::Idle;
                 runner.idle.push_back(vu);
@@ -504,21 +540,22 @@ impl<D: Driver> VuWorker<'_, D> {
     }
 
     /// Iterations that the executors owed and nobody began: shared and per-user ones, at the end.
-    pub(super) fn drop_what_is_owed(&mut self) {
+    pub(super) fn drop_what_is_owed<D: AddRoute>(&mut self, links: &mut UserLinks<D, F>) {
         for index in 0..self.runners.len() {
             let runner = &self.runners[index];
             let owed = match runner.executor {
-                // The pot is everybody's: one worker answers for it.
-                Executor::SharedIterations { iterations, .. } if self.config.worker == 0 => {
-                    iterations.saturating_sub(self.config.pots[index].load(Ordering::Relaxed))
+                // They are everybody's: one worker answers for them.
+                Executor::SharedIterations { iterations, .. } if self.worker == 0 => {
+                    iterations.saturating_sub(self.config.taken[index].load(Ordering::Relaxed))
                 }
                 Executor::PerVuIterations { iterations, .. } => {
-                    runner.vus().map(|vu| iterations.saturating_sub(self.vus[vu as usize].iterations)).sum()
+                    let begun = runner.users().map(|vu| self.users[vu as usize].iterations);
+                    begun.map(|begun| iterations.saturating_sub(begun)).sum()
                 }
                 _ => 0,
             };
-            let slot = self.layout.scenarios[index].first_slot as usize;
-            self.recorder.tally.scenarios[slot].dropped += owed;
+            let slot = self.config.layout.scenarios[index].first_slot as usize;
+            links.recorder.tally.scenarios[slot].dropped += owed;
         }
     }
 }

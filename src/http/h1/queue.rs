@@ -1,0 +1,113 @@
+//! Exchanges in order: one small queue per connection, all in one allocation.
+
+/// Queues of `depth` entries, one for each connection.
+#[derive(Debug)]
+pub struct Queues<X> {
+    entries: Box<[X]>,
+    depth: usize,
+}
+
+/// Where one connection's queue begins and how full it is.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Cursor {
+    head: u16,
+    len: u16,
+}
+
+impl Cursor {
+    /// Entries in the queue.
+    #[inline]
+    pub(super) fn len(self) -> u16 {
+        self.len
+    }
+}
+
+impl<X: Default> Queues<X> {
+    pub(super) fn new(connections: u32, depth: u16) -> Queues<X> {
+        let depth = usize::from(depth);
+        let mut entries = Vec::new();
+        entries.resize_with(connections as usize * depth, X::default);
+        Queues { entries: entries.into(), depth }
+    }
+
+    #[inline]
+    fn at(&self, connection: u32, cursor: Cursor, index: u16) -> usize {
+        let mut place = usize::from(cursor.head) + usize::from(index);
+        if place >= self.depth {
+            place -= self.depth;
+        }
+        connection as usize * self.depth + place
+    }
+
+    /// Appends; the caller keeps `cursor.len()` below the depth.
+    #[inline]
+    pub(super) fn push(&mut self, connection: u32, cursor: &mut Cursor, entry: X) {
+        assert!(usize::from(cursor.len) < self.depth);
+        let at = self.at(connection, *cursor, cursor.len);
+        self.entries[at] = entry;
+        cursor.len += 1;
+    }
+
+    /// Takes the oldest entry; there is one.
+    #[inline]
+    pub(super) fn pop(&mut self, connection: u32, cursor: &mut Cursor) -> X {
+        assert!(cursor.len > 0);
+        let at = self.at(connection, *cursor, 0);
+        cursor.head += 1;
+        if usize::from(cursor.head) == self.depth {
+            cursor.head = 0;
+        }
+        cursor.len -= 1;
+        std::mem::take(&mut self.entries[at])
+    }
+
+    /// Takes the youngest entry, if there is one.
+    pub(super) fn pop_last(&mut self, connection: u32, cursor: &mut Cursor) -> Option<X> {
+        cursor.len = cursor.len.checked_sub(1)?;
+        let at = self.at(connection, *cursor, cursor.len);
+        Some(std::mem::take(&mut self.entries[at]))
+    }
+
+    /// The `index`-th oldest entry.
+    #[inline]
+    pub(super) fn get_mut(&mut self, connection: u32, cursor: Cursor, index: u16) -> &mut X {
+        let at = self.at(connection, cursor, index);
+        &mut self.entries[at]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn behaves_like_a_deque_per_connection(depth in 1u16..20, steps: Vec<(bool, u8)>) {
+            let mut queues = Queues::new(2, depth);
+            let mut cursors = [Cursor::default(); 2];
+            let mut models = [VecDeque::new(), VecDeque::new()];
+            for (n, (which, step)) in steps.into_iter().enumerate() {
+                let at = usize::from(which);
+                match step % 3 {
+                    0 if models[at].len() < usize::from(depth) => {
+                        queues.push(at as u32, &mut cursors[at], n);
+                        models[at].push_back(n);
+                    }
+                    1 if !models[at].is_empty() => {
+                        prop_assert_eq!(Some(queues.pop(at as u32, &mut cursors[at])), models[at].pop_front());
+                    }
+                    2 => prop_assert_eq!(queues.pop_last(at as u32, &mut cursors[at]), models[at].pop_back()),
+                    _ => {}
+                }
+                for (index, wanted) in models[at].iter().enumerate() {
+                    prop_assert_eq!(&*queues.get_mut(at as u32, cursors[at], index as u16), wanted);
+                }
+                prop_assert_eq!(usize::from(cursors[at].len()), models[at].len());
+            }
+        }
+    }
+}

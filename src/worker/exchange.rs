@@ -1,0 +1,27 @@
+//! One request and its response.
+
+use crate::units::Nanos;
+
+/// One request and its response, from when it was meant to start until its last byte. Whoever began it is told how it ended.
+///
+/// `A` is what the owner of the connections adds. What is the same for all of an owner's exchanges (in plain runs the time
+/// limit and what framing to expect) is kept once, by the owner: see [`Owner::limit`](super::links::Owner::limit).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Exchange<A> {
+    /// When the load model meant it to start. In the closed model set together with `sent`.
+    pub(super) scheduled: Nanos,
+    /// When its send was submitted; [`Nanos::MAX`] while it is queued.
+    pub(super) sent: Nanos,
+    /// When the first byte of the response was seen; [`Nanos::MAX`] before it.
+    pub(super) first_byte: Nanos,
+    /// The owner's own part.
+    pub(super) ask: A,
+}
+
+impl<A> Exchange<A> {
+    /// Not sent yet.
+    #[inline]
+    pub(super) fn new(scheduled: Nanos, ask: A) -> Exchange<A> {
+        Exchange { scheduled, sent: Nanos::MAX, first_byte: Nanos::MAX, ask }
+    }
+}

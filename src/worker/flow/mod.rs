@@ -1,0 +1,361 @@
+//! What a virtual user does next: the seam between whoever decides that and everything that carries it out.
+//!
+//! A [`Flow`] is told what happened ([`What`]) and says what is to begin: requests, timers, and whether it then waits, goes on in the
+//! next turn, or is done ([`Then`]). It holds no connection and knows no socket. [`plan`] is the flow of plans: lists of
+//! steps. One flow serves all users of a worker; what is a user's own is its [`Flow::State`].
+//!
+//! A request's spec says all that carrying it out needs, so that nobody looks anything up again; its outcome owns what of the response
+//! the spec asked for. Several requests and timers may be open at a time.
+//!
+//! What a flow begins goes into lists that are reused from call to call ([`Moves`]), so that nothing allocates per request.
+
+pub mod plan;
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::links::Origins;
+use crate::driver::PayloadId;
+use crate::http::response::{Expect, Response};
+use crate::http::url::Url;
+use crate::plan::answer::{Answer, Needs};
+use crate::plan::forward::Forward;
+use crate::plan::request_template::RenderError;
+use crate::plan::status::StatusSet;
+use crate::stats::layout::Layout;
+use crate::stats::outcome::ErrorKind;
+use crate::stats::recorder::Recorder;
+use crate::stats::tally::CheckSample;
+use crate::units::Nanos;
+
+/// Failing samples that a worker keeps of each check.
+const SAMPLES_MAX: u8 = 3;
+/// Bytes of a body that a sample shows.
+const EXCERPT_MAX: usize = 256;
+
+/// Decides what virtual users do.
+pub trait Flow {
+    /// What a user keeps, over all of its iterations.
+    type State;
+
+    /// A new user.
+    fn user(&self, user: &UserKey) -> Self::State;
+
+    /// Draws what the user's next iteration needs. False when there is nothing left to do one with: the user goes off.
+    fn prepare(&mut self, state: &mut Self::State) -> bool;
+
+    /// Something happened; `moves` takes what is to begin.
+    ///
+    /// A flow that has much to compute says [`Then::Yield`] after a slice of it and is told [`What::GoOn`]: no user holds the loop
+    /// for long.
+    fn on(&mut self, state: &mut Self::State, what: What, moves: &mut Moves<'_>) -> Then;
+
+    /// Writes the bytes of a request that said [`Source::Written`] into `out`, which is empty: when its connection can take
+    /// them. `url` is that of its origin.
+    ///
+    /// # Errors
+    /// When it cannot be put together: the request has failed then.
+    fn write(
+        &mut self,
+        state: &mut Self::State,
+        request: ExchangeId,
+        url: &Url,
+        wall: Nanos,
+        out: &mut Vec<u8>,
+    ) -> Result<(), RenderError>;
+}
+
+/// Which user one is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UserKey {
+    /// Its number over all scenarios and workers, from 0.
+    pub number: u32,
+    /// Index of its scenario in the workload.
+    pub scenario: u16,
+}
+
+/// One of a worker's exchanges; none has the number of one that is still open.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct ExchangeId(pub u32);
+
+/// One of a flow's timers: the flow's own number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct TimerId(pub u32);
+
+/// What happened.
+#[derive(Debug)]
+pub enum What {
+    /// An iteration begins.
+    Begin(Iteration),
+    /// A request is over.
+    Answered(ExchangeId, Outcome),
+    /// A timer fires that was set for this time. What begins because of it was meant to start then.
+    Timer(TimerId, Nanos),
+    /// After [`Then::Yield`].
+    GoOn,
+    /// The iteration is cut off: requests and timers that are open are no more. Whatever is returned, it is over.
+    Interrupt,
+}
+
+/// An iteration that begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Iteration {
+    /// Of this user, from 0 (k6's `__ITER`).
+    pub number: u64,
+    /// In its scenario, from 0, unique over all workers.
+    pub in_scenario: u64,
+    /// When the schedule meant it to begin; `None` where iterations simply follow each other.
+    pub scheduled: Option<Nanos>,
+}
+
+/// What comes after a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Then {
+    /// A request or a timer is open: wait for it.
+    Wait,
+    /// There is more to compute: call again in the next turn.
+    Yield,
+    /// The iteration is over; the next one begins after this pause at the earliest.
+    End(Ending, Nanos),
+}
+
+/// How an iteration ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// All was done.
+    Whole,
+    /// A value was missing that the rest needs.
+    Broken,
+}
+
+/// A request to begin.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// Number of its origin, from [`Moves::origin`]; those of the plan come first, in its order.
+    pub origin: u32,
+    /// Its bytes.
+    pub source: Source,
+    /// What framing its response has.
+    pub expect: Expect,
+    /// From the send to the last byte of the response.
+    pub limit: Nanos,
+    /// What of the response its outcome shall own.
+    pub keeps: Needs,
+    /// Most bytes of a body that are kept.
+    pub body_limit: usize,
+    /// Statuses that make a response an expected one.
+    pub expected: Rc<StatusSet>,
+    /// Index into [`Layout::places`], where its figures go.
+    pub place: u32,
+    /// When it was meant to start; `None`: when it is sent.
+    pub scheduled: Option<Nanos>,
+}
+
+/// Where the bytes of a request come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The first bytes of a payload that the driver has.
+    Payload(PayloadId, u32),
+    /// [`Flow::write`] is asked for them.
+    Written,
+}
+
+/// How a request ended.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The response; or why there is no whole one.
+    pub result: Result<Response, ErrorKind>,
+    /// Where it went.
+    pub origin: u32,
+    /// From the send to the end; zero when it was never sent.
+    pub duration: Nanos,
+    /// What it waited for.
+    pub timings: Timings,
+    /// Where its figures go.
+    pub mark: Mark,
+    /// What was asked for of the response.
+    pub parts: Option<Box<Parts>>,
+}
+
+/// What a request's time was spent on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Timings {
+    /// From wanting a connection to having one; zero where there was one.
+    pub blocked: Nanos,
+    /// Of that, until TCP stood.
+    pub connecting: Nanos,
+    /// Of that, the TLS handshake.
+    pub securing: Nanos,
+    /// Until the kernel had the whole request, where that was reported.
+    pub sending: Nanos,
+    /// From there to the first byte of the response.
+    pub waiting: Nanos,
+    /// From there to the last one.
+    pub receiving: Nanos,
+}
+
+/// Where the figures of a request go.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Mark {
+    /// Index into [`Layout::places`].
+    pub place: u32,
+    /// Stage of its scenario in which it was meant to start.
+    pub stage: u16,
+    /// It was meant to start in the window: it counts.
+    pub measured: bool,
+}
+
+/// The parts of a response that somebody wants to see.
+#[derive(Debug, Default)]
+pub struct Parts {
+    /// The final head.
+    pub head: Vec<u8>,
+    /// The payload.
+    pub body: Vec<u8>,
+    /// It was longer than what may be kept.
+    pub truncated: bool,
+}
+
+impl Outcome {
+    /// As checks and extractions see it.
+    pub fn answer(&self) -> Answer<'_> {
+        let (status, body_len) = self.result.map_or((0, 0), |response| (response.status, response.body_len));
+        let answer = Answer::new(status, body_len, self.duration);
+        match &self.parts {
+            Some(parts) => answer.with_parts(&parts.head, &parts.body, parts.truncated),
+            None => answer,
+        }
+    }
+}
+
+/// Checks, and what failed them.
+#[derive(Debug)]
+pub(super) struct Checks {
+    pub(super) layout: Arc<Layout>,
+    pub(super) samples: Vec<CheckSample>,
+    /// Failing samples kept of each check.
+    sampled: Vec<u8>,
+}
+
+impl Checks {
+    pub(super) fn new(layout: &Arc<Layout>) -> Checks {
+        Checks { layout: Arc::clone(layout), samples: Vec::new(), sampled: vec![0; layout.checks.len()] }
+    }
+}
+
+/// What a flow is given to see and to say in one call.
+pub struct Moves<'a> {
+    pub(super) now: Nanos,
+    pub(super) wall: fn() -> Nanos,
+    pub(super) window_open: Nanos,
+    pub(super) next_exchange: &'a mut u32,
+    pub(super) requests: &'a mut Vec<(ExchangeId, Request)>,
+    pub(super) timers: &'a mut Vec<(Nanos, TimerId)>,
+    pub(super) spare: &'a mut Vec<Box<Parts>>,
+    pub(super) origins: &'a mut Origins,
+    pub(super) recorder: &'a mut Recorder,
+    pub(super) checks: &'a mut Checks,
+    /// The scenario's tally for the stage of the iteration.
+    pub(super) tally: u32,
+}
+
+impl Moves<'_> {
+    /// The time of this turn, on the driver's clock.
+    #[inline]
+    pub fn now(&self) -> Nanos {
+        self.now
+    }
+
+    /// The wall clock, as time since the Unix epoch.
+    pub fn wall(&self) -> Nanos {
+        (self.wall)()
+    }
+
+    /// Begins a request.
+    #[inline]
+    pub fn request(&mut self, request: Request) -> ExchangeId {
+        let id = ExchangeId(*self.next_exchange);
+        *self.next_exchange = self.next_exchange.wrapping_add(1);
+        self.requests.push((id, request));
+        id
+    }
+
+    /// Sets a timer; several may have the same number.
+    #[inline]
+    pub fn timer(&mut self, id: TimerId, at: Nanos) {
+        self.timers.push((at, id));
+    }
+
+    /// The number of an origin, to which the one numbered `from` has led. Its addresses are looked up if need be.
+    ///
+    /// # Errors
+    /// The kind of failure when it may not be added.
+    pub fn origin(&mut self, url: &Url, from: u32) -> Result<u32, ErrorKind> {
+        self.origins.find(url, from)
+    }
+
+    /// Scheme, host and port of an origin.
+    pub fn url(&self, origin: u32) -> &Url {
+        &self.origins.get(origin).url
+    }
+
+    /// How requests to an origin are put for the proxy that forwards them.
+    pub fn forward(&self, origin: u32) -> Option<&Forward> {
+        self.origins.get(origin).forward.as_ref()
+    }
+
+    /// Books a check, the `index`-th of the place, on an outcome.
+    pub fn check(&mut self, index: usize, passed: bool, outcome: &Outcome) {
+        let mark = outcome.mark;
+        if !mark.measured {
+            return;
+        }
+        let key = self.checks.layout.places[mark.place as usize].first_check as usize + index;
+        let slot = self.checks.layout.checks[key].first_slot + u32::from(mark.stage);
+        let tally = &mut self.recorder.tally.checks[slot as usize];
+        if passed {
+            tally.passes += 1;
+            return;
+        }
+        tally.fails += 1;
+        if self.checks.sampled[key] < SAMPLES_MAX {
+            self.checks.sampled[key] += 1;
+            let at = self.now - self.window_open;
+            self.checks.samples.push(sample(key, outcome, at));
+        }
+    }
+
+    /// Books a redirect that is not followed.
+    pub fn redirect_refused(&mut self, outcome: &Outcome) {
+        if outcome.mark.measured {
+            self.recorder.tally.scenarios[self.tally as usize].redirects_refused += 1;
+        }
+    }
+
+    /// Gives back what an outcome owned, for the next one.
+    #[inline]
+    pub fn recycle(&mut self, parts: Option<Box<Parts>>) {
+        recycle(self.spare, parts);
+    }
+}
+
+pub(super) fn recycle(spare: &mut Vec<Box<Parts>>, parts: Option<Box<Parts>>) {
+    if let Some(mut parts) = parts {
+        parts.head.clear();
+        parts.body.clear();
+        parts.truncated = false;
+        spare.push(parts);
+    }
+}
+
+#[cold]
+fn sample(check: usize, outcome: &Outcome, at: Nanos) -> CheckSample {
+    let answer = outcome.answer();
+    let excerpt = &answer.body[..answer.body.len().min(EXCERPT_MAX)];
+    CheckSample {
+        check: check as u32,
+        status: answer.status,
+        at,
+        excerpt: String::from_utf8_lossy(excerpt).into_owned(),
+    }
+}

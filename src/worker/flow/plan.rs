@@ -1,0 +1,412 @@
+//! The flow of plans: an iteration walks through the steps of one of its scenario's flows, one request at a time, follows
+//! redirects, judges the checks and takes values for later steps.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::{
+    Ending, ExchangeId, Flow, Iteration, Moves, Outcome, Parts, Request, Source, Then, TimerId, UserKey, What,
+};
+use crate::driver::PayloadId;
+use crate::http::response::Response;
+use crate::http::url::{Scheme, Url};
+use crate::plan::answer::{Answer, Needs};
+use crate::plan::check::Check;
+use crate::plan::cookies::{self, CookieJar};
+use crate::plan::extract::Extract;
+use crate::plan::redirect;
+use crate::plan::request_template::RenderError;
+use crate::plan::scope::Scope;
+use crate::plan::status::StatusSet;
+use crate::plan::workload::{Step, Think, Workload};
+use crate::rng::Rng;
+use crate::stats::layout::Layout;
+use crate::units::Nanos;
+
+/// The only timer of a plan: the pause behind a step.
+const PAUSE: TimerId = TimerId(0);
+
+/// The flow of a workload, for the users of one worker.
+pub struct PlanFlow {
+    workload: Arc<Workload>,
+    steps: Vec<StepPlan>,
+    /// For each scenario and step the place in the layout; [`u32::MAX`] where the scenario has no such step.
+    places: Vec<Vec<u32>>,
+    /// Rows drawn by this worker, of each data set.
+    drawn: Vec<u64>,
+    worker: u64,
+    workers: u64,
+    seed: u64,
+    cookies: Vec<u8>,
+}
+
+/// What is settled about a step beforehand.
+struct StepPlan {
+    keeps: Needs,
+    expected: Rc<StatusSet>,
+    /// Its bytes, where they are always the same.
+    payload: Option<(PayloadId, u32)>,
+}
+
+/// One user of a plan.
+pub struct PlanUser {
+    key: UserKey,
+    /// Index of the flow of this iteration.
+    flow: u16,
+    /// Position in it.
+    at: u16,
+    /// Redirects followed for this step.
+    hops: u16,
+    /// The bytes of the request in work were written for it.
+    written: bool,
+    iteration: u64,
+    in_scenario: u64,
+    rng: Rng,
+    extras: Option<Box<Extras>>,
+}
+
+/// What only users of some plans have.
+#[derive(Default)]
+struct Extras {
+    values: Vec<Option<Box<[u8]>>>,
+    rows: Vec<u64>,
+    jar: CookieJar,
+    /// The request in work as it was written, for redirects; or, with `follows`, the one to be written.
+    request: Vec<u8>,
+    follows: bool,
+    /// Path and query of the request that follows a redirect.
+    path: String,
+}
+
+impl PlanFlow {
+    /// For worker `worker` of `workers`. As payload i the driver has the bytes of step i, where they are constant.
+    pub fn new(workload: &Arc<Workload>, layout: &Layout, worker: u32, workers: u32, seed: u64) -> PlanFlow {
+        let mut places = vec![vec![u32::MAX; workload.steps.len()]; workload.scenarios.len()];
+        for (index, place) in layout.places.iter().enumerate() {
+            places[place.scenario as usize][place.step as usize] = index as u32;
+        }
+        let step = |(index, step): (usize, &Step)| StepPlan {
+            keeps: needs(step, workload.cookies),
+            expected: Rc::new(step.expected.clone()),
+            payload: step.request.constant().map(|bytes| (PayloadId(index as u32), bytes.len() as u32)),
+        };
+        PlanFlow {
+            steps: workload.steps.iter().enumerate().map(step).collect(),
+            places,
+            drawn: vec![0; workload.data.len()],
+            worker: worker.into(),
+            workers: workers.into(),
+            seed,
+            cookies: Vec::new(),
+            workload: Arc::clone(workload),
+        }
+    }
+
+    /// The step that the user is at.
+    #[inline]
+    fn step(&self, user: &PlanUser) -> usize {
+        self.workload.flows[usize::from(user.flow)].steps[usize::from(user.at)] as usize
+    }
+
+    fn begin(&mut self, user: &mut PlanUser, iteration: Iteration, moves: &mut Moves<'_>) -> Then {
+        user.flow = draw(&self.workload.scenarios[usize::from(user.key.scenario)].flows, &mut user.rng);
+        user.at = 0;
+        user.iteration = iteration.number;
+        user.in_scenario = iteration.in_scenario;
+        self.begin_step(user, iteration.scheduled, moves);
+        Then::Wait
+    }
+
+    fn begin_step(&mut self, user: &mut PlanUser, scheduled: Option<Nanos>, moves: &mut Moves<'_>) {
+        user.hops = 0;
+        let origin = self.workload.steps[self.step(user)].origin;
+        self.begin_request(user, origin, scheduled, moves);
+    }
+
+    /// One request to `origin`: a step's, or what follows a redirect.
+    fn begin_request(
+        &mut self,
+        user: &mut PlanUser,
+        origin: u32,
+        scheduled: Option<Nanos>,
+        moves: &mut Moves<'_>,
+    ) {
+        let at = self.step(user);
+        let (plan, step) = (&self.steps[at], &self.workload.steps[at]);
+        let source = match plan.payload {
+            Some((payload, len)) if user.hops == 0 && user.has_no_cookies() => Source::Payload(payload, len),
+            _ => Source::Written,
+        };
+        user.written = source == Source::Written;
+        moves.request(Request {
+            origin,
+            source,
+            expect: step.expect,
+            limit: step.timeout,
+            keeps: plan.keeps,
+            body_limit: self.workload.body_limit,
+            expected: Rc::clone(&plan.expected),
+            place: self.places[usize::from(user.key.scenario)][at],
+            scheduled,
+        });
+    }
+
+    fn answered(&mut self, user: &mut PlanUser, outcome: Outcome, moves: &mut Moves<'_>) -> Then {
+        let at = self.step(user);
+        if let (Ok(response), Some(parts)) = (&outcome.result, &outcome.parts) {
+            self.store_cookies(user, at, &outcome, parts, moves);
+            if (300..400).contains(&response.status)
+                && let Some(origin) = self.redirected(user, at, &outcome, response, parts, moves)
+            {
+                user.hops += 1;
+                moves.recycle(outcome.parts);
+                self.begin_request(user, origin, None, moves);
+                return Then::Wait;
+            }
+        }
+        let whole = self.judge(user, at, &outcome, moves);
+        moves.recycle(outcome.parts);
+        let pause = pause(&mut user.rng, self.workload.steps[at].think);
+        if !whole {
+            return Then::End(Ending::Broken, pause + self.pause_behind_iteration(user));
+        }
+        if pause > Nanos::ZERO {
+            moves.timer(PAUSE, moves.now() + pause);
+            return Then::Wait;
+        }
+        self.next_step(user, None, moves)
+    }
+
+    /// The step is over, its pause too: the next one, or the end.
+    fn next_step(&mut self, user: &mut PlanUser, scheduled: Option<Nanos>, moves: &mut Moves<'_>) -> Then {
+        user.at += 1;
+        if usize::from(user.at) == self.workload.flows[usize::from(user.flow)].steps.len() {
+            return Then::End(Ending::Whole, self.pause_behind_iteration(user));
+        }
+        self.begin_step(user, scheduled, moves);
+        Then::Wait
+    }
+
+    fn pause_behind_iteration(&self, user: &mut PlanUser) -> Nanos {
+        pause(&mut user.rng, self.workload.scenarios[usize::from(user.key.scenario)].think)
+    }
+
+    fn store_cookies(
+        &self,
+        user: &mut PlanUser,
+        at: usize,
+        outcome: &Outcome,
+        parts: &Parts,
+        moves: &Moves<'_>,
+    ) {
+        // Most responses give none, and then no jar is needed.
+        if !self.workload.cookies || !cookies::gives_any(&parts.head) {
+            return;
+        }
+        let url = moves.url(outcome.origin);
+        let secure = url.scheme == Scheme::Https;
+        let path = self.workload.steps[at].request.path_hint();
+        let extras = user.extras.get_or_insert_default();
+        extras.jar.store(&parts.head, &url.host, path, secure, moves.wall());
+    }
+
+    /// The origin of the request that follows a redirect, which is then to be written; `None` when the response is
+    /// to be taken as it is.
+    fn redirected(
+        &self,
+        user: &mut PlanUser,
+        at: usize,
+        outcome: &Outcome,
+        response: &Response,
+        parts: &Parts,
+        moves: &mut Moves<'_>,
+    ) -> Option<u32> {
+        let step = &self.workload.steps[at];
+        if !matches!(response.status, 301 | 302 | 303 | 307 | 308) || step.redirects_max == 0 {
+            return None;
+        }
+        let answer = Answer::new(0, 0, Nanos::ZERO).with_parts(&parts.head, &[], false);
+        let location = answer.header("location")?;
+        let base = moves.url(outcome.origin);
+        let here = match &user.extras {
+            Some(extras) if user.hops > 0 => extras.path.as_str(),
+            _ => step.request.path_hint(),
+        };
+        let to = std::str::from_utf8(location).ok().and_then(|l| redirect::resolve(l, base, here).ok());
+        let allowed = u32::from(user.hops) < step.redirects_max.min(255);
+        let origin = to.as_ref().filter(|_| allowed).and_then(|to| moves.origin(to, outcome.origin).ok());
+        let (Some(to), Some(origin)) = (to, origin) else {
+            moves.redirect_refused(outcome);
+            return None;
+        };
+        let extras = user.extras.get_or_insert_default();
+        let sent: &[u8] = match step.request.constant() {
+            Some(bytes) if !user.written => bytes,
+            _ => &extras.request,
+        };
+        // RFC 9110, 15.4: 307 and 308 keep the method; for the others everybody changes POST into GET.
+        let keep = matches!(response.status, 307 | 308);
+        let next = redirect::rewrite(sent, &to.target, &moves.url(origin).authority(), keep)?;
+        extras.request = match moves.forward(origin) {
+            Some(forward) => forward.apply(&next),
+            None => next,
+        };
+        extras.follows = true;
+        extras.path = to.target;
+        Some(origin)
+    }
+
+    /// Judges the checks and takes the values. False when a value is missing for which there is no default.
+    fn judge(&self, user: &mut PlanUser, at: usize, outcome: &Outcome, moves: &mut Moves<'_>) -> bool {
+        let step = &self.workload.steps[at];
+        if step.checks.is_empty() && step.extracts.is_empty() {
+            return true;
+        }
+        let answer = outcome.answer();
+        for (index, check) in step.checks.iter().enumerate() {
+            moves.check(index, check.judge(&answer), outcome);
+        }
+        for extract in &step.extracts {
+            let value = extract.take(&answer).or_else(|| extract.default.clone());
+            let missing = value.is_none();
+            let extras = user.extras.get_or_insert_default();
+            if let Some(place) = extras.values.get_mut(extract.variable as usize) {
+                *place = value;
+            }
+            if missing {
+                return false;
+            }
+        }
+        true
+    }
+}
+
+impl Flow for PlanFlow {
+    type State = PlanUser;
+
+    fn user(&self, key: &UserKey) -> PlanUser {
+        PlanUser {
+            key: *key,
+            flow: 0,
+            at: 0,
+            hops: 0,
+            written: false,
+            iteration: 0,
+            in_scenario: 0,
+            rng: Rng::stream(self.seed, u64::from(key.number)),
+            extras: None,
+        }
+    }
+
+    /// Draws the iteration's rows.
+    fn prepare(&mut self, user: &mut PlanUser) -> bool {
+        if self.workload.data.is_empty() && self.workload.variables.is_empty() {
+            return true;
+        }
+        let extras = user.extras.get_or_insert_default();
+        extras.values.clear();
+        extras.values.resize_with(self.workload.variables.len(), || None);
+        extras.rows.clear();
+        for (set, drawn) in self.workload.data.iter().zip(&mut self.drawn) {
+            let own = self.worker + *drawn * self.workers;
+            match set.row_for(own, u64::from(user.key.number), &mut user.rng) {
+                Some(row) => extras.rows.push(row),
+                None => return false,
+            }
+            *drawn += 1;
+        }
+        true
+    }
+
+    #[inline]
+    fn on(&mut self, user: &mut PlanUser, what: What, moves: &mut Moves<'_>) -> Then {
+        match what {
+            What::Begin(iteration) => self.begin(user, iteration, moves),
+            What::Answered(_, outcome) => self.answered(user, outcome, moves),
+            What::Timer(_, at) => self.next_step(user, Some(at), moves),
+            What::GoOn | What::Interrupt => Then::Wait,
+        }
+    }
+
+    fn write(
+        &mut self,
+        user: &mut PlanUser,
+        _: ExchangeId,
+        url: &Url,
+        wall: Nanos,
+        out: &mut Vec<u8>,
+    ) -> Result<(), RenderError> {
+        let at = self.step(user);
+        let step = &self.workload.steps[at];
+        if let Some(extras) = &mut user.extras
+            && std::mem::take(&mut extras.follows)
+        {
+            out.extend_from_slice(&extras.request);
+            return Ok(());
+        }
+        let (mut values, mut rows): (&[_], &[u64]) = (&[], &[]);
+        self.cookies.clear();
+        if let Some(extras) = &user.extras {
+            (values, rows) = (&extras.values, &extras.rows);
+            if !extras.jar.is_empty() {
+                let secure = url.scheme == Scheme::Https;
+                extras.jar.header(&url.host, step.request.path_hint(), secure, wall, &mut self.cookies);
+            }
+        }
+        let mut scope = Scope {
+            vu: u64::from(user.key.number) + 1,
+            iteration: user.iteration,
+            sequence: user.in_scenario,
+            wall,
+            rng: &mut user.rng,
+            values,
+            rows,
+            data: &self.workload.data,
+        };
+        step.request.render(out, &mut scope, &self.cookies)?;
+        if step.redirects_max > 0 {
+            let extras = user.extras.get_or_insert_default();
+            extras.request.clear();
+            extras.request.extend_from_slice(out);
+        }
+        Ok(())
+    }
+}
+
+impl PlanUser {
+    /// True when no response has given it a cookie.
+    #[inline]
+    fn has_no_cookies(&self) -> bool {
+        self.extras.as_ref().is_none_or(|extras| extras.jar.is_empty())
+    }
+}
+
+fn pause(rng: &mut Rng, think: Think) -> Nanos {
+    match think {
+        Think::None => Nanos::ZERO,
+        Think::Fixed(pause) => pause,
+        Think::Between(from, to) => from + Nanos(rng.below((to - from).0.saturating_add(1))),
+    }
+}
+
+fn needs(step: &Step, cookies: bool) -> Needs {
+    let own = Needs { head: cookies || step.redirects_max > 0, body: false };
+    let checks = step.checks.iter().map(Check::needs);
+    checks.chain(step.extracts.iter().map(Extract::needs)).fold(own, Needs::or)
+}
+
+/// Draws one of the weighted flows.
+fn draw(flows: &[(u32, u32)], rng: &mut Rng) -> u16 {
+    if let [(only, _)] = flows {
+        return *only as u16;
+    }
+    let total: u64 = flows.iter().map(|(_, weight)| u64::from(*weight)).sum();
+    let mut at = rng.below(total);
+    for (flow, weight) in flows {
+        match at.checked_sub(u64::from(*weight)) {
+            Some(rest) => at = rest,
+            None => return *flow as u16,
+        }
+    }
+    flows.last().map_or(0, |(flow, _)| *flow as u16)
+}

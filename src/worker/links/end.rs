@@ -1,0 +1,127 @@
+//! How connections end, and what becomes of the exchanges on them.
+
+use super::{ExchangeOf, Links, Owner, State};
+use crate::http::protocol::Protocol;
+use crate::stats::outcome::ErrorKind;
+use crate::transport::AddRoute;
+use crate::units::Nanos;
+
+/// Who ends a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::worker) enum Manner {
+    /// With FIN.
+    Close,
+    /// With RST, so that no port rests in TIME_WAIT: only where nothing is outstanding.
+    Reset,
+}
+
+impl<D: AddRoute, O: Owner> Links<D, O> {
+    /// The connection broke, or has to be given up. If it has brought no response the next attempt backs off: a server that
+    /// accepts and hangs up must not keep us in a loop. If it has not even carried a request, the attempt to have
+    /// it has failed: nothing else would tell of it.
+    pub(super) fn lose(&mut self, owner: &mut O, slot: u32, kind: ErrorKind, now: Nanos) {
+        let link = &mut self.links[slot as usize];
+        if !link.answered {
+            link.failures = link.failures.saturating_add(1);
+        }
+        if link.requests == 0 {
+            self.recorder.connect_failed(kind);
+        }
+        self.end(owner, slot, Manner::Close, kind, now);
+    }
+
+    /// Ends a connection that stands or is under way: exchanges that were sent fail as `kind`, queued ones go back, or wait for
+    /// the next connection in this place.
+    pub(in crate::worker) fn end(
+        &mut self,
+        owner: &mut O,
+        slot: u32,
+        manner: Manner,
+        kind: ErrorKind,
+        now: Nanos,
+    ) {
+        let link = &mut self.links[slot as usize];
+        let useful = link.requests > 0;
+        let mut lost = std::mem::take(&mut self.lost);
+        while let Some(id) = Protocol::<ExchangeOf<O>>::due(&link.h1) {
+            lost.push(link.h1.finish(&mut self.store, slot, id));
+        }
+        self.in_flight -= lost.len() as u64;
+        self.shut(slot, manner);
+        self.rest(slot, now);
+        // The owner may begin others meanwhile, and on this very connection.
+        for exchange in lost.drain(..) {
+            owner.failed(self, exchange, kind, now);
+        }
+        self.lost = lost;
+        self.fail_queued(owner, slot, kind, useful, now);
+        self.reopen(owner, slot, now);
+    }
+
+    /// What is queued on a connection that has ended: the owner says whether it waits for the next one.
+    pub(super) fn fail_queued(
+        &mut self,
+        owner: &mut O,
+        slot: u32,
+        kind: ErrorKind,
+        useful: bool,
+        now: Nanos,
+    ) {
+        let link = &mut self.links[slot as usize];
+        if link.state != State::Closed {
+            return; // the owner has begun anew
+        }
+        let Some(exchange) = link.h1.first_queued(&mut self.store, slot) else { return };
+        if owner.waits_on(exchange, useful) {
+            return;
+        }
+        // Youngest first, so that giving them back to the head of a queue keeps their order.
+        let mut failed = Vec::new();
+        while let Some(exchange) = self.unqueue(slot) {
+            if O::TAKES_BACK {
+                owner.take_back(exchange);
+            } else {
+                failed.push(exchange);
+            }
+        }
+        for exchange in failed.into_iter().rev() {
+            owner.failed(self, exchange, kind, now);
+        }
+    }
+
+    /// Closes what is at the driver. Exchanges are the caller's.
+    fn shut(&mut self, slot: u32, manner: Manner) {
+        let link = &mut self.links[slot as usize];
+        match link.state {
+            State::Closed => return,
+            State::Resting | State::Queued => {
+                link.state = State::Closed;
+                return;
+            }
+            State::Connecting | State::Securing => self.connecting -= 1,
+            State::Open => self.open -= 1,
+        }
+        let reset = manner == Manner::Reset && link.state == State::Open;
+        self.driver.close(link.id(slot), reset);
+        self.origins.get_mut(link.origin).requests += u64::from(link.requests);
+        link.retire();
+    }
+
+    /// Closes a connection whose exchanges interest nobody any more; hands them to `cut_off`. It can be opened again at once.
+    pub(in crate::worker) fn abandon(
+        &mut self,
+        slot: u32,
+        manner: Manner,
+        mut cut_off: impl FnMut(ExchangeOf<O>),
+    ) {
+        while let Some(exchange) = self.unqueue(slot) {
+            cut_off(exchange);
+        }
+        let link = &mut self.links[slot as usize];
+        while let Some(id) = Protocol::<ExchangeOf<O>>::due(&link.h1) {
+            self.in_flight -= 1;
+            cut_off(link.h1.finish(&mut self.store, slot, id));
+        }
+        self.shut(slot, manner);
+    }
+}

@@ -1,0 +1,335 @@
+//! The connections of one worker, for whoever owns them.
+//!
+//! [`Links`] knows all of a connection's life: its origin's addresses, opening with its limits and back-off, the protocol, the gate
+//! for sends, receiving, time limits, the end. What a connection is *for* knows its [`Owner`]: the pool of a plain run
+//! or the virtual users. It is told what happened and says what is to be sent; both are compiled together, so that no call
+//! on the way of a request is a dynamic one.
+//!
+//! An [`Exchange`] sits on a connection from the moment it is meant for it, before that connection stands: queued. It is handed back
+//! to the owner when it is over (answered, failed), or when its connection ends before it was sent.
+
+mod addresses;
+mod dial;
+mod end;
+mod failure;
+mod link;
+mod origins;
+mod receive;
+mod rotation;
+mod transmit;
+
+use std::collections::VecDeque;
+
+use super::batching::Batching;
+use super::channel::Tried;
+use super::exchange::Exchange;
+use super::names::Names;
+use super::timers::Timers;
+use super::{Window, WorkerConfig};
+use crate::driver::{Driver, PayloadId};
+use crate::http::error::ParseError;
+use crate::http::h1::H1;
+use crate::http::protocol::Protocol;
+use crate::http::response::{Event, Response};
+use crate::plan::request_template::RenderError;
+use crate::stats::outcome::ErrorKind;
+use crate::stats::recorder::Recorder;
+use crate::transport::AddRoute;
+use crate::units::Nanos;
+
+pub(super) use end::Manner;
+pub(super) use link::{Link, State};
+pub(super) use origins::Origins;
+pub use origins::{OriginSpec, OriginUse};
+use rotation::Rotation;
+
+/// What connections carry for an owner.
+pub(super) type ExchangeOf<O> = Exchange<<O as Owner>::Ask>;
+type Store<O> = <H1 as Protocol<ExchangeOf<O>>>::Store;
+pub(super) type Known = <H1 as Protocol<Exchange<()>>>::Known;
+
+/// Whose connections they are.
+pub(super) trait Owner: Sized {
+    /// What an exchange carries for the owner.
+    type Ask: Default;
+    /// What a connection does.
+    type OfLink: Default;
+    /// Longest pause before the next attempt to connect.
+    const BACK_OFF_MAX: Nanos;
+    /// Queued exchanges of a connection that ends are [taken back](Owner::take_back) rather than failed.
+    const TAKES_BACK: bool;
+
+    /// How long an exchange may take, from its send to the last byte of its response.
+    fn limit(&self, ask: &Self::Ask) -> Nanos;
+
+    /// Whether the body of its response is looked at, so that it must not be thrown away.
+    fn reads_body(&self, ask: &Self::Ask) -> bool;
+
+    /// Reads on in a response, with whatever is to see it.
+    ///
+    /// # Errors
+    /// When the bytes are no response.
+    fn feed(
+        &mut self,
+        h1: &mut H1,
+        known: &mut Known,
+        exchange: &mut ExchangeOf<Self>,
+        bytes: &[u8],
+    ) -> Result<(usize, Event), ParseError>;
+
+    /// The bytes of `count` exchanges, of which this is the first; `slot` is the connection whose draft may be written.
+    ///
+    /// # Errors
+    /// When the request cannot be put together.
+    fn bytes<D: Driver>(
+        &mut self,
+        driver: &mut D,
+        origins: &Origins,
+        slot: u32,
+        first: &mut ExchangeOf<Self>,
+        count: u16,
+    ) -> Result<Bytes, RenderError>;
+
+    /// An exchange is sent, at `exchange.sent`: counts it.
+    fn sent(&mut self, exchange: &mut ExchangeOf<Self>, recorder: &mut Recorder, window: &Window);
+
+    /// The kernel has taken the last byte of what was sent last.
+    fn sent_whole(&mut self, ask: &mut Self::Ask, now: Nanos);
+
+    /// So many bytes came and go to an exchange, or to none.
+    fn received(&mut self, ask: Option<&Self::Ask>, bytes: u64, recorder: &mut Recorder);
+
+    /// The connection for which an exchange waits has come a step on.
+    fn came_on(&mut self, ask: &mut Self::Ask, step: Step, took: Nanos, now: Nanos);
+
+    /// True when the connection is to end after so many requests.
+    fn is_used_up(&self, requests: u32) -> bool;
+
+    /// A whole response came; `kept`: its connection goes on.
+    fn answered<D: AddRoute>(
+        &mut self,
+        links: &mut Links<D, Self>,
+        slot: u32,
+        exchange: ExchangeOf<Self>,
+        response: Response,
+        kept: bool,
+        now: Nanos,
+    );
+
+    /// No whole response will come. It was sent, unless its `sent` is [`Nanos::MAX`].
+    fn failed<D: AddRoute>(
+        &mut self,
+        links: &mut Links<D, Self>,
+        exchange: ExchangeOf<Self>,
+        kind: ErrorKind,
+        now: Nanos,
+    );
+
+    /// A connection ended with this exchange queued on it. `true`: it stays, for the next connection in that
+    /// place; `useful`: the one that ended had carried requests.
+    fn waits_on(&mut self, exchange: &ExchangeOf<Self>, useful: bool) -> bool;
+
+    /// An exchange was queued, its connection has ended, and it does not wait for the next: it is as if it had never been given out.
+    fn take_back(&mut self, exchange: ExchangeOf<Self>);
+
+    /// A connection stands.
+    fn opened<D: AddRoute>(&mut self, links: &mut Links<D, Self>, slot: u32, now: Nanos);
+
+    /// True when a connection that has ended, or could not be had, is to be opened again.
+    fn reopens(&self, link: &Link<Self>) -> bool;
+}
+
+/// What is sent.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bytes {
+    pub(super) payload: PayloadId,
+    pub(super) len: u32,
+    /// Let the driver report when the kernel has all of it.
+    pub(super) notify: bool,
+}
+
+/// On the way to a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// TCP stands, TLS begins.
+    Reached,
+    /// The connection stands, TCP being the last step.
+    OpenPlain,
+    /// The connection stands, TLS being the last step.
+    OpenSecure,
+}
+
+/// How long the steps of connecting may take.
+#[derive(Clone, Copy, Debug)]
+struct Limits {
+    connect: Nanos,
+    tls: Nanos,
+}
+
+/// Connections, and what is common to them.
+pub(super) struct Links<D, O: Owner> {
+    pub(super) driver: D,
+    pub(super) recorder: Recorder,
+    pub(super) window: Window,
+    pub(super) origins: Origins,
+    pub(super) batching: Batching,
+    links: Vec<Link<O>>,
+    store: Store<O>,
+    /// What is known of each origin's responses.
+    known: Vec<Known>,
+    /// To be opened as soon as the limit on attempts allows.
+    to_open: VecDeque<u32>,
+    timers: Timers,
+    /// Connections with requests to send in this turn.
+    dirty: VecDeque<u32>,
+    limits: Limits,
+    /// Exchanges that may be open on a connection at a time.
+    depth: u16,
+    connecting: u32,
+    open: u32,
+    /// Exchanges sent and neither answered nor failed, over all connections.
+    in_flight: u64,
+    /// How the first attempts went.
+    tried: Tried,
+    /// When the last measured response was complete.
+    pub(super) last_done: Nanos,
+    /// Exchanges of a connection that has just ended.
+    lost: Vec<ExchangeOf<O>>,
+}
+
+impl<D: AddRoute, O: Owner> Links<D, O> {
+    /// `slots` connections, all closed. `origins` are the plan's; `names` finds others.
+    pub(super) fn new(
+        mut driver: D,
+        config: &WorkerConfig,
+        names: Option<Names>,
+        recorder: Recorder,
+        slots: u32,
+        depth: u16,
+    ) -> Links<D, O> {
+        let now = driver.now();
+        let rotation = Rotation::new(config.worker, config.workers);
+        Links {
+            recorder,
+            window: Window::NOT_YET,
+            origins: Origins::new(&config.origins, names, rotation, config.dns_ttl, now),
+            batching: Batching::new(now),
+            links: (0..slots).map(|_| Link::new()).collect(),
+            store: <H1 as Protocol<ExchangeOf<O>>>::store(slots, depth),
+            known: config.origins.iter().map(|_| Known::new()).collect(),
+            to_open: VecDeque::new(),
+            timers: Timers::with_capacity(slots as usize + 1),
+            dirty: VecDeque::with_capacity(slots as usize),
+            limits: Limits { connect: config.connect_timeout, tls: config.tls_timeout },
+            depth,
+            connecting: 0,
+            open: 0,
+            in_flight: 0,
+            tried: Tried::default(),
+            last_done: Nanos::ZERO,
+            lost: Vec::new(),
+            driver,
+        }
+    }
+
+    /// How many there are places for.
+    pub(super) fn len(&self) -> u32 {
+        self.links.len() as u32
+    }
+
+    #[inline]
+    pub(super) fn get(&self, slot: u32) -> &Link<O> {
+        &self.links[slot as usize]
+    }
+
+    #[inline]
+    pub(super) fn get_mut(&mut self, slot: u32) -> &mut Link<O> {
+        &mut self.links[slot as usize]
+    }
+
+    /// How many stand.
+    pub(super) fn open(&self) -> u32 {
+        self.open
+    }
+
+    /// True while attempts are under way.
+    pub(super) fn is_connecting(&self) -> bool {
+        self.connecting > 0
+    }
+
+    #[inline]
+    pub(super) fn in_flight(&self) -> u64 {
+        self.in_flight
+    }
+
+    /// Connections that wait for a response.
+    #[inline]
+    pub(super) fn busy(&self) -> u64 {
+        self.in_flight.div_ceil(u64::from(self.depth))
+    }
+
+    /// How the first attempts went.
+    pub(super) fn tried(&self) -> Tried {
+        self.tried
+    }
+
+    #[inline]
+    pub(super) fn has_room(&self, slot: u32) -> bool {
+        let link = self.get(slot);
+        link.is_open() && link.exchanges() < self.depth
+    }
+
+    /// True while requests are to be sent in this turn.
+    #[inline]
+    pub(super) fn has_to_send(&self) -> bool {
+        !self.dirty.is_empty()
+    }
+
+    /// When something is due by the clock.
+    #[inline]
+    pub(super) fn next_timer(&self) -> Nanos {
+        self.timers.next()
+    }
+
+    /// True when nothing waits to be sent on any connection.
+    pub(super) fn nothing_queued(&self) -> bool {
+        self.links.iter().all(|link| link.queued() == 0)
+    }
+
+    /// Puts an exchange on a connection; it is sent in this turn if that stands, else as soon as it does.
+    #[inline]
+    pub(super) fn assign(&mut self, slot: u32, exchange: ExchangeOf<O>) {
+        let link = &mut self.links[slot as usize];
+        link.h1.queue(&mut self.store, slot, exchange);
+        if link.is_open() && !link.dirty {
+            link.dirty = true;
+            self.dirty.push_back(slot);
+        }
+    }
+
+    /// Takes back the exchange that was queued last on a connection.
+    pub(super) fn unqueue(&mut self, slot: u32) -> Option<ExchangeOf<O>> {
+        self.links[slot as usize].h1.unqueue(&mut self.store, slot)
+    }
+
+    /// What was done with each origin.
+    pub(super) fn origin_uses(&mut self) -> Vec<OriginUse> {
+        for link in &self.links {
+            self.origins.get_mut(link.origin).requests += u64::from(link.requests);
+        }
+        self.origins.uses()
+    }
+
+    /// Measured exchanges that were sent and are not over. Takes them out: for the end.
+    pub(super) fn measured_in_flight(&mut self) -> u64 {
+        let (mut count, window) = (0, self.window);
+        for slot in 0..self.links.len() as u32 {
+            let link = &mut self.links[slot as usize];
+            while let Some(id) = Protocol::<ExchangeOf<O>>::due(&link.h1) {
+                let exchange = link.h1.finish(&mut self.store, slot, id);
+                count += u64::from(window.measures(exchange.scheduled));
+            }
+        }
+        count
+    }
+}

@@ -1,0 +1,74 @@
+//! From queued exchanges to the wire, with one time stamp for all sends of a turn.
+
+use super::{ExchangeOf, Links, Owner};
+use crate::http::protocol::Protocol;
+use crate::stats::outcome::ErrorKind;
+use crate::transport::AddRoute;
+use crate::units::Nanos;
+
+/// Submitting a send takes the kernel some 5 us, so that the last of many is on its way long after the
+/// time stamp that they share. Also, responses to the first must not wait until all are sent.
+const SENDS_PER_TURN: usize = 128;
+
+impl<D: AddRoute, O: Owner> Links<D, O> {
+    /// Sends what is queued, or the first part of it: the rest follows in the next turn, with a
+    /// time stamp of its own.
+    #[inline]
+    pub(in crate::worker) fn flush(&mut self, owner: &mut O) {
+        if self.dirty.is_empty() {
+            return;
+        }
+        let sent = self.driver.now();
+        for _ in 0..self.dirty.len().min(SENDS_PER_TURN) {
+            let Some(slot) = self.dirty.pop_front() else { return };
+            self.send(owner, slot, sent);
+        }
+    }
+
+    #[inline]
+    fn send(&mut self, owner: &mut O, slot: u32, sent: Nanos) {
+        let link = &mut self.links[slot as usize];
+        link.dirty = false;
+        let count = Protocol::<ExchangeOf<O>>::queued(&link.h1);
+        if !link.is_open() || count == 0 || link.sending {
+            return; // lost meanwhile, or its turn comes when the send before is whole
+        }
+        let Some(first) = link.h1.first_queued(&mut self.store, slot) else { return };
+        let Ok(bytes) = owner.bytes(&mut self.driver, &self.origins, slot, first, count) else {
+            return self.not_to_be_sent(owner, slot, sent);
+        };
+        let limit = owner.limit(&first.ask);
+        link.sending = bytes.notify;
+        link.requests += u32::from(count);
+        let (recorder, window) = (&mut self.recorder, &self.window);
+        link.h1.take_outgoing(&mut self.store, slot, |exchange| {
+            exchange.sent = sent;
+            owner.sent(exchange, recorder, window);
+        });
+        self.driver.send(link.id(slot), bytes.payload, bytes.len, bytes.notify);
+        if self.window.measures(sent) {
+            self.recorder.bytes_out(u64::from(bytes.len));
+        }
+        self.in_flight += u64::from(count);
+        self.timers.set(&mut link.alarm, slot, sent + limit);
+    }
+
+    /// The request could not be put together.
+    #[cold]
+    fn not_to_be_sent(&mut self, owner: &mut O, slot: u32, now: Nanos) {
+        if let Some(exchange) = self.unqueue(slot) {
+            owner.failed(self, exchange, ErrorKind::Template, now);
+        }
+    }
+
+    pub(super) fn on_sent(&mut self, owner: &mut O, slot: u32, now: Nanos) {
+        let link = &mut self.links[slot as usize];
+        link.sending = false;
+        if let Some(id) = Protocol::<ExchangeOf<O>>::due(&link.h1) {
+            owner.sent_whole(&mut link.h1.exchange(&mut self.store, slot, id).ask, now);
+        }
+        if link.queued() > 0 && !std::mem::replace(&mut link.dirty, true) {
+            self.dirty.push_back(slot);
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! Which connection a user's request goes to.
+
+use super::user::{Ask, NONE};
+use super::{Flow, UserLinks, Users};
+use crate::transport::AddRoute;
+use crate::units::Nanos;
+use crate::worker::exchange::Exchange;
+use crate::worker::flow::recycle;
+use crate::worker::links::{Manner, State};
+
+impl<F: Flow> Users<F> {
+    /// Puts a request on a connection of its user: one to the same origin that is free, else one more.
+    pub(super) fn place<D: AddRoute>(
+        &mut self,
+        links: &mut UserLinks<D, F>,
+        user: u32,
+        exchange: Exchange<Ask>,
+        now: Nanos,
+    ) {
+        match self.connection_for(links, user, exchange.ask.origin) {
+            Some(slot) => {
+                links.assign(slot, exchange);
+                links.want(slot, now);
+            }
+            None => self.without_place.push_back((user, exchange)),
+        }
+    }
+
+    fn connection_for<D: AddRoute>(
+        &mut self,
+        links: &mut UserLinks<D, F>,
+        user: u32,
+        origin: u32,
+    ) -> Option<u32> {
+        let (mut at, mut closed, mut other) = (self.users[user as usize].first_link, NONE, NONE);
+        while at != NONE {
+            let link = links.get(at);
+            if link.exchanges() == 0 {
+                match (link.origin() == origin, link.is_open()) {
+                    (true, true) => return Some(at),
+                    (true, false) => closed = at,
+                    (false, _) => other = at,
+                }
+            }
+            at = link.own.next;
+        }
+        if closed != NONE {
+            return Some(closed);
+        }
+        if let Some(slot) = self.free.pop() {
+            let first = std::mem::replace(&mut self.users[user as usize].first_link, slot);
+            let link = links.get_mut(slot);
+            link.own.user = user;
+            link.own.next = first;
+            links.send_to(slot, origin);
+            return Some(slot);
+        }
+        // No more than there is room for: one to another origin makes way.
+        (other != NONE).then(|| {
+            links.abandon(other, Manner::Close, |_| {});
+            links.send_to(other, origin);
+            other
+        })
+    }
+
+    /// Tries again to place what no place was free for.
+    #[cold]
+    pub(super) fn look_for_places<D: AddRoute>(&mut self, links: &mut UserLinks<D, F>, now: Nanos) {
+        for _ in 0..self.without_place.len() {
+            let Some((user, exchange)) = self.without_place.pop_front() else { return };
+            self.place(links, user, exchange, now);
+        }
+    }
+
+    /// Closes all connections of a user whose iteration is over: nothing is outstanding on any.
+    pub(super) fn reset_connections<D: AddRoute>(&mut self, links: &mut UserLinks<D, F>, user: u32) {
+        let mut at = self.users[user as usize].first_link;
+        while at != NONE {
+            links.abandon(at, Manner::Reset, |_| {});
+            at = links.get(at).own.next;
+        }
+    }
+
+    /// Closes all connections of a user that is not to use them any more, and gives their places back.
+    pub(super) fn give_up_connections<D: AddRoute>(&mut self, links: &mut UserLinks<D, F>, user: u32) {
+        let mut at = std::mem::replace(&mut self.users[user as usize].first_link, NONE);
+        while at != NONE {
+            self.cut_off(links, at);
+            links.abandon(at, Manner::Close, |_| {});
+            self.free.push(at);
+            let link = links.get_mut(at);
+            at = std::mem::replace(&mut link.own, Default::default()).next;
+        }
+    }
+
+    /// Cuts off whatever requests of a user are open, their connections with them.
+    pub(super) fn cut_off_requests<D: AddRoute>(&mut self, links: &mut UserLinks<D, F>, user: u32) {
+        let mut at = self.users[user as usize].first_link;
+        while at != NONE {
+            self.cut_off(links, at);
+            at = links.get(at).own.next;
+        }
+        if !self.without_place.is_empty() {
+            let (cut_off, spare) = (&mut self.cut_off, &mut self.spare);
+            self.without_place.retain_mut(|(of, exchange)| {
+                let own = *of == user;
+                if own {
+                    *cut_off += u64::from(exchange.ask.measured);
+                    recycle(spare, exchange.ask.parts.take());
+                }
+                !own
+            });
+        }
+    }
+
+    fn cut_off<D: AddRoute>(&mut self, links: &mut UserLinks<D, F>, slot: u32) {
+        if links.get(slot).exchanges() == 0 {
+            return;
+        }
+        let (cut_off, spare) = (&mut self.cut_off, &mut self.spare);
+        links.abandon(slot, Manner::Close, |exchange| {
+            *cut_off += u64::from(exchange.ask.measured);
+            recycle(spare, exchange.ask.parts);
+        });
+    }
+
+    /// Whether any request of a user is on the way.
+    pub(super) fn waits_for_response<D: AddRoute>(&self, links: &UserLinks<D, F>, user: u32) -> bool {
+        let mut at = self.users[user as usize].first_link;
+        while at != NONE {
+            let link = links.get(at);
+            if link.state() == State::Open && link.has_sent() {
+                return true;
+            }
+            at = link.own.next;
+        }
+        false
+    }
+}

@@ -1,0 +1,211 @@
+//! What users want of their connections, and what they make of what comes by them.
+
+use super::record::timings;
+use super::user::{Ask, OfUser};
+use super::{Flow, UserLinks, Users};
+use crate::driver::{Driver, PayloadId};
+use crate::http::error::ParseError;
+use crate::http::h1::H1;
+use crate::http::protocol::Protocol;
+use crate::http::response::{Event, Response, Sink};
+use crate::plan::SURE;
+use crate::plan::request_template::RenderError;
+use crate::stats::outcome::ErrorKind;
+use crate::stats::recorder::Recorder;
+use crate::transport::AddRoute;
+use crate::units::Nanos;
+use crate::worker::Window;
+use crate::worker::exchange::Exchange;
+use crate::worker::flow::{Outcome, Parts, Source, What};
+use crate::worker::links::{Bytes, Known, Link, Origins, Owner, Step};
+
+/// Longest pause before the next attempt to connect: an arrival must not lose its user for long.
+const BACK_OFF_MAX: Nanos = Nanos::from_millis(64);
+
+/// Keeps the wanted parts of a response.
+struct Keeper<'a> {
+    parts: &'a mut Parts,
+    body: bool,
+    limit: usize,
+}
+
+impl Sink for Keeper<'_> {
+    const WANTED: bool = true;
+
+    fn head(&mut self, head: &[u8]) {
+        self.parts.head.extend_from_slice(head);
+    }
+
+    fn body(&mut self, bytes: &[u8]) {
+        if self.body {
+            let room = self.limit - self.parts.body.len();
+            self.parts.body.extend_from_slice(&bytes[..bytes.len().min(room)]);
+            self.parts.truncated |= bytes.len() > room;
+        }
+    }
+}
+
+impl<F: Flow> Owner for Users<F> {
+    type Ask = Ask;
+    type OfLink = OfUser;
+    const BACK_OFF_MAX: Nanos = BACK_OFF_MAX;
+    const TAKES_BACK: bool = false;
+
+    #[inline]
+    fn limit(&self, ask: &Ask) -> Nanos {
+        ask.limit
+    }
+
+    #[inline]
+    fn reads_body(&self, ask: &Ask) -> bool {
+        ask.keeps.body
+    }
+
+    #[inline]
+    fn feed(
+        &mut self,
+        h1: &mut H1,
+        known: &mut Known,
+        exchange: &mut Exchange<Ask>,
+        bytes: &[u8],
+    ) -> Result<(usize, Event), ParseError> {
+        let ask = &mut exchange.ask;
+        if !ask.keeps.head && !ask.keeps.body {
+            return Protocol::<Exchange<Ask>>::feed(h1, known, ask.expect, bytes, &mut ());
+        }
+        let spare = &mut self.spare;
+        let parts = ask.parts.get_or_insert_with(|| spare.pop().unwrap_or_default());
+        let mut keeper = Keeper { parts, body: ask.keeps.body, limit: ask.body_limit };
+        Protocol::<Exchange<Ask>>::feed(h1, known, ask.expect, bytes, &mut keeper)
+    }
+
+    #[inline]
+    fn bytes<D: Driver>(
+        &mut self,
+        driver: &mut D,
+        origins: &Origins,
+        slot: u32,
+        first: &mut Exchange<Ask>,
+        _: u16,
+    ) -> Result<Bytes, RenderError> {
+        let ask = &mut first.ask;
+        let (payload, len) = match ask.source {
+            Source::Payload(payload, len) => (payload, len),
+            Source::Written => {
+                let out = driver.draft(slot);
+                out.clear();
+                let state = &mut self.users[ask.user as usize].flow;
+                let url = &origins.get(ask.origin).url;
+                self.flow.write(state, ask.id, url, (self.wall)(), out)?;
+                (PayloadId::DRAFT, out.len() as u32)
+            }
+        };
+        ask.len = len;
+        Ok(Bytes { payload, len, notify: len as usize > SURE })
+    }
+
+    #[inline]
+    fn sent(&mut self, exchange: &mut Exchange<Ask>, recorder: &mut Recorder, _: &Window) {
+        let ask = &exchange.ask;
+        if !ask.due {
+            exchange.scheduled = exchange.sent;
+        }
+        if ask.measured {
+            recorder.tally.scenarios[ask.tally as usize].sent_bytes += u64::from(ask.len);
+        }
+    }
+
+    #[inline]
+    fn sent_whole(&mut self, ask: &mut Ask, now: Nanos) {
+        ask.sent_whole = now;
+    }
+
+    #[inline]
+    fn received(&mut self, ask: Option<&Ask>, bytes: u64, recorder: &mut Recorder) {
+        if let Some(ask) = ask {
+            recorder.tally.scenarios[ask.tally as usize].received_bytes += bytes;
+        }
+    }
+
+    fn came_on(&mut self, ask: &mut Ask, step: Step, took: Nanos, now: Nanos) {
+        match step {
+            Step::Reached => ask.connecting = took,
+            Step::OpenPlain => {
+                ask.connecting = took;
+                ask.blocked = now - ask.wanted;
+            }
+            Step::OpenSecure => {
+                ask.securing = took;
+                ask.blocked = now - ask.wanted;
+            }
+        }
+    }
+
+    #[inline]
+    fn is_used_up(&self, requests: u32) -> bool {
+        self.config.workload.connections.requests_max.is_some_and(|max| requests >= max)
+    }
+
+    fn answered<D: AddRoute>(
+        &mut self,
+        links: &mut UserLinks<D, F>,
+        _: u32,
+        mut exchange: Exchange<Ask>,
+        response: Response,
+        _: bool,
+        now: Nanos,
+    ) {
+        let spent = timings(&exchange, now);
+        if exchange.ask.measured {
+            self.record_response(links, &exchange, &spent, response.status, now);
+        }
+        let outcome = Outcome {
+            result: Ok(response),
+            origin: exchange.ask.origin,
+            duration: now - exchange.sent,
+            timings: spent,
+            mark: exchange.ask.mark(),
+            parts: exchange.ask.parts.take(),
+        };
+        self.tell(links, exchange.ask.user, What::Answered(exchange.ask.id, outcome), now);
+    }
+
+    /// k6 goes on with the script then, and so do we.
+    fn failed<D: AddRoute>(
+        &mut self,
+        links: &mut UserLinks<D, F>,
+        mut exchange: Exchange<Ask>,
+        kind: ErrorKind,
+        now: Nanos,
+    ) {
+        let spent = timings(&exchange, now);
+        let duration = if exchange.sent == Nanos::MAX { Nanos::ZERO } else { now - exchange.sent };
+        if exchange.ask.measured {
+            self.record_failure(links, &exchange.ask, &spent, kind, duration);
+        }
+        // What came of it is no response.
+        crate::worker::flow::recycle(&mut self.spare, exchange.ask.parts.take());
+        let outcome = Outcome {
+            result: Err(kind),
+            origin: exchange.ask.origin,
+            duration,
+            timings: spent,
+            mark: exchange.ask.mark(),
+            parts: None,
+        };
+        self.tell(links, exchange.ask.user, What::Answered(exchange.ask.id, outcome), now);
+    }
+
+    /// One that was of use before is replaced without a word; a new one that broke at once would be replaced for ever.
+    fn waits_on(&mut self, _: &Exchange<Ask>, useful: bool) -> bool {
+        useful
+    }
+
+    fn take_back(&mut self, _: Exchange<Ask>) {}
+
+    fn opened<D: AddRoute>(&mut self, _: &mut UserLinks<D, F>, _: u32, _: Nanos) {}
+
+    fn reopens(&self, link: &Link<Users<F>>) -> bool {
+        link.exchanges() > 0
+    }
+}

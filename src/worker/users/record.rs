@@ -1,0 +1,120 @@
+//! What a request came to, in figures.
+
+use super::{Ask, Flow, UserLinks, Users};
+use crate::stats::layout::{Condition, series_at};
+use crate::stats::outcome::ErrorKind;
+use crate::stats::tally::Series;
+use crate::transport::AddRoute;
+use crate::units::Nanos;
+use crate::worker::exchange::Exchange;
+use crate::worker::flow::{Mark, Timings};
+
+impl Ask {
+    pub(super) fn mark(&self) -> Mark {
+        Mark { place: self.place, stage: self.stage, measured: self.measured }
+    }
+}
+
+/// What the time of an exchange that ended at `now` was spent on.
+pub(super) fn timings(exchange: &Exchange<Ask>, now: Nanos) -> Timings {
+    let ask = &exchange.ask;
+    let first_byte = exchange.first_byte.min(now);
+    let sending = if ask.sent_whole == Nanos::MAX { Nanos::ZERO } else { ask.sent_whole - exchange.sent };
+    Timings {
+        blocked: ask.blocked,
+        connecting: ask.connecting,
+        securing: ask.securing,
+        sending,
+        waiting: if exchange.sent == Nanos::MAX { Nanos::ZERO } else { first_byte - exchange.sent - sending },
+        receiving: now - first_byte,
+    }
+}
+
+impl<F: Flow> Users<F> {
+    pub(super) fn record_response<D: AddRoute>(
+        &self,
+        links: &mut UserLinks<D, F>,
+        exchange: &Exchange<Ask>,
+        spent: &Timings,
+        status: u16,
+        now: Nanos,
+    ) {
+        let Exchange { scheduled, sent, first_byte, ref ask } = *exchange;
+        let expected = ask.expected.as_ref().is_some_and(|set| set.contains(status));
+        let in_window = now < links.recorder.window_end();
+        links.recorder.counts.completed += 1;
+        links.recorder.counts.completed_in_window += u64::from(in_window);
+        links.recorder.counts.status.add(status);
+        self.each_series(links, ask, expected, Condition::Status(status), |series| {
+            series.completed += 1;
+            series.completed_in_window += u64::from(in_window);
+            if scheduled == sent && first_byte == now {
+                series.alike.record(now - sent);
+            } else {
+                series.service_time.record(now - sent);
+                series.first_byte.record(first_byte.min(now) - sent);
+                series.response_time.record(now - scheduled);
+                series.start_lag.record(sent - scheduled);
+                if spent.receiving > Nanos::ZERO {
+                    series.receiving.record(spent.receiving);
+                }
+            }
+            if spent.sending > Nanos::ZERO {
+                series.sending.record(spent.sending);
+            }
+            record_waits(series, spent);
+        });
+    }
+
+    pub(super) fn record_failure<D: AddRoute>(
+        &self,
+        links: &mut UserLinks<D, F>,
+        ask: &Ask,
+        spent: &Timings,
+        kind: ErrorKind,
+        took: Nanos,
+    ) {
+        links.recorder.failed(kind);
+        self.each_series(links, ask, false, Condition::Error(kind), |series| {
+            series.failed += 1;
+            series.failed_time.record(took);
+            record_waits(series, spent);
+        });
+    }
+
+    /// The base series of a sample, and those of the watches whose condition it meets.
+    #[inline]
+    fn each_series<D: AddRoute>(
+        &self,
+        links: &mut UserLinks<D, F>,
+        ask: &Ask,
+        expected: bool,
+        condition: Condition,
+        mut record: impl FnMut(&mut Series),
+    ) {
+        let layout = &self.config.layout;
+        let place = &layout.places[ask.place as usize];
+        let tally = &mut links.recorder.tally;
+        let stage = u32::from(ask.stage);
+        record(&mut tally.series[series_at(place.first_series, stage, expected)]);
+        for watch in &place.watches {
+            let watch = &layout.watches[*watch as usize];
+            if watch.condition == condition {
+                record(&mut tally.series[series_at(watch.first_series, stage, expected)]);
+            }
+        }
+    }
+}
+
+/// What a request waited for before it was sent.
+fn record_waits(series: &mut Series, spent: &Timings) {
+    for (took, to) in [
+        (spent.blocked, &mut series.blocked),
+        (spent.connecting, &mut series.connecting),
+        (spent.securing, &mut series.tls_handshaking),
+    ] {
+        if took > Nanos::ZERO {
+            to.record(took);
+        }
+    }
+}

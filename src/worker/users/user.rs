@@ -1,0 +1,234 @@
+//! One virtual user, and what its requests carry.
+
+use std::rc::Rc;
+
+use super::super::flow::{ExchangeId, Parts, Request, Source, TimerId, UserKey};
+use crate::driver::PayloadId;
+use crate::http::response::Expect;
+use crate::load::share;
+use crate::plan::answer::Needs;
+use crate::plan::status::StatusSet;
+use crate::units::Nanos;
+
+/// No connection.
+pub(super) const NONE: u32 = u32::MAX;
+
+/// How many of a scenario's users a worker has: users take turns over the workers.
+pub(super) fn count(vus: u32, worker: u32, workers: u32) -> u32 {
+    share(u64::from(vus), worker, workers) as u32
+}
+
+/// Where a virtual user stands.
+///
+/// ```text
+///               arrival, or its turn in a loop
+///   Off / Idle ────────────────▶ Ready ──▶ Running ──┐
+///      ▲                           ▲                 │ iteration over
+///      │                           └──── Pausing ◀───┤
+///      └─────────────────────────────────────────────┘
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    /// Not at work.
+    Off,
+    /// Waits for an arrival.
+    Idle,
+    /// Its next iteration begins in this turn or the next.
+    Ready,
+    /// In an iteration.
+    Running,
+    /// Pauses behind an iteration.
+    Pausing,
+}
+
+pub(super) struct User<S> {
+    pub(super) key: UserKey,
+    pub(super) state: State,
+    /// Is one too many: goes off behind this iteration, or when `leave_by` has come.
+    pub(super) leaving: bool,
+    /// An arrival waits for it, or is what it runs: meant for `scheduled`.
+    pub(super) has_arrival: bool,
+    /// Its iteration counts: it was meant to begin in the window. Decided once, for its beginning and its end.
+    pub(super) counts: bool,
+    /// It has more to compute.
+    pub(super) goes_on: bool,
+    /// Its iteration's entry among the scenario tallies.
+    pub(super) tally: u32,
+    /// The first of its connections, each of which knows the next.
+    pub(super) first_link: u32,
+    /// Iterations begun.
+    pub(super) iterations: u64,
+    pub(super) scheduled: Nanos,
+    pub(super) begun: Nanos,
+    pub(super) pause_until: Nanos,
+    pub(super) leave_by: Nanos,
+    /// Its earliest timer.
+    pub(super) alarm: Nanos,
+    /// Those of its flow.
+    pub(super) timers: Vec<(Nanos, TimerId)>,
+    pub(super) flow: S,
+}
+
+impl<S> User<S> {
+    pub(super) fn new(key: UserKey, flow: S) -> User<S> {
+        User {
+            key,
+            state: State::Off,
+            leaving: false,
+            has_arrival: false,
+            counts: false,
+            goes_on: false,
+            tally: 0,
+            first_link: NONE,
+            iterations: 0,
+            scheduled: Nanos::ZERO,
+            begun: Nanos::ZERO,
+            pause_until: Nanos::MAX,
+            leave_by: Nanos::MAX,
+            alarm: Nanos::MAX,
+            timers: Vec::new(),
+            flow,
+        }
+    }
+
+    pub(super) fn is_running(&self) -> bool {
+        self.state == State::Running
+    }
+
+    /// What it waits for by the clock.
+    pub(super) fn next_due(&self) -> Nanos {
+        match self.state {
+            State::Running => {
+                let timers = self.timers.iter().map(|(at, _)| *at);
+                timers.min().unwrap_or(Nanos::MAX).min(self.leave_by)
+            }
+            State::Pausing => self.pause_until,
+            _ => Nanos::MAX,
+        }
+    }
+
+    /// Takes the timer of its flow that is due first, if it is due by `now`.
+    pub(super) fn take_timer(&mut self, now: Nanos) -> Option<(Nanos, TimerId)> {
+        let timers = self.timers.iter().enumerate();
+        let (place, (at, _)) = timers.min_by_key(|(place, (at, _))| (*at, *place))?;
+        (*at <= now).then(|| self.timers.remove(place))
+    }
+}
+
+/// Whose a connection is, and its next one.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::worker) struct OfUser {
+    pub(super) user: u32,
+    pub(super) next: u32,
+}
+
+impl Default for OfUser {
+    fn default() -> OfUser {
+        OfUser { user: NONE, next: NONE }
+    }
+}
+
+/// What a user's request carries on its way.
+pub(in crate::worker) struct Ask {
+    pub(super) user: u32,
+    pub(super) id: ExchangeId,
+    pub(super) origin: u32,
+    /// Index into the layout's places.
+    pub(super) place: u32,
+    /// Entry among the scenario tallies, for bytes.
+    pub(super) tally: u32,
+    /// Stage in which it was meant to start.
+    pub(super) stage: u16,
+    /// It counts: it was meant to start in the window.
+    pub(super) measured: bool,
+    /// The load model named the time at which it was meant to start: that is not merely the time of the send.
+    pub(super) due: bool,
+    pub(super) expect: Expect,
+    pub(super) keeps: Needs,
+    pub(super) source: Source,
+    /// Bytes sent.
+    pub(super) len: u32,
+    pub(super) body_limit: usize,
+    pub(super) limit: Nanos,
+    /// Since when it has wanted a connection; how long it waited for it, and of that how long TCP and TLS took.
+    pub(super) wanted: Nanos,
+    pub(super) blocked: Nanos,
+    pub(super) connecting: Nanos,
+    pub(super) securing: Nanos,
+    /// When the kernel had taken the whole request, where that was reported; else MAX.
+    pub(super) sent_whole: Nanos,
+    /// `None` only where there is no request.
+    pub(super) expected: Option<Rc<StatusSet>>,
+    pub(super) parts: Option<Box<Parts>>,
+}
+
+impl Default for Ask {
+    fn default() -> Ask {
+        Ask {
+            user: 0,
+            id: ExchangeId(0),
+            origin: 0,
+            place: 0,
+            tally: 0,
+            stage: 0,
+            measured: false,
+            due: false,
+            expect: Expect::Normal,
+            keeps: Needs::default(),
+            source: Source::Payload(PayloadId(0), 0),
+            len: 0,
+            body_limit: 0,
+            limit: Nanos::ZERO,
+            wanted: Nanos::ZERO,
+            blocked: Nanos::ZERO,
+            connecting: Nanos::ZERO,
+            securing: Nanos::ZERO,
+            sent_whole: Nanos::MAX,
+            expected: None,
+            parts: None,
+        }
+    }
+}
+
+impl Ask {
+    /// Of `request`, wanted by `user` at `now`.
+    pub(super) fn of(request: Request, user: u32, id: ExchangeId, now: Nanos) -> Ask {
+        Ask {
+            user,
+            id,
+            origin: request.origin,
+            place: request.place,
+            due: request.scheduled.is_some(),
+            expect: request.expect,
+            keeps: request.keeps,
+            source: request.source,
+            body_limit: request.body_limit,
+            limit: request.limit,
+            wanted: now,
+            expected: Some(request.expected),
+            ..Ask::default()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::exchange::Exchange;
+    use super::super::super::flow::plan::PlanUser;
+    use super::*;
+
+    #[test]
+    fn ten_thousand_idle_users_stay_small() {
+        let each = size_of::<User<PlanUser>>() + size_of::<Exchange<Ask>>();
+        assert!(each <= 512, "{each}");
+    }
+
+    #[test]
+    fn timers_fire_in_their_order() {
+        let mut user = User::new(UserKey { number: 0, scenario: 0 }, ());
+        user.timers = vec![(Nanos(30), TimerId(1)), (Nanos(10), TimerId(2)), (Nanos(10), TimerId(3))];
+        let fired: Vec<_> = std::iter::from_fn(|| user.take_timer(Nanos(20))).collect();
+        assert_eq!(fired, [(Nanos(10), TimerId(2)), (Nanos(10), TimerId(3))]);
+        assert_eq!(user.timers, [(Nanos(30), TimerId(1))]);
+    }
+}

@@ -13,7 +13,8 @@ use squall::stats::recorder::Recorder;
 use squall::stats::snapshot::Snapshot;
 use squall::units::{Nanos, Rate};
 use squall::worker::channel::{Channel, Control, Message};
-use squall::worker::{Worker, WorkerConfig};
+use squall::worker::pool::PoolConfig;
+use squall::worker::{Clocks, OriginSpec, Worker, WorkerConfig};
 
 thread_local! {
     /// Per thread, so that the harness's own threads do not count.
@@ -172,26 +173,30 @@ fn calls_of_a_worker(requests: u64, load: LoadModel) -> u64 {
     let config = WorkerConfig {
         worker: 0,
         workers: 1,
+        origins: vec![OriginSpec { url: "http://peer/".parse().unwrap(), forward: None, endpoints: (0, 1) }],
+        warmup: Nanos::ZERO,
+        connect_timeout: Nanos::from_secs(10),
+        tls_timeout: Nanos::from_secs(10),
+        dns_ttl: Nanos::MAX,
+        drain: Nanos::from_secs(5),
+        interval: Nanos::from_secs(3600),
+        spin: false,
+    };
+    let pool = PoolConfig {
         connections: 4,
         load,
         requests: (!load.is_open()).then_some(requests),
         duration: None,
-        warmup: Nanos::ZERO,
         timeout: Nanos::from_secs(10),
-        connect_timeout: Nanos::from_secs(10),
-        tls_timeout: Nanos::from_secs(10),
-        drain: Nanos::from_secs(5),
-        interval: Nanos::from_secs(3600),
-        spin: false,
         max_backlog: 100_000,
-        endpoints: 1,
     };
+    let clocks = Clocks { cpu: || (Nanos::ZERO, Nanos::ZERO), wall: || Nanos::ZERO };
     let (out, messages) = crossbeam_channel::bounded(8);
     let (_give, emptied) = crossbeam_channel::bounded(1);
     let channel = Channel { out, emptied };
     let control = Control::new();
     control.start(squall::clock::now());
-    let worker = Worker::new(driver.unwrap(), plan, config, &channel, || (Nanos::ZERO, Nanos::ZERO));
+    let worker = Worker::plain(driver.unwrap(), plan, config, pool, None, &channel, clocks);
     let calls = calls_in(|| worker.run(&control));
     let completed: u64 = messages
         .try_iter()

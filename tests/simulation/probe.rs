@@ -7,6 +7,7 @@ use std::rc::Rc;
 
 use squall::driver::sim::{PeerBooks, SimDriver};
 use squall::driver::{Buffer, Completion, ConnId, Driver, DriverCounters, Endpoint, Event, PayloadId, Wait};
+use squall::transport::{AddRoute, Route};
 use squall::units::Nanos;
 use squall::worker::channel::Control;
 
@@ -160,5 +161,12 @@ impl Driver for Probe<'_> {
 
     fn counters(&self) -> DriverCounters {
         self.sim.counters()
+    }
+}
+
+impl AddRoute for Probe<'_> {
+    fn add_route(&mut self, endpoint: Endpoint, route: Route) -> u32 {
+        assert!(route.is_direct());
+        self.add_endpoint(endpoint)
     }
 }

@@ -22,10 +22,11 @@ use squall::stats::summary::{Summary, SummaryBuilder};
 use squall::stats::tally::ScenarioTally;
 use squall::units::{Nanos, Rate};
 use squall::worker::channel::{Channel, Control, Message};
-use squall::worker::vus::{VuWorker, VuWorkerConfig};
+use squall::worker::users::UsersConfig;
+use squall::worker::{Worker, WorkerConfig};
 
 use crate::probe::{Probe, Quirks};
-use crate::world::{ms, secs, us};
+use crate::world::{CLOCKS, ms, peer, secs, us};
 
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: peer\r\n\r\n";
 
@@ -101,24 +102,28 @@ fn carry_out(workload: Workload, script: &SimScript, workers: u32) -> Course {
     let (mut vus, mut until, mut delivered) = (Vec::new(), Nanos::ZERO, 0);
     let start = script.start + ms(10);
     for worker in 0..workers {
-        let config = VuWorkerConfig {
+        let config = WorkerConfig {
             worker,
             workers,
-            workload: Arc::clone(&workload),
-            layout: Arc::clone(&layout),
-            pots: Arc::clone(&pots),
-            endpoints: vec![(0, 1)],
+            origins: peer(1),
             warmup: Nanos::ZERO,
             connect_timeout: ms(500),
             tls_timeout: ms(500),
+            dns_ttl: Nanos::MAX,
             drain: secs(3),
             interval: ms(100),
             spin: false,
+        };
+        let users = UsersConfig {
+            workload: Arc::clone(&workload),
+            layout: Arc::clone(&layout),
+            taken: Arc::clone(&pots),
+            connections: UsersConfig::connections(&workload, worker, workers),
             seed: 7,
         };
         let addr = std::net::SocketAddr::from(([127, 0, 0, 1], 80));
         let driver = DriverConfig {
-            slots: config.slots(),
+            slots: users.connections,
             payloads: vec![REQUEST.into(); workload.steps.len()],
             endpoints: vec![Endpoint { addr: addr.into(), source: None, congestion: None }],
             expect_large: true,
@@ -133,7 +138,7 @@ fn carry_out(workload: Workload, script: &SimScript, workers: u32) -> Course {
         }
         let channel = Channel { out, emptied };
         let probe = Probe::new(SimDriver::new(driver, script), Quirks::default(), &control, &report);
-        VuWorker::new(probe, config, &channel, || (Nanos::ZERO, Nanos::ZERO), || Nanos::ZERO).run(&control);
+        Worker::scenarios(probe, config, users, None, &channel, CLOCKS).run(&control);
         drop(channel);
         delivered += RefCell::take(&report).books.delivered;
         for (_, message) in messages {

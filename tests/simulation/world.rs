@@ -14,8 +14,9 @@ use squall::plan::Plan;
 use squall::stats::snapshot::{Counts, Snapshot};
 use squall::stats::summary::{Summary, SummaryBuilder};
 use squall::units::{Nanos, Rate};
-use squall::worker::channel::{Channel, Connected, Control, Finished, Message};
-use squall::worker::{Worker, WorkerConfig};
+use squall::worker::channel::{Channel, Connected, Control, Finished, Message, Tried};
+use squall::worker::pool::PoolConfig;
+use squall::worker::{Clocks, OriginSpec, Worker, WorkerConfig};
 
 use crate::probe::{Probe, Quirks, Seen};
 
@@ -42,7 +43,16 @@ pub(crate) struct World {
     /// `-n` of the whole run in the open model, this worker's share in the closed one.
     pub(crate) requests: Option<u64>,
     pub(crate) worker: WorkerConfig,
+    pub(crate) pool: PoolConfig,
     pub(crate) quirks: Quirks,
+}
+
+/// What stands for the clocks of a thread.
+pub(crate) const CLOCKS: Clocks = Clocks { cpu: || (Nanos::ZERO, Nanos::ZERO), wall: || Nanos::ZERO };
+
+/// The peer, at so many addresses.
+pub(crate) fn peer(addresses: u32) -> Vec<OriginSpec> {
+    vec![OriginSpec { url: "http://peer/".parse().expect("a URL"), forward: None, endpoints: (0, addresses) }]
 }
 
 /// The answers' lengths instead of their bytes: what a failed case prints is to be read.
@@ -50,7 +60,7 @@ impl fmt::Debug for World {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let lengths: Vec<_> = self.script.responses.iter().map(Vec::len).collect();
         let script = SimScript { responses: Vec::new(), ..self.script.clone() };
-        let load = (self.rate, self.arrivals, self.requests, self.pipeline);
+        let load = (self.rate, self.arrivals, self.requests, self.pipeline, &self.pool);
         write!(f, "{script:?}, answers of {lengths:?}, {load:?}, {:?}, {:?}", self.worker, self.quirks)
     }
 }
@@ -59,7 +69,7 @@ impl fmt::Debug for World {
 #[derive(Debug)]
 pub(crate) struct Told {
     pub(crate) summary: Summary,
-    pub(crate) connected: Connected,
+    pub(crate) connected: Tried,
     pub(crate) finished: Finished,
     /// Each interval's counts and the backlog at its edge.
     pub(crate) intervals: Vec<(Counts, u64)>,
@@ -81,19 +91,22 @@ impl World {
             worker: WorkerConfig {
                 worker: 0,
                 workers: 1,
+                origins: peer(2),
+                warmup: Nanos::ZERO,
+                connect_timeout: ms(500),
+                tls_timeout: ms(500),
+                dns_ttl: Nanos::MAX,
+                drain: secs(3),
+                interval: secs(1),
+                spin: false,
+            },
+            pool: PoolConfig {
                 connections: 4,
                 load: LoadModel::Closed,
                 requests: None,
                 duration: Some(ms(200)),
-                warmup: Nanos::ZERO,
                 timeout: secs(2),
-                connect_timeout: ms(500),
-                tls_timeout: ms(500),
-                drain: secs(3),
-                interval: secs(1),
-                spin: false,
                 max_backlog: 100_000,
-                endpoints: 2,
             },
             quirks: Quirks::default(),
         }
@@ -116,39 +129,39 @@ impl World {
     }
 
     pub(crate) fn lasting(mut self, duration: Nanos) -> World {
-        self.worker.duration = Some(duration);
+        self.pool.duration = Some(duration);
         self
     }
 
     pub(crate) fn connections(mut self, connections: u32) -> World {
-        self.worker.connections = connections;
+        self.pool.connections = connections;
         self
     }
 
     /// When the load begins: late enough that each connection was tried once, however slowly.
     pub(crate) fn start(&self) -> Nanos {
         // At most 128 attempts are under way at a time.
-        let rounds = u64::from(self.worker.connections.div_ceil(128));
+        let rounds = u64::from(self.pool.connections.div_ceil(128));
         self.script.start + Nanos(self.worker.connect_timeout.0 * rounds) + ms(100)
     }
 
     /// Runs it to its end.
     pub(crate) fn run(&self) -> Told {
         let plan = self.plan();
-        let config = self.worker_config();
-        let open_model = config.load.is_open();
+        let (config, pool) = (self.worker.clone(), self.pool_config());
+        let open_model = pool.load.is_open();
         let driver = SimDriver::new(self.driver_config(&plan), self.sim_script(&plan));
         let (control, report) = (Control::new(), Rc::default());
         control.start(self.start());
         let (out, messages) = unbounded();
         let (give, emptied) = unbounded();
-        let intervals = config.duration.map_or(4, |d| d.0 / config.interval.0 + 1);
+        let intervals = pool.duration.map_or(4, |d| d.0 / config.interval.0 + 1);
         for _ in 0..intervals {
             give.send(Snapshot::new(config.worker)).expect("the receiver lives");
         }
         let channel = Channel { out, emptied };
         let probe = Probe::new(driver, self.quirks, &control, &report);
-        Worker::new(probe, plan, config, &channel, || (Nanos::ZERO, Nanos::ZERO)).run(&control);
+        Worker::plain(probe, plan, config, pool, None, &channel, CLOCKS).run(&control);
         drop(channel);
         let seen = RefCell::take(&report);
         collect(
@@ -173,22 +186,22 @@ impl World {
     /// What an open model's requests follow.
     pub(crate) fn schedule(&self) -> Option<Schedule> {
         let (arrivals, seed) = (self.arrivals, self.script.seed);
-        let (end, limit) = (self.worker.duration, self.requests);
+        let (end, limit) = (self.pool.duration, self.requests);
         self.rate.map(|rate| Schedule { rate, arrivals, seed, end, limit })
     }
 
-    fn worker_config(&self) -> WorkerConfig {
+    fn pool_config(&self) -> PoolConfig {
         let load = self.schedule().map_or(LoadModel::Closed, LoadModel::Open);
-        WorkerConfig { load, requests: self.requests, ..self.worker.clone() }
+        PoolConfig { load, requests: self.requests, ..self.pool.clone() }
     }
 
     fn driver_config(&self, plan: &Plan) -> DriverConfig {
         let addr = std::net::SocketAddr::from(([127, 0, 0, 1], 80));
         let endpoint = Endpoint { addr: addr.into(), source: None, congestion: None };
         DriverConfig {
-            slots: self.worker.connections,
+            slots: self.pool.connections,
             payloads: vec![Arc::clone(&plan.payload)],
-            endpoints: vec![endpoint; self.worker.endpoints as usize],
+            endpoints: vec![endpoint; self.worker.origins[0].endpoints.1 as usize],
             expect_large: true,
         }
     }
@@ -205,7 +218,8 @@ fn collect(messages: impl Iterator<Item = Message>, open_model: bool, seen: Seen
     for message in messages {
         assert!(finished.is_none(), "{message:?} after the last word");
         match message {
-            Message::Connected(said) => connected = Some(said),
+            Message::Connected(Connected::Tried(said)) => connected = Some(said),
+            Message::Connected(Connected::Lazy) => panic!("a pool opens its connections first"),
             Message::Interval(snapshot) => {
                 intervals.push((snapshot.counts.clone(), snapshot.backlog));
                 builder.push(&snapshot);
@@ -256,7 +270,7 @@ impl Told {
             ("and so are response times", self.summary.latency.response_time.len() == c.completed),
             ("and start lags", self.summary.latency.start_lag.len() == c.started),
             ("the timeline is complete", self.timeline_total() == (c.completed, c.failed)),
-            ("every connection was tried", self.connected.tried == world.worker.connections),
+            ("every connection was tried", self.connected.tried == world.pool.connections),
             // With a request limit the window ends with the last answer: later requests may have failed.
             ("nothing was sent after the window", world.requests.is_some() || self.late_send() <= us(50)),
         ];

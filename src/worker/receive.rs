@@ -52,7 +52,7 @@ impl<D: Driver> Worker<'_, D> {
             return;
         }
         if now >= self.window.open {
-            self.recorder.bytes_in(u64::from(buffer.len));
+            self.recorder.bytes_in(buffer.len() as u64);
         }
         let fate = self.parse(slot, &buffer, now);
         self.driver.release(buffer);
@@ -67,7 +67,7 @@ impl<D: Driver> Worker<'_, D> {
     fn parse(&mut self, slot: u32, buffer: &Buffer, now: Nanos) -> Fate {
         let expect = self.plan.expect;
         let mut at = 0;
-        while at < buffer.len as usize {
+        while at < buffer.len() {
             let connection = &mut self.pool.connections[slot as usize];
             if connection.fifo.len() == connection.unsent {
                 return Fate::Fail(ErrorKind::Protocol); // bytes that nobody asked for

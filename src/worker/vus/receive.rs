@@ -88,14 +88,14 @@ impl<D: Driver> VuWorker<'_, D> {
             return;
         }
         let waiting = self.waiting_on(id.slot);
-        self.count_bytes(waiting, u64::from(buffer.len), now);
+        self.count_bytes(waiting, buffer.len() as u64, now);
         let Some(vu) = waiting else {
             // Bytes that nobody asked for: what comes next on it could not be told from them.
             self.driver.release(buffer);
             return self.on_broken(id.slot, ErrorKind::Protocol, now);
         };
         let outcome = self.parse(vu, id.slot, &buffer, now);
-        let len = buffer.len as usize;
+        let len = buffer.len();
         self.driver.release(buffer);
         match outcome {
             Outcome::More => self.drop_large_rest(vu, id.slot),

@@ -7,7 +7,6 @@
 //! One turn of a worker: `wait`, then `next` until `None` (releasing each buffer), then verbs
 //! for what is to be started; the verbs only queue, the next `wait` submits them all at once.
 
-pub mod buf_ring;
 pub mod epoll;
 pub mod failure;
 pub mod mapped_file;
@@ -43,13 +42,43 @@ impl PayloadId {
     pub const DRAFT: PayloadId = PayloadId(u32::MAX);
 }
 
-/// A receive buffer lent by the driver; give it back with [`Driver::release`].
+/// A receive buffer lent by the driver; give it back with [`Driver::release`]. Only drivers make them, and there is one for
+/// each buffer that is lent: it can be neither copied nor kept when it is given back.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Buffer {
-    /// Which buffer of the driver.
-    pub id: u16,
+    id: u16,
+    len: u32,
+}
+
+impl Buffer {
+    /// No driver has so many of its own.
+    const OUTSIDE: u16 = u16::MAX;
+
+    /// `len` bytes in buffer `id` of a driver.
+    #[inline]
+    fn new(id: u16, len: u32) -> Buffer {
+        debug_assert!(id != Buffer::OUTSIDE);
+        Buffer { id, len }
+    }
+
+    /// `len` bytes in the one buffer that a driver around another one has.
+    #[inline]
+    pub(crate) fn outside(len: u32) -> Buffer {
+        Buffer { id: Buffer::OUTSIDE, len }
+    }
+
+    /// Made by [`outside`](Buffer::outside).
+    #[inline]
+    pub(crate) fn is_outside(&self) -> bool {
+        self.id == Buffer::OUTSIDE
+    }
+
     /// How many bytes of it are filled.
-    pub len: u32,
+    #[inline]
+    #[expect(clippy::len_without_is_empty, reason = "no driver lends an empty one")]
+    pub fn len(&self) -> usize {
+        self.len as usize
+    }
 }
 
 /// What TLS agreed to speak on a connection (RFC 7301, ALPN).

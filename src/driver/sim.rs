@@ -282,7 +282,7 @@ impl SimDriver {
                 let Some(buffer) = self.buffers.lend(chunk.as_slice()) else {
                     return self.starve(conn);
                 };
-                let bytes = u64::from(buffer.len);
+                let bytes = buffer.len() as u64;
                 let slot = self.slot(conn);
                 slot.starved = false;
                 slot.discard_lags = false;
@@ -484,7 +484,7 @@ impl Driver for SimDriver {
         if self.live(conn) {
             match &completion.event {
                 Event::Data(buffer) => {
-                    let bytes = u64::from(buffer.len);
+                    let bytes = buffer.len() as u64;
                     self.slot(conn).queued -= bytes;
                     self.take(conn, bytes);
                 }

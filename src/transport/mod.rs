@@ -33,9 +33,6 @@ use crate::driver::{
 };
 use crate::units::Nanos;
 
-/// The buffer that holds decrypted bytes: no driver has as many of its own.
-const PLAIN: u16 = u16::MAX;
-
 /// How an endpoint's connections become what HTTP is spoken on.
 #[derive(Clone, Debug, Default)]
 pub struct Route {
@@ -250,7 +247,7 @@ impl<D: Driver> Transport<D> {
         }
         lane.unanswered = false;
         self.ready.extend(end.map(|event| Completion { conn, event }));
-        Some(Event::Data(Buffer { id: PLAIN, len: self.plain.len() as u32 }))
+        Some(Event::Data(Buffer::outside(self.plain.len() as u32)))
     }
 
     fn sent(&mut self, conn: ConnId) -> Option<Event> {
@@ -377,7 +374,7 @@ impl<D: Driver> Driver for Transport<D> {
     #[inline]
     fn next(&mut self) -> Option<Completion> {
         if let Some(conn) = self.held.take() {
-            let buffer = Buffer { id: PLAIN, len: self.plain.len() as u32 };
+            let buffer = Buffer::outside(self.plain.len() as u32);
             return Some(Completion { conn, event: Event::Data(buffer) });
         }
         if let Some(completion) = self.ready.pop_front() {
@@ -393,12 +390,12 @@ impl<D: Driver> Driver for Transport<D> {
 
     #[inline]
     fn bytes(&self, buffer: &Buffer) -> &[u8] {
-        if buffer.id == PLAIN { &self.plain[..buffer.len as usize] } else { self.inner.bytes(buffer) }
+        if buffer.is_outside() { &self.plain[..buffer.len()] } else { self.inner.bytes(buffer) }
     }
 
     #[inline]
     fn release(&mut self, buffer: Buffer) {
-        if buffer.id != PLAIN {
+        if !buffer.is_outside() {
             self.inner.release(buffer);
         }
     }

@@ -36,7 +36,7 @@ impl Pool {
         Some(filled.map(|len| {
             (len > 0).then(|| {
                 self.free.pop();
-                Buffer { id, len: len as u32 }
+                Buffer::new(id, len as u32)
             })
         }))
     }

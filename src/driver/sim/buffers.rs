@@ -33,7 +33,7 @@ impl Buffers {
         memory.clear();
         memory.extend_from_slice(&bytes[..len]);
         self.lent[usize::from(id)] = true;
-        Some(Buffer { id, len: len as u32 })
+        Some(Buffer::new(id, len as u32))
     }
 
     pub(super) fn bytes(&self, buffer: &Buffer) -> &[u8] {

@@ -51,7 +51,7 @@ fn drive(script: SimScript, slots: u32, turns: u32) -> (Seen, PeerBooks, Nanos) 
             seen.stale += u64::from(!fresh);
             let bytes = match event {
                 Event::Data(buffer) => {
-                    let len = u64::from(buffer.len);
+                    let len = buffer.len() as u64;
                     driver.release(buffer);
                     len
                 }
@@ -224,7 +224,7 @@ fn a_generation_that_does_not_follow_is_noticed() {
 #[should_panic(expected = "released twice")]
 fn a_buffer_released_twice_is_noticed() {
     let mut driver = connected();
-    driver.release(Buffer { id: 3, len: 1 });
+    driver.release(Buffer::new(3, 1));
 }
 
 #[test]

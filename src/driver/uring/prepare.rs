@@ -5,8 +5,8 @@ use std::io;
 use io_uring::{CompletionQueue, IoUring, SubmissionQueue, Submitter};
 
 use super::super::DriverConfig;
-use super::super::buf_ring::BufRing;
 use super::GROUP;
+use super::buf_ring::BufRing;
 use super::setup::{self, SetupError};
 use crate::clock;
 use crate::units::Nanos;
@@ -94,7 +94,9 @@ impl Prepared {
 fn provide_buffers(submitter: &Submitter<'_>, config: &DriverConfig) -> io::Result<BufRing> {
     let mut count = buffers_for(config.slots);
     loop {
-        match BufRing::register(submitter, GROUP, count, BUFFER_LEN) {
+        // SAFETY: both the driver and, when something else fails, `Prepared::register` drop the ring before the
+        // buffers (docs/invariants.md, 8).
+        match unsafe { BufRing::register(submitter, GROUP, count, BUFFER_LEN) } {
             Err(e) if e.kind() == io::ErrorKind::OutOfMemory && count > BUFFERS_MIN => count /= 2,
             done => return done,
         }

@@ -58,8 +58,8 @@ impl UringDriver {
         self.slots[slot as usize].one_by_one = true;
         let (address, len, flags) = if !self.slots[slot as usize].copies {
             self.set_low_water(slot, len.min(LOW_WATER_MAX) as libc::c_int);
-            // The address is never written to; it only has to lie in user space.
-            (self.buffers.bytes(0, 0).as_ptr().cast_mut(), len, libc::MSG_TRUNC)
+            // TCP writes to no address then; were it to, this one is nobody's.
+            (std::ptr::null_mut(), len, libc::MSG_TRUNC)
         } else {
             // A Unix socket writes the bytes, MSG_TRUNC or not.
             (self.sink.as_mut_ptr(), len.min(self.sink.len() as u32), 0)
@@ -101,9 +101,24 @@ impl UringDriver {
         }
     }
 
+    /// The buffer that a completion lends, if any. To be called once for each.
+    #[inline]
+    fn lent(&mut self, cqe: &cqueue::Entry) -> Option<Buffer> {
+        let id = cqueue::buffer_select(cqe.flags())?;
+        match u32::try_from(cqe.result()) {
+            // SAFETY: the completion names the buffer with so many bytes; it is translated once (docs/invariants.md, 8).
+            Ok(len) if len > 0 => Some(unsafe { self.buffers.lend(id, len) }),
+            _ => {
+                // SAFETY: the same, with nothing in it.
+                unsafe { self.buffers.hand_back(id) };
+                None
+            }
+        }
+    }
+
     #[inline]
     pub(super) fn received(&mut self, conn: ConnId, cqe: &cqueue::Entry) -> Option<Event> {
-        let data = lent(cqe);
+        let data = self.lent(cqe);
         if !self.live(conn) {
             return data.map(Event::Data); // stale, but the buffer must come back
         }
@@ -141,7 +156,7 @@ impl UringDriver {
     }
 
     pub(super) fn received_once(&mut self, conn: ConnId, cqe: &cqueue::Entry) -> Option<Event> {
-        let data = lent(cqe);
+        let data = self.lent(cqe);
         if !self.live(conn) {
             return data.map(Event::Data);
         }
@@ -182,11 +197,4 @@ impl UringDriver {
             _ => self.broke(conn, result),
         }
     }
-}
-
-/// The buffer that a completion lends, if any.
-#[inline]
-fn lent(cqe: &cqueue::Entry) -> Option<Buffer> {
-    let id = cqueue::buffer_select(cqe.flags())?;
-    Some(Buffer { id, len: cqe.result().max(0) as u32 })
 }

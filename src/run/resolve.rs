@@ -246,7 +246,7 @@ fn settings(sources: &Sources) -> Result<(ResolverConfig, ResolverOpts), NetErro
 }
 
 /// An address, also in the numeric forms of inet_aton(3) that getaddrinfo(3) takes, such as `127.1`.
-pub(super) fn literal(host: &str) -> Option<IpAddr> {
+pub(in crate::run) fn literal(host: &str) -> Option<IpAddr> {
     if let Ok(ip) = host.parse() {
         return Some(ip);
     }
@@ -257,7 +257,7 @@ pub(super) fn literal(host: &str) -> Option<IpAddr> {
 }
 
 /// `localhost`, and names below it.
-pub(super) fn is_localhost(host: &str) -> bool {
+pub(in crate::run) fn is_localhost(host: &str) -> bool {
     let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
     host == "localhost" || host.ends_with(".localhost")
 }

@@ -7,6 +7,7 @@ use crossbeam_channel::{Receiver, Sender};
 
 use crate::driver::Endpoint;
 use crate::http::url::Url;
+use crate::plan::forward::Forward;
 use crate::stats::outcome::ErrorKind;
 use crate::transport::Route;
 use crate::units::Nanos;
@@ -29,6 +30,8 @@ pub struct Found {
     pub origin: u32,
     /// Its addresses in the order of preference, never empty, each with the way to it; or why it cannot be reached.
     pub result: Result<Vec<(Endpoint, Route)>, Unreachable>,
+    /// How requests to it are put for the proxy that forwards them; `None` without one.
+    pub forward: Option<Forward>,
     /// How long this may be believed; [`Nanos::MAX`] without `--dns-ttl`.
     pub ttl: Nanos,
 }

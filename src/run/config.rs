@@ -140,6 +140,8 @@ pub struct RunConfig {
     pub body: Vec<u8>,
     /// Connections in total, at least one for each worker.
     pub connections: u32,
+    /// The option that says how many, or "plan".
+    pub counted_by: &'static str,
     /// One worker per entry, pinned to that core; never empty, no core twice.
     pub cores: Vec<usize>,
     /// Whether at least one of the addresses is on this host.
@@ -309,8 +311,7 @@ fn validate_on(raw: RawConfig, host: &impl Host) -> Result<RunConfig, ConfigErro
         _ => return Err(ConfigError::Refused(problems.into_vec())),
     };
     let origins = dialing.resolve(&asked, host)?;
-    let demand = Demand { dialing: &dialing, origins: &origins, connections, option };
-    demand.judge(host)?;
+    Demand { dialing: &dialing, origins: &origins, connections, option }.judge(host)?;
     let workers = workers::place(wish, connections, &usable, &origins.concat(), &dialing, host);
     Ok(RunConfig {
         target,
@@ -318,6 +319,7 @@ fn validate_on(raw: RawConfig, host: &impl Host) -> Result<RunConfig, ConfigErro
         headers: request.headers,
         body: request.body,
         connections,
+        counted_by: option,
         cores: workers.cores,
         shared_host: workers.shared_host,
         target_cores: workers.target_cores,

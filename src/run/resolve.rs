@@ -234,6 +234,9 @@ fn settings(sources: &Sources) -> Result<(ResolverConfig, ResolverOpts), NetErro
     for connection in servers.iter_mut().flat_map(|server| &mut server.connections) {
         connection.port = sources.port;
     }
+    // All attempts end before the limit does: where a server leaves one family without an answer, the other's counts.
+    let tries = options.attempts.max(1) as u32;
+    options.timeout = options.timeout.min(Duration::from_nanos(RESOLVE_LIMIT.0 / 10 * 9) / tries);
     // There an attempt is a question, here one after the first.
     options.attempts = options.attempts.saturating_sub(1);
     options.num_concurrent_reqs = servers.len();

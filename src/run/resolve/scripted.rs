@@ -21,6 +21,8 @@ pub(in crate::run) enum Reply {
     Addresses(Vec<IpAddr>),
     /// Another name, and its addresses.
     Alias(String, Vec<IpAddr>),
+    /// These IPv4 addresses, and nothing at all where others are asked for.
+    Half(Vec<IpAddr>),
     /// Over UDP that there is more; over TCP these.
     Truncated(Vec<IpAddr>),
     /// A response code: 2 is SERVFAIL, 3 NXDOMAIN.
@@ -142,9 +144,12 @@ fn response(query: &[u8], script: &Script, tcp: bool) -> Option<Vec<u8>> {
     let own = vec![0xc0, 12];
     match reply {
         Reply::Silence => return None,
+        Reply::Half(_) if kind != A => return None,
         Reply::Code(other) => code = other,
         Reply::Truncated(_) if !tcp => truncated = true,
-        Reply::Addresses(all) | Reply::Truncated(all) => records.extend(of_family(&own, kind, &all)),
+        Reply::Addresses(all) | Reply::Half(all) | Reply::Truncated(all) => {
+            records.extend(of_family(&own, kind, &all))
+        }
         Reply::Alias(other, all) => {
             records.push(record(&own, CNAME, &encoded(&other)));
             records.extend(of_family(&encoded(&other), kind, &all));

@@ -22,6 +22,12 @@ fn ask_with(server: &Server, host: &str, options: &str) -> Result<Vec<IpAddr>, R
     resolve_from(server.sources("", options), host, 80, RESOLVE_LIMIT).map(sorted)
 }
 
+/// What the system says to a name, at port 80.
+#[expect(clippy::disallowed_methods, reason = "it is what the resolver is held against")]
+fn getaddrinfo(host: &str) -> Vec<SocketAddr> {
+    (host, 80).to_socket_addrs().unwrap().collect()
+}
+
 #[test]
 fn literals_need_no_resolver() {
     let addr = |text: &str| text.parse::<SocketAddr>().unwrap();
@@ -32,7 +38,7 @@ fn literals_need_no_resolver() {
     // The forms of inet_aton(3), which getaddrinfo(3) takes too.
     for form in ["127.1", "0x7f.0.0.1", "2130706433"] {
         assert_eq!(literal(form, 80), [addr("127.0.0.1:80")], "{form}");
-        assert_eq!((form, 80).to_socket_addrs().unwrap().collect::<Vec<_>>(), [addr("127.0.0.1:80")]);
+        assert_eq!(getaddrinfo(form), [addr("127.0.0.1:80")]);
     }
 }
 
@@ -54,7 +60,7 @@ fn names_of_this_host_are_what_getaddrinfo_says() {
     for host in names {
         let own = resolve(host, 80, RESOLVE_LIMIT).unwrap();
         let mut unique: Vec<SocketAddr> = Vec::new();
-        for addr in (host, 80).to_socket_addrs().unwrap() {
+        for addr in getaddrinfo(host) {
             if !unique.contains(&addr) {
                 unique.push(addr);
             }
@@ -148,6 +154,12 @@ fn a_server_that_says_nothing_costs_no_more_than_the_limit() {
 }
 
 #[test]
+fn a_family_without_an_answer_does_not_hide_the_other() {
+    let server = Server::new(|_| Reply::Half(ips(&["192.0.2.1"])));
+    assert_eq!(ask(&server, "half.example").unwrap(), ips(&["192.0.2.1"]));
+}
+
+#[test]
 fn nobody_there_is_told() {
     let server = Server::new(|_| Reply::Silence);
     let sources = server.sources("", "options timeout:1 attempts:1");
@@ -188,7 +200,10 @@ fn attempts_and_servers_are_those_of_resolv_conf() {
         "nameserver 192.0.2.2\nnameserver 192.0.2.3\nnameserver 192.0.2.4\noptions attempts:3 timeout:7",
     );
     assert_eq!((config.name_servers().len(), options.num_concurrent_reqs), (3, 3));
-    assert_eq!((options.attempts, options.timeout), (2, Duration::from_secs(7)));
+    // Three attempts of 7 s would outlast the limit.
+    assert_eq!((options.attempts, options.timeout), (2, Duration::from_secs(3)));
+    let (_, options) = with("options attempts:1 timeout:2");
+    assert_eq!((options.attempts, options.timeout), (0, Duration::from_secs(2)));
     let nothing = Sources { hosts: "/nowhere".into(), resolv_conf: "/nowhere".into(), port: 53 };
     let (config, _) = settings(&nothing).unwrap();
     assert_eq!(config.name_servers()[0].ip, IpAddr::from(Ipv4Addr::LOCALHOST));

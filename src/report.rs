@@ -146,6 +146,10 @@ pub struct ConfigSection {
     pub sources: Vec<String>,
     /// TCP congestion control, when one was asked for; what took effect is in `environment.congestion_control`.
     pub tcp_congestion: Option<String>,
+    /// How long the addresses of a name were believed; none: the whole run.
+    pub dns_ttl_s: Option<f64>,
+    /// Public hosts that a target on this host or in a private network could lead to.
+    pub allow_hosts: Vec<String>,
     /// The proxy, without its credentials.
     pub proxy: Option<String>,
     /// Load before the measuring.

@@ -65,14 +65,52 @@ pub struct Readings {
     pub workers: Vec<WorkerReadings>,
     /// Whether the workers spun rather than slept while there was nothing to do.
     pub spinning: bool,
-    /// Whether requests followed a schedule.
+    /// Whether requests, or the iterations of any scenario, followed a schedule.
     pub open_model: bool,
+    /// What became of the iterations that a schedule called for; none in plain runs, where requests are the arrivals.
+    pub iterations: Option<Arrivals>,
+    /// What the user calls what may have to be changed.
+    pub keys: Keys,
     /// Share of the workers' cores that the hypervisor gave to others, 0 to 1.
     pub steal_share: f64,
     /// Cores that generator and target both may run on.
     pub shared_cores: Vec<usize>,
     /// Longest gap between two turns of a worker that should have followed at once.
     pub stopped_for: Nanos,
+}
+
+/// What became of the arrivals of a schedule within the measured window. `scheduled = started + dropped + waiting`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Arrivals {
+    /// They came due.
+    pub scheduled: u64,
+    /// They began.
+    pub started: u64,
+    /// Nobody was free for them, and they could not wait.
+    pub dropped: u64,
+    /// They still waited at the end.
+    pub waiting: u64,
+}
+
+/// Where the user has said how much load there is to be: a flag, or a key of the plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Keys {
+    /// How many connections or users there are.
+    pub users: &'static str,
+    /// How many arrivals per second.
+    pub rate: &'static str,
+}
+
+impl Keys {
+    /// Those of a plan.
+    pub const PLAN: Keys = Keys { users: "maxVUs (or preAllocatedVUs)", rate: "the plan's rate" };
+}
+
+impl Default for Keys {
+    /// Those of a plain run.
+    fn default() -> Keys {
+        Keys { users: "-c", rate: "-R" }
+    }
 }
 
 /// How far a run can be trusted.
@@ -111,7 +149,7 @@ pub struct Verdict {
 pub fn evaluate(readings: &Readings, summary: &Summary) -> Verdict {
     let mut findings = Findings::default();
     accounts(summary, &mut findings);
-    exhaustion(summary, &mut findings);
+    exhaustion(readings, summary, &mut findings);
     if readings.open_model {
         arrivals::judge(readings, summary, &mut findings);
     }
@@ -157,8 +195,9 @@ fn accounts(summary: &Summary, findings: &mut Findings) {
 }
 
 /// Did the generator's host run out of something?
-fn exhaustion(summary: &Summary, findings: &mut Findings) {
+fn exhaustion(readings: &Readings, summary: &Summary, findings: &mut Findings) {
     let counts = &summary.counts;
+    let fewer = format!("raise the limit with ulimit -n, or lower {}", readings.keys.users);
     for (kind, what, remedy) in [
         (
             ErrorKind::PortExhausted,
@@ -166,7 +205,7 @@ fn exhaustion(summary: &Summary, findings: &mut Findings) {
             "let connections come from several addresses (--source), widen net.ipv4.ip_local_port_range, or use fewer \
              new connections per second",
         ),
-        (ErrorKind::FdExhausted, "descriptors", "raise the limit with ulimit -n, or lower -c"),
+        (ErrorKind::FdExhausted, "descriptors", fewer.as_str()),
     ] {
         let times = counts.errors.of(kind) + counts.connect_errors.of(kind);
         if times > 0 {

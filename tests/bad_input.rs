@@ -124,6 +124,16 @@ fn counts_are_judged() {
 }
 
 #[test]
+fn names_during_the_run_are_judged() {
+    let target = Untouched::new();
+    target.assert_refused(&["--dns-ttl", "5s"], &["--dns-ttl", "`127.0.0.1` is an address", "leave it out"]);
+    target.assert_refused(&["--dns-ttl", "0"], &["--dns-ttl", "above zero"]);
+    target.assert_refused(&["--allow-host", "a.example"], &["--allow-host", "--max-redirects"]);
+    target.assert_refused(&["--max-redirects", "1", "--allow-host", "*"], &["--allow-host", "*.example"]);
+    target.assert_refused(&["--max-redirects", "1", "--allow-host", "http://a/"], &["--allow-host", "a URL"]);
+}
+
+#[test]
 fn durations_are_judged_and_users_of_other_tools_get_a_hint() {
     let target = Untouched::new();
     target.assert_refused(&["-d", "{\"a\":1}"], &["not a duration", "--body"]);

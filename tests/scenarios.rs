@@ -228,6 +228,9 @@ fn scripted() -> (std::net::SocketAddr, std::sync::Arc<std::sync::Mutex<Vec<Stri
                     }
                     let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
                     kept.lock().unwrap().push(head);
+                    if path == "/slow" {
+                        squall::clock::sleep(squall::units::Nanos::from_millis(20));
+                    }
                     let (status, fields) = match path.as_str() {
                         "/login" => {
                             ("302 Found", "Location: inner/../home?x=1#part\r\nSet-Cookie: sid=7; Path=/\r\n")
@@ -284,6 +287,22 @@ fn cookies_are_kept_and_redirects_followed_hop_by_hop() {
         assert!(seen[7].starts_with("POST /login") && seen[7].contains("Cookie: sid=7\r\n"), "{}", seen[7]);
         assert!(seen.iter().all(|head| head.contains("Authorization: Bearer t\r\n")), "{seen:?}");
     }
+}
+
+/// A10: half of the iterations find no free user, though each request of the others is answered.
+#[test]
+fn iterations_that_are_dropped_make_a_run_invalid() {
+    let (addr, _) = scripted();
+    let plan = Plan::new(&format!(
+        "[steps.slow]\nurl = \"http://{addr}/slow\"\n[steps.more]\nurl = \"http://{addr}/more\"\n\
+         [scenarios.s]\nexecutor = \"constant-arrival-rate\"\nrate = 100\nduration = \"1s\"\n\
+         preAllocatedVUs = 1\nmaxVUs = 1\n"
+    ));
+    let (code, report) = plan.run(&[]);
+    assert_eq!(code, Some(96), "{}", report["verdict"]);
+    assert!(count(&report, "/scenarios/0/iterations/dropped") > 20, "{}", report["scenarios"]);
+    let reason = report["verdict"]["reasons"][0].as_str().unwrap();
+    assert!(reason.contains("of 100 scheduled iterations") && reason.contains("raise maxVUs"), "{reason}");
 }
 
 #[test]

@@ -1,71 +1,65 @@
 //! Following redirects (RFC 9110, 15.4): where to, and with which request.
 
-use crate::http::url::Url;
+use crate::http::url::{Scheme, Url};
+
+/// Stands for the base's host, whose text need not be one that a browser would write: what is relative stays there.
+const HERE: &str = "squall.invalid";
 
 /// Resolves a Location against the request that was answered: `base` is its origin, `path` its target.
 ///
-/// Absolute, scheme-relative, absolute-path, relative-path, query-only and empty references; dot segments are taken
-/// out, a fragment is dropped (RFC 3986, 5.2).
+/// As browsers do it (WHATWG URL), and Go: space around it and tabs and line ends in it are dropped, `\` is `/`, and what
+/// cannot stand in a request is percent-encoded byte by byte, whatever its encoding, so that the target is visible ASCII. A host in
+/// another script becomes `xn--…`. User name, password and fragment are dropped.
 ///
 /// # Errors
-/// When what comes out is not an `http` or `https` URL.
-pub fn resolve(location: &str, base: &Url, path: &str) -> Result<Url, String> {
-    let location = location.split('#').next().unwrap_or_default().trim();
-    let authority = format!("{}://{}", base.scheme.as_str(), base.authority());
-    let here = path.split(['?', '#']).next().unwrap_or("/");
-    let lower = location.to_ascii_lowercase();
-    let absolute = if lower.starts_with("http://") || lower.starts_with("https://") {
-        location.to_owned()
-    } else if has_scheme(location) {
-        return Err(format!("`{location}` is not an http or https URL"));
-    } else if location.starts_with("//") {
-        format!("{}:{location}", base.scheme.as_str())
-    } else if location.starts_with('/') {
-        format!("{authority}{location}")
-    } else if location.is_empty() {
-        format!("{authority}{path}")
-    } else if location.starts_with('?') {
-        format!("{authority}{here}{location}")
-    } else {
-        let directory = &here[..=here.rfind('/').unwrap_or(0)];
-        format!("{authority}{directory}{location}")
+/// When what comes out is not an `http` or `https` URL that can be called.
+pub fn resolve(location: impl AsRef<[u8]>, base: &Url, path: &str) -> Result<Url, String> {
+    let location = ascii(location.as_ref());
+    let path = if path.starts_with('/') { path } else { "/" };
+    let here = format!("{}://{HERE}{path}", base.scheme.as_str());
+    let bad = |why: &dyn std::fmt::Display| format!("`{}` cannot be followed: {why}", shown(&location));
+    let found = url::Url::parse(&here).and_then(|here| here.join(&location)).map_err(|e| bad(&e))?;
+    let scheme = match found.scheme() {
+        "http" => Scheme::Http,
+        "https" => Scheme::Https,
+        _ => return Err(format!("`{}` is not an http or https URL", shown(&location))),
     };
-    let mut url: Url = absolute.parse().map_err(|e| format!("{e}"))?;
-    url.target = without_dots(&url.target);
-    Ok(url)
+    let query = found.query().map(|query| format!("?{query}")).unwrap_or_default();
+    let target = format!("{}{query}", found.path());
+    if found.host_str() == Some(HERE) {
+        // The host was not named.
+        return Ok(Url { target, ..base.clone() });
+    }
+    let host = found.host_str().unwrap_or_default();
+    // Written as in the base, where it is the same: so that the origin is.
+    let same = url::Host::parse(&bracketed(&base.host)).is_ok_and(|own| own.to_string() == host);
+    let host = if same { bracketed(&base.host) } else { host.to_owned() };
+    let port = found.port().unwrap_or(scheme.default_port());
+    // By the reader of all other URLs, so that every part is fit to be sent.
+    format!("{}://{host}:{port}{target}", scheme.as_str()).parse().map_err(|e| bad(&e))
 }
 
-/// RFC 3986, 3.1.
-fn has_scheme(reference: &str) -> bool {
-    let scheme = reference.split_once(':').map_or("", |(scheme, _)| scheme);
-    scheme.starts_with(|c: char| c.is_ascii_alphabetic())
-        && scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c))
-}
-
-/// RFC 3986, 5.2.4.
-fn without_dots(target: &str) -> String {
-    let (path, query) = match target.split_once('?') {
-        Some((path, query)) => (path, Some(query)),
-        None => (target, None),
-    };
-    let mut kept: Vec<&str> = Vec::new();
-    let segments: Vec<&str> = path.split('/').skip(1).collect();
-    for (at, segment) in segments.iter().enumerate() {
-        let last = at + 1 == segments.len();
-        match *segment {
-            "." if last => kept.push(""),
-            "." => {}
-            ".." => {
-                kept.pop();
-                if last {
-                    kept.push("");
-                }
-            }
-            other => kept.push(other),
+/// As browsers and Go take it: bytes beyond ASCII stand for themselves, percent-encoded.
+fn ascii(location: &[u8]) -> String {
+    let mut out = String::with_capacity(location.len());
+    for byte in location {
+        match byte {
+            0..0x80 => out.push(char::from(*byte)),
+            _ => out.push_str(&format!("%{byte:02X}")),
         }
     }
-    let path = format!("/{}", kept.join("/"));
-    query.map_or(path.clone(), |query| format!("{path}?{query}"))
+    out
+}
+
+/// The beginning, on one line.
+fn shown(location: &str) -> String {
+    const MOST: usize = 100;
+    let start: String = location.chars().take(MOST).collect();
+    format!("{}{}", start.escape_debug(), if location.len() > MOST { "…" } else { "" })
+}
+
+fn bracketed(host: &str) -> String {
+    if host.contains(':') { format!("[{host}]") } else { host.to_owned() }
 }
 
 /// The request that follows: `rendered` with another target and Host.
@@ -102,6 +96,8 @@ pub fn rewrite(rendered: &[u8], target: &str, authority: &str, keep: bool) -> Op
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -121,8 +117,93 @@ mod tests {
             let url = resolve(location, &base, "/dir/page?old").unwrap_or_else(|e| panic!("{location}: {e}"));
             assert_eq!(url.to_string(), expected, "{location}");
         }
-        for bad in ["ftp://x/", "http://", "mailto:a b"] {
+        for bad in [
+            "ftp://x/",
+            "http://",
+            "mailto:a b",
+            "javascript:1",
+            "http://h:0/",
+            "http://h:x/",
+            "http://[::1",
+            "//",
+        ] {
             assert!(resolve(bad, &base, "/").is_err(), "{bad}");
+        }
+    }
+
+    /// What k6 (Go) and browsers ask for; where the two differ, what can be sent.
+    #[test]
+    fn what_cannot_be_sent_is_encoded() {
+        let base: Url = "http://h:81/".parse().unwrap();
+        let cases: [(&[u8], &str); 22] = [
+            (b"/a b", "http://h:81/a%20b"),
+            (b"/a?b c", "http://h:81/a?b%20c"),
+            (b"  /a\t\r\n", "http://h:81/a"),
+            (b"/a\tb\nc", "http://h:81/abc"),
+            ("/ü?ü".as_bytes(), "http://h:81/%C3%BC?%C3%BC"),
+            // Latin-1 is kept as it came.
+            (b"/\xfc", "http://h:81/%FC"),
+            (b"/a\x00b\x7f", "http://h:81/a%00b%7F"),
+            (b"/\"<>`{}", "http://h:81/%22%3C%3E%60%7B%7D"),
+            (b"\\a\\b", "http://h:81/a/b"),
+            (b"\\\\other\\x", "http://other/x"),
+            (b"http:\\\\other/x", "http://other/x"),
+            (b"/%zz%41", "http://h:81/%zz%41"),
+            (b"/a/%2e%2E/b", "http://h:81/b"),
+            (b"http://user:secret@other/x", "http://other/x"),
+            (b"//user@other", "http://other/"),
+            (b"#part", "http://h:81/dir/page?old"),
+            (b"/a#b c", "http://h:81/a"),
+            ("http://bücher.example/".as_bytes(), "http://xn--bcher-kva.example/"),
+            (b"http://OTHER:80/", "http://other/"),
+            (b"http://127.1/", "http://127.0.0.1/"),
+            (b"http://[2001:DB8:0:0::1]/", "http://[2001:db8::1]/"),
+            (b"https:rel", "https://rel/"),
+        ];
+        for (location, expected) in cases {
+            let shown = location.escape_ascii();
+            let url = resolve(location, &base, "/dir/page?old").unwrap_or_else(|e| panic!("{shown}: {e}"));
+            assert_eq!(url.to_string(), expected, "{shown}");
+        }
+    }
+
+    #[test]
+    fn the_origin_stays_as_it_is_written() {
+        for (base, location) in [
+            ("http://127.1:81/", "http://127.0.0.1:81/x"),
+            ("http://[2001:db8:0::1]/", "http://[2001:DB8::1]:80/x"),
+            ("http://under_score/", "/x"),
+            ("http://xn--zzzzzz/", "x"),
+            ("https://h/", "https:/x"),
+            ("https://h/", "//h/x"),
+        ] {
+            let base: Url = base.parse().unwrap();
+            let url = resolve(location, &base, "/").unwrap();
+            assert_eq!(url, Url { target: "/x".into(), ..base });
+        }
+    }
+
+    proptest! {
+        /// Whatever the bytes, what comes out is one line of visible ASCII, and leads to the same when it is read again.
+        #[test]
+        fn any_location_gives_one_line(
+            location in prop_oneof![
+                prop::collection::vec(any::<u8>(), 0..64),
+                "(https?:|//|\\\\|)?[ -~\\t\\n\u{80}-\u{200}]{0,40}".prop_map(String::into_bytes),
+            ],
+            path in "/[!-~]{0,20}",
+        ) {
+            let base: Url = "http://h:81/".parse().unwrap();
+            if let Ok(url) = resolve(&location, &base, &path) {
+                prop_assert!(url.target.starts_with('/'));
+                prop_assert_eq!(url.to_string().parse::<Url>(), Ok(url.clone()));
+                let next = rewrite(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n", &url.target, &url.authority(), true);
+                let next = String::from_utf8(next.unwrap()).unwrap();
+                let line = next.strip_suffix("\r\n\r\n").unwrap().split("\r\n").collect::<Vec<_>>();
+                prop_assert_eq!(line.len(), 2);
+                prop_assert_eq!(line[0].split(' ').count(), 3);
+                prop_assert!(line.iter().all(|l| l.bytes().all(|b| b == b' ' || b.is_ascii_graphic())), "{:?}", line);
+            }
         }
     }
 

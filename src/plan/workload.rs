@@ -264,6 +264,11 @@ impl Workload {
         ends.max().unwrap_or(Nanos::ZERO)
     }
 
+    /// True when a response may lead on, to wherever it says.
+    pub fn follows_redirects(&self) -> bool {
+        self.steps.iter().any(|step| step.redirects_max > 0)
+    }
+
     /// True when the iterations of any scenario follow a schedule.
     pub fn is_open(&self) -> bool {
         self.scenarios.iter().any(|s| s.executor.is_open())

@@ -142,6 +142,8 @@ fn config(open: bool) -> ConfigSection {
         resolve: if open { vec!["shop.example:80:10.0.0.7".into()] } else { vec![] },
         sources: if open { vec!["10.0.0.8".into(), "10.0.4.0/28".into()] } else { vec![] },
         tcp_congestion: open.then(|| "reno".into()),
+        dns_ttl_s: open.then_some(30.0),
+        allow_hosts: if open { vec!["*.cdn.example".into()] } else { vec![] },
         proxy: open.then(|| "http://127.0.0.1:3128".into()),
         warmup_s: if open { 0.5 } else { 0.0 },
         drain_s: 5.0,

@@ -3,8 +3,11 @@
 use super::config::RunConfig;
 use super::coordinator::Course;
 use super::machine::{self, StealTicks};
+use crate::plan::workload::Workload;
+use crate::stats::layout::Layout;
+use crate::stats::tally::Tally;
 use crate::units::Nanos;
-use crate::verdict::{Readings, WorkerReadings};
+use crate::verdict::{Arrivals, Keys, Readings, WorkerReadings};
 
 /// What was read before the load began.
 pub(super) struct Conditions {
@@ -46,9 +49,111 @@ impl Conditions {
             workers: workers.collect(),
             spinning,
             open_model: config.is_open(),
+            iterations: config
+                .workload
+                .as_ref()
+                .map(|workload| iterations(workload, &config.layout(), &course.summary.tally)),
+            keys: keys(config),
             steal_share: machine::steal_ticks().share_since(&self.steal, &config.cores),
             shared_cores: machine::shared_cores(&config.cores, target),
             stopped_for: stood_still.unwrap_or(Nanos::ZERO),
         }
+    }
+}
+
+/// The arrivals of all scenarios that have a schedule. What the others leave undone at their end, no schedule has called for.
+fn iterations(workload: &Workload, layout: &Layout, tally: &Tally) -> Arrivals {
+    let mut sum = Arrivals::default();
+    for (scenario, key) in workload.scenarios.iter().zip(&layout.scenarios) {
+        if !scenario.executor.is_open() {
+            continue;
+        }
+        // Without an interval there is no tally either.
+        let stages = tally.scenarios.iter().skip(key.first_slot as usize).take(key.stage_ends.len());
+        for stage in stages {
+            sum.scheduled += stage.scheduled;
+            sum.started += stage.started;
+            sum.dropped += stage.dropped;
+        }
+    }
+    sum.waiting = sum.scheduled.saturating_sub(sum.started + sum.dropped);
+    sum
+}
+
+/// Where the user has said how much load there is to be.
+fn keys(config: &RunConfig) -> Keys {
+    match config.counted_by {
+        "plan" if config.is_open() => Keys::PLAN,
+        "plan" => Keys { users: "the plan's vus", ..Keys::PLAN },
+        users => Keys { users, ..Keys::default() },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::config::RawConfig;
+    use crate::stats::tally::ScenarioTally;
+
+    fn config(plan: &str) -> RunConfig {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("plan.toml");
+        std::fs::write(&path, plan).unwrap();
+        RunConfig::validate(RawConfig { url: path.display().to_string(), ..RawConfig::default() }).unwrap()
+    }
+
+    const OPEN: &str = r#"
+        [steps.a]
+        url = "http://127.0.0.1:9/"
+        [scenarios.first]
+        executor = "shared-iterations"
+        iterations = 5
+        [scenarios.ramp]
+        executor = "ramping-arrival-rate"
+        preAllocatedVUs = 1
+        stages = [{ duration = "1s", target = 5 }, { duration = "1s", target = 9 }]
+        [scenarios.rate]
+        executor = "constant-arrival-rate"
+        rate = 5
+        duration = "1s"
+        preAllocatedVUs = 1
+    "#;
+
+    #[test]
+    fn arrivals_are_those_of_a_schedule_over_all_stages() {
+        let config = config(OPEN);
+        let layout = config.layout();
+        let mut tally = Tally::new(&layout);
+        for (at, slot) in tally.scenarios.iter_mut().enumerate() {
+            let at = at as u64;
+            *slot = ScenarioTally { scheduled: 10 + at, started: 5, dropped: 3, ..ScenarioTally::default() };
+        }
+        let workload = config.workload.as_ref().unwrap();
+        let open = layout.scenarios.iter().filter(|key| key.name != "first");
+        let slots: Vec<u64> = open
+            .flat_map(|key| {
+                u64::from(key.first_slot)..u64::from(key.first_slot) + key.stage_ends.len() as u64
+            })
+            .collect();
+        assert_eq!(slots.len(), 3);
+        let scheduled: u64 = slots.iter().map(|at| 10 + at).sum();
+        let expected = Arrivals { scheduled, started: 15, dropped: 9, waiting: scheduled - 24 };
+        assert_eq!(iterations(workload, &layout, &tally), expected);
+        assert_eq!(iterations(workload, &layout, &Tally::default()), Arrivals::default());
+    }
+
+    #[test]
+    fn advice_names_what_the_user_has_written() {
+        assert_eq!(keys(&config(OPEN)), Keys::PLAN);
+        let closed = "vus = 2\nduration = \"1s\"\n[steps.a]\nurl = \"http://127.0.0.1:9/\"\n";
+        assert_eq!(keys(&config(closed)).users, "the plan's vus");
+        let flags = |change: fn(&mut RawConfig)| {
+            let mut raw = RawConfig { url: "http://127.0.0.1:9/".into(), ..RawConfig::default() };
+            change(&mut raw);
+            keys(&RunConfig::validate(raw).unwrap())
+        };
+        assert_eq!(flags(|raw| raw.rate = Some("5".into())), Keys { users: "-c", rate: "-R" });
+        let with_users = flags(|raw| (raw.rate, raw.vus) = (Some("5".into()), Some(3)));
+        assert_eq!(with_users, Keys { users: "--vus", rate: "-R" });
     }
 }

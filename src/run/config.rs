@@ -8,6 +8,7 @@ mod connect;
 mod error;
 mod host;
 mod load;
+mod names;
 mod ports;
 mod proxy;
 mod request;
@@ -23,6 +24,7 @@ use std::sync::Arc;
 
 pub use self::connect::{Dialing, Override, RawConnect};
 pub use self::error::{ConfigError, Problem};
+pub use self::names::{HostPattern, NameRules};
 pub use self::proxy::Proxy;
 pub use self::tls::{RawTls, TlsChoice};
 pub use self::values::{DriverChoice, WaitMode};
@@ -138,6 +140,8 @@ pub struct RunConfig {
     pub body: Vec<u8>,
     /// Connections in total, at least one for each worker.
     pub connections: u32,
+    /// The option that says how many, or "plan".
+    pub counted_by: &'static str,
     /// One worker per entry, pinned to that core; never empty, no core twice.
     pub cores: Vec<usize>,
     /// Whether at least one of the addresses is on this host.
@@ -187,6 +191,8 @@ pub struct RunConfig {
     pub origin_addresses: Vec<Vec<SocketAddr>>,
     /// How the origins are reached.
     pub way: Way,
+    /// What may be looked up while load is sent.
+    pub names: NameRules,
     /// What the whole must come to, from the plan and `--threshold`. Only with scenarios.
     pub thresholds: Vec<Threshold>,
 }
@@ -247,6 +253,30 @@ fn planned(raw: &RawConfig, problems: &mut Problems) -> Result<Planned, ConfigEr
     })
 }
 
+/// How everything is reached.
+struct Ways {
+    way: Way,
+    /// The names whose addresses are called.
+    asked: Vec<Url>,
+    names: NameRules,
+    dialing: Dialing,
+}
+
+fn ways(
+    raw: &RawConfig,
+    target: Option<&Url>,
+    mut workload: Option<&mut Workload>,
+    host: &impl Host,
+    problems: &mut Problems,
+) -> Ways {
+    let way = way::way(raw, target, workload.as_deref_mut(), problems);
+    let asked = way.asked(target, workload.as_deref());
+    let open_ended = workload.is_some_and(|workload| workload.follows_redirects());
+    let dialing = connect::dialing(raw, &asked, open_ended, host, problems);
+    let names = names::rules(raw, &asked, &dialing, open_ended, problems);
+    Ways { way, asked, names, dialing }
+}
+
 /// As [`RunConfig::validate`], on a host that may be a test's.
 fn validate_on(raw: RawConfig, host: &impl Host) -> Result<RunConfig, ConfigError> {
     let mut problems = Problems::default();
@@ -271,9 +301,8 @@ fn validate_on(raw: RawConfig, host: &impl Host) -> Result<RunConfig, ConfigErro
         workload::of_flags(&raw, target.as_ref()?, &request, &times, load, &mut problems)
     });
     let thresholds = workload::thresholds(&raw, own_thresholds, workload.as_ref(), &mut problems);
-    let way = way::way(&raw, target.as_ref(), workload.as_mut(), &mut problems);
-    let asked = way.asked(target.as_ref(), workload.as_ref());
-    let dialing = connect::dialing(&raw, &asked, host, &mut problems);
+    let Ways { way, asked, names, dialing } =
+        ways(&raw, target.as_ref(), workload.as_mut(), host, &mut problems);
     let users = workload.as_ref().map(|w| workload::users(&raw, w, room, &mut problems));
     let connections = users.unwrap_or(connections);
 
@@ -282,8 +311,7 @@ fn validate_on(raw: RawConfig, host: &impl Host) -> Result<RunConfig, ConfigErro
         _ => return Err(ConfigError::Refused(problems.into_vec())),
     };
     let origins = dialing.resolve(&asked, host)?;
-    let demand = Demand { dialing: &dialing, origins: &origins, connections, option };
-    demand.judge(host)?;
+    Demand { dialing: &dialing, origins: &origins, connections, option }.judge(host)?;
     let workers = workers::place(wish, connections, &usable, &origins.concat(), &dialing, host);
     Ok(RunConfig {
         target,
@@ -291,6 +319,7 @@ fn validate_on(raw: RawConfig, host: &impl Host) -> Result<RunConfig, ConfigErro
         headers: request.headers,
         body: request.body,
         connections,
+        counted_by: option,
         cores: workers.cores,
         shared_host: workers.shared_host,
         target_cores: workers.target_cores,
@@ -315,6 +344,7 @@ fn validate_on(raw: RawConfig, host: &impl Host) -> Result<RunConfig, ConfigErro
         origin_addresses: if workload.is_some() { origins } else { Vec::new() },
         workload: workload.map(Arc::new),
         way,
+        names,
         thresholds,
     })
 }

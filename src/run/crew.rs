@@ -10,10 +10,12 @@ use super::RunError;
 use super::config::RunConfig;
 use super::job::{Job, Work};
 use super::means::{Ballot, Elected, Means, election};
+use super::names;
 use crate::driver;
 use crate::driver::epoll::EpollDriver;
 use crate::stats::snapshot::Snapshot;
 use crate::worker::channel::{Channel, Control, Message};
+use crate::worker::names::Names;
 
 /// Snapshots on their way per worker: one fills, one is merged.
 const SNAPSHOTS: usize = 2;
@@ -26,6 +28,8 @@ pub(super) struct Crew {
     pub(super) means: Means,
     emptied: Vec<Sender<Snapshot>>,
     threads: Vec<JoinHandle<bool>>,
+    /// Looks names up while load is sent, where that can be needed.
+    names: Option<names::Handle>,
 }
 
 impl Crew {
@@ -41,6 +45,7 @@ impl Crew {
             means: Means::default(),
             emptied: Vec::with_capacity(workers),
             threads: Vec::with_capacity(workers),
+            names: None,
         };
         let seated = crew.seat(config, work, spin, out, ballot);
         // By value: an election that is not held sends those home that wait for it.
@@ -65,6 +70,10 @@ impl Crew {
         out: Sender<(u32, Message)>,
         ballot: Ballot,
     ) -> Result<(), RunError> {
+        let started = names::start(config, config.cores.len()).map_err(RunError::Thread)?;
+        let (names, handle) = started.unzip();
+        self.names = handle;
+        let mut names = names.unwrap_or_default().into_iter();
         for (worker, &core) in config.cores.iter().enumerate() {
             let (give, emptied) = bounded(SNAPSHOTS);
             for _ in 0..SNAPSHOTS {
@@ -77,6 +86,7 @@ impl Crew {
                 job: Job::share_of(config, work, worker as u32, spin, None),
                 channel: Channel { out: out.clone(), emptied },
                 control: Arc::clone(&self.control),
+                names: names.next(),
             };
             let thread = thread::Builder::new().name(format!("squall-{worker}")).spawn(move || seat.work());
             self.threads.push(thread.map_err(RunError::Thread)?);
@@ -95,7 +105,10 @@ impl Crew {
         self.control.stop();
         // Nobody may be left waiting for room in the channel: without a receiver every send returns at once.
         drop(self.messages);
-        self.threads.into_iter().map(|t| t.join().unwrap_or(false)).collect()
+        let pinned = self.threads.into_iter().map(|t| t.join().unwrap_or(false)).collect();
+        // With the workers all who could ask have gone.
+        self.names.into_iter().for_each(names::Handle::join);
+        pinned
     }
 }
 
@@ -106,6 +119,7 @@ struct Seat {
     job: Job,
     channel: Channel,
     control: Arc<Control>,
+    names: Option<Names>,
 }
 
 impl Seat {
@@ -114,7 +128,7 @@ impl Seat {
         let pinned = core_affinity::set_for_current(core_affinity::CoreId { id: self.core });
         driver::tighten_timers();
         let number = self.job.worker();
-        let Seat { job, ballot, channel, control, .. } = self;
+        let Seat { job, ballot, channel, control, names: _names, .. } = self;
         let begun = match ballot.cast(job.driver_config()) {
             None => return pinned,
             Some(Elected::Uring(driver)) => {

@@ -56,6 +56,8 @@ pub(super) fn settings(config: &RunConfig) -> ConfigSection {
         resolve: dialing.resolve.iter().map(ToString::to_string).collect(),
         sources: dialing.sources_given.clone(),
         tcp_congestion: dialing.congestion.clone(),
+        dns_ttl_s: config.names.ttl.map(Nanos::as_secs_f64),
+        allow_hosts: config.names.allowed.iter().map(ToString::to_string).collect(),
         proxy: config.way.proxy.as_ref().map(|proxy| format!("http://{}", proxy.url.authority())),
         warmup_s: config.warmup.as_secs_f64(),
         drain_s: config.drain.as_secs_f64(),

@@ -2,6 +2,7 @@
 
 pub mod config;
 pub mod machine;
+mod names;
 pub mod resolve;
 
 mod collector;

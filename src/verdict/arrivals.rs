@@ -1,6 +1,6 @@
 //! The open model: were the arrivals sent, and sent on time?
 
-use super::{Findings, Readings, WorkerReadings, percent, share};
+use super::{Arrivals, Findings, Keys, Readings, WorkerReadings, percent, share};
 use crate::stats::summary::Summary;
 use crate::units::{Nanos, human};
 
@@ -14,30 +14,44 @@ const LATENESS_DIVISOR: u64 = 10;
 const OWN_CORE_SHARE: f64 = 0.95;
 
 pub(super) fn judge(readings: &Readings, summary: &Summary, findings: &mut Findings) {
-    sent(summary, findings);
+    sent(readings, summary, findings);
     on_time(readings, summary, findings);
 }
 
-fn sent(summary: &Summary, findings: &mut Findings) {
+/// Judged in arrivals: of scenarios those are iterations, each of which may send many requests or none.
+fn sent(readings: &Readings, summary: &Summary, findings: &mut Findings) {
     let counts = &summary.counts;
-    let remedy = "lower -R, or raise -c; more workers (-t) help when these are busy";
+    let (arrivals, noun, sent, full) = match readings.iterations {
+        Some(iterations) => (iterations, "iterations", "begun", "no user was free"),
+        None => {
+            let requests = Arrivals {
+                scheduled: counts.scheduled,
+                started: counts.started,
+                dropped: counts.dropped,
+                waiting: summary.backlog_at_end,
+            };
+            (requests, "arrivals", "sent", "the backlog was full")
+        }
+    };
+    let Keys { users, rate } = readings.keys;
+    let remedy = format!("lower {rate}, or raise {users}; more workers (-t) help when these are busy");
     // `scheduled` is zero only when nothing was started either, which has a reason of its own.
-    if counts.scheduled > 0 && share(counts.started, counts.scheduled) < STARTED_SHARE_MIN {
+    if arrivals.scheduled > 0 && share(arrivals.started, arrivals.scheduled) < STARTED_SHARE_MIN {
         findings.invalid(format!(
-            "only {} of {} scheduled arrivals were sent ({}, at least {} are needed): {} were dropped, {} \
+            "only {} of {} scheduled {noun} were {sent} ({}, at least {} are needed): {} were dropped, {} \
              still waited at the end; {remedy}",
-            human::count(counts.started),
-            human::count(counts.scheduled),
-            percent(share(counts.started, counts.scheduled)),
+            human::count(arrivals.started),
+            human::count(arrivals.scheduled),
+            percent(share(arrivals.started, arrivals.scheduled)),
             percent(STARTED_SHARE_MIN),
-            human::count(counts.dropped),
-            human::count(summary.backlog_at_end),
+            human::count(arrivals.dropped),
+            human::count(arrivals.waiting),
         ));
-    } else if counts.dropped > 0 {
+    } else if arrivals.dropped > 0 {
         findings.suspect(format!(
-            "{} of {} scheduled arrivals were dropped because the backlog was full (none should be); {remedy}",
-            human::count(counts.dropped),
-            human::count(counts.scheduled),
+            "{} of {} scheduled {noun} were dropped because {full} (none should be); {remedy}",
+            human::count(arrivals.dropped),
+            human::count(arrivals.scheduled),
         ));
     }
 }
@@ -65,12 +79,17 @@ fn on_time(readings: &Readings, summary: &Summary, findings: &mut Findings) {
             late(99.0)
         ));
     }
+    // A user connects when it needs to: that, TLS included, is in the start lag, and is no sign of too few of them.
+    if readings.iterations.is_some() {
+        return;
+    }
     // Waiting for a connection comes on top of lateness; it has a reason of its own when it is the larger part.
+    let Keys { users, rate } = readings.keys;
     let (start, pickup) = (latency.start_lag.percentile(99.0), latency.pickup_lag.percentile(99.0));
     if start > bound && start - pickup > pickup {
         findings.suspect(format!(
             "arrivals waited for a free connection: 1 % of them for {} or more ({limit}); the target is slower than \
-             the rate, or -c is too small: raise -c, or lower -R",
+             the rate, or {users} is too small: raise {users}, or lower {rate}",
             human::duration(latency.start_lag.percentile(99.0))
         ));
     }
@@ -78,9 +97,11 @@ fn on_time(readings: &Readings, summary: &Summary, findings: &mut Findings) {
 
 /// What helps a generator that is late.
 fn remedy(readings: &Readings) -> String {
+    let rate = readings.keys.rate;
     if !readings.spinning {
-        return "use --wait spin, more workers (-t), cores that nothing else uses (--cores), or a lower -R"
-            .into();
+        return format!(
+            "use --wait spin, more workers (-t), cores that nothing else uses (--cores), or lower {rate}"
+        );
     }
     let least = readings.workers.iter().map(WorkerReadings::cpu_share).fold(1.0, f64::min);
     if least < OWN_CORE_SHARE {
@@ -89,5 +110,5 @@ fn remedy(readings: &Readings) -> String {
             percent(least)
         );
     }
-    "use more workers (-t), or a lower -R".into()
+    format!("use more workers (-t), or lower {rate}")
 }

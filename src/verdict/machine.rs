@@ -33,8 +33,9 @@ fn saturation(readings: &Readings, findings: &mut Findings) {
     findings.suspect(if readings.open_model {
         format!(
             "{of} had no room to spare: the one on core {core} was busy for {load} of the time (at most {} is \
-             sound); use more workers (-t), or lower -R",
-            percent(OPEN_LOAD_MAX)
+             sound); use more workers (-t), or lower {}",
+            percent(OPEN_LOAD_MAX),
+            readings.keys.rate
         )
     } else {
         format!(
@@ -52,16 +53,18 @@ fn rings(readings: &Readings, findings: &mut Findings) {
     if overflows > 0 {
         findings.suspect(format!(
             "completion queues overflowed {} (none should), so some answers were seen late; use more workers (-t), \
-             or fewer connections (-c)",
-            times_over(overflows)
+             or fewer connections ({})",
+            times_over(overflows),
+            readings.keys.users
         ));
     }
     let starvations = total(|worker| worker.buffer_starvations);
     if starvations > 0 {
         findings.suspect(format!(
             "receives found no free buffer {} (none should), so some answers were seen late; use more workers (-t), \
-             or fewer connections (-c)",
-            times_over(starvations)
+             or fewer connections ({})",
+            times_over(starvations),
+            readings.keys.users
         ));
     }
 }

@@ -112,6 +112,71 @@ fn arrivals_must_be_sent() {
     assert_only(&verdict, Status::Invalid, &["11 still waited"]);
 }
 
+/// As [`sound`], from a plan: 1,000 iterations of one request each.
+fn flows() -> (Readings, Summary) {
+    let (mut readings, summary) = sound(true);
+    readings.iterations = Some(Arrivals { scheduled: 1_000, started: 1_000, ..Arrivals::default() });
+    readings.keys = Keys::PLAN;
+    (readings, summary)
+}
+
+/// A10: iterations were lost, while each request of the others was sent.
+#[test]
+fn scenarios_are_judged_in_iterations() {
+    let (mut readings, mut summary) = flows();
+    assert_valid(&readings, &summary);
+    // 30 % dropped, and ten requests in each of the rest: 300 of 7,300 requests.
+    readings.iterations = Some(Arrivals { scheduled: 1_000, started: 700, dropped: 300, waiting: 0 });
+    let counts = &mut summary.counts;
+    (counts.scheduled, counts.started, counts.completed, counts.dropped) = (7_300, 7_000, 7_000, 300);
+    let verdict = evaluate(&readings, &summary);
+    let parts =
+        ["700 of 1,000 scheduled iterations", "70.0 %", "300 were dropped", "maxVUs", "preAllocatedVUs"];
+    assert_only(&verdict, Status::Invalid, &parts);
+    assert!(!verdict.reasons[0].contains("-c") && !verdict.reasons[0].contains("-R"), "{verdict:?}");
+    // One per cent is borne, and told.
+    readings.iterations = Some(Arrivals { scheduled: 1_000, started: 990, dropped: 10, waiting: 0 });
+    let verdict = evaluate(&readings, &summary);
+    assert_only(
+        &verdict,
+        Status::Suspect,
+        &["10 of 1,000 scheduled iterations", "no user was free", "maxVUs"],
+    );
+    readings.iterations = Some(Arrivals { scheduled: 1_000, started: 980, dropped: 0, waiting: 20 });
+    assert_only(&evaluate(&readings, &summary), Status::Invalid, &["20 still waited"]);
+    readings.keys = Keys { users: "--vus", rate: "-R" };
+    assert_only(&evaluate(&readings, &summary), Status::Invalid, &["lower -R, or raise --vus"]);
+}
+
+/// What executors without a schedule leave undone at their end no arrival has asked for.
+#[test]
+fn what_no_schedule_calls_for_is_no_arrival() {
+    let (mut readings, mut summary) = flows();
+    readings.iterations = Some(Arrivals::default());
+    (summary.counts.scheduled, summary.counts.dropped) = (1_300, 300);
+    assert_valid(&readings, &summary);
+}
+
+/// A11: the first request of a user waits for its connection and for TLS.
+#[test]
+fn connecting_is_no_lateness_of_users() {
+    let late = Nanos::from_millis(20);
+    let (mut readings, mut summary) = flows();
+    summary.latency.start_lag = lags(600, late);
+    assert_valid(&readings, &summary);
+    // Their arrivals are picked up late all the same.
+    summary.latency.pickup_lag = lags(20, late);
+    assert_only(
+        &evaluate(&readings, &summary),
+        Status::Suspect,
+        &["the generator was late", "the plan's rate"],
+    );
+    readings.iterations = None;
+    readings.keys = Keys::default();
+    summary.latency.pickup_lag = lags(0, late);
+    assert_only(&evaluate(&readings, &summary), Status::Suspect, &["raise -c, or lower -R"]);
+}
+
 #[test]
 fn exhaustion_is_invalid_wherever_it_was_met() {
     let (readings, mut summary) = sound(false);

@@ -20,6 +20,12 @@ pub(super) struct ConnectArgs {
     /// TCP congestion control, such as cubic [default: the system's]
     #[arg(long, value_name = "NAME", help_heading = "Connection")]
     tcp_congestion: Option<String>,
+    /// How long the addresses of a name are believed [default: the whole run]
+    #[arg(long, value_name = "TIME", help_heading = "Connection")]
+    dns_ttl: Option<String>,
+    /// Public host, or *.HOST for all below it, that a target on this host or in a private network may redirect to; may be given several times
+    #[arg(long = "allow-host", value_name = "HOST", help_heading = "Connection")]
+    allow_hosts: Vec<String>,
 }
 
 impl ConnectArgs {
@@ -29,6 +35,8 @@ impl ConnectArgs {
             resolve: std::mem::take(&mut self.resolve),
             sources: std::mem::take(&mut self.sources),
             congestion: self.tcp_congestion.take(),
+            dns_ttl: self.dns_ttl.take(),
+            allow_hosts: std::mem::take(&mut self.allow_hosts),
         }
     }
 }

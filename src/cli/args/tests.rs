@@ -47,7 +47,7 @@ fn every_flag_arrives() {
                 --no-keepalive --cookies --var c=d -k --cacert ca --cert ce --key ke --tls-min 1.3 --tls-resumption \
                 --tls-timeout 7s --proxy p \
                 --unix-socket s --resolve r --resolve q --source 1,2 --source 3 \
-                --tcp-congestion t";
+                --tcp-congestion t --dns-ttl 9s --allow-host u --allow-host v";
     let text = |text: &str| Some(text.to_owned());
     assert_eq!(
         raw(line),
@@ -73,6 +73,8 @@ fn every_flag_arrives() {
                 resolve: vec!["r".into(), "q".into()],
                 sources: vec!["1,2".into(), "3".into()],
                 congestion: text("t"),
+                dns_ttl: text("9s"),
+                allow_hosts: vec!["u".into(), "v".into()],
             },
             tls: RawTls {
                 insecure: true,

@@ -42,6 +42,10 @@ impl Page<'_> {
         }
         parts.extend(config.resolve.iter().map(|entry| format!("resolve {entry}")));
         parts.extend(config.tcp_congestion.as_ref().map(|name| format!("congestion control {name}")));
+        parts.extend(config.dns_ttl_s.map(|ttl| format!("names looked up again after {}", seconds(ttl))));
+        if !config.allow_hosts.is_empty() {
+            parts.push(format!("redirects allowed to {}", config.allow_hosts.join(", ")));
+        }
         (!parts.is_empty()).then(|| parts.join("; "))
     }
 

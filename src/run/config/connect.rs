@@ -33,6 +33,10 @@ pub struct RawConnect {
     pub sources: Vec<String>,
     /// `--tcp-congestion`
     pub congestion: Option<String>,
+    /// `--dns-ttl`
+    pub dns_ttl: Option<String>,
+    /// `--allow-host`, each `HOST` or `*.HOST`
+    pub allow_hosts: Vec<String>,
 }
 
 /// How connections are dialled: where to, where from, and as what.
@@ -50,8 +54,15 @@ pub struct Dialing {
     pub congestion: Option<String>,
 }
 
-/// Reads the options and tries what can be tried without the target. `asked` are the names whose addresses are called.
-pub(super) fn dialing(raw: &RawConfig, asked: &[Url], host: &impl Host, problems: &mut Problems) -> Dialing {
+/// Reads the options and tries what can be tried without the target. `asked` are the names whose addresses are called; with
+/// `open_ended` there may be others.
+pub(super) fn dialing(
+    raw: &RawConfig,
+    asked: &[Url],
+    open_ended: bool,
+    host: &impl Host,
+    problems: &mut Problems,
+) -> Dialing {
     let given = &raw.connect;
     let (sources_given, sources) = sources::sources(&given.sources, host, problems);
     let dialing = Dialing {
@@ -62,7 +73,9 @@ pub(super) fn dialing(raw: &RawConfig, asked: &[Url], host: &impl Host, problems
         congestion: given.congestion.as_deref().and_then(|name| congestion(name, host, problems)),
     };
     let Some(path) = &dialing.unix_socket else {
-        dialing.match_names(asked, problems);
+        if !open_ended {
+            dialing.match_names(asked, problems);
+        }
         return dialing;
     };
     if let Err(why) = unix_socket(path) {
@@ -72,6 +85,8 @@ pub(super) fn dialing(raw: &RawConfig, asked: &[Url], host: &impl Host, problems
         ("--resolve", !given.resolve.is_empty()),
         ("--source", !given.sources.is_empty()),
         ("--tcp-congestion", given.congestion.is_some()),
+        ("--dns-ttl", given.dns_ttl.is_some()),
+        ("--allow-host", !given.allow_hosts.is_empty()),
         ("--proxy", raw.proxy.is_some()),
     ] {
         if given {
@@ -147,22 +162,32 @@ impl Dialing {
         if self.unix_socket.is_some() {
             return Ok(Vec::new());
         }
-        let own = self.resolve.iter().find(|entry| entry.is_for(url));
-        let all = match own {
-            Some(entry) => entry.socket_addresses(),
+        let all = match self.overridden(url) {
+            Some(addresses) => addresses,
             None => host.resolve(&url.host, url.port).map_err(ConfigError::Resolve)?,
         };
+        self.reachable(&url.host, &all).map_err(refused_source)
+    }
+
+    /// The addresses that `--resolve` gives for `url`.
+    pub(crate) fn overridden(&self, url: &Url) -> Option<Vec<SocketAddr>> {
+        self.resolve.iter().find(|entry| entry.is_for(url)).map(Override::socket_addresses)
+    }
+
+    /// Those of `all`, the addresses of `name`, that a source can reach.
+    ///
+    /// # Errors
+    /// What is to be given to `--source` when none is.
+    pub(crate) fn reachable(&self, name: &str, all: &[SocketAddr]) -> Result<Vec<SocketAddr>, String> {
         let reachable: Vec<SocketAddr> = all.iter().copied().filter(|to| self.reaches(*to)).collect();
         if reachable.is_empty() {
             let family = if all[0].is_ipv4() { "IPv4" } else { "IPv6" };
-            let message = format!(
-                "`{}` has only {family} addresses ({}), which none of these can reach ({}): give one of this host's \
+            return Err(format!(
+                "`{name}` has only {family} addresses ({}), which none of these can reach ({}): give one of this host's \
                  {family} addresses",
-                url.host,
                 all[0].ip(),
                 self.sources_given.join(", ")
-            );
-            return Err(refused_source(message));
+            ));
         }
         Ok(reachable)
     }

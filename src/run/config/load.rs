@@ -60,7 +60,7 @@ pub(super) fn times(raw: &RawConfig, problems: &mut Problems) -> Times {
     }
 }
 
-fn limit(option: &'static str, text: Option<&str>, problems: &mut Problems) -> Option<Nanos> {
+pub(super) fn limit(option: &'static str, text: Option<&str>, problems: &mut Problems) -> Option<Nanos> {
     let span = problems.note(option, parse_duration(text?))?;
     if span == Nanos::ZERO {
         problems.add(option, "must be above zero: nothing is done in no time");

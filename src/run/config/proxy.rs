@@ -42,7 +42,7 @@ impl Proxy {
     }
 
     /// The request for a tunnel to `origin`; `None` where requests are forwarded.
-    pub(super) fn connect(&self, origin: &Url) -> Option<Arc<[u8]>> {
+    pub(crate) fn connect(&self, origin: &Url) -> Option<Arc<[u8]>> {
         if origin.scheme == Scheme::Http {
             return None;
         }

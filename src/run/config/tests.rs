@@ -42,6 +42,9 @@ impl Host for TestHost {
     }
 
     fn resolve(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, ResolveError> {
+        if let Ok(ip) = host.parse() {
+            return Ok(vec![SocketAddr::new(ip, port)]);
+        }
         match host {
             "local.example" => Ok(vec![SocketAddr::new("127.0.0.1".parse().unwrap(), port)]),
             "remote.example" => Ok(vec![

@@ -62,19 +62,25 @@ pub struct TlsChoice {
     pub min_version: MinVersion,
 }
 
-/// The way to each of `origins`, and what was chosen for it; none where nothing is https.
+/// The way to each of `origins`, and what was chosen for it; nothing where nothing is https.
+///
+/// With `open_ended` a redirect may lead from http to https: then there is a choice, and a connector where the flags ask
+/// for one that is not the default.
 pub(super) fn routes(
     raw: &RawTls,
     origins: &[&Url],
+    open_ended: bool,
     tunnel: impl Fn(&Url) -> Option<Arc<[u8]>>,
     problems: &mut Problems,
-) -> (Vec<Route>, Option<TlsChoice>) {
-    if origins.iter().all(|url| url.scheme == Scheme::Http) {
+) -> (Vec<Route>, Option<TlsChoice>, Option<Connector>) {
+    let secure = origins.iter().any(|url| url.scheme == Scheme::Https);
+    let direct = || origins.iter().map(|_| Route::default()).collect();
+    if !secure && !open_ended {
         if let (Some(flag), false) = (raw.given(), origins.is_empty()) {
             let hint = if flag == "-k" { " (connections are kept alive unasked, ab's -k)" } else { "" };
             problems.add(flag, format!("is about TLS, and there is no https:// here{hint}: leave it out"));
         }
-        return (origins.iter().map(|_| Route::default()).collect(), None);
+        return (direct(), None, None);
     }
     let choice = TlsChoice {
         insecure: raw.insecure,
@@ -83,7 +89,10 @@ pub(super) fn routes(
         resumption: raw.resumption,
         min_version: problems.choice("--tls-min", raw.min_version.as_deref()),
     };
-    let Some(connector) = connector(raw, &choice, problems) else { return (Vec::new(), None) };
+    if !secure && raw.given().is_none() {
+        return (direct(), Some(choice), None);
+    }
+    let Some(connector) = connector(raw, &choice, problems) else { return (Vec::new(), None, None) };
     let routes = origins.iter().filter_map(|url| {
         if url.scheme == Scheme::Http {
             return Some(Route::default());
@@ -91,7 +100,7 @@ pub(super) fn routes(
         let name = problems.note("URL", PeerName::new(&url.host))?;
         Some(Route { tunnel: tunnel(url), tls: Some((connector.clone(), name)) })
     });
-    (routes.collect(), Some(choice))
+    (routes.collect(), Some(choice), Some(connector))
 }
 
 fn connector(raw: &RawTls, choice: &TlsChoice, problems: &mut Problems) -> Option<Connector> {

@@ -7,14 +7,17 @@ use super::tls::{self, TlsChoice};
 use crate::http::url::Url;
 use crate::plan::workload::Workload;
 use crate::transport::Route;
+use crate::transport::tls::Connector;
 
 /// How the origins are reached.
 #[derive(Clone, Debug)]
 pub struct Way {
     /// What lies between TCP and HTTP, for each origin of the workload; without one, for the target.
     pub routes: Vec<Route>,
-    /// What was chosen for TLS; `None` where nothing is https.
+    /// What was chosen for TLS; `None` where nothing is https, and nothing can become it.
     pub tls: Option<TlsChoice>,
+    /// Makes TLS sessions; `None` where no origin is https, and the settings are those of nobody who asked for others.
+    pub connector: Option<Connector>,
     /// The proxy that everything goes through.
     pub proxy: Option<Proxy>,
 }
@@ -44,9 +47,11 @@ pub(super) fn way(
 ) -> Way {
     let proxy = proxy::proxy(raw.proxy.as_deref(), problems);
     let tunnel = |origin: &Url| proxy.as_ref()?.connect(origin);
-    let (routes, tls) = tls::routes(&raw.tls, &origins(target, workload.as_deref()), tunnel, problems);
+    let open_ended = workload.as_ref().is_some_and(|workload| workload.follows_redirects());
+    let origins = origins(target, workload.as_deref());
+    let (routes, tls, connector) = tls::routes(&raw.tls, &origins, open_ended, tunnel, problems);
     if let (Some(proxy), Some(workload)) = (&proxy, workload) {
         proxy.forward_all(workload);
     }
-    Way { routes, tls, proxy }
+    Way { routes, tls, connector, proxy }
 }

@@ -21,6 +21,7 @@ pub struct Override {
 }
 
 impl Override {
+    /// Whether the name and port are those of `url`.
     pub(super) fn is_for(&self, url: &Url) -> bool {
         (&self.host, self.port) == (&url.host, url.port)
     }

@@ -181,11 +181,47 @@ fn a_unix_socket_is_one_that_is_there() {
         ("--resolve", RawConnect { resolve: strings(&["remote.example:8080:192.0.2.1"]), ..unix(&path) }),
         ("--source", RawConnect { sources: strings(&["192.0.2.50"]), ..unix(&path) }),
         ("--tcp-congestion", RawConnect { congestion: some("reno"), ..unix(&path) }),
+        ("--dns-ttl", RawConnect { dns_ttl: some("5s"), ..unix(&path) }),
+        ("--allow-host", RawConnect { allow_hosts: strings(&["a.example"]), ..unix(&path) }),
     ] {
         assert_refused(with(more), flag, &["does not go with --unix-socket"]);
     }
     let proxied = RawConfig { proxy: some("http://127.0.0.1:3128"), ..with(unix(&path)) };
     assert_refused(proxied, "--proxy", &["does not go with --unix-socket"]);
+}
+
+#[test]
+fn names_are_looked_up_again_where_there_are_any() {
+    let ttl = |text: &str| RawConnect { dns_ttl: some(text), ..RawConnect::default() };
+    assert_eq!(accept(with(ttl("30s"))).names.ttl(), Nanos::from_secs(30));
+    assert!(accept(with(ttl("30s"))).names.asks());
+    assert!(!accept(remote()).names.asks() && accept(remote()).names.ttl() == Nanos::MAX);
+    assert_refused(with(ttl("0")), "--dns-ttl", &["above zero"]);
+    assert_refused(with(ttl("soon")), "--dns-ttl", &["`soon`"]);
+    let literal = |connect| RawConfig { url: "http://192.0.2.1/".into(), connect, ..RawConfig::default() };
+    assert_refused(literal(ttl("5s")), "--dns-ttl", &["`192.0.2.1` is an address", "leave it out"]);
+    let fixed = RawConnect { resolve: strings(&["remote.example:8080:192.0.2.1"]), ..ttl("5s") };
+    assert_refused(with(fixed), "--dns-ttl", &["--resolve", "leave it out"]);
+    let redirected = RawConfig { max_redirects: Some(2), ..literal(ttl("5s")) };
+    assert!(accept(redirected).names.open_ended);
+}
+
+#[test]
+fn hosts_are_allowed_where_redirects_are_followed() {
+    let allow = |hosts: &[&str]| RawConnect { allow_hosts: strings(hosts), ..RawConnect::default() };
+    let following = |connect| RawConfig { max_redirects: Some(2), ..with(connect) };
+    let rules = accept(following(allow(&["CDN.example", "*.b.example"]))).names;
+    assert!(rules.open_ended && rules.asks());
+    assert!(rules.allowed[0].fits("cdn.example") && rules.allowed[1].fits("a.b.example"));
+    assert_refused(with(allow(&["cdn.example"])), "--allow-host", &["--max-redirects", "leave it out"]);
+    assert_refused(following(allow(&["*"])), "--allow-host", &["`*`", "*.example"]);
+    // What turns up may have its addresses from the flags, and be https.
+    let more = RawConnect { resolve: strings(&["cdn.example:443:192.0.2.9"]), ..RawConnect::default() };
+    let secure = RawTls { insecure: true, ..RawTls::default() };
+    let config = accept(RawConfig { tls: secure, ..following(more) });
+    assert!(config.way.connector.is_some() && config.way.tls.is_some_and(|choice| choice.insecure));
+    let plain = accept(following(RawConnect::default()));
+    assert!(plain.way.connector.is_none() && plain.way.tls.is_some());
 }
 
 #[test]

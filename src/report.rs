@@ -5,6 +5,7 @@
 //! present. Times in microseconds end in `_us`, seconds in `_s`. No figure is ever NaN or infinite.
 
 mod build;
+mod origin;
 #[cfg(test)]
 pub(crate) mod sample;
 mod scenario;
@@ -18,6 +19,7 @@ use crate::stats::histogram::{Histogram, HistogramError};
 use crate::verdict::Verdict;
 
 pub use self::build::ReportParts;
+pub use self::origin::OriginEntry;
 pub use self::scenario::{
     Check, Iterations, MetricEntry, Sample, ScenarioEntry, ScenarioParts, StageEntry, StepEntry,
     ThresholdEntry,
@@ -59,6 +61,8 @@ pub struct Report {
     pub tls: TlsSection,
     /// How the connections fared.
     pub connections: Connections,
+    /// Where requests went: the plan's origins, then those that were found while load was sent.
+    pub origins: Vec<OriginEntry>,
     /// How long things took.
     pub latency: Latency,
     /// What the generator itself used.

@@ -8,7 +8,7 @@ use std::fmt::{self, Write as _};
 use std::io::{self, Write};
 
 use super::paint::Paint;
-use crate::report::Report;
+use crate::report::{OriginEntry, Report};
 use crate::stats::histogram::HistogramError;
 use crate::units::{Nanos, human};
 use crate::verdict::Status;
@@ -170,7 +170,30 @@ impl Page<'_> {
             }
         }
         self.tls()?;
-        self.errors("Errors (connection attempts)", &self.report.connections.errors)
+        self.errors("Errors (connection attempts)", &self.report.connections.errors)?;
+        self.origins()
+    }
+
+    /// Origins that turned up while load was sent, and those that could not be reached.
+    fn origins(&mut self) -> fmt::Result {
+        let told = |origin: &&OriginEntry| !origin.planned || origin.unreachable.is_some();
+        let origins: Vec<&OriginEntry> = self.report.origins.iter().filter(told).collect();
+        if origins.is_empty() {
+            return Ok(());
+        }
+        self.heading("Origins beside the plan's")?;
+        for origin in origins {
+            self.line(
+                &origin.url,
+                format_args!(
+                    "{} requests on {} connections{}",
+                    human::count(origin.requests),
+                    human::count(origin.connections),
+                    origin.unreachable.as_ref().map(|why| format!("; {why}")).unwrap_or_default()
+                ),
+            )?;
+        }
+        Ok(())
     }
 
     /// What TLS agreed on.

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::time::{Duration, UNIX_EPOCH};
 
 use super::{
-    ConfigSection, Connections, ERROR_KINDS, Environment, Generator, Latency, LatencySection, Percentiles,
-    Report, Requests, SCHEMA_VERSION, ScenarioParts, Throughput, TimelineEntry, TlsSection, Tool,
-    WorkerSection,
+    ConfigSection, Connections, ERROR_KINDS, Environment, Generator, Latency, LatencySection, OriginEntry,
+    Percentiles, Report, Requests, SCHEMA_VERSION, ScenarioParts, Throughput, TimelineEntry, TlsSection,
+    Tool, WorkerSection,
 };
 use crate::stats::histogram::Histogram;
 use crate::stats::snapshot::ErrorCounts;
@@ -23,6 +23,8 @@ pub struct ReportParts<'a> {
     pub environment: Environment,
     /// What came of TLS.
     pub tls: TlsSection,
+    /// Where requests went.
+    pub origins: Vec<OriginEntry>,
     /// What was measured.
     pub summary: &'a Summary,
     /// What was concluded.
@@ -68,6 +70,7 @@ impl Report {
                 failed_attempts: summary.counts.connect_failures,
                 errors: by_key(&summary.counts.connect_errors),
             },
+            origins: parts.origins,
             latency: latency(summary),
             generator: generator(summary, parts.readings, parts.max_rss_bytes),
             checks: scenarios.map(|s| s.checks()).unwrap_or_default(),

@@ -1,6 +1,6 @@
 //! Reports for tests, made through [`Report::new`] from figures that do not change.
 
-use super::{ConfigSection, Environment, Model, Report, ReportParts, TlsSection};
+use super::{ConfigSection, Environment, Model, OriginEntry, Report, ReportParts, TlsSection};
 use crate::stats::outcome::ErrorKind;
 use crate::stats::summary::{Summary, TimelinePoint};
 use crate::units::Nanos;
@@ -171,6 +171,13 @@ fn report(summary: &Summary, readings: &Readings, config: ConfigSection, aborted
             container: None,
         },
         tls: if secure { tls() } else { TlsSection::default() },
+        origins: vec![OriginEntry {
+            url: "http://127.0.0.1:8080".into(),
+            planned: true,
+            connections: 64,
+            requests: 1_000,
+            unreachable: None,
+        }],
         summary,
         verdict: verdict::evaluate(readings, summary),
         readings,

@@ -15,7 +15,6 @@ use crate::driver;
 use crate::driver::epoll::EpollDriver;
 use crate::stats::snapshot::Snapshot;
 use crate::worker::channel::{Channel, Control, Message};
-use crate::worker::names::Names;
 
 /// Snapshots on their way per worker: one fills, one is merged.
 const SNAPSHOTS: usize = 2;
@@ -83,10 +82,9 @@ impl Crew {
             let seat = Seat {
                 core,
                 ballot: ballot.clone(),
-                job: Job::share_of(config, work, worker as u32, spin, None),
+                job: Job::share_of(config, work, worker as u32, spin, names.next()),
                 channel: Channel { out: out.clone(), emptied },
                 control: Arc::clone(&self.control),
-                names: names.next(),
             };
             let thread = thread::Builder::new().name(format!("squall-{worker}")).spawn(move || seat.work());
             self.threads.push(thread.map_err(RunError::Thread)?);
@@ -119,7 +117,6 @@ struct Seat {
     job: Job,
     channel: Channel,
     control: Arc<Control>,
-    names: Option<Names>,
 }
 
 impl Seat {
@@ -128,7 +125,7 @@ impl Seat {
         let pinned = core_affinity::set_for_current(core_affinity::CoreId { id: self.core });
         driver::tighten_timers();
         let number = self.job.worker();
-        let Seat { job, ballot, channel, control, names: _names, .. } = self;
+        let Seat { job, ballot, channel, control, .. } = self;
         let begun = match ballot.cast(job.driver_config()) {
             None => return pinned,
             Some(Elected::Uring(driver)) => {

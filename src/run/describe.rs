@@ -6,8 +6,9 @@ use super::means::Means;
 use crate::driver::TlsReadings;
 use crate::http::request::Request;
 use crate::load::{Arrivals, LoadModel, Schedule};
-use crate::report::{ConfigSection, Environment, Model, TlsSection};
+use crate::report::{ConfigSection, Environment, Model, OriginEntry, TlsSection};
 use crate::units::Nanos;
+use crate::worker::OriginUse;
 
 pub(super) fn request(config: &RunConfig) -> Request {
     let mut request = Request {
@@ -89,6 +90,26 @@ pub(super) fn tls(config: &RunConfig, readings: impl Iterator<Item = TlsReadings
         min_version: Some(choice.min_version.to_string()),
         timeout_s: Some(config.tls_timeout.as_secs_f64()),
     }
+}
+
+/// Where requests went, over all workers: the plan's origins in its order, then the others.
+pub(super) fn origins<'a>(uses: impl Iterator<Item = &'a OriginUse>) -> Vec<OriginEntry> {
+    let mut all: Vec<OriginEntry> = Vec::new();
+    for origin in uses {
+        let url = format!("{}://{}", origin.url.scheme.as_str(), origin.url.authority());
+        let place = all.iter().position(|entry| entry.url == url).unwrap_or_else(|| {
+            all.push(OriginEntry { url, planned: origin.planned, ..OriginEntry::default() });
+            all.len() - 1
+        });
+        let entry = &mut all[place];
+        entry.connections += origin.connections;
+        entry.requests += origin.requests;
+        if let Some(unreachable) = &origin.unreachable {
+            entry.unreachable = Some(format!("{}: {}", unreachable.kind.key(), unreachable.cause));
+        }
+    }
+    all.sort_by_key(|entry| !entry.planned); // stable
+    all
 }
 
 pub(super) fn environment(config: &RunConfig, means: &Means) -> Environment {

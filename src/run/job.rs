@@ -100,7 +100,7 @@ impl Job {
                 warmup: config.warmup,
                 connect_timeout: config.connect_timeout,
                 tls_timeout: tls_timeout(config),
-                dns_ttl: Nanos::MAX,
+                dns_ttl: config.names.ttl(),
                 drain: config.drain,
                 interval: config.interval,
                 spin,

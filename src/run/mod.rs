@@ -128,6 +128,7 @@ pub fn run(config: &RunConfig, observer: &mut dyn Observer, stop: &StopFlag) -> 
         config: describe::settings(config),
         environment: describe::environment(config, &means),
         tls: describe::tls(config, course.finished.iter().map(|f| f.tls)),
+        origins: describe::origins(course.finished.iter().flat_map(|f| &f.origins)),
         summary: &course.summary,
         verdict: verdict::evaluate(&readings, &course.summary),
         readings: &readings,

@@ -68,9 +68,9 @@ impl<D: AddRoute, O: Owner> Links<D, O> {
     #[inline]
     fn parse(&mut self, owner: &mut O, id: ConnId, buffer: &Buffer, now: Nanos) -> Fate {
         let slot = id.slot;
-        self.count(owner, slot, u64::from(buffer.len()), now);
+        self.count(owner, slot, buffer.len() as u64, now);
         let mut at = 0;
-        while at < buffer.len() as usize {
+        while at < buffer.len() {
             let link = &mut self.links[slot as usize];
             let Some(due) = Protocol::<ExchangeOf<O>>::due(&link.h1) else {
                 return Fate::Bad; // bytes that nobody asked for: what comes next could not be told from them
@@ -84,7 +84,7 @@ impl<D: AddRoute, O: Owner> Links<D, O> {
             match owner.feed(&mut link.h1, known, exchange, rest) {
                 Ok((used, response::Event::Complete(response))) => {
                     at += used;
-                    let more = at < buffer.len() as usize;
+                    let more = at < buffer.len();
                     if !self.complete(owner, slot, response, more, now) {
                         return Fate::Gone;
                     }

@@ -1,0 +1,357 @@
+//! The seam between users and what they do, with a flow that is no plan: two requests that are open at once and begun at different
+//! times, a timer between them, a branch on a response, and an end by interrupt. In virtual time and on both drivers.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::rc::Rc;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex};
+
+use squall::driver::epoll::EpollDriver;
+use squall::driver::sim::{Service, SimDriver, SimScript};
+use squall::driver::uring::UringDriver;
+use squall::driver::{DriverConfig, Endpoint, PayloadId};
+use squall::http::response::Expect;
+use squall::http::url::Url;
+use squall::plan::answer::Needs;
+use squall::plan::request_template::{RenderError, RequestTemplate};
+use squall::plan::status::StatusSet;
+use squall::plan::workload::{
+    ConnectionPolicy, Executor, Flow as Steps, Origin, Scenario, Step, Think, Workload,
+};
+use squall::stats::snapshot::Snapshot;
+use squall::stats::summary::{Summary, SummaryBuilder};
+use squall::transport::AddRoute;
+use squall::units::Nanos;
+use squall::worker::channel::{Channel, Connected, Control, Message};
+use squall::worker::flow::{
+    Ending, ExchangeId, Flow, Moves, Request, Source, Then, TimerId, UserKey, What,
+};
+use squall::worker::users::UsersConfig;
+use squall::worker::{Clocks, OriginSpec, Worker, WorkerConfig};
+
+const GET: &[u8] = b"GET /constant HTTP/1.1\r\nHost: peer\r\n\r\n";
+const BEGIN_B: TimerId = TimerId(1);
+const BEGIN_D: TimerId = TimerId(2);
+
+/// What happened to a user, in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Told {
+    Begin,
+    TimerB,
+    A(u16),
+    B(u16),
+    C(u16),
+    TimerD,
+    Interrupt,
+}
+
+/// Begins A, half a service time later B; behind A's response C if that was a 2xx; a while behind B's D; never ends by itself.
+struct TwoAtOnce {
+    service: Nanos,
+    expected: Rc<StatusSet>,
+    told: Arc<Mutex<Vec<Told>>>,
+}
+
+#[derive(Default)]
+struct Own {
+    a: Option<ExchangeId>,
+    b: Option<ExchangeId>,
+    /// In the middle of a computation.
+    computing: bool,
+}
+
+impl TwoAtOnce {
+    fn request(&self, source: Source, scheduled: Option<Nanos>) -> Request {
+        Request {
+            origin: 0,
+            source,
+            expect: Expect::Normal,
+            limit: Nanos::from_secs(60),
+            keeps: Needs { head: true, body: true },
+            body_limit: 1 << 20,
+            expected: Rc::clone(&self.expected),
+            place: 0,
+            scheduled,
+        }
+    }
+
+    fn say(&self, told: Told) {
+        self.told.lock().expect("not poisoned").push(told);
+    }
+}
+
+impl Flow for TwoAtOnce {
+    type State = Own;
+
+    fn user(&self, _: &UserKey) -> Own {
+        Own::default()
+    }
+
+    fn prepare(&mut self, _: &mut Own) -> bool {
+        true
+    }
+
+    fn on(&mut self, own: &mut Own, what: What, moves: &mut Moves<'_>) -> Then {
+        let constant = Source::Payload(PayloadId(0), GET.len() as u32);
+        match what {
+            What::Begin(iteration) => {
+                self.say(Told::Begin);
+                assert_eq!((iteration.number, iteration.in_scenario), (0, 0));
+                // A slice of computing, then the rest in the next turn.
+                own.computing = true;
+                return Then::Yield;
+            }
+            What::GoOn => {
+                assert!(std::mem::take(&mut own.computing));
+                own.a = Some(moves.request(self.request(constant, None)));
+                moves.timer(BEGIN_B, moves.now() + Nanos(self.service.0 / 2));
+            }
+            What::Timer(BEGIN_B, at) => {
+                self.say(Told::TimerB);
+                own.b = Some(moves.request(self.request(Source::Written, Some(at))));
+            }
+            What::Timer(_, at) => {
+                self.say(Told::TimerD);
+                moves.request(self.request(constant, Some(at)));
+            }
+            What::Answered(id, outcome) => {
+                let status = outcome.result.map_or(0, |response| response.status);
+                let parts = outcome.parts.expect("they were asked for");
+                assert!(parts.head.starts_with(b"HTTP/1.1 ") && parts.body == b"ok", "{parts:?}");
+                if Some(id) == own.a {
+                    self.say(Told::A(status));
+                    if (200..300).contains(&status) {
+                        moves.request(self.request(constant, None));
+                    }
+                } else if Some(id) == own.b {
+                    self.say(Told::B(status));
+                    moves.timer(BEGIN_D, moves.now() + Nanos(self.service.0 * 3 / 10));
+                } else {
+                    self.say(Told::C(status));
+                }
+                moves.recycle(Some(parts));
+            }
+            What::Interrupt => {
+                self.say(Told::Interrupt);
+                return Then::End(Ending::Whole, Nanos::ZERO);
+            }
+        }
+        Then::Wait
+    }
+
+    fn write(
+        &mut self,
+        _: &mut Own,
+        _: ExchangeId,
+        url: &Url,
+        _: Nanos,
+        out: &mut Vec<u8>,
+    ) -> Result<(), RenderError> {
+        assert!(out.is_empty());
+        // As long as the constant one, since the simulated peer counts bytes.
+        let request = format!("GET /written2 HTTP/1.1\r\nHost: {}\r\n\r\n", url.host);
+        assert_eq!(request.len(), GET.len());
+        out.extend_from_slice(request.as_bytes());
+        Ok(())
+    }
+}
+
+fn workload(service: Nanos) -> Workload {
+    let origin =
+        Origin { name: "peer".into(), url: "http://peer/".parse().expect("a URL"), forward: None };
+    let step = Step {
+        name: "place".into(),
+        origin: 0,
+        method: "GET".into(),
+        url: "http://peer/".into(),
+        request: RequestTemplate::of_bytes(GET),
+        expect: Expect::Normal,
+        timeout: Nanos::from_secs(60),
+        expected: StatusSet::default(),
+        checks: Vec::new(),
+        extracts: Vec::new(),
+        redirects_max: 0,
+        think: Think::None,
+        tags: Vec::new(),
+    };
+    let tenths = |n: u64| Nanos(service.0 * n / 10);
+    Workload {
+        origins: vec![origin],
+        steps: vec![step],
+        flows: vec![Steps { name: "all".into(), steps: vec![0] }],
+        scenarios: vec![Scenario {
+            name: "only".into(),
+            executor: Executor::ConstantVus { vus: 1, duration: tenths(23) },
+            start: Nanos::ZERO,
+            graceful_stop: tenths(1),
+            flows: vec![(0, 1)],
+            think: Think::None,
+            tags: Vec::new(),
+        }],
+        data: Vec::new(),
+        variables: Vec::new(),
+        connections: ConnectionPolicy::default(),
+        cookies: false,
+        body_limit: 1 << 20,
+    }
+}
+
+/// Carries the flow out over a driver made of a config; what the user was told, and the figures.
+fn carry_out<D: AddRoute>(
+    peer: SocketAddr,
+    service: Nanos,
+    start: impl FnOnce() -> Nanos,
+    driver: impl FnOnce(DriverConfig) -> D,
+) -> (Vec<Told>, Summary) {
+    let workload = Arc::new(workload(service));
+    let layout = Arc::new(workload.layout());
+    let users = UsersConfig {
+        taken: workload.scenarios.iter().map(|_| AtomicU64::new(0)).collect(),
+        // Two of a user's requests are open at once, each on a connection of its own.
+        connections: 3,
+        workload,
+        layout,
+        seed: 1,
+    };
+    let config = WorkerConfig {
+        worker: 0,
+        workers: 1,
+        origins: vec![OriginSpec {
+            url: "http://peer/".parse().expect("a URL"),
+            forward: None,
+            endpoints: (0, 1),
+        }],
+        warmup: Nanos::ZERO,
+        connect_timeout: Nanos::from_secs(5),
+        tls_timeout: Nanos::ZERO,
+        dns_ttl: Nanos::MAX,
+        drain: Nanos::from_secs(3),
+        interval: Nanos::from_secs(3_600),
+        spin: false,
+    };
+    let driver = driver(DriverConfig {
+        slots: 3,
+        payloads: vec![GET.into()],
+        endpoints: vec![Endpoint { addr: peer.into(), source: None, congestion: None }],
+        expect_large: true,
+    });
+    let told = Arc::default();
+    let flow = TwoAtOnce { service, expected: Rc::default(), told: Arc::clone(&told) };
+    let (out, messages) = crossbeam_channel::unbounded();
+    let (_give, emptied) = crossbeam_channel::bounded::<Snapshot>(1);
+    let channel = Channel { out, emptied };
+    let control = Control::new();
+    let begin = start();
+    control.start(begin);
+    let clocks = Clocks { cpu: || (Nanos::ZERO, Nanos::ZERO), wall: || Nanos::ZERO };
+    Worker::with_flow(driver, config, users, flow, None, &channel, clocks).run(&control);
+    drop(channel);
+    let mut builder = SummaryBuilder::new(true);
+    let mut finished = None;
+    for (_, message) in messages {
+        match message {
+            Message::Connected(connected) => assert!(matches!(connected, Connected::Lazy)),
+            Message::Interval(snapshot) => drop(builder.push(&snapshot)),
+            Message::Finished(said) => finished = Some(said),
+            Message::Broken(cause) => panic!("{cause}"),
+        }
+    }
+    let finished = finished.expect("a last word");
+    let summary = builder.finish(finished.measured_until - begin, finished.in_flight, finished.backlog);
+    let told = std::mem::take(&mut *told.lock().expect("not poisoned"));
+    (told, summary)
+}
+
+/// D was on the way when the user was interrupted: neither answered nor failed.
+fn holds(told: &[Told], summary: &Summary) {
+    use Told::{A, B, Begin, C, Interrupt, TimerB, TimerD};
+    assert_eq!(told, [Begin, TimerB, A(200), B(200), TimerD, C(200), Interrupt]);
+    summary.conserved().expect("balanced books");
+    let counts = &summary.counts;
+    assert_eq!((counts.started, counts.completed, counts.failed), (4, 3, 0));
+    assert_eq!(summary.in_flight_at_end, 1);
+    assert_eq!((counts.connects, counts.reconnects), (2, 0), "C and D found one that was free");
+    let iterations = &summary.tally.scenarios[0];
+    assert_eq!((iterations.started, iterations.completed, iterations.interrupted), (1, 0, 1));
+    // B was meant to start when its timer was to fire, D too.
+    assert_eq!(summary.latency.response_time.len(), 3);
+}
+
+fn in_virtual_time(response: &[u8], service: Nanos) -> (Vec<Told>, Summary) {
+    let script = SimScript {
+        service: Service::Constant(service),
+        responses: vec![response.to_vec()],
+        request_len: Some(GET.len() as u32),
+        ..SimScript::default()
+    };
+    let start = script.start + Nanos::from_millis(1);
+    let peer = SocketAddr::from(([127, 0, 0, 1], 80));
+    carry_out(peer, service, || start, |config| SimDriver::new(config, script))
+}
+
+#[test]
+fn two_requests_at_once_a_timer_a_branch_and_an_interrupt_in_virtual_time() {
+    let service = Nanos::from_millis(10);
+    let (told, summary) = in_virtual_time(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", service);
+    holds(&told, &summary);
+}
+
+#[test]
+fn the_branch_depends_on_the_response() {
+    use Told::{A, B, Begin, Interrupt, TimerB, TimerD};
+    let response = b"HTTP/1.1 503 Later\r\nContent-Length: 2\r\n\r\nok";
+    let (told, summary) = in_virtual_time(response, Nanos::from_millis(10));
+    assert_eq!(told, [Begin, TimerB, A(503), B(503), TimerD, Interrupt]);
+    assert_eq!((summary.counts.started, summary.counts.completed), (3, 2));
+}
+
+/// Answers each request after `service`, one thread for each connection.
+fn serve(service: Nanos) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let peer = listener.local_addr().expect("an address");
+    let connection = move |mut stream: TcpStream| {
+        let mut room = [0; GET.len()];
+        while stream.read_exact(&mut room).is_ok() {
+            std::thread::sleep(std::time::Duration::from_nanos(service.0));
+            if stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").is_err() {
+                return;
+            }
+        }
+    };
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            std::thread::spawn(move || connection(stream));
+        }
+    });
+    peer
+}
+
+/// Long against what a busy machine may be late by.
+const SERVICE: Nanos = Nanos::from_millis(400);
+
+#[test]
+fn the_same_on_epoll() {
+    let peer = serve(SERVICE);
+    let driver = |config| EpollDriver::new(config).expect("epoll");
+    let (told, summary) = carry_out(peer, SERVICE, squall::clock::now, driver);
+    holds(&told, &summary);
+}
+
+#[test]
+fn the_same_on_io_uring() {
+    let peer = serve(SERVICE);
+    let config = |config: DriverConfig| UringDriver::new(config);
+    let probe = config(DriverConfig {
+        slots: 1,
+        payloads: Vec::new(),
+        endpoints: Vec::new(),
+        expect_large: false,
+    });
+    if let Err(reason) = probe {
+        return eprintln!("skipped: {reason}");
+    }
+    let driver = |c| config(c).expect("a ring, as a moment ago");
+    let (told, summary) = carry_out(peer, SERVICE, squall::clock::now, driver);
+    holds(&told, &summary);
+}

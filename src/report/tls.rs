@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-/// TLS: what was asked for and what came of it. All empty where nothing is https. Durations are in
-/// `latency.tls_handshake`.
+/// TLS: what was asked for and what came of it. All empty where nothing is https and no redirect can lead to it. Durations
+/// are in `latency.tls_handshake`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct TlsSection {
     /// Handshakes that succeeded, over the whole run, connecting and warm-up included.

@@ -284,6 +284,11 @@ fn is_empty(error: &NetError) -> bool {
     error.is_no_records_found() && !error.is_nx_domain()
 }
 
+/// No descriptor was left for a question.
+pub(in crate::run) fn is_exhausted(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
+}
+
 /// A sentence for people.
 fn explained(error: &NetError) -> io::Error {
     if error.is_nx_domain() {
@@ -295,6 +300,10 @@ fn explained(error: &NetError) -> io::Error {
         }
         NetError::Dns(DnsError::ResponseCode(code)) => {
             io::Error::other(format!("the name server says: {code}"))
+        }
+        // Told as it is: the generator's own limit, and no fault of the name.
+        NetError::Io(error) if is_exhausted(error) => {
+            io::Error::from_raw_os_error(error.raw_os_error().unwrap_or(libc::EMFILE))
         }
         NetError::Io(error) => {
             io::Error::new(error.kind(), format!("no name server can be reached: {error}"))

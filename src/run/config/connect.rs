@@ -55,7 +55,7 @@ pub struct Dialing {
 }
 
 /// Reads the options and tries what can be tried without the target. `asked` are the names whose addresses are called; with
-/// `open_ended` there may be others.
+/// `open_ended` redirects may lead to others.
 pub(super) fn dialing(
     raw: &RawConfig,
     asked: &[Url],
@@ -73,8 +73,10 @@ pub(super) fn dialing(
         congestion: given.congestion.as_deref().and_then(|name| congestion(name, host, problems)),
     };
     let Some(path) = &dialing.unix_socket else {
-        if !open_ended {
-            dialing.match_names(asked, problems);
+        // Plans follow redirects unasked, and most lead nowhere else: there a slip of the pen is likelier.
+        let others = open_ended && raw.max_redirects.is_some();
+        if !others {
+            dialing.match_names(asked, open_ended, problems);
         }
         return dialing;
     };
@@ -197,7 +199,7 @@ impl Dialing {
     }
 
     /// Names the entries of `--resolve` that are for none of the `asked` names.
-    fn match_names(&self, asked: &[Url], problems: &mut Problems) {
+    fn match_names(&self, asked: &[Url], open_ended: bool, problems: &mut Problems) {
         // Without any there are other problems, which come first.
         if asked.is_empty() {
             return;
@@ -206,9 +208,11 @@ impl Dialing {
             let mut names: Vec<String> =
                 asked.iter().map(|url| format!("{}:{}", url.host, url.port)).collect();
             names.dedup();
+            let way_out =
+                if open_ended { " (name a host that redirects lead to in the plan's origins)" } else { "" };
             problems.add(
                 "--resolve",
-                format!("`{entry}` is for nothing in this run, which asks for {}", names.join(", ")),
+                format!("`{entry}` is for nothing in this run, which asks for {}{way_out}", names.join(", ")),
             );
         }
     }

@@ -12,7 +12,7 @@ use crate::clock;
 use crate::driver::Endpoint;
 use crate::http::url::{Scheme, Url};
 use crate::plan::forward::Forward;
-use crate::run::resolve::{ResolveError, Resolver};
+use crate::run::resolve::{self, ResolveError, Resolver};
 use crate::stats::outcome::ErrorKind;
 use crate::transport::Route;
 use crate::transport::tls::{Connector, MinVersion, PeerName, Roots, TlsSettings};
@@ -182,11 +182,7 @@ impl Service {
                 waiting.iter().for_each(|asked| self.settle(asked, addresses.clone(), ttl));
             }
             Err(error) => {
-                let kind = match error {
-                    ResolveError::Timeout { .. } => ErrorKind::DnsTimeout,
-                    ResolveError::Failed { .. } | ResolveError::Empty { .. } => ErrorKind::Dns,
-                };
-                let unreachable = Unreachable { kind, cause: error.to_string() };
+                let unreachable = Unreachable { kind: kind_of(&error), cause: error.to_string() };
                 waiting.iter().for_each(|asked| self.reply(asked, Err(unreachable.clone()), Nanos::MAX));
             }
         }
@@ -262,6 +258,15 @@ impl Service {
     }
 }
 
+/// As what requests are counted whose name was not found.
+fn kind_of(error: &ResolveError) -> ErrorKind {
+    match error {
+        ResolveError::Timeout { .. } => ErrorKind::DnsTimeout,
+        ResolveError::Failed { cause, .. } if resolve::is_exhausted(cause) => ErrorKind::FdExhausted,
+        ResolveError::Failed { .. } | ResolveError::Empty { .. } => ErrorKind::Dns,
+    }
+}
+
 /// For runs in which nothing was https from the start, and no flag asks for other settings.
 fn default_connector() -> Result<Connector, String> {
     let settings = TlsSettings {
@@ -271,4 +276,20 @@ fn default_connector() -> Result<Connector, String> {
         min_version: MinVersion::default(),
     };
     Connector::new(&settings).map_err(|e| e.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    #[test]
+    fn a_lack_of_descriptors_is_no_fault_of_the_name() {
+        let failed = |cause| kind_of(&ResolveError::Failed { host: "h".into(), cause });
+        assert_eq!(failed(io::Error::from_raw_os_error(libc::EMFILE)), ErrorKind::FdExhausted);
+        assert_eq!(failed(io::Error::other("SERVFAIL")), ErrorKind::Dns);
+        let timeout = ResolveError::Timeout { host: "h".into(), limit: Nanos::ZERO };
+        assert_eq!(kind_of(&timeout), ErrorKind::DnsTimeout);
+    }
 }

@@ -32,6 +32,7 @@ fn faults() -> impl Strategy<Value = SimFaults> {
             buffer_starvation: b.3,
             stale_completions: b.4,
             close_after_n,
+            ..SimFaults::default()
         })
 }
 

@@ -127,6 +127,7 @@ fn faults() -> impl Strategy<Value = SimFaults> {
             stale_completions: b.4,
             connect_slow: 0.0,
             close_after_n,
+            ..SimFaults::default()
         })
 }
 

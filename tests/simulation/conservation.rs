@@ -6,7 +6,7 @@ use squall::load::{Arrivals, Pacer};
 use squall::stats::outcome::ErrorKind;
 use squall::units::{Nanos, Rate};
 
-use crate::probe::Quirks;
+use crate::harness::probe::Quirks;
 use crate::world::{Told, World, ms, secs, us};
 
 /// What a turn may take beyond its limit: the simulation's turn cost, and rounding.
@@ -118,7 +118,7 @@ fn quirks() -> impl Strategy<Value = Quirks> {
         stop_at: stop.map(us),
         tick: Nanos(tick),
         sent_late: us(late),
-        hang_up: false,
+        ..Quirks::default()
     })
 }
 

@@ -3,33 +3,21 @@
 use std::cell::RefCell;
 use std::fmt;
 use std::rc::Rc;
-use std::sync::Arc;
 
 use crossbeam_channel::unbounded;
 use squall::driver::sim::{PeerBooks, Service, SimDriver, SimFaults, SimScript};
-use squall::driver::{DriverConfig, Endpoint};
 use squall::http::request::Request;
 use squall::load::{Arrivals, LoadModel, Schedule};
 use squall::plan::Plan;
 use squall::stats::snapshot::{Counts, Snapshot};
 use squall::stats::summary::{Summary, SummaryBuilder};
 use squall::units::{Nanos, Rate};
+use squall::worker::WorkerConfig;
 use squall::worker::channel::{Channel, Connected, Control, Finished, Message};
-use squall::worker::{Worker, WorkerConfig};
 
-use crate::probe::{Probe, Quirks, Seen};
-
-pub(crate) const fn us(us: u64) -> Nanos {
-    Nanos::from_micros(us)
-}
-
-pub(crate) const fn ms(ms: u64) -> Nanos {
-    Nanos::from_millis(ms)
-}
-
-pub(crate) const fn secs(s: u64) -> Nanos {
-    Nanos::from_secs(s)
-}
+use crate::harness::probe::{Probe, Quirks, Seen};
+use crate::harness::workers;
+pub(crate) use crate::harness::{ms, secs, us};
 
 /// A run to be: the peer, the load, the worker. Every field may be changed before [`World::run`].
 #[derive(Clone)]
@@ -78,23 +66,7 @@ impl World {
             arrivals: Arrivals::Uniform,
             pipeline: 1,
             requests: None,
-            worker: WorkerConfig {
-                worker: 0,
-                workers: 1,
-                connections: 4,
-                load: LoadModel::Closed,
-                requests: None,
-                duration: Some(ms(200)),
-                warmup: Nanos::ZERO,
-                timeout: secs(2),
-                connect_timeout: ms(500),
-                tls_timeout: ms(500),
-                drain: secs(3),
-                interval: secs(1),
-                spin: false,
-                max_backlog: 100_000,
-                endpoints: 2,
-            },
+            worker: workers::plain_config(),
             quirks: Quirks::default(),
         }
     }
@@ -137,7 +109,7 @@ impl World {
         let plan = self.plan();
         let config = self.worker_config();
         let open_model = config.load.is_open();
-        let driver = SimDriver::new(self.driver_config(&plan), self.sim_script(&plan));
+        let driver = SimDriver::new(workers::plain_driver_config(&plan, &config), self.sim_script(&plan));
         let (control, report) = (Control::new(), Rc::default());
         control.start(self.start());
         let (out, messages) = unbounded();
@@ -148,7 +120,7 @@ impl World {
         }
         let channel = Channel { out, emptied };
         let probe = Probe::new(driver, self.quirks, &control, &report);
-        Worker::new(probe, plan, config, &channel, || (Nanos::ZERO, Nanos::ZERO)).run(&control);
+        workers::run_plain(probe, plan, config, &channel, &control);
         drop(channel);
         let seen = RefCell::take(&report);
         collect(
@@ -180,17 +152,6 @@ impl World {
     fn worker_config(&self) -> WorkerConfig {
         let load = self.schedule().map_or(LoadModel::Closed, LoadModel::Open);
         WorkerConfig { load, requests: self.requests, ..self.worker.clone() }
-    }
-
-    fn driver_config(&self, plan: &Plan) -> DriverConfig {
-        let addr = std::net::SocketAddr::from(([127, 0, 0, 1], 80));
-        let endpoint = Endpoint { addr: addr.into(), source: None, congestion: None };
-        DriverConfig {
-            slots: self.worker.connections,
-            payloads: vec![Arc::clone(&plan.payload)],
-            endpoints: vec![endpoint; self.worker.endpoints as usize],
-            expect_large: true,
-        }
     }
 
     fn sim_script(&self, plan: &Plan) -> SimScript {

@@ -67,6 +67,77 @@ pub struct PeerBooks {
     pub stalls: u64,
 }
 
+impl PeerBooks {
+    /// Adds another peer's.
+    pub fn merge(&mut self, other: &PeerBooks) {
+        let mut other = *other;
+        for ((_, to), (_, from)) in self.figures().into_iter().zip(other.figures()) {
+            *to += *from;
+        }
+    }
+
+    /// All figures with their names.
+    pub fn figures(&mut self) -> [(&'static str, &mut u64); 26] {
+        // Taken apart so that one added later cannot be forgotten.
+        let PeerBooks {
+            connects,
+            refused,
+            requests,
+            request_bytes,
+            answers,
+            answer_bytes,
+            delivered,
+            resets,
+            eofs,
+            garbage,
+            late,
+            closed_by_worker,
+            stale,
+            connect_errors,
+            stream_errors,
+            send_errors,
+            stuck,
+            early,
+            redirects,
+            cookies_given,
+            cookies_returned,
+            cookies_stale,
+            cookies_missing,
+            cookies_foreign,
+            cut_off,
+            stalls,
+        } = self;
+        [
+            ("connects", connects),
+            ("refused", refused),
+            ("requests", requests),
+            ("request_bytes", request_bytes),
+            ("answers", answers),
+            ("answer_bytes", answer_bytes),
+            ("delivered", delivered),
+            ("resets", resets),
+            ("eofs", eofs),
+            ("garbage", garbage),
+            ("late", late),
+            ("closed_by_worker", closed_by_worker),
+            ("stale", stale),
+            ("connect_errors", connect_errors),
+            ("stream_errors", stream_errors),
+            ("send_errors", send_errors),
+            ("stuck", stuck),
+            ("early", early),
+            ("redirects", redirects),
+            ("cookies_given", cookies_given),
+            ("cookies_returned", cookies_returned),
+            ("cookies_stale", cookies_stale),
+            ("cookies_missing", cookies_missing),
+            ("cookies_foreign", cookies_foreign),
+            ("cut_off", cut_off),
+            ("stalls", stalls),
+        ]
+    }
+}
+
 /// Part of a shared run of bytes. Never empty.
 #[derive(Clone, Debug)]
 pub(super) struct Chunk {

@@ -1,0 +1,1 @@
+//! Faults that simulation has found, or would have.

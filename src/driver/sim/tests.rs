@@ -1,6 +1,8 @@
 //! The simulation holds its own promises: same seed, same run; books that balance; contract
 //! breaches noticed.
 
+mod faults;
+
 use proptest::prelude::*;
 
 use super::*;

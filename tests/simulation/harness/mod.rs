@@ -54,7 +54,7 @@ pub(crate) struct World {
     pub(crate) spin: bool,
     /// From the start of the load: Ctrl-C.
     pub(crate) stop_after: Option<Nanos>,
-    /// Emptied snapshots that each worker has at the start; more come as the quirks say.
+    /// Emptied snapshots that each worker has at the start; more come as [`Quirks::emptied`] says.
     pub(crate) snapshots: u32,
     pub(crate) quirks: Quirks,
 }
@@ -142,8 +142,8 @@ impl World {
             interval: ms(100),
             spin: false,
             stop_after: None,
-            snapshots: 64,
-            quirks: Quirks::default(),
+            snapshots: 1,
+            quirks: Quirks { emptied: Some((Nanos::ZERO, Nanos::ZERO)), ..Quirks::default() },
         }
     }
 

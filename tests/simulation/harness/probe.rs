@@ -16,9 +16,10 @@ use squall::worker::channel::Control;
 const IDLE_TURNS_MAX: u32 = 2_000;
 /// A turn that takes no longer than this has not slept.
 const NO_SLEEP: Nanos = Nanos::from_micros(2);
-/// Turns that a worker may take: so many for each thing that happens or is asked for, and for each millisecond.
+/// Turns that a worker may take: so many for each thing that happens or is asked for, and for each millisecond, in which
+/// there may be arrivals that are dropped.
 const TURNS_PER_EVENT: u64 = 4;
-const TURNS_PER_MS: u64 = 40;
+const TURNS_PER_MS: u64 = 500;
 const TURNS_FREE: u64 = 10_000;
 
 /// What happens beside the script.
@@ -36,7 +37,7 @@ pub(crate) struct Quirks {
     pub(crate) end_by: Option<Nanos>,
     /// How many turns the worker takes is not to be judged: it may spin.
     pub(crate) spins: bool,
-    /// From when on the collector sends emptied snapshots back, and how often.
+    /// From when on the collector sends emptied snapshots back, and how often; at zero: whenever one is wanted.
     pub(crate) emptied: Option<(Nanos, Nanos)>,
 }
 
@@ -112,6 +113,7 @@ impl<'a> Probe<'a> {
         let Some((_, every)) = self.quirks.emptied else { return };
         if let Some((sender, due)) = &mut self.emptied
             && *due <= now
+            && sender.is_empty()
         {
             *due = now + every;
             // The worker may be gone.

@@ -44,7 +44,7 @@ impl Known {
 }
 
 /// How many requests a world is to come to, roughly.
-const REQUESTS: u64 = 60_000;
+const REQUESTS: u64 = 400_000;
 
 struct Draw<'a> {
     rng: Rng,
@@ -107,12 +107,13 @@ impl Draw<'_> {
         }
         world.connect_timeout = ms(self.between(20, 500));
         world.drain = ms(self.between(0, 1_000));
-        world.interval = ms(self.of(&[10, 100, 100, 1_000]));
+        world.interval = ms(self.of(&[1_000, 1_000, 1_000, 1_000, 1_000, 300, 100, 30]));
         if self.happens(0.2) && (!users || self.known.stopped_between_steps) {
             world.stop_after = Some(ms(self.between(0, 1_500)));
         }
         if self.happens(0.3) {
             world.snapshots = self.between(0, 2) as u32;
+            world.quirks.emptied = None;
             if self.happens(0.5) {
                 let from = world.script.start + ms(self.between(0, 1_000));
                 world.quirks.emptied = Some((from, ms(self.between(50, 1_000))));
@@ -134,7 +135,7 @@ impl Draw<'_> {
         let mut script = SimScript { seed, faults: self.faults(), ..SimScript::default() };
         script.service = self.service();
         script.responses = self.responses();
-        script.connect_delay = us(self.between(1, 2_000));
+        script.connect_delay = us(self.magnitude(1, 2_000));
         script.turn_cost = Nanos(self.between(200, 3_000));
         script.buffers = self.of(&[1, 8, 64, 256, 1_024]);
         script.buffer_len = self.of(&[64, 512, 4_096, 16_384]);
@@ -159,7 +160,7 @@ impl Draw<'_> {
     }
 
     fn faults(&mut self) -> SimFaults {
-        if self.happens(0.15) {
+        if self.happens(0.25) {
             return SimFaults::default();
         }
         let early = self.known.early_responses;
@@ -189,7 +190,7 @@ impl Draw<'_> {
     }
 
     fn service(&mut self) -> Service {
-        let mean = us(self.magnitude(20, 5_000));
+        let mean = us(self.magnitude(5, 2_000));
         match self.between(0, 3) {
             0 => Service::Constant(mean),
             1 => Service::Uniform(Nanos(mean.0 / 2), Nanos(mean.0 * 2)),
@@ -244,7 +245,7 @@ impl Draw<'_> {
     }
 
     fn plain(&mut self) -> PlainWork {
-        let connections = self.magnitude(1, 200) as u32;
+        let connections = self.magnitude(1, 400) as u32;
         let mut plain = PlainWork { connections, ..PlainWork::default() };
         plain.pipeline = self.of(&[1, 1, 1, 4, 16]);
         if self.happens(0.2) {
@@ -369,7 +370,7 @@ impl Draw<'_> {
     }
 
     fn scenario(&mut self, number: u64, iterations: u64) -> String {
-        let users = self.magnitude(1, 100);
+        let users = self.magnitude(1, 300);
         let mut text = format!("[scenarios.s{number}]\nflows = {{ short = 3, long = 1, back = 1 }}\n");
         if self.happens(0.3) {
             text.push_str(&format!("startTime = \"{}\"\n", ms(self.between(0, 500))));

@@ -24,9 +24,7 @@ use squall::stats::summary::{Summary, SummaryBuilder};
 use squall::transport::AddRoute;
 use squall::units::Nanos;
 use squall::worker::channel::{Channel, Connected, Control, Message};
-use squall::worker::flow::{
-    Ending, ExchangeId, Flow, Moves, Request, Source, Then, TimerId, UserKey, What,
-};
+use squall::worker::flow::{Ending, ExchangeId, Flow, Moves, Request, Source, Then, TimerId, UserKey, What};
 use squall::worker::users::UsersConfig;
 use squall::worker::{Clocks, OriginSpec, Worker, WorkerConfig};
 
@@ -158,8 +156,7 @@ impl Flow for TwoAtOnce {
 }
 
 fn workload(service: Nanos) -> Workload {
-    let origin =
-        Origin { name: "peer".into(), url: "http://peer/".parse().expect("a URL"), forward: None };
+    let origin = Origin { name: "peer".into(), url: "http://peer/".parse().expect("a URL"), forward: None };
     let step = Step {
         name: "place".into(),
         origin: 0,
@@ -342,12 +339,8 @@ fn the_same_on_epoll() {
 fn the_same_on_io_uring() {
     let peer = serve(SERVICE);
     let config = |config: DriverConfig| UringDriver::new(config);
-    let probe = config(DriverConfig {
-        slots: 1,
-        payloads: Vec::new(),
-        endpoints: Vec::new(),
-        expect_large: false,
-    });
+    let probe =
+        config(DriverConfig { slots: 1, payloads: Vec::new(), endpoints: Vec::new(), expect_large: false });
     if let Err(reason) = probe {
         return eprintln!("skipped: {reason}");
     }

@@ -4,16 +4,20 @@
 //! milliseconds, and the same seed gives the same run. It keeps the peer's books ([`PeerBooks`])
 //! to hold against the worker's, and it panics when the worker breaks the contract of
 //! [`Driver`]: a slot that is not free, a generation that does not follow, a send behind an
-//! unfinished one or longer than its payload, a discard out of turn, a buffer released twice, a
-//! wait that nothing could ever end.
+//! unfinished one, longer than its payload or not a request, a draft that is written to while it is sent, a discard
+//! out of turn, a buffer released twice, a wait that nothing could ever end.
 //!
-//! Time passes only in `wait`: [`SimScript::turn_cost`] each, and in `Wait::Until` up to the next
-//! thing that happens.
+//! Time passes only in `wait`: [`SimScript::turn_cost`] each, in `Wait::Until` up to the next
+//! thing that happens, and in the worker's standstills.
 
 mod agenda;
+mod arrive;
 mod buffers;
+mod cookies;
+mod depart;
 mod peer;
 mod random;
+mod requests;
 mod script;
 #[cfg(test)]
 mod tests;
@@ -24,26 +28,26 @@ use std::sync::Arc;
 
 use self::agenda::{Action, Agenda};
 use self::buffers::Buffers;
-use self::peer::{Chunk, Delivery, Desk, Last, Peer};
+use self::cookies::Cookies;
+use self::peer::{Chunk, Delivery, Peer};
 use self::random::Dice;
-use super::failure::Failure;
+use self::requests::Asked;
 use super::token::GENERATIONS;
 use super::{
-    Alpn, Buffer, Completion, ConnId, Driver, DriverConfig, DriverCounters, Endpoint, Event, PayloadId, Wait,
+    Buffer, Completion, ConnId, Driver, DriverConfig, DriverCounters, Endpoint, Event, PayloadId, Wait,
     append,
 };
 use crate::units::Nanos;
 
 pub use peer::PeerBooks;
-pub use script::{NEVER, Service, SimFaults, SimScript};
+pub use script::{CONNECT_ERRNOS, NEVER, Outage, STREAM_ERRNOS, Service, SimFaults, SimScript};
 
-/// Receives of one connection per turn: the worker can discard before a large answer has used up
-/// every buffer.
-const RECEIVES_PER_TURN: u32 = 4;
 /// Within this after a close, something stale may complete.
 const STALE_WITHIN: Nanos = Nanos::from_millis(1);
-/// A send in pieces is over within this.
-const SHORT_SEND_WITHIN: Nanos = Nanos::from_millis(1);
+/// Of no connection.
+const NOBODY: ConnId = ConnId { slot: u32::MAX, generation: u32::MAX };
+/// Sets the second dice apart from the first.
+const MORE: u64 = 0x5eed_0f7e_e1a7_e12f;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
@@ -61,6 +65,7 @@ struct Slot {
     state: State,
     /// Of the present connection, or of the last one. None before the first.
     generation: Option<u32>,
+    endpoint: u32,
     peer: Peer,
     /// Arrived, not yet in a completion.
     received: VecDeque<Chunk>,
@@ -68,6 +73,8 @@ struct Slot {
     ending: Option<Event>,
     /// A send that asked for `Sent` is unfinished.
     notify: bool,
+    /// A send of the draft that did not ask for it is neither answered nor over.
+    drafted: bool,
     /// When the kernel has the last byte of the sends so far.
     sends_over: Nanos,
     /// Bytes that nobody wants.
@@ -79,8 +86,10 @@ struct Slot {
     /// Total bytes that arrived, and that the worker has taken.
     arrived: u64,
     taken: u64,
-    /// Where whole answers end, in bytes since the connection began.
-    answer_ends: VecDeque<u64>,
+    /// Where whole answers end, in bytes since the connection began, with the cookie that each gives.
+    answer_ends: VecDeque<(u64, Option<u32>)>,
+    /// An outage has reset it: nothing arrives any more.
+    cut_off: bool,
     /// On the list of those that have something to receive at the next wait.
     listed: bool,
     starved: bool,
@@ -91,10 +100,12 @@ impl Slot {
         Slot {
             state,
             generation,
+            endpoint: 0,
             peer: Peer::default(),
             received: VecDeque::new(),
             ending: None,
             notify: false,
+            drafted: false,
             sends_over: Nanos::ZERO,
             discard: 0,
             discard_lags: false,
@@ -102,6 +113,7 @@ impl Slot {
             arrived: 0,
             taken: 0,
             answer_ends: VecDeque::new(),
+            cut_off: false,
             listed: false,
             starved: false,
         }
@@ -113,15 +125,27 @@ impl Slot {
 pub struct SimDriver {
     config: DriverConfig,
     script: SimScript,
+    /// What goes wrong at each endpoint.
+    faults: Vec<SimFaults>,
     responses: Vec<Arc<[u8]>>,
+    redirects: Vec<Arc<[u8]>>,
+    /// Where requests end in each payload.
+    framed: Vec<Vec<(u64, Asked)>>,
     drafts: Vec<Vec<u8>>,
-    request_len: u64,
+    request_len: Option<u64>,
     clock: Nanos,
     dice: Dice,
+    /// For what was added later: so that a seed goes on to mean what it did.
+    more_dice: Dice,
+    cookies: Cookies,
     agenda: Agenda,
     slots: Vec<Slot>,
     buffers: Buffers,
     done: VecDeque<Completion>,
+    /// Completions that did not fit into the queue.
+    overflowed: VecDeque<Completion>,
+    /// What a peer is going to deliver; kept for its memory.
+    out: Vec<(Nanos, Delivery)>,
     /// Connections that have more to receive than their share, or no buffer for it.
     unread: Vec<ConnId>,
     /// A receive found no buffer in this wait: that ends it, as its completion does in the kernel.
@@ -136,26 +160,38 @@ impl SimDriver {
     /// # Panics
     /// When the script has no answer or an empty one, no buffers, or requests of no length.
     pub fn new(config: DriverConfig, script: SimScript) -> SimDriver {
-        let request_len = match script.request_len {
-            Some(len) => u64::from(len),
-            None => config.payloads.first().map_or(0, |p| p.len() as u64),
-        };
-        assert!(request_len > 0, "requests must have a length");
+        let request_len = script.request_len.map(u64::from);
+        assert!(request_len != Some(0), "requests must have a length");
         let responses: Vec<Arc<[u8]>> = script.responses.iter().map(|r| r[..].into()).collect();
         assert!(!responses.is_empty(), "the peer needs an answer");
         assert!(responses.iter().all(|r| !r.is_empty()), "an answer is empty");
+        let mut faults = vec![script.faults; config.endpoints.len()];
+        for (endpoint, own) in &script.endpoint_faults {
+            faults[*endpoint as usize] = *own;
+        }
+        let mut agenda = Agenda::default();
+        for outage in &script.outages {
+            agenda.plan(script.start, script.start + outage.from, NOBODY, Action::Outage);
+        }
         SimDriver {
             slots: (0..config.slots).map(|_| Slot::new(None, State::Free)).collect(),
+            framed: config.payloads.iter().map(|payload| depart::ends_in(payload, request_len)).collect(),
+            redirects: script.redirects.iter().map(|to| redirect(to)).collect(),
             drafts: vec![Vec::new(); config.slots as usize],
             buffers: Buffers::new(script.buffers, script.buffer_len),
             dice: Dice::new(script.seed),
+            more_dice: Dice::new(script.seed ^ MORE),
+            cookies: Cookies::default(),
             clock: script.start,
+            faults,
             responses,
             request_len,
             config,
             script,
-            agenda: Agenda::default(),
+            agenda,
             done: VecDeque::new(),
+            overflowed: VecDeque::new(),
+            out: Vec::new(),
             unread: Vec::new(),
             starved_now: false,
             handling: None,
@@ -182,175 +218,22 @@ impl SimDriver {
         self.done.push_back(Completion { conn, event });
     }
 
+    fn plan(&mut self, at: Nanos, conn: ConnId, action: Action) {
+        self.agenda.plan(self.clock, at, conn, action);
+    }
+
     /// Does all that is due by now.
     fn catch_up(&mut self) {
         while let Some((at, conn, action)) = self.agenda.due(self.clock) {
             match action {
                 Action::Stale => self.report_stale(conn),
+                Action::Outage => self.cut_everything_off(),
                 _ if !self.live(conn) => {}
-                Action::ConnectOver { refused } => self.connect_over(conn, refused),
-                Action::Depart { bytes, notify } => self.depart(conn, bytes, notify, at),
+                Action::ConnectOver { errno } => self.connect_over(conn, errno, at),
+                Action::Depart { bytes, notify, then } => self.depart(conn, bytes, notify, then, at),
                 Action::Arrive(delivery) => self.arrive(conn, delivery),
             }
         }
-    }
-
-    fn connect_over(&mut self, conn: ConnId, refused: bool) {
-        if refused {
-            self.books.refused += 1;
-            self.slot(conn).state = State::Refused;
-            return self.report(conn, Event::ConnectFailed(Failure::Os(libc::ECONNREFUSED)));
-        }
-        self.books.connects += 1;
-        self.slot(conn).state = State::Open;
-        self.report(conn, Event::Connected(Alpn::None));
-    }
-
-    fn depart(&mut self, conn: ConnId, bytes: u64, notify: bool, at: Nanos) {
-        let slot = &mut self.slots[conn.slot as usize];
-        if slot.state != State::Open {
-            return;
-        }
-        if notify {
-            self.done.push_back(Completion { conn, event: Event::Sent });
-        }
-        let mut out = Vec::new();
-        let mut desk = Desk {
-            script: &self.script,
-            responses: &self.responses,
-            request_len: self.request_len,
-            dice: &mut self.dice,
-            books: &mut self.books,
-            out: &mut out,
-        };
-        slot.peer.receive(bytes, at, &mut desk);
-        for (at, delivery) in out {
-            self.agenda.plan(at, conn, Action::Arrive(delivery));
-        }
-    }
-
-    fn arrive(&mut self, conn: ConnId, delivery: Delivery) {
-        let slot = &mut self.slots[conn.slot as usize];
-        match delivery {
-            Delivery::Bytes { chunk, last } => {
-                slot.arrived += chunk.len() as u64;
-                self.books.answer_bytes += chunk.len() as u64;
-                match last {
-                    Last::Nothing => {}
-                    Last::Garbage => self.books.garbage += 1,
-                    Last::Answer => {
-                        self.books.answers += 1;
-                        slot.answer_ends.push_back(slot.arrived);
-                    }
-                }
-                slot.received.push_back(chunk);
-            }
-            Delivery::Eof => {
-                self.books.eofs += 1;
-                slot.ending = Some(Event::Eof);
-            }
-            Delivery::Reset => {
-                self.books.resets += 1;
-                slot.ending = Some(Event::Failed(Failure::Os(libc::ECONNRESET)));
-            }
-        }
-        if !slot.listed {
-            self.receive(conn);
-        }
-    }
-
-    /// Turns what has arrived into completions, as far as buffers and the turn's share go.
-    fn receive(&mut self, conn: ConnId) {
-        let mut share = RECEIVES_PER_TURN;
-        while let Some(chunk) = self.slots[conn.slot as usize].received.front() {
-            let slot = &self.slots[conn.slot as usize];
-            let discards = slot.discard > 0 && !slot.discard_lags;
-            if !discards && share == 0 {
-                return self.put_off(conn);
-            }
-            let taken = if discards {
-                let bytes = slot.discard.min(chunk.len() as u64);
-                self.slot(conn).discard -= bytes;
-                self.report(conn, Event::Discarded(bytes));
-                bytes
-            } else {
-                share -= 1;
-                let refused = self.dice.happens(self.script.faults.buffer_starvation);
-                if self.buffers.is_empty() || (refused && !slot.starved) {
-                    return self.starve(conn);
-                }
-                let Some(buffer) = self.buffers.lend(chunk.as_slice()) else {
-                    return self.starve(conn);
-                };
-                let bytes = buffer.len() as u64;
-                let slot = self.slot(conn);
-                slot.starved = false;
-                slot.discard_lags = false;
-                slot.discard = slot.discard.saturating_sub(bytes);
-                slot.queued += bytes;
-                self.report(conn, Event::Data(buffer));
-                bytes
-            };
-            let received = &mut self.slot(conn).received;
-            if let Some(chunk) = received.front_mut() {
-                chunk.from += taken as usize;
-                if chunk.len() == 0 {
-                    received.pop_front();
-                }
-            }
-        }
-        if let Some(ending) = self.slot(conn).ending.take() {
-            self.slot(conn).state = State::Dead;
-            self.report(conn, ending);
-        }
-    }
-
-    fn starve(&mut self, conn: ConnId) {
-        let slot = self.slot(conn);
-        if !std::mem::replace(&mut slot.starved, true) {
-            self.counters.buffer_starvations += 1;
-            self.starved_now = true;
-        }
-        self.put_off(conn);
-    }
-
-    fn put_off(&mut self, conn: ConnId) {
-        self.slot(conn).listed = true;
-        self.unread.push(conn);
-    }
-
-    fn receive_unread(&mut self) {
-        for conn in std::mem::take(&mut self.unread) {
-            if self.live(conn) && self.slot(conn).listed {
-                self.slot(conn).listed = false;
-                self.receive(conn);
-            }
-        }
-    }
-
-    fn report_stale(&mut self, conn: ConnId) {
-        let event = match self.dice.between(0, 5) {
-            0 => Event::Eof,
-            1 => Event::Failed(Failure::Os(libc::ECANCELED)),
-            2 => Event::Sent,
-            3 => Event::Discarded(7),
-            _ => match self.buffers.lend(&self.responses[0]) {
-                Some(buffer) => Event::Data(buffer),
-                None => return,
-            },
-        };
-        self.books.stale += 1;
-        self.report(conn, event);
-    }
-
-    fn take(&mut self, conn: ConnId, bytes: u64) {
-        let slot = self.slot(conn);
-        slot.taken += bytes;
-        let before = slot.answer_ends.len();
-        while slot.answer_ends.front().is_some_and(|end| *end <= slot.taken) {
-            slot.answer_ends.pop_front();
-        }
-        self.books.delivered += (before - self.slot(conn).answer_ends.len()) as u64;
     }
 
     fn sleep(&mut self, until: Nanos, want: u32) {
@@ -373,6 +256,39 @@ impl SimDriver {
             }
         }
     }
+
+    /// How long the worker stands still in this wait, and whether before what happens meanwhile completes.
+    fn standstill(&mut self) -> (Nanos, bool) {
+        let (shortest, longest) = self.script.stall;
+        if !self.more_dice.happens(self.script.faults.stalls) {
+            return (Nanos::ZERO, false);
+        }
+        self.books.stalls += 1;
+        let span = Nanos(self.more_dice.between(shortest.0, longest.0));
+        (span, self.more_dice.happens(0.5))
+    }
+
+    /// Keeps some of what has completed for the next wait.
+    fn overflow(&mut self) {
+        let happens = self.more_dice.happens(self.script.faults.cq_overflows);
+        if happens && self.done.len() > 1 {
+            let room = self.more_dice.between(1, self.done.len() as u64) as usize;
+            self.overflowed = self.done.split_off(room);
+            self.counters.cq_overflows += self.overflowed.len() as u64;
+        }
+    }
+
+    fn is_broken(&self) -> io::Result<()> {
+        match self.script.wait_fails_at {
+            Some(at) if self.clock >= at => Err(io::Error::from_raw_os_error(libc::EBADF)),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// A response that redirects.
+fn redirect(location: &str) -> Arc<[u8]> {
+    format!("HTTP/1.1 302 Found\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n").into_bytes().into()
 }
 
 impl Driver for SimDriver {
@@ -386,6 +302,7 @@ impl Driver for SimDriver {
 
     fn connect(&mut self, conn: ConnId, endpoint: u32) {
         assert!((endpoint as usize) < self.config.endpoints.len(), "no endpoint {endpoint}");
+        let peer = Peer::new(self.request_len);
         let slot = self.slot(conn);
         assert!(slot.state == State::Free, "connect: {conn:?} is {:?}", slot.state);
         if let Some(last) = slot.generation {
@@ -395,11 +312,9 @@ impl Driver for SimDriver {
                 "connect: the generation of {conn:?} does not follow {last}"
             );
         }
-        *slot = Slot::new(Some(conn.generation), State::Connecting);
-        let refused = self.dice.happens(self.script.faults.connect_refused);
-        let slow = self.dice.happens(self.script.faults.connect_slow);
-        let delay = if slow { NEVER } else { self.script.connect_delay };
-        self.agenda.plan(self.clock + delay, conn, Action::ConnectOver { refused });
+        let own = Slot::new(Some(conn.generation), State::Connecting);
+        *slot = Slot { endpoint, peer, ..own };
+        self.begin_connect(conn, endpoint);
     }
 
     fn send(&mut self, conn: ConnId, payload: PayloadId, len: u32, notify: bool) {
@@ -409,33 +324,17 @@ impl Driver for SimDriver {
         };
         assert!(len > 0 && len as usize <= room, "send: {len} of {room} bytes");
         assert!(self.live(conn), "send: {conn:?} is closed");
-        let clock = self.clock;
         let slot = self.slot(conn);
         assert!(matches!(slot.state, State::Open | State::Dead), "send: {conn:?} is {:?}", slot.state);
         assert!(!slot.notify, "send: one on {conn:?} is unfinished");
         slot.notify = notify;
-        let mut at = slot.sends_over.max(clock);
-        let (mut left, mut pieces) = (u64::from(len), 1);
-        if self.dice.happens(self.script.faults.short_sends) {
-            pieces = self.dice.between(2, 5);
-        }
-        loop {
-            pieces -= 1;
-            let last = pieces == 0 || left == 1;
-            let bytes = if last { left } else { self.dice.between(1, left) };
-            let notify = notify && last;
-            self.agenda.plan(at, conn, Action::Depart { bytes, notify });
-            if last {
-                break;
-            }
-            left -= bytes;
-            at += Nanos(self.dice.between(0, SHORT_SEND_WITHIN.0 / 4));
-        }
-        self.slot(conn).sends_over = at;
+        slot.drafted = payload == PayloadId::DRAFT && !notify;
+        self.begin_send(conn, payload, len, notify);
     }
 
     fn draft(&mut self, slot: u32) -> &mut Vec<u8> {
-        assert!(!self.slots[slot as usize].notify, "draft: a send of slot {slot} is unfinished");
+        let own = &self.slots[slot as usize];
+        assert!(!own.notify && !own.drafted, "draft: a send of slot {slot} is unfinished");
         &mut self.drafts[slot as usize]
     }
 
@@ -455,8 +354,9 @@ impl Driver for SimDriver {
         assert!(self.live(conn), "close: {conn:?} is closed");
         self.books.closed_by_worker += 1;
         let at = self.clock + Nanos(self.dice.between(0, STALE_WITHIN.0));
-        if self.dice.happens(self.script.faults.stale_completions) {
-            self.agenda.plan(at, conn, Action::Stale);
+        let faults = self.faults_of(conn);
+        if self.dice.happens(faults.stale_completions) {
+            self.plan(at, conn, Action::Stale);
         }
         *self.slot(conn) = Slot::new(Some(conn.generation), State::Free);
     }
@@ -466,12 +366,22 @@ impl Driver for SimDriver {
         self.handling = None;
         self.starved_now = false;
         self.clock += self.script.turn_cost;
+        self.is_broken()?;
+        let (standstill, before) = self.standstill();
+        if before {
+            self.clock += standstill;
+        }
+        self.done.append(&mut self.overflowed);
         self.receive_unread();
         self.catch_up();
         if let Wait::Until { until, want } = wait {
-            self.sleep(until, want);
+            self.sleep(until.min(self.script.wait_fails_at.unwrap_or(Nanos::MAX)), want);
         }
-        Ok(())
+        if !before {
+            self.clock += standstill;
+        }
+        self.overflow();
+        self.is_broken()
     }
 
     fn next(&mut self) -> Option<Completion> {

@@ -15,7 +15,7 @@ fn attempts_in_a_second(told: &Told, slot: u32) -> usize {
 }
 
 fn bounded(told: &Told, world: &World) {
-    for slot in 0..world.pool.connections {
+    for slot in 0..world.worker.connections {
         let most = attempts_in_a_second(told, slot);
         // 1, 2, 4, … 512 ms: ten pauses in the first second.
         assert!((1..=12).contains(&most), "slot {slot}: {most} attempts in a second");
@@ -29,7 +29,7 @@ fn refusing() -> SimFaults {
 #[test]
 fn a_refusing_peer_does_not_stop_the_schedule() {
     let mut world = World::open(2_000).faults(refusing()).lasting(secs(3));
-    world.pool.max_backlog = 1_000;
+    world.worker.max_backlog = 1_000;
     let told = world.run();
     told.check(&world).unwrap();
     bounded(&told, &world);
@@ -44,8 +44,8 @@ fn a_refusing_peer_does_not_stop_the_schedule() {
 fn a_peer_that_hangs_up_is_not_hammered() {
     for mut world in [World::open(2_000), World::closed(), World { pipeline: 8, ..World::open(50) }] {
         world.quirks.hang_up = true;
-        world.pool.duration = Some(secs(3));
-        world.pool.max_backlog = 10;
+        world.worker.duration = Some(secs(3));
+        world.worker.max_backlog = 10;
         let told = world.run();
         told.check(&world).unwrap();
         bounded(&told, &world);
@@ -82,7 +82,7 @@ fn a_peer_that_closes_after_each_answer_keeps_its_rate() {
 #[test]
 fn without_an_end_in_time_a_peer_that_never_answers_is_given_up() {
     let mut world = World { requests: Some(100), ..World::closed().faults(refusing()) };
-    world.pool.duration = None;
+    world.worker.duration = None;
     let told = world.run();
     told.check(&world).unwrap();
     assert!(told.finished.gave_up);

@@ -6,7 +6,7 @@ use squall::load::{Arrivals, Pacer};
 use squall::stats::outcome::ErrorKind;
 use squall::units::{Nanos, Rate};
 
-use crate::probe::Quirks;
+use crate::harness::probe::Quirks;
 use crate::world::{Told, World, ms, secs, us};
 
 /// What a turn may take beyond its limit: the simulation's turn cost, and rounding.
@@ -32,6 +32,7 @@ fn faults() -> impl Strategy<Value = SimFaults> {
             buffer_starvation: b.3,
             stale_completions: b.4,
             close_after_n,
+            ..SimFaults::default()
         })
 }
 
@@ -94,10 +95,10 @@ fn world() -> impl Strategy<Value = World> {
         |(script, (rate, arrivals), (requests, duration), pipeline, connections, limits, quirks)| {
             let mut world = World { script, rate, arrivals, pipeline, requests, ..World::closed() };
             let (max_backlog, timeout, drain) = limits;
-            world.pool.connections = connections;
-            world.pool.duration = duration;
-            world.pool.max_backlog = max_backlog;
-            world.pool.timeout = ms(timeout);
+            world.worker.connections = connections;
+            world.worker.duration = duration;
+            world.worker.max_backlog = max_backlog;
+            world.worker.timeout = ms(timeout);
             world.worker.drain = ms(drain);
             world.worker.interval = ms(100);
             world.worker.connect_timeout = ms(150);
@@ -117,7 +118,7 @@ fn quirks() -> impl Strategy<Value = Quirks> {
         stop_at: stop.map(us),
         tick: Nanos(tick),
         sent_late: us(late),
-        hang_up: false,
+        ..Quirks::default()
     })
 }
 
@@ -150,16 +151,16 @@ fn check(world: &World) -> Result<(), TestCaseError> {
     // A request limit ends the window with the last answer; after that, many may fail one by one.
     let overtime = if world.requests.is_some() { secs(3_000) } else { world.worker.drain + ms(20) + TURN };
     prop_assert!(told.overtime() <= overtime, "{}", told.overtime());
-    if let Some(duration) = world.pool.duration {
+    if let Some(duration) = world.worker.duration {
         prop_assert!(told.finished.measured_until <= told.open + duration);
     }
     if let Some(limit) = world.requests {
         prop_assert!(told.counts().scheduled <= limit);
     }
     // Arrivals that were given to a connection which was lost before it sent them come back.
-    let returned = u64::from(world.pool.connections) * u64::from(world.pipeline);
+    let returned = u64::from(world.worker.connections) * u64::from(world.pipeline);
     for (_, backlog) in &told.intervals {
-        prop_assert!(*backlog <= world.pool.max_backlog + returned, "{backlog}");
+        prop_assert!(*backlog <= world.worker.max_backlog + returned, "{backlog}");
     }
     Ok(())
 }
@@ -191,7 +192,7 @@ proptest! {
         prop_assert_eq!(told.summary.conserved(), Ok(()));
         if world.rate.is_some() && !told.finished.gave_up {
             prop_assert_eq!(told.counts().scheduled, scheduled(&world), "{}", told.brief());
-        } else if let (Some(limit), None) = (world.requests, world.pool.duration) {
+        } else if let (Some(limit), None) = (world.requests, world.worker.duration) {
             prop_assert!(told.finished.gave_up || told.counts().started == limit, "{}", told.brief());
         }
     }
@@ -217,9 +218,9 @@ fn books_balance_when_the_end_cuts_a_burst_in_two() {
             for pipeline in [1, 4] {
                 for drain in [Nanos::ZERO, secs(1)] {
                     let mut world = World { rate, pipeline, ..World::closed() };
-                    world.pool.connections = connections;
+                    world.worker.connections = connections;
                     world.script.turn_cost = us(200);
-                    world.pool.duration = Some(us(601));
+                    world.worker.duration = Some(us(601));
                     world.worker.drain = drain;
                     let told = world.run();
                     told.check(&world).unwrap_or_else(|e| panic!("{connections} {rate:?} {pipeline}: {e}"));

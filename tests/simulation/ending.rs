@@ -14,7 +14,7 @@ proptest! {
         n in 1..500u64, connections in 1..30u32, pipeline in 1..=16u16, tick in 0..900u64, late in 0..400u64,
     ) {
         let mut world = World { pipeline, requests: Some(n), ..World::closed().connections(connections) };
-        world.pool.duration = None;
+        world.worker.duration = None;
         world.quirks.tick = Nanos(tick);
         world.quirks.sent_late = us(late);
         let told = world.run();
@@ -44,8 +44,8 @@ proptest! {
         let world = if open { World::open(5_000) } else { World::closed() };
         let mut world = World { pipeline, requests: Some(n), ..world.faults(faults) };
         world.script.seed = seed;
-        world.pool.duration = None;
-        world.pool.timeout = ms(100);
+        world.worker.duration = None;
+        world.worker.timeout = ms(100);
         world.quirks.sent_late = us(late);
         let told = world.run();
         prop_assert_eq!(told.check(&world), Ok(()));
@@ -63,7 +63,7 @@ proptest! {
         let mut world = World { pipeline, ..world.service(Service::Constant(ms(service))) };
         world.worker.connect_timeout = ms(100); // the load begins after 200 ms, warm-up or not
         world.worker.warmup = ms(200 * warmup);
-        world.pool.duration = Some(ms(500));
+        world.worker.duration = Some(ms(500));
         world.requests = limit.then_some(1_000_000);
         let stop_at = world.script.start + us(at_us);
         world.quirks.stop_at = Some(stop_at);

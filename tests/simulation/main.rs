@@ -4,8 +4,10 @@
 mod backoff;
 mod conservation;
 mod ending;
+mod faults;
+mod harness;
 mod latency;
-mod probe;
+mod random_worlds;
 mod schedule;
 mod timeouts;
 mod vus;

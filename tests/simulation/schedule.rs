@@ -66,12 +66,12 @@ fn the_workers_together_keep_the_schedule_of_one() {
 fn a_worker_takes_its_share_of_a_request_limit() {
     for (worker, workers) in [(0, 3), (1, 3), (2, 3)] {
         let mut world = World { requests: Some(1_000), ..World::open(5_000) };
-        (world.worker.worker, world.worker.workers, world.pool.duration) = (worker, workers, None);
+        (world.worker.worker, world.worker.workers, world.worker.duration) = (worker, workers, None);
         let told = world.run();
         told.check(&world).unwrap();
         assert_eq!(told.counts().completed, share(1_000, worker, workers));
         // The last arrival is due after 200 ms; with room in the window, that is when the run ends.
-        world.pool.duration = Some(secs(10));
+        world.worker.duration = Some(secs(10));
         let told = world.run();
         told.check(&world).unwrap();
         assert!((ms(199)..ms(201)).contains(&told.summary.duration), "{}", told.summary.duration);
@@ -121,8 +121,8 @@ fn a_request_limit_is_exact_behind_a_warm_up() {
         for (pipeline, sent_late) in [(1, 0), (3, 0), (3, 120), (16, 60), (16, 700)] {
             for connections in [1, 7, 300] {
                 let mut world = World { pipeline, requests: Some(250), ..World::closed() };
-                world.pool.connections = connections;
-                world.pool.duration = None;
+                world.worker.connections = connections;
+                world.worker.duration = None;
                 world.worker.warmup = ms(10);
                 world.quirks.tick = Nanos(tick);
                 world.quirks.sent_late = us(sent_late);
@@ -145,8 +145,8 @@ proptest! {
     fn a_full_backlog_drops_and_counts(max_backlog in 0..60u64, connections in 1..8u32, pipeline in 1..4u16) {
         let mut world = World { pipeline, ..World::open(1_000) };
         world.script.service = Service::Constant(secs(60));
-        world.pool.max_backlog = max_backlog;
-        world.pool.connections = connections;
+        world.worker.max_backlog = max_backlog;
+        world.worker.connections = connections;
         world.worker.drain = Nanos::ZERO;
         world.worker.interval = ms(10);
         let told = world.run();

@@ -9,7 +9,7 @@ use crate::world::{World, ms, secs, us};
 fn a_late_answer_is_a_timeout_at_the_right_time() {
     // Answers take 200 ms, and 50 ms is the limit: each loop gets one failure per 50 ms, and a back-off.
     let mut world = World::closed().service(Service::Constant(ms(200)));
-    world.pool.timeout = ms(50);
+    world.worker.timeout = ms(50);
     world.worker.interval = ms(10);
     world.script.faults.stale_completions = 1.0;
     let told = world.run();
@@ -35,7 +35,7 @@ fn requests_behind_a_late_one_fail_with_it_and_the_run_goes_on() {
     let faults = SimFaults { late_answers: 0.01, stale_completions: 0.5, ..SimFaults::default() };
     let mut world = World::open(4_000).faults(faults).connections(20).lasting(secs(2));
     world.pipeline = 4;
-    world.pool.timeout = ms(100);
+    world.worker.timeout = ms(100);
     let told = world.run();
     told.check(&world).unwrap();
     let c = told.counts();

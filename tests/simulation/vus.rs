@@ -2,13 +2,10 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
-use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 
 use crossbeam_channel::unbounded;
 use proptest::prelude::*;
 use squall::driver::sim::{Service, SimDriver, SimFaults, SimScript};
-use squall::driver::{DriverConfig, Endpoint};
 use squall::http::response::Expect;
 use squall::load::{Arrivals, RateStages, VuStages};
 use squall::plan::check::Check;
@@ -22,11 +19,10 @@ use squall::stats::summary::{Summary, SummaryBuilder};
 use squall::stats::tally::ScenarioTally;
 use squall::units::{Nanos, Rate};
 use squall::worker::channel::{Channel, Control, Message};
-use squall::worker::users::UsersConfig;
-use squall::worker::{Worker, WorkerConfig};
 
-use crate::probe::{Probe, Quirks};
-use crate::world::{CLOCKS, ms, peer, secs, us};
+use crate::harness::probe::{Probe, Quirks};
+use crate::harness::workers::{self, Scenarios};
+use crate::world::{ms, secs, us};
 
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: peer\r\n\r\n";
 
@@ -95,39 +91,13 @@ impl Course {
 
 /// Carries a workload out on `workers` workers, one after the other: they share nothing but the pots.
 fn carry_out(workload: Workload, script: &SimScript, workers: u32) -> Course {
-    let workload = Arc::new(workload);
-    let layout = Arc::new(workload.layout());
-    let pots: Arc<[AtomicU64]> = workload.scenarios.iter().map(|_| AtomicU64::new(0)).collect();
+    let scenarios = Scenarios::new(workload);
     let (mut builder, mut in_flight, mut backlog) = (SummaryBuilder::new(true), 0, 0);
     let (mut vus, mut until, mut delivered) = (Vec::new(), Nanos::ZERO, 0);
     let start = script.start + ms(10);
     for worker in 0..workers {
-        let config = WorkerConfig {
-            worker,
-            workers,
-            origins: peer(1),
-            warmup: Nanos::ZERO,
-            connect_timeout: ms(500),
-            tls_timeout: ms(500),
-            dns_ttl: Nanos::MAX,
-            drain: secs(3),
-            interval: ms(100),
-            spin: false,
-        };
-        let users = UsersConfig {
-            workload: Arc::clone(&workload),
-            layout: Arc::clone(&layout),
-            taken: Arc::clone(&pots),
-            connections: UsersConfig::connections(&workload, worker, workers),
-            seed: 7,
-        };
-        let addr = std::net::SocketAddr::from(([127, 0, 0, 1], 80));
-        let driver = DriverConfig {
-            slots: users.connections,
-            payloads: vec![REQUEST.into(); workload.steps.len()],
-            endpoints: vec![Endpoint { addr: addr.into(), source: None, congestion: None }],
-            expect_large: true,
-        };
+        let config = scenarios.config(worker, workers);
+        let driver = scenarios.driver_config(&config);
         let script = SimScript { request_len: Some(REQUEST.len() as u32), ..script.clone() };
         let (control, report) = (Control::new(), Rc::default());
         control.start(start);
@@ -138,7 +108,7 @@ fn carry_out(workload: Workload, script: &SimScript, workers: u32) -> Course {
         }
         let channel = Channel { out, emptied };
         let probe = Probe::new(SimDriver::new(driver, script), Quirks::default(), &control, &report);
-        Worker::scenarios(probe, config, users, None, &channel, CLOCKS).run(&control);
+        workers::run_users(probe, config, &channel, &control);
         drop(channel);
         delivered += RefCell::take(&report).books.delivered;
         for (_, message) in messages {

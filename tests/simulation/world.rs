@@ -3,11 +3,10 @@
 use std::cell::RefCell;
 use std::fmt;
 use std::rc::Rc;
-use std::sync::Arc;
 
+use crate::harness::workers::WorkerConfig;
 use crossbeam_channel::unbounded;
 use squall::driver::sim::{PeerBooks, Service, SimDriver, SimFaults, SimScript};
-use squall::driver::{DriverConfig, Endpoint};
 use squall::http::request::Request;
 use squall::load::{Arrivals, LoadModel, Schedule};
 use squall::plan::Plan;
@@ -15,22 +14,10 @@ use squall::stats::snapshot::{Counts, Snapshot};
 use squall::stats::summary::{Summary, SummaryBuilder};
 use squall::units::{Nanos, Rate};
 use squall::worker::channel::{Channel, Connected, Control, Finished, Message, Tried};
-use squall::worker::pool::PoolConfig;
-use squall::worker::{Clocks, OriginSpec, Worker, WorkerConfig};
 
-use crate::probe::{Probe, Quirks, Seen};
-
-pub(crate) const fn us(us: u64) -> Nanos {
-    Nanos::from_micros(us)
-}
-
-pub(crate) const fn ms(ms: u64) -> Nanos {
-    Nanos::from_millis(ms)
-}
-
-pub(crate) const fn secs(s: u64) -> Nanos {
-    Nanos::from_secs(s)
-}
+use crate::harness::probe::{Probe, Quirks, Seen};
+use crate::harness::workers;
+pub(crate) use crate::harness::{ms, secs, us};
 
 /// A run to be: the peer, the load, the worker. Every field may be changed before [`World::run`].
 #[derive(Clone)]
@@ -43,16 +30,7 @@ pub(crate) struct World {
     /// `-n` of the whole run in the open model, this worker's share in the closed one.
     pub(crate) requests: Option<u64>,
     pub(crate) worker: WorkerConfig,
-    pub(crate) pool: PoolConfig,
     pub(crate) quirks: Quirks,
-}
-
-/// What stands for the clocks of a thread.
-pub(crate) const CLOCKS: Clocks = Clocks { cpu: || (Nanos::ZERO, Nanos::ZERO), wall: || Nanos::ZERO };
-
-/// The peer, at so many addresses.
-pub(crate) fn peer(addresses: u32) -> Vec<OriginSpec> {
-    vec![OriginSpec { url: "http://peer/".parse().expect("a URL"), forward: None, endpoints: (0, addresses) }]
 }
 
 /// The answers' lengths instead of their bytes: what a failed case prints is to be read.
@@ -60,7 +38,7 @@ impl fmt::Debug for World {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let lengths: Vec<_> = self.script.responses.iter().map(Vec::len).collect();
         let script = SimScript { responses: Vec::new(), ..self.script.clone() };
-        let load = (self.rate, self.arrivals, self.requests, self.pipeline, &self.pool);
+        let load = (self.rate, self.arrivals, self.requests, self.pipeline);
         write!(f, "{script:?}, answers of {lengths:?}, {load:?}, {:?}, {:?}", self.worker, self.quirks)
     }
 }
@@ -88,26 +66,7 @@ impl World {
             arrivals: Arrivals::Uniform,
             pipeline: 1,
             requests: None,
-            worker: WorkerConfig {
-                worker: 0,
-                workers: 1,
-                origins: peer(2),
-                warmup: Nanos::ZERO,
-                connect_timeout: ms(500),
-                tls_timeout: ms(500),
-                dns_ttl: Nanos::MAX,
-                drain: secs(3),
-                interval: secs(1),
-                spin: false,
-            },
-            pool: PoolConfig {
-                connections: 4,
-                load: LoadModel::Closed,
-                requests: None,
-                duration: Some(ms(200)),
-                timeout: secs(2),
-                max_backlog: 100_000,
-            },
+            worker: workers::plain_config(),
             quirks: Quirks::default(),
         }
     }
@@ -129,39 +88,39 @@ impl World {
     }
 
     pub(crate) fn lasting(mut self, duration: Nanos) -> World {
-        self.pool.duration = Some(duration);
+        self.worker.duration = Some(duration);
         self
     }
 
     pub(crate) fn connections(mut self, connections: u32) -> World {
-        self.pool.connections = connections;
+        self.worker.connections = connections;
         self
     }
 
     /// When the load begins: late enough that each connection was tried once, however slowly.
     pub(crate) fn start(&self) -> Nanos {
         // At most 128 attempts are under way at a time.
-        let rounds = u64::from(self.pool.connections.div_ceil(128));
+        let rounds = u64::from(self.worker.connections.div_ceil(128));
         self.script.start + Nanos(self.worker.connect_timeout.0 * rounds) + ms(100)
     }
 
     /// Runs it to its end.
     pub(crate) fn run(&self) -> Told {
         let plan = self.plan();
-        let (config, pool) = (self.worker.clone(), self.pool_config());
-        let open_model = pool.load.is_open();
-        let driver = SimDriver::new(self.driver_config(&plan), self.sim_script(&plan));
+        let config = self.worker_config();
+        let open_model = config.load.is_open();
+        let driver = SimDriver::new(workers::plain_driver_config(&plan, &config), self.sim_script(&plan));
         let (control, report) = (Control::new(), Rc::default());
         control.start(self.start());
         let (out, messages) = unbounded();
         let (give, emptied) = unbounded();
-        let intervals = pool.duration.map_or(4, |d| d.0 / config.interval.0 + 1);
+        let intervals = config.duration.map_or(4, |d| d.0 / config.interval.0 + 1);
         for _ in 0..intervals {
             give.send(Snapshot::new(config.worker)).expect("the receiver lives");
         }
         let channel = Channel { out, emptied };
         let probe = Probe::new(driver, self.quirks, &control, &report);
-        Worker::plain(probe, plan, config, pool, None, &channel, CLOCKS).run(&control);
+        workers::run_plain(probe, plan, config, &channel, &control);
         drop(channel);
         let seen = RefCell::take(&report);
         collect(
@@ -186,24 +145,13 @@ impl World {
     /// What an open model's requests follow.
     pub(crate) fn schedule(&self) -> Option<Schedule> {
         let (arrivals, seed) = (self.arrivals, self.script.seed);
-        let (end, limit) = (self.pool.duration, self.requests);
+        let (end, limit) = (self.worker.duration, self.requests);
         self.rate.map(|rate| Schedule { rate, arrivals, seed, end, limit })
     }
 
-    fn pool_config(&self) -> PoolConfig {
+    fn worker_config(&self) -> WorkerConfig {
         let load = self.schedule().map_or(LoadModel::Closed, LoadModel::Open);
-        PoolConfig { load, requests: self.requests, ..self.pool.clone() }
-    }
-
-    fn driver_config(&self, plan: &Plan) -> DriverConfig {
-        let addr = std::net::SocketAddr::from(([127, 0, 0, 1], 80));
-        let endpoint = Endpoint { addr: addr.into(), source: None, congestion: None };
-        DriverConfig {
-            slots: self.pool.connections,
-            payloads: vec![Arc::clone(&plan.payload)],
-            endpoints: vec![endpoint; self.worker.origins[0].endpoints.1 as usize],
-            expect_large: true,
-        }
+        WorkerConfig { load, requests: self.requests, ..self.worker.clone() }
     }
 
     fn sim_script(&self, plan: &Plan) -> SimScript {
@@ -270,7 +218,7 @@ impl Told {
             ("and so are response times", self.summary.latency.response_time.len() == c.completed),
             ("and start lags", self.summary.latency.start_lag.len() == c.started),
             ("the timeline is complete", self.timeline_total() == (c.completed, c.failed)),
-            ("every connection was tried", self.connected.tried == world.pool.connections),
+            ("every connection was tried", self.connected.tried == world.worker.connections),
             // With a request limit the window ends with the last answer: later requests may have failed.
             ("nothing was sent after the window", world.requests.is_some() || self.late_send() <= us(50)),
         ];

@@ -1,7 +1,7 @@
 //! What is going to happen, in the order of the virtual clock.
 
 use std::cmp::{Ordering, Reverse};
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, VecDeque};
 
 use super::peer::Delivery;
 use crate::driver::ConnId;
@@ -10,16 +10,34 @@ use crate::units::Nanos;
 #[derive(Debug)]
 pub(super) enum Action {
     ConnectOver {
-        refused: bool,
+        errno: Option<i32>,
     },
     /// Bytes of a send leave; `notify` when they are the last of one that asked for `Sent`.
     Depart {
         bytes: u64,
         notify: bool,
+        then: Then,
     },
     Arrive(Delivery),
     /// Something of a connection that has been closed.
     Stale,
+    /// Every connection is reset.
+    Outage,
+}
+
+/// What befalls a send behind the bytes that leave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Then {
+    Nothing,
+    /// The peer answers though it has not got everything; perhaps it closes then.
+    EarlyAnswer {
+        close: bool,
+    },
+    /// The send fails, perhaps behind an answer.
+    Fails {
+        errno: i32,
+        answered: bool,
+    },
 }
 
 #[derive(Debug)]
@@ -57,28 +75,79 @@ impl Ord for Entry {
     }
 }
 
+/// Most of what is planned is planned in the order in which it happens: that stands in a queue. The rest, and what is
+/// so far off that everything after it would belong to the rest, is in the heap.
 #[derive(Debug, Default)]
 pub(super) struct Agenda {
-    entries: BinaryHeap<Reverse<Entry>>,
+    in_order: VecDeque<Entry>,
+    others: BinaryHeap<Reverse<Entry>>,
     sequence: u64,
 }
 
+/// Whatever is farther off than this does not go into the queue.
+const NEAR: Nanos = Nanos::from_millis(20);
+
 impl Agenda {
-    pub(super) fn plan(&mut self, at: Nanos, conn: ConnId, action: Action) {
+    pub(super) fn plan(&mut self, now: Nanos, at: Nanos, conn: ConnId, action: Action) {
         self.sequence += 1;
-        self.entries.push(Reverse(Entry { at, sequence: self.sequence, conn, action }));
+        let entry = Entry { at, sequence: self.sequence, conn, action };
+        if at <= now + NEAR && self.in_order.back().is_none_or(|last| last.at <= at) {
+            self.in_order.push_back(entry);
+        } else {
+            self.others.push(Reverse(entry));
+        }
+    }
+
+    /// When the next thing happens, and whether it stands in the queue.
+    fn first(&self) -> Option<(Nanos, bool)> {
+        match (self.in_order.front(), self.others.peek()) {
+            (Some(front), Some(Reverse(other))) if other < front => Some((other.at, false)),
+            (Some(front), _) => Some((front.at, true)),
+            (None, other) => other.map(|Reverse(other)| (other.at, false)),
+        }
     }
 
     pub(super) fn next_at(&self) -> Option<Nanos> {
-        self.entries.peek().map(|Reverse(entry)| entry.at)
+        self.first().map(|(at, _)| at)
     }
 
     /// Takes the next action when it is due by `now`, with the time it was due.
     pub(super) fn due(&mut self, now: Nanos) -> Option<(Nanos, ConnId, Action)> {
-        if self.next_at()? > now {
+        let (at, queued) = self.first()?;
+        if at > now {
             return None;
         }
-        let Reverse(entry) = self.entries.pop()?;
+        let entry = if queued { self.in_order.pop_front()? } else { self.others.pop()?.0 };
         Some((entry.at, entry.conn, entry.action))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn everything_happens_in_order(times in prop::collection::vec((0..50u64, 0..100u64), 1..100)) {
+            let (mut agenda, mut now, mut order) = (Agenda::default(), Nanos::ZERO, Vec::new());
+            let conn = ConnId { slot: 0, generation: 0 };
+            let mut planned = Vec::new();
+            for (number, (passes, ahead)) in times.iter().enumerate() {
+                now += Nanos::from_millis(passes / 10);
+                while let Some((at, conn, _)) = agenda.due(now) {
+                    order.push((at, conn.slot));
+                }
+                let at = now + Nanos::from_millis(*ahead);
+                planned.push((at, number as u32));
+                agenda.plan(now, at, ConnId { slot: number as u32, ..conn }, Action::Stale);
+            }
+            while let Some((at, conn, _)) = agenda.due(Nanos::MAX) {
+                order.push((at, conn.slot));
+            }
+            planned.sort_unstable();
+            prop_assert_eq!(order, planned);
+        }
     }
 }

@@ -1,9 +1,12 @@
 //! The other end of one simulated connection, and the books of all of them.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
+use super::cookies::Cookies;
 use super::random::Dice;
-use super::script::{NEVER, SimScript};
+use super::requests::{Asked, Framer, NotHttp};
+use super::script::{NEVER, STREAM_ERRNOS, SimFaults, SimScript};
 use crate::units::Nanos;
 
 /// What the peer did, to hold against what the worker counted.
@@ -35,6 +38,104 @@ pub struct PeerBooks {
     pub closed_by_worker: u64,
     /// Completions made up for closed generations.
     pub stale: u64,
+    /// Connects that failed in another way than being refused.
+    pub connect_errors: u64,
+    /// Connections that broke with another error than a reset, instead of an answer.
+    pub stream_errors: u64,
+    /// Sends that failed.
+    pub send_errors: u64,
+    /// Sends of which the kernel never took the rest.
+    pub stuck: u64,
+    /// Answers to requests that were not whole yet. Such a request counts in `requests` only once it is.
+    pub early: u64,
+    /// Answers that redirect.
+    pub redirects: u64,
+    /// Cookies that were handed over, in whole answers.
+    pub cookies_given: u64,
+    /// Requests with the last cookie that their user was given by their host, and nothing else. Requests that do not
+    /// say whose they are count in none of these.
+    pub cookies_returned: u64,
+    /// Requests with an earlier one.
+    pub cookies_stale: u64,
+    /// Requests without, whose user has one.
+    pub cookies_missing: u64,
+    /// Requests with another user's or another host's cookie, or with more than one.
+    pub cookies_foreign: u64,
+    /// Connections that an outage has reset.
+    pub cut_off: u64,
+    /// Standstills of the worker.
+    pub stalls: u64,
+}
+
+impl PeerBooks {
+    /// Adds another peer's.
+    pub fn merge(&mut self, other: &PeerBooks) {
+        let mut other = *other;
+        for ((_, to), (_, from)) in self.figures().into_iter().zip(other.figures()) {
+            *to += *from;
+        }
+    }
+
+    /// All figures with their names.
+    pub fn figures(&mut self) -> [(&'static str, &mut u64); 26] {
+        // Taken apart so that one added later cannot be forgotten.
+        let PeerBooks {
+            connects,
+            refused,
+            requests,
+            request_bytes,
+            answers,
+            answer_bytes,
+            delivered,
+            resets,
+            eofs,
+            garbage,
+            late,
+            closed_by_worker,
+            stale,
+            connect_errors,
+            stream_errors,
+            send_errors,
+            stuck,
+            early,
+            redirects,
+            cookies_given,
+            cookies_returned,
+            cookies_stale,
+            cookies_missing,
+            cookies_foreign,
+            cut_off,
+            stalls,
+        } = self;
+        [
+            ("connects", connects),
+            ("refused", refused),
+            ("requests", requests),
+            ("request_bytes", request_bytes),
+            ("answers", answers),
+            ("answer_bytes", answer_bytes),
+            ("delivered", delivered),
+            ("resets", resets),
+            ("eofs", eofs),
+            ("garbage", garbage),
+            ("late", late),
+            ("closed_by_worker", closed_by_worker),
+            ("stale", stale),
+            ("connect_errors", connect_errors),
+            ("stream_errors", stream_errors),
+            ("send_errors", send_errors),
+            ("stuck", stuck),
+            ("early", early),
+            ("redirects", redirects),
+            ("cookies_given", cookies_given),
+            ("cookies_returned", cookies_returned),
+            ("cookies_stale", cookies_stale),
+            ("cookies_missing", cookies_missing),
+            ("cookies_foreign", cookies_foreign),
+            ("cut_off", cut_off),
+            ("stalls", stalls),
+        ]
+    }
 }
 
 /// Part of a shared run of bytes. Never empty.
@@ -58,16 +159,27 @@ impl Chunk {
 /// What arrives at the worker's end.
 #[derive(Debug)]
 pub(super) enum Delivery {
-    Bytes { chunk: Chunk, last: Last },
+    Bytes {
+        chunk: Chunk,
+        last: Last,
+    },
     Eof,
     Reset,
+    /// The connection breaks with this errno.
+    Broken(i32),
+    /// A send fails with this errno; `first`: it is told before what has arrived.
+    SendFailed {
+        errno: i32,
+        first: bool,
+    },
 }
 
 /// What is complete with a chunk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Last {
     Nothing,
-    Answer,
+    /// With a cookie, if it gives one.
+    Answer(Option<u32>),
     Garbage,
 }
 
@@ -80,12 +192,29 @@ enum Fate {
     EofMid,
     Garbage,
     Late,
+    StreamError,
+}
+
+/// A request that the worker has begun to send.
+#[derive(Debug)]
+struct Coming {
+    /// Where it ends, in bytes since the connection began.
+    end: u64,
+    asked: Asked,
 }
 
 /// State of the peer's end.
 #[derive(Debug, Default)]
 pub(super) struct Peer {
+    framer: Framer,
+    /// Bytes that the worker has given to sends, and how many of them have come.
+    queued: u64,
     received: u64,
+    coming: VecDeque<Coming>,
+    /// Where the last whole request ended.
+    ended: u64,
+    /// The request that is coming was answered already.
+    early: bool,
     answers: u64,
     /// When the last delivery is due: answers keep their order.
     last: Nanos,
@@ -96,45 +225,141 @@ pub(super) struct Peer {
 /// What answering takes beside the connection's own state.
 pub(super) struct Desk<'a> {
     pub(super) script: &'a SimScript,
+    pub(super) faults: &'a SimFaults,
     pub(super) responses: &'a [Arc<[u8]>],
-    pub(super) request_len: u64,
+    pub(super) redirects: &'a [Arc<[u8]>],
     pub(super) dice: &'a mut Dice,
+    /// For what was added later: so that a seed goes on to mean what it did.
+    pub(super) more_dice: &'a mut Dice,
+    pub(super) cookies: &'a mut Cookies,
     pub(super) books: &'a mut PeerBooks,
     pub(super) out: &'a mut Vec<(Nanos, Delivery)>,
 }
 
 impl Peer {
-    /// `bytes` more of the worker's requests arrived `at`. Puts what follows from it into
-    /// `desk.out`, in order.
+    /// `request_len`: the length of each request, where they are not HTTP.
+    pub(super) fn new(request_len: Option<u64>) -> Peer {
+        Peer { framer: Framer::new(request_len), ..Peer::default() }
+    }
+
+    /// The worker has given `bytes` to a send: requests end in them. `known`: where, if they begin with one.
+    pub(super) fn queue(
+        &mut self,
+        bytes: &[u8],
+        known: &[(u64, Asked)],
+        mut note: impl FnMut(&Asked),
+    ) -> Result<(), NotHttp> {
+        let base = self.queued;
+        self.queued += bytes.len() as u64;
+        let mut read = 0;
+        if self.framer.is_idle() {
+            for (end, asked) in known.iter().take_while(|(end, _)| *end <= bytes.len() as u64) {
+                note(asked);
+                self.coming.push_back(Coming { end: base + end, asked: *asked });
+                read = *end;
+            }
+        }
+        let coming = &mut self.coming;
+        self.framer.feed(&bytes[read as usize..], &mut |end, asked| {
+            note(&asked);
+            coming.push_back(Coming { end: base + read + end, asked });
+        })
+    }
+
+    /// `bytes` more of what was queued arrived `at`. Puts what follows from it into `desk.out`, in order.
     pub(super) fn receive(&mut self, bytes: u64, at: Nanos, desk: &mut Desk<'_>) {
         if self.over {
             return;
         }
-        let before = self.received / desk.request_len;
         self.received += bytes;
         desk.books.request_bytes += bytes;
-        for _ in before..self.received / desk.request_len {
+        while let Some(request) = self.coming.pop_front_if(|request| request.end <= self.received) {
+            self.ended = request.end;
             desk.books.requests += 1;
-            if !self.over {
-                self.answer(at, desk);
+            if !std::mem::take(&mut self.early) && !self.over {
+                self.answer(&request.asked, at, desk);
             }
         }
     }
 
-    fn answer(&mut self, at: Nanos, desk: &mut Desk<'_>) {
+    /// Answers the request that is coming, whole though it is not. False when nothing of one has come, or that was
+    /// answered already.
+    pub(super) fn answer_early(&mut self, at: Nanos, desk: &mut Desk<'_>) -> bool {
+        let Some(request) = self.coming.front() else { return false };
+        if self.over || self.early || self.received == self.ended {
+            return false;
+        }
+        let asked = request.asked;
+        self.early = true;
+        desk.books.early += 1;
+        let (whole, cookie) = self.served(&asked, at, desk);
+        self.deliver(whole, Last::Answer(cookie), desk);
+        self.answers += 1;
+        true
+    }
+
+    /// A send fails, perhaps behind an answer.
+    pub(super) fn fail_send(&mut self, errno: i32, answered: bool, at: Nanos, desk: &mut Desk<'_>) {
+        if self.over {
+            return;
+        }
+        self.last = self.last.max(at);
+        let from = desk.out.len();
+        if answered {
+            self.answer_early(at, desk);
+        }
+        let first = desk.faults.send_error_first;
+        let failed = Delivery::SendFailed { errno, first };
+        match desk.out.get(from) {
+            Some((when, _)) if first => desk.out.insert(from, (*when, failed)),
+            _ => desk.out.push((self.last, failed)),
+        }
+        self.over = true;
+    }
+
+    /// Ends it now. False when it had ended already.
+    pub(super) fn cut_off(&mut self) -> bool {
+        !std::mem::replace(&mut self.over, true)
+    }
+
+    /// Closes it behind what was answered.
+    pub(super) fn hang_up(&mut self, desk: &mut Desk<'_>) {
+        if !self.over {
+            self.end(Delivery::Eof, desk);
+        }
+    }
+
+    /// What the peer says to a request that came `at`, when it is due: `self.last`.
+    fn served(&mut self, asked: &Asked, at: Nanos, desk: &mut Desk<'_>) -> (Chunk, Option<u32>) {
         let since = at - desk.script.start;
         let served = desk.script.service.answered(since, desk.dice) + desk.script.start;
-        let body = &desk.responses[desk.dice.between(0, desk.responses.len() as u64) as usize];
-        let whole = Chunk { bytes: Arc::clone(body), from: 0, to: body.len() };
-        let fate = fate(desk);
         self.last = self.last.max(served);
+        let drawn = desk.dice.between(0, desk.responses.len() as u64) as usize;
+        let mut bytes = Arc::clone(&desk.responses[drawn]);
+        if desk.more_dice.happens(desk.script.redirect_share) && !desk.redirects.is_empty() {
+            desk.books.redirects += 1;
+            let drawn = desk.more_dice.between(0, desk.redirects.len() as u64) as usize;
+            bytes = Arc::clone(&desk.redirects[drawn]);
+        }
+        let gives = desk.more_dice.happens(desk.script.cookie_share);
+        let cookie = if gives { desk.cookies.give(asked) } else { None };
+        if let Some(cookie) = cookie {
+            bytes = with_cookie(&bytes, cookie);
+        }
+        (Chunk { from: 0, to: bytes.len(), bytes }, cookie)
+    }
+
+    fn answer(&mut self, asked: &Asked, at: Nanos, desk: &mut Desk<'_>) {
+        let (whole, cookie) = self.served(asked, at, desk);
+        let last = Last::Answer(cookie);
+        let fate = fate(desk);
         match fate {
             Fate::Late => {
                 desk.books.late += 1;
                 self.last += NEVER;
-                self.deliver(whole, Last::Answer, desk);
+                self.deliver(whole, last, desk);
             }
-            Fate::Answer => self.deliver(whole, Last::Answer, desk),
+            Fate::Answer => self.deliver(whole, last, desk),
             Fate::ResetBefore => self.end(Delivery::Reset, desk),
             Fate::ResetMid => {
                 self.deliver_part(whole, desk);
@@ -148,9 +373,13 @@ impl Peer {
                 let garbage = garbage(desk.dice);
                 self.deliver(garbage, Last::Garbage, desk);
             }
+            Fate::StreamError => {
+                let drawn = desk.more_dice.between(0, STREAM_ERRNOS.len() as u64) as usize;
+                self.end(Delivery::Broken(STREAM_ERRNOS[drawn]), desk);
+            }
         }
         self.answers += u64::from(matches!(fate, Fate::Answer | Fate::Late));
-        if !self.over && desk.script.faults.close_after_n == Some(self.answers) {
+        if !self.over && desk.faults.close_after_n.is_some_and(|n| self.answers >= n) {
             self.end(Delivery::Eof, desk);
         }
     }
@@ -164,7 +393,7 @@ impl Peer {
 
     fn deliver(&mut self, whole: Chunk, last: Last, desk: &mut Desk<'_>) {
         let mut from = whole.from;
-        if desk.dice.happens(desk.script.faults.split_answers) {
+        if desk.dice.happens(desk.faults.split_answers) {
             let mut cuts: Vec<usize> = (0..desk.dice.between(1, 5))
                 .map(|_| desk.dice.between(whole.from as u64 + 1, whole.to as u64) as usize)
                 .filter(|cut| *cut < whole.to)
@@ -190,7 +419,7 @@ impl Peer {
 }
 
 fn fate(desk: &mut Desk<'_>) -> Fate {
-    let faults = &desk.script.faults;
+    let faults = desk.faults;
     let fates = [
         (Fate::ResetBefore, faults.reset_before_answer),
         (Fate::ResetMid, faults.reset_mid_answer),
@@ -204,7 +433,17 @@ fn fate(desk: &mut Desk<'_>) -> Fate {
             fate = spoilt;
         }
     }
+    if desk.more_dice.happens(faults.stream_errors) && fate == Fate::Answer {
+        fate = Fate::StreamError;
+    }
     fate
+}
+
+/// A response with one more field, behind its status line.
+fn with_cookie(response: &[u8], cookie: u32) -> Arc<[u8]> {
+    let at = response.iter().position(|b| *b == b'\n').map_or(response.len(), |at| at + 1);
+    let field = format!("Set-Cookie: s={cookie}; Path=/\r\n");
+    [&response[..at], field.as_bytes(), &response[at..]].concat().into()
 }
 
 /// Bytes that begin no status line, whatever follows.

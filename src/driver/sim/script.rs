@@ -54,16 +54,31 @@ impl Service {
 
 /// What goes wrong: probabilities from 0 (the default) to 1.
 ///
-/// At most one of the faults that spoil an answer happens to a request; they are tried in the
-/// order of the fields.
+/// At most one of the faults that spoil a response happens to a request, and at most one of those that spoil a send to
+/// a send; they are tried in the order of the fields.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct SimFaults {
     /// Per connect: ECONNREFUSED after the connect delay.
     pub connect_refused: f64,
     /// Per connect: takes an hour ([`NEVER`]).
     pub connect_slow: f64,
+    /// Per connect: fails after the connect delay with one of [`CONNECT_ERRNOS`].
+    pub connect_errors: f64,
     /// Per send: the kernel takes it in pieces, over up to a millisecond.
     pub short_sends: f64,
+    /// Per send that reports: the kernel takes part of it, perhaps nothing, and never the rest.
+    pub sends_stuck: f64,
+    /// Per send that reports: a whole response comes when the peer has only part of the request. The peer then reads
+    /// on, or reads no more, or closes: a third each.
+    pub early_answers: f64,
+    /// Per send: it fails with EPIPE or ECONNRESET after part of it, perhaps nothing. Half of the time the peer has
+    /// sent a whole response before.
+    pub send_errors: f64,
+    /// A send that fails is reported before the bytes that came before the failure: what [`Event::Failed`] does not
+    /// allow, and io_uring did.
+    ///
+    /// [`Event::Failed`]: crate::driver::Event::Failed
+    pub send_error_first: bool,
     /// Per request: ECONNRESET instead of the answer.
     pub reset_before_answer: f64,
     /// Per request: part of the answer, then ECONNRESET.
@@ -74,14 +89,37 @@ pub struct SimFaults {
     pub garbage: f64,
     /// Per request: the answer takes an hour ([`NEVER`]), and so do those behind it.
     pub late_answers: f64,
+    /// Per request: the connection breaks with one of [`STREAM_ERRNOS`] instead of the answer.
+    pub stream_errors: f64,
     /// Per request: the answer arrives in several pieces, cut anywhere, over up to a millisecond.
     pub split_answers: f64,
     /// Per receive: no buffer is free; it succeeds at a later wait.
     pub buffer_starvation: f64,
     /// Per close: something with the closed generation completes up to a millisecond later.
     pub stale_completions: f64,
+    /// Per wait: the completion queue is too small, and some of what completed comes at the next wait.
+    pub cq_overflows: f64,
+    /// Per wait: the worker stands still for a time within [`SimScript::stall`], before what happens meanwhile is in the
+    /// completion queue or behind it.
+    pub stalls: f64,
     /// End of file after this many whole answers on a connection; requests behind them are lost.
     pub close_after_n: Option<u64>,
+}
+
+/// What [`SimFaults::connect_errors`] draws from.
+pub const CONNECT_ERRNOS: [i32; 6] =
+    [libc::EADDRNOTAVAIL, libc::EMFILE, libc::ETIMEDOUT, libc::EHOSTUNREACH, libc::ENETUNREACH, libc::EPERM];
+
+/// What [`SimFaults::stream_errors`] draws from.
+pub const STREAM_ERRNOS: [i32; 4] = [libc::ETIMEDOUT, libc::EPIPE, libc::ECONNABORTED, libc::EIO];
+
+/// A time in which the peer is gone: at its beginning every connection is reset, and none can be had until it is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outage {
+    /// Since [`SimScript::start`].
+    pub from: Nanos,
+    /// How long it lasts.
+    pub length: Nanos,
 }
 
 /// A whole simulation: everything that happens follows from this and from what the worker does.
@@ -97,10 +135,27 @@ pub struct SimScript {
     pub service: Service,
     /// Answers; each request draws one. Must be neither empty nor hold an empty one.
     pub responses: Vec<Vec<u8>>,
-    /// Length of one request; the default is that of payload 0. A send may hold several.
+    /// Location fields; a share of [`redirect_share`](SimScript::redirect_share) of the requests is answered 302 with one
+    /// of them.
+    pub redirects: Vec<String>,
+    /// From 0 to 1. No effect without [`redirects`](SimScript::redirects).
+    pub redirect_share: f64,
+    /// Share of the responses that give a cookie, from 0 to 1. Only requests that say whose they are (`X-User: NUMBER`)
+    /// are given any; what they send back is held against what they were given: see [`PeerBooks`](super::PeerBooks).
+    pub cookie_share: f64,
+    /// Length of one request, for requests that are not HTTP/1.1; the default is to read where they end off their bytes.
+    /// A send may hold several.
     pub request_len: Option<u32>,
     /// What goes wrong.
     pub faults: SimFaults,
+    /// What goes wrong at single endpoints instead, by their index. What concerns waits is taken from `faults` alone.
+    pub endpoint_faults: Vec<(u32, SimFaults)>,
+    /// When the peer is gone altogether.
+    pub outages: Vec<Outage>,
+    /// From when on every wait fails: the driver is broken.
+    pub wait_fails_at: Option<Nanos>,
+    /// Shortest and longest standstill of [`SimFaults::stalls`].
+    pub stall: (Nanos, Nanos),
     /// What every `wait` adds to the clock: the worker's own work.
     pub turn_cost: Nanos,
     /// How many receive buffers there are.
@@ -118,8 +173,15 @@ impl Default for SimScript {
             connect_delay: Nanos::from_micros(50),
             service: Service::Constant(Nanos::from_micros(100)),
             responses: vec![b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok".to_vec()],
+            redirects: Vec::new(),
+            redirect_share: 0.0,
+            cookie_share: 0.0,
             request_len: None,
             faults: SimFaults::default(),
+            endpoint_faults: Vec::new(),
+            outages: Vec::new(),
+            wait_fails_at: None,
+            stall: (Nanos::from_millis(10), Nanos::from_secs(2)),
             turn_cost: Nanos(500),
             buffers: 256,
             buffer_len: 4096,

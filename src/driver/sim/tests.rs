@@ -1,6 +1,8 @@
 //! The simulation holds its own promises: same seed, same run; books that balance; contract
 //! breaches noticed.
 
+mod faults;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -126,6 +128,7 @@ fn faults() -> impl Strategy<Value = SimFaults> {
             stale_completions: b.4,
             connect_slow: 0.0,
             close_after_n,
+            ..SimFaults::default()
         })
 }
 
@@ -162,7 +165,7 @@ fn without_faults_every_answer_is_delivered_on_time() {
     let far = Nanos::from_secs(9);
     let start = driver.now();
     driver.wait(Wait::Until { until: far, want: 1 }).unwrap();
-    assert_eq!(driver.next().unwrap().event, Event::Connected(Alpn::None));
+    assert_eq!(driver.next().unwrap().event, Event::Connected(crate::driver::Alpn::None));
     assert_eq!(driver.now() - start, Nanos::from_micros(50));
     let sent = driver.now();
     driver.send(id(0, 5), PayloadId(0), REQUEST.len() as u32, true);

@@ -232,7 +232,7 @@ impl PlanFlow {
             Some(extras) if user.hops > 0 => extras.path.as_str(),
             _ => step.request.path_hint(),
         };
-        let to = std::str::from_utf8(location).ok().and_then(|l| redirect::resolve(l, base, here).ok());
+        let to = redirect::resolve(location, base, here).ok();
         let allowed = u32::from(user.hops) < step.redirects_max.min(255);
         let origin = to.as_ref().filter(|_| allowed).and_then(|to| moves.origin(to, outcome.origin).ok());
         let (Some(to), Some(origin)) = (to, origin) else {

@@ -137,6 +137,11 @@ impl Runner {
         self.executor.is_open() && self.phase != Phase::Over
     }
 
+    /// Its iterations are taken from one number of all users.
+    pub(super) fn takes_shared(&self) -> bool {
+        matches!(self.executor, Executor::SharedIterations { .. })
+    }
+
     pub(super) fn is_over(&self) -> bool {
         self.phase == Phase::Over
     }

@@ -25,7 +25,11 @@ impl<F: Flow> Users<F> {
     }
 
     fn begin_iteration<D: AddRoute>(&mut self, links: &mut UserLinks<D, F>, vu: u32, now: Nanos) {
-        if !self.may_begin(vu, now) || !self.flow.prepare(&mut self.users[vu as usize].flow) {
+        let may_begin = self.may_begin(vu, now);
+        if !may_begin || !self.flow.prepare(&mut self.users[vu as usize].flow) {
+            if may_begin {
+                self.drop_taken(links, vu);
+            }
             self.drop_arrival(links, vu);
             return self.go_off(links, vu);
         }
@@ -60,6 +64,15 @@ impl<F: Flow> Users<F> {
         if std::mem::take(&mut user.has_arrival) {
             let (index, scheduled) = (usize::from(user.key.scenario), user.scheduled);
             self.count_dropped(links, index, scheduled);
+        }
+    }
+
+    /// An iteration that was taken of those that all users share, and that nobody will begin.
+    fn drop_taken<D: AddRoute>(&mut self, links: &mut UserLinks<D, F>, vu: u32) {
+        let index = usize::from(self.users[vu as usize].key.scenario);
+        if self.runners[index].takes_shared() {
+            let slot = self.config.layout.scenarios[index].first_slot as usize;
+            links.recorder.tally.scenarios[slot].dropped += 1;
         }
     }
 

@@ -5,11 +5,23 @@ use std::collections::VecDeque;
 use std::io;
 use std::rc::Rc;
 
+use crossbeam_channel::Sender;
 use squall::driver::sim::{PeerBooks, SimDriver};
 use squall::driver::{Buffer, Completion, ConnId, Driver, DriverCounters, Endpoint, Event, PayloadId, Wait};
+use squall::stats::snapshot::Snapshot;
 use squall::transport::{AddRoute, Route};
 use squall::units::Nanos;
 use squall::worker::channel::Control;
+
+/// Turns in a row in which nothing happens and hardly any time passes: more, and the loop spins.
+const IDLE_TURNS_MAX: u32 = 2_000;
+/// A turn that takes no longer than this has not slept.
+const NO_SLEEP: Nanos = Nanos::from_micros(2);
+/// Turns that a worker may take: so many for each thing that happens or is asked for, and for each millisecond, in which
+/// there may be arrivals that are dropped.
+const TURNS_PER_EVENT: u64 = 4;
+const TURNS_PER_MS: u64 = 500;
+const TURNS_FREE: u64 = 10_000;
 
 /// What happens beside the script.
 #[derive(Clone, Copy, Debug, Default)]
@@ -22,6 +34,12 @@ pub(crate) struct Quirks {
     pub(crate) hang_up: bool,
     /// `Sent` comes this much later than the simulation has it: perhaps after the answer.
     pub(crate) sent_late: Nanos,
+    /// The worker is to be done by this point of the clock.
+    pub(crate) end_by: Option<Nanos>,
+    /// How many turns the worker takes is not to be judged: it may spin.
+    pub(crate) spins: bool,
+    /// From when on the collector sends emptied snapshots back, and how often; at zero: whenever one is wanted.
+    pub(crate) emptied: Option<(Nanos, Nanos)>,
 }
 
 /// What is known when the worker is gone.
@@ -33,6 +51,12 @@ pub(crate) struct Seen {
     pub(crate) attempts: Vec<(Nanos, u32)>,
     /// When the last send was queued.
     pub(crate) last_send: Nanos,
+    /// Waits of the worker.
+    pub(crate) turns: u64,
+    /// Completions taken, and verbs called.
+    pub(crate) events: u64,
+    /// How many waits had begun since the stop from outside when the last send was queued.
+    pub(crate) send_after_stop: u32,
 }
 
 /// Passes everything on, and leaves what it has seen in `seen` when the worker drops it.
@@ -45,6 +69,13 @@ pub(crate) struct Probe<'a> {
     hung_up: VecDeque<ConnId>,
     /// `Sent` on its way, by the time on the simulation's clock.
     unsaid: VecDeque<(Nanos, ConnId)>,
+    /// Waits since the stop from outside.
+    after_stop: u32,
+    /// Turns in a row without anything, and what had happened before them.
+    idle: (u32, u64),
+    began: Nanos,
+    /// To the worker: emptied snapshots. The next one is due at the second.
+    emptied: Option<(Sender<Snapshot>, Nanos)>,
     seen: Seen,
     report: Rc<RefCell<Seen>>,
 }
@@ -63,14 +94,56 @@ impl<'a> Probe<'a> {
             ahead: Nanos::ZERO,
             hung_up: VecDeque::new(),
             unsaid: VecDeque::new(),
+            after_stop: 0,
+            idle: (0, 0),
+            began: Nanos::ZERO,
+            emptied: None,
             seen: Seen::default(),
             report: Rc::clone(report),
         }
     }
 
+    /// Lets it send emptied snapshots to the worker, by [`Quirks::emptied`].
+    pub(crate) fn with_collector(mut self, emptied: Sender<Snapshot>) -> Probe<'a> {
+        self.emptied = self.quirks.emptied.map(|(from, _)| (emptied, from));
+        self
+    }
+
+    /// A slow collector sends an emptied snapshot back.
+    fn collect(&mut self, now: Nanos) {
+        let Some((_, every)) = self.quirks.emptied else { return };
+        if let Some((sender, due)) = &mut self.emptied
+            && *due <= now
+            && sender.is_empty()
+        {
+            *due = now + every;
+            // The worker may be gone.
+            let _ = sender.send(Snapshot::new(0));
+        }
+    }
+
+    /// Notices a loop that does not end, or that turns without anything to do.
+    fn watch(&mut self, slept: Nanos) {
+        let now = self.sim.now() + self.ahead;
+        let by = self.quirks.end_by.unwrap_or(Nanos::MAX);
+        assert!(now <= by, "the run does not end: it is {now}, and was to be over by {by}");
+        if self.quirks.spins {
+            return;
+        }
+        if slept > NO_SLEEP || self.seen.events > self.idle.1 {
+            self.idle = (0, self.seen.events);
+        }
+        self.idle.0 += 1;
+        assert!(self.idle.0 <= IDLE_TURNS_MAX, "the loop spins: at {now}, after {} turns", self.seen.turns);
+        let passed_ms = (now - self.began).0 / 1_000_000;
+        let most = TURNS_FREE + TURNS_PER_EVENT * self.seen.events + TURNS_PER_MS * passed_ms;
+        let (turns, events) = (self.seen.turns, self.seen.events);
+        assert!(turns <= most, "the loop turns too often: {turns} turns, {events} events, {passed_ms} ms");
+    }
+
     fn stop_if_due(&mut self) {
         let now = self.sim.now() + self.ahead;
-        if self.quirks.stop_at.is_some_and(|at| at <= now) {
+        if self.quirks.stop_at.is_some_and(|at| at <= now) && !self.control.stopped() {
             self.control.stop();
         }
     }
@@ -85,24 +158,27 @@ impl Drop for Probe<'_> {
 }
 
 impl Driver for Probe<'_> {
+    fn add_endpoint(&mut self, endpoint: Endpoint) -> u32 {
+        self.sim.add_endpoint(endpoint)
+    }
+
     fn now(&mut self) -> Nanos {
         self.ahead += self.quirks.tick;
         self.stop_if_due();
         self.sim.now() + self.ahead
     }
 
-    fn add_endpoint(&mut self, endpoint: Endpoint) -> u32 {
-        self.sim.add_endpoint(endpoint)
-    }
-
     fn connect(&mut self, conn: ConnId, endpoint: u32) {
+        self.seen.events += 1;
         self.seen.attempts.push((self.sim.now() + self.ahead, conn.slot));
         self.sim.connect(conn, endpoint);
     }
 
     fn send(&mut self, conn: ConnId, payload: PayloadId, len: u32, notify: bool) {
         assert!(self.unsaid.iter().all(|(_, of)| *of != conn), "a send on {conn:?} is unfinished");
+        self.seen.events += 1;
         self.seen.last_send = self.sim.now() + self.ahead;
+        self.seen.send_after_stop = self.after_stop;
         self.sim.send(conn, payload, len, notify);
     }
 
@@ -115,10 +191,15 @@ impl Driver for Probe<'_> {
     }
 
     fn close(&mut self, conn: ConnId, reset: bool) {
+        self.seen.events += 1;
         self.sim.close(conn, reset);
     }
 
     fn wait(&mut self, wait: Wait) -> io::Result<()> {
+        self.seen.turns += 1;
+        self.after_stop += u32::from(self.control.stopped());
+        let before = self.sim.now();
+        self.began = if self.seen.turns == 1 { before } else { self.began };
         let next = self.unsaid.front().map_or(Nanos::MAX, |(at, _)| *at);
         self.sim.wait(match wait {
             Wait::Until { until: Nanos::MAX, want } if next == Nanos::MAX => {
@@ -128,6 +209,9 @@ impl Driver for Probe<'_> {
             Wait::Poll => Wait::Poll,
         })?;
         self.stop_if_due();
+        let now = self.sim.now();
+        self.collect(now + self.ahead);
+        self.watch(now - before);
         Ok(())
     }
 
@@ -141,6 +225,7 @@ impl Driver for Probe<'_> {
             return Some(Completion { conn, event: Event::Sent });
         }
         let completion = self.sim.next()?;
+        self.seen.events += 1;
         if matches!(completion.event, Event::Connected(_)) && self.quirks.hang_up {
             self.hung_up.push_back(completion.conn);
         }

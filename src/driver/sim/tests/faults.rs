@@ -165,7 +165,7 @@ fn redirects_and_cookies_are_given_and_held_against_what_comes_back() {
         cookie_share: 1.0,
         ..SimScript::default()
     });
-    let mut ask = |cookie: &str, driver: &mut SimDriver| {
+    let ask = |cookie: &str, driver: &mut SimDriver| {
         let draft = driver.draft(0);
         *draft = format!("GET / HTTP/1.1\r\nHost: a\r\nX-User: 4\r\n{cookie}\r\n").into_bytes();
         let len = draft.len() as u32;

@@ -1,4 +1,5 @@
-//! Worlds drawn from seeds: any load, any mix of faults. `examples/simulate.rs` runs many more of them.
+//! Worlds drawn from seeds: any load, any mix of faults. `examples/simulate.rs` runs many more of them, and these again with
+//! `--shallow`.
 
 use crate::harness::World;
 use crate::harness::random::Known;
@@ -9,7 +10,19 @@ const SEEDS: std::ops::Range<u64> = 0..30;
 #[test]
 fn the_books_hold_in_worlds_drawn_at_random() {
     for seed in SEEDS {
-        let world = World::random(seed, &Known::default());
+        let world = World::random(seed, &Known::default(), false);
+        if let Err(error) = world.check() {
+            panic!("seed {seed}: {error}\n{world}");
+        }
+    }
+}
+
+#[test]
+#[ignore = "A13 to A16, B1, N1 to N3: fails until the connection layer is one"]
+fn the_books_hold_in_worlds_that_meet_known_faults() {
+    let known = Known::parse("all").expect("a good list");
+    for seed in SEEDS {
+        let world = World::random(seed, &known, false);
         if let Err(error) = world.check() {
             panic!("seed {seed}: {error}\n{world}");
         }
@@ -19,7 +32,7 @@ fn the_books_hold_in_worlds_drawn_at_random() {
 #[test]
 fn the_same_seed_gives_the_same_run() {
     for seed in [1, 2, 3, 4] {
-        let world = World::random(seed, &Known::default());
+        let world = World::random(seed, &Known::default(), false);
         let (once, again) = (world.run().expect("it ends"), world.run().expect("it ends"));
         assert_eq!(once.summary, again.summary, "seed {seed}");
         assert_eq!(once.peer, again.peer, "seed {seed}");

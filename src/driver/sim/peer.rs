@@ -439,9 +439,16 @@ fn fate(desk: &mut Desk<'_>) -> Fate {
     fate
 }
 
-/// A response with one more field, behind its status line.
+/// A response with one more field, behind the status line of its final head: what an interim one gives may be ignored
+/// (RFC 6265, section 3).
 fn with_cookie(response: &[u8], cookie: u32) -> Arc<[u8]> {
-    let at = response.iter().position(|b| *b == b'\n').map_or(response.len(), |at| at + 1);
+    let mut head = 0;
+    while response[head..].starts_with(b"HTTP/1.1 1") {
+        let end = response[head..].windows(4).position(|four| four == b"\r\n\r\n");
+        head = end.map_or(response.len(), |end| head + end + 4);
+    }
+    let line = response[head..].iter().position(|b| *b == b'\n');
+    let at = line.map_or(response.len(), |line| head + line + 1);
     let field = format!("Set-Cookie: s={cookie}; Path=/\r\n");
     [&response[..at], field.as_bytes(), &response[at..]].concat().into()
 }

@@ -179,11 +179,7 @@ fn read(head: &[u8]) -> Result<(Asked, Framing), NotHttp> {
                     asked.user = number(user).and_then(|user| u32::try_from(user).ok());
                 }
             }
-            Some(b't') => {
-                if field(line, b"transfer-encoding").is_some() {
-                    framing = Framing::Chunked;
-                }
-            }
+            Some(b't') if field(line, b"transfer-encoding").is_some() => framing = Framing::Chunked,
             Some(b'c') => {
                 if let Some(len) = field(line, b"content-length") {
                     framing = Framing::Length(number(len).ok_or(NotHttp)?);

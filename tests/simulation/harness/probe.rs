@@ -15,6 +15,8 @@ use squall::worker::channel::Control;
 
 /// Turns in a row in which nothing happens and hardly any time passes: more, and the loop spins.
 const IDLE_TURNS_MAX: u32 = 2_000;
+/// Nothing happens for so long: whatever the worker waits for, it does not come.
+const QUIET_MAX: Nanos = Nanos::from_secs(60);
 /// A turn that takes no longer than this has not slept.
 const NO_SLEEP: Nanos = Nanos::from_micros(2);
 /// Turns that a worker may take: so many for each thing that happens or is asked for, and for each millisecond, in which
@@ -74,6 +76,8 @@ pub(crate) struct Probe<'a> {
     /// Turns in a row without anything, and what had happened before them.
     idle: (u32, u64),
     began: Nanos,
+    /// When something happened last, and how many things had by then.
+    busy: (Nanos, u64),
     /// To the worker: emptied snapshots. The next one is due at the second.
     emptied: Option<(Sender<Snapshot>, Nanos)>,
     seen: Seen,
@@ -97,6 +101,7 @@ impl<'a> Probe<'a> {
             after_stop: 0,
             idle: (0, 0),
             began: Nanos::ZERO,
+            busy: (Nanos::ZERO, 0),
             emptied: None,
             seen: Seen::default(),
             report: Rc::clone(report),
@@ -127,6 +132,14 @@ impl<'a> Probe<'a> {
         let now = self.sim.now() + self.ahead;
         let by = self.quirks.end_by.unwrap_or(Nanos::MAX);
         assert!(now <= by, "the run does not end: it is {now}, and was to be over by {by}");
+        if self.seen.events > self.busy.1 || self.busy.0 == Nanos::ZERO {
+            self.busy = (now, self.seen.events);
+        }
+        assert!(
+            now - self.busy.0 <= QUIET_MAX,
+            "the run does not end: nothing happens from {} on",
+            self.busy.0
+        );
         if self.quirks.spins {
             return;
         }

@@ -8,10 +8,11 @@ use squall::units::{Nanos, Rate};
 use super::plans::{self, Flags};
 use super::{PlainWork, Work, World, ms, us};
 
-/// Faults of squall itself that are known and not mended: worlds that would meet them are drawn only when they are asked for.
+/// Faults of squall itself that are known and not mended: worlds that would meet them are drawn only when they are asked
+/// for. When one is mended its name goes, and what it keeps out with it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Known {
-    /// A13: a worker whose share of `-n` is nothing, with `-R` and checks.
+    /// A13: a worker whose share of `-n` is nothing, or used up at once, with `-R` and checks.
     pub(crate) small_shares: bool,
     /// A14: early responses to requests that the kernel never takes the rest of, and sends that are stuck.
     pub(crate) early_responses: bool,
@@ -19,42 +20,61 @@ pub(crate) struct Known {
     pub(crate) rows_run_out: bool,
     /// A16: iterations across the end of the warm-up.
     pub(crate) warm_up_of_users: bool,
-    /// The loop spins for 20 ms behind a standstill, when a timer has fired meanwhile.
-    pub(crate) spins_behind_standstills: bool,
-    /// A worker without users spins until the load begins.
-    pub(crate) spins_without_users: bool,
-    /// A request that ends behind a stop, with more steps to come, counts as in flight, too.
-    pub(crate) stopped_between_steps: bool,
     /// B1: cookies that a redirect gives, or that go out with the request behind it.
     pub(crate) redirect_cookies: bool,
+    /// N1: a worker without users spins until the load begins.
+    pub(crate) spins_without_users: bool,
+    /// N2: a request that ends behind a stop, with more steps to come, counts as in flight, too.
+    pub(crate) stopped_between_steps: bool,
+    /// N3: the loop spins for 20 ms behind a standstill, when a timer has fired meanwhile.
+    pub(crate) spins_behind_standstills: bool,
 }
 
 impl Known {
-    /// All of them are to be met.
-    pub(crate) const ALL: Known = Known {
-        small_shares: true,
-        early_responses: true,
-        rows_run_out: true,
-        warm_up_of_users: true,
-        spins_behind_standstills: true,
-        spins_without_users: true,
-        stopped_between_steps: true,
-        redirect_cookies: true,
-    };
+    /// The names of all.
+    pub(crate) const NAMES: [&str; 8] = ["A13", "A14", "A15", "A16", "B1", "N1", "N2", "N3"];
+
+    /// Reads names with commas between them, or `all`; the name that there is not.
+    pub(crate) fn parse(list: &str) -> Result<Known, String> {
+        let mut known = Known::default();
+        for name in list.split(',').map(str::trim).filter(|name| !name.is_empty()) {
+            match name {
+                "all" => known = Known::parse(&Known::NAMES.join(","))?,
+                "A13" => known.small_shares = true,
+                "A14" => known.early_responses = true,
+                "A15" => known.rows_run_out = true,
+                "A16" => known.warm_up_of_users = true,
+                "B1" => known.redirect_cookies = true,
+                "N1" => known.spins_without_users = true,
+                "N2" => known.stopped_between_steps = true,
+                "N3" => known.spins_behind_standstills = true,
+                other => return Err(format!("`{other}` is none of {} and all", Known::NAMES.join(", "))),
+            }
+        }
+        Ok(known)
+    }
 }
 
-/// How many requests a world is to come to, roughly.
-const REQUESTS: u64 = 400_000;
+/// How many requests a world is to come to at most, roughly: most come to fewer.
+const REQUESTS: (u64, u64) = (5_000, 800_000);
 
 struct Draw<'a> {
     rng: Rng,
     known: &'a Known,
+    /// How many requests the world is to come to.
+    requests: u64,
+    /// Most users, or connections.
+    users: u64,
 }
 
 impl World {
-    /// The world of a seed.
-    pub(crate) fn random(seed: u64, known: &Known) -> World {
-        let mut draw = Draw { rng: Rng::new(seed), known };
+    /// The world of a seed: one of some ten thousand requests, or, where it may be `deep`, of up to a million.
+    pub(crate) fn random(seed: u64, known: &Known, deep: bool) -> World {
+        let mut draw = Draw { rng: Rng::new(seed), known, requests: 0, users: 30 };
+        // Small worlds are many, large ones are deep.
+        let small = draw.happens(0.7) || !deep;
+        draw.requests = draw.magnitude(REQUESTS.0, if small { REQUESTS.0 * 4 } else { REQUESTS.1 });
+        draw.users = if small { 30 } else { 400 };
         let users = draw.happens(0.5);
         let script = draw.script(seed);
         let work = match users {
@@ -190,7 +210,8 @@ impl Draw<'_> {
     }
 
     fn service(&mut self) -> Service {
-        let mean = us(self.magnitude(5, 2_000));
+        let mean = if self.users < 100 { self.magnitude(200, 10_000) } else { self.magnitude(5, 2_000) };
+        let mean = us(mean);
         match self.between(0, 3) {
             0 => Service::Constant(mean),
             1 => Service::Uniform(Nanos(mean.0 / 2), Nanos(mean.0 * 2)),
@@ -245,14 +266,14 @@ impl Draw<'_> {
     }
 
     fn plain(&mut self) -> PlainWork {
-        let connections = self.magnitude(1, 400) as u32;
+        let connections = self.magnitude(1, self.users) as u32;
         let mut plain = PlainWork { connections, ..PlainWork::default() };
         plain.pipeline = self.of(&[1, 1, 1, 4, 16]);
         if self.happens(0.2) {
             plain.upload = self.of(&[10, 3_000, 5_000, 40_000]);
         }
         let duration = ms(self.between(50, 2_000));
-        let requests = self.magnitude(1, REQUESTS);
+        let requests = self.magnitude(1, self.requests);
         (plain.requests, plain.duration) = match self.between(0, 3) {
             0 => (Some(requests), None),
             1 => (Some(requests), Some(duration)),
@@ -260,7 +281,7 @@ impl Draw<'_> {
         };
         if self.happens(0.5) {
             // What a second is to bring: with a limit, in about a second.
-            let most = plain.duration.map_or(requests.max(100), |d| REQUESTS * 1_000_000_000 / d.0);
+            let most = plain.duration.map_or(requests.max(100), |d| self.requests * 1_000_000_000 / d.0);
             plain.rate = Some(Rate::per_sec(self.magnitude(10, most.max(10))));
             plain.arrivals = self.of(&[Arrivals::Uniform, Arrivals::Poisson]);
             plain.max_backlog = self.of(&[0, 10, 1_000, 100_000]);
@@ -271,8 +292,8 @@ impl Draw<'_> {
     }
 
     fn flags(&mut self) -> Flags {
-        let mut flags = Flags { connections: self.magnitude(1, 100) as u32, ..Flags::default() };
-        let requests = self.magnitude(1, REQUESTS);
+        let mut flags = Flags { connections: self.magnitude(1, self.users) as u32, ..Flags::default() };
+        let requests = self.magnitude(1, self.requests);
         if self.happens(0.6) {
             flags.rate = Some(Rate::per_sec(self.magnitude(requests.div_ceil(3), requests + 100)));
             flags.max_backlog = self.of(&[0, 10, 100_000]);
@@ -322,7 +343,7 @@ impl Draw<'_> {
         // Each iteration is some two requests.
         let scenarios = self.of(&[1, 1, 1, 2, 3]);
         for number in 0..scenarios {
-            line(self.scenario(number, REQUESTS / 2 / scenarios));
+            line(self.scenario(number, self.requests / 2 / scenarios));
         }
         text
     }
@@ -355,8 +376,9 @@ impl Draw<'_> {
         if self.happens(0.7) {
             text.push_str("headers = { X-User = \"{{ vu }}\" }\n");
         }
-        if self.happens(0.2) {
-            let body = self.of(&["{{ random_string(20) }}", "{{ random_string(5000) }}", "constant"]);
+        if self.happens(0.15) {
+            let body =
+                self.of(&["{{ random_string(20) }}", "constant", "{{ vu }}", "{{ random_string(5000) }}"]);
             text.push_str(&format!("body = \"{body}\"\n"));
         }
         if self.happens(0.2) {
@@ -370,7 +392,7 @@ impl Draw<'_> {
     }
 
     fn scenario(&mut self, number: u64, iterations: u64) -> String {
-        let users = self.magnitude(1, 300);
+        let users = self.magnitude(1, self.users);
         let mut text = format!("[scenarios.s{number}]\nflows = {{ short = 3, long = 1, back = 1 }}\n");
         if self.happens(0.3) {
             text.push_str(&format!("startTime = \"{}\"\n", ms(self.between(0, 500))));

@@ -306,7 +306,6 @@ fn a_standstill_is_not_followed_by_a_spin() {
 
 /// The user of a redirect sends the cookie that came with it.
 #[test]
-#[ignore = "B1: cookies of a redirect's response are lost, or the stale one goes out"]
 fn a_redirect_gives_cookies_that_the_next_hop_brings_back() {
     let text = "steps = [{ url = \"http://a.test/\", headers = { X-User = \"{{ vu }}\" } }]\n\
                 [scenarios.s]\nexecutor = \"per-vu-iterations\"\nvus = 5\niterations = 100\n";

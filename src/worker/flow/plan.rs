@@ -71,7 +71,7 @@ struct Extras {
     values: Vec<Option<Box<[u8]>>>,
     rows: Vec<u64>,
     jar: CookieJar,
-    /// The request in work as it was written, for redirects; or, with `follows`, the one to be written.
+    /// The request in work without the jar's cookies, for redirects; or, with `follows`, the one to be written.
     request: Vec<u8>,
     follows: bool,
     /// Path and query of the request that follows a redirect.
@@ -205,9 +205,10 @@ impl PlanFlow {
         }
         let url = moves.url(outcome.origin);
         let secure = url.scheme == Scheme::Https;
-        let path = self.workload.steps[at].request.path_hint();
+        let wall = moves.wall();
+        let path = user.path(&self.workload.steps[at]).to_owned();
         let extras = user.extras.get_or_insert_default();
-        extras.jar.store(&parts.head, &url.host, path, secure, moves.wall());
+        extras.jar.store(&parts.head, &url.host, &path, secure, wall);
     }
 
     /// The origin of the request that follows a redirect, which is then to be written; `None` when the response is
@@ -228,11 +229,7 @@ impl PlanFlow {
         let answer = Answer::new(0, 0, Nanos::ZERO).with_parts(&parts.head, &[], false);
         let location = answer.header("location")?;
         let base = moves.url(outcome.origin);
-        let here = match &user.extras {
-            Some(extras) if user.hops > 0 => extras.path.as_str(),
-            _ => step.request.path_hint(),
-        };
-        let to = redirect::resolve(location, base, here).ok();
+        let to = redirect::resolve(location, base, user.path(step)).ok();
         let allowed = u32::from(user.hops) < step.redirects_max.min(255);
         let origin = to.as_ref().filter(|_| allowed).and_then(|to| moves.origin(to, outcome.origin).ok());
         let (Some(to), Some(origin)) = (to, origin) else {
@@ -338,20 +335,22 @@ impl Flow for PlanFlow {
     ) -> Result<(), RenderError> {
         let at = self.step(user);
         let step = &self.workload.steps[at];
+        self.cookies.clear();
+        if let Some(extras) = &user.extras
+            && !extras.jar.is_empty()
+        {
+            let secure = url.scheme == Scheme::Https;
+            extras.jar.header(&url.host, user.path(step), secure, wall, &mut self.cookies);
+        }
         if let Some(extras) = &mut user.extras
             && std::mem::take(&mut extras.follows)
         {
-            out.extend_from_slice(&extras.request);
+            redirect::with_cookies(&extras.request, &self.cookies, out);
             return Ok(());
         }
         let (mut values, mut rows): (&[_], &[u64]) = (&[], &[]);
-        self.cookies.clear();
         if let Some(extras) = &user.extras {
             (values, rows) = (&extras.values, &extras.rows);
-            if !extras.jar.is_empty() {
-                let secure = url.scheme == Scheme::Https;
-                extras.jar.header(&url.host, step.request.path_hint(), secure, wall, &mut self.cookies);
-            }
         }
         let mut scope = Scope {
             vu: u64::from(user.key.number) + 1,
@@ -367,13 +366,21 @@ impl Flow for PlanFlow {
         if step.redirects_max > 0 {
             let extras = user.extras.get_or_insert_default();
             extras.request.clear();
-            extras.request.extend_from_slice(out);
+            redirect::without_cookies(out, &self.cookies, &mut extras.request);
         }
         Ok(())
     }
 }
 
 impl PlanUser {
+    /// Path and query of the request in work, as far as they are known beforehand.
+    fn path<'a>(&'a self, step: &'a Step) -> &'a str {
+        match &self.extras {
+            Some(extras) if self.hops > 0 => &extras.path,
+            _ => step.request.path_hint(),
+        }
+    }
+
     /// True when no response has given it a cookie.
     #[inline]
     fn has_no_cookies(&self) -> bool {

@@ -209,7 +209,7 @@ impl<D: Driver> VuWorker<'_, D> {
         let user = &mut self.vus[vu as usize];
         let rendered: &[u8] = match self.workload.steps[step].request.constant() {
             Some(bytes) if !user.drafted => bytes,
-            _ => self.driver.draft(slot),
+            _ => self.driver.drafted(slot),
         };
         // RFC 9110, 15.4: 307 and 308 keep the method; for the others everybody changes POST into GET.
         let keep = matches!(response.status, 307 | 308);

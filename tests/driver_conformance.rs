@@ -1,8 +1,12 @@
 //! Every driver keeps the contract of `squall::driver::Driver`: one suite, run over each.
 
 mod common;
+#[path = "driver_conformance/drafts.rs"]
+mod drafts;
 #[path = "driver_conformance/early.rs"]
 mod early;
+#[path = "driver_conformance/no_ring.rs"]
+mod no_ring;
 #[path = "driver_conformance/routes.rs"]
 mod routes;
 
@@ -11,7 +15,9 @@ use std::os::unix::net::UnixListener;
 use std::sync::mpsc;
 
 use common::rig::*;
+use drafts::*;
 use early::*;
+use no_ring::*;
 use routes::*;
 use squall::clock;
 use squall::driver::failure::Failure;
@@ -74,9 +80,19 @@ suite!(epoll_sockets: epoll, uring_sockets: uring; {
     a_failed_send_waits_for_what_is_discarded,
     a_failed_send_waits_for_a_starved_receive,
     a_send_fails_though_receiving_could_go_on,
+    a_silent_draft_goes_though_there_is_no_room,
+    a_draft_is_not_torn_by_the_next_connection,
     a_connection_can_be_closed_between_failure_and_report,
     unix_sockets_discard_by_reading,
     a_full_queue_of_a_unix_listener_is_waited_for,
+});
+
+suite!(uring_alone: uring; {
+    submissions_that_fail_end_the_run,
+    submissions_that_are_put_off_for_ever_end_the_run,
+    nothing_is_lost_when_completions_overflow,
+    a_draft_that_is_written_again_goes_as_it_was,
+    a_queued_draft_that_is_written_again_goes_as_it_was,
 });
 
 suite!(routes_on_epoll: routed_epoll, routes_on_uring: routed_uring; {

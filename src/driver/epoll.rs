@@ -442,6 +442,10 @@ impl Driver for EpollDriver {
         &mut self.drafts[slot as usize]
     }
 
+    fn drafted(&self, slot: u32) -> &[u8] {
+        &self.drafts[slot as usize]
+    }
+
     fn discard(&mut self, conn: ConnId, bytes: u64) {
         if !self.live(conn) || bytes == 0 {
             return;

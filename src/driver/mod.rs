@@ -243,18 +243,22 @@ pub trait Driver {
     /// its connect failed). Completes with `Connected` or `ConnectFailed`.
     fn connect(&mut self, conn: ConnId, endpoint: u32);
 
-    /// Queues `payload[..len]`. `len` is at most the payload's length.
+    /// Queues `payload[..len]`. `len` is at least 1 and at most the payload's length.
     ///
     /// With `notify` false no completion comes unless the send fails: only for sends that surely
-    /// fit into an empty socket buffer (RFC-less rule of thumb: 4 KiB). With `notify` true `Sent`
-    /// arrives when the kernel has taken every byte. There must be no unfinished send on `conn`. On one that has ended or
-    /// broken, nothing comes of it.
+    /// fit into an empty socket buffer (RFC-less rule of thumb: 4 KiB); where one does not, it goes as there is
+    /// room. With `notify` true `Sent` arrives when the kernel has taken every byte. There must be no unfinished send
+    /// on `conn`. On one that has ended or broken, nothing comes of it.
     fn send(&mut self, conn: ConnId, payload: PayloadId, len: u32, notify: bool);
 
     /// The slot's own bytes, for requests that are made anew each time: [`PayloadId::DRAFT`] sends them.
     /// To be written only while no send of them is unfinished: before the first one, after `Sent`, or, for one
-    /// that does not report, after the answer.
+    /// that does not report, after the response. Otherwise what is sent may be wrong, and these may be other bytes than
+    /// before; memory that the kernel reads is never handed out.
     fn draft(&mut self, slot: u32) -> &mut Vec<u8>;
+
+    /// What was last written into the slot's [`draft`](Driver::draft). May be read at any time.
+    fn drafted(&self, slot: u32) -> &[u8];
 
     /// Says that the next `bytes` bytes of `conn` interest nobody. Some of them may still arrive as
     /// `Data`; the rest arrive as `Discarded` counts; the sum is exactly `bytes`, then `Data` goes on.

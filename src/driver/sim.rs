@@ -338,6 +338,10 @@ impl Driver for SimDriver {
         &mut self.drafts[slot as usize]
     }
 
+    fn drafted(&self, slot: u32) -> &[u8] {
+        &self.drafts[slot as usize]
+    }
+
     fn discard(&mut self, conn: ConnId, bytes: u64) {
         assert_eq!(self.handling, Some(conn), "discard: not while handling data of it");
         if !self.live(conn) {

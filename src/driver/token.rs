@@ -30,6 +30,8 @@ pub enum Op {
     Ignore = 7,
     /// Make a socket.
     Socket = 8,
+    /// Send of a draft, tried once, whose success posts nothing.
+    SendDraft = 9,
 }
 
 /// Packs an operation on a connection.
@@ -51,6 +53,7 @@ pub fn unpack(word: u64) -> Option<(Op, ConnId)> {
         6 => Op::Connect,
         7 => Op::Ignore,
         8 => Op::Socket,
+        9 => Op::SendDraft,
         _ => return None,
     };
     let conn = ConnId { slot: word as u32, generation: (word >> 32) as u32 & (GENERATIONS - 1) };
@@ -65,7 +68,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn unpack_is_the_inverse_of_pack(slot: u32, generation in 0..GENERATIONS, op in 1u8..=8) {
+        fn unpack_is_the_inverse_of_pack(slot: u32, generation in 0..GENERATIONS, op in 1u8..=9) {
             let conn = ConnId { slot, generation };
             let (op, _) = unpack(u64::from(op) << 56).unwrap();
             prop_assert_eq!(unpack(pack(op, conn)), Some((op, conn)));

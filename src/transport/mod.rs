@@ -344,6 +344,11 @@ impl<D: Driver> Driver for Transport<D> {
         if lane.secure { &mut lane.draft } else { self.inner.draft(slot) }
     }
 
+    fn drafted(&self, slot: u32) -> &[u8] {
+        let lane = &self.lanes[slot as usize];
+        if lane.secure { &lane.draft } else { self.inner.drafted(slot) }
+    }
+
     fn discard(&mut self, conn: ConnId, bytes: u64) {
         // The kernel cannot tell how many bytes of TLS these are: they arrive as data, which is as well.
         if matches!(self.lane(conn).stage, Stage::Direct) {

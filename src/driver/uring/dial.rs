@@ -10,9 +10,9 @@ use io_uring::{opcode, squeue};
 use socket2::Domain;
 
 use super::super::failure::Failure;
-use super::super::token::{self, Op};
+use super::super::token::{self, GENERATIONS, Op};
 use super::super::{Completion, ConnId, Driver, Endpoint, Event, Wait, socket};
-use super::{State, UringDriver};
+use super::{Local, NEVER, State, UringDriver};
 use crate::clock;
 use crate::units::Nanos;
 
@@ -24,8 +24,11 @@ const BLOCKING: libc::c_int = 0;
 
 impl UringDriver {
     pub(super) fn dial(&mut self, conn: ConnId, endpoint: u32) {
-        debug_assert!(self.slots[conn.slot as usize].state == State::Free);
         let slot = &mut self.slots[conn.slot as usize];
+        assert!(slot.state == State::Free, "the slot of {conn:?} is not free");
+        // What is under way under an earlier name is told apart by it.
+        let follows = slot.generation == NEVER || conn.generation == (slot.generation + 1) % GENERATIONS;
+        assert!(follows, "{conn:?} does not follow generation {}", slot.generation);
         slot.generation = conn.generation;
         slot.one_by_one = self.expect_large;
         slot.low_water = 1;
@@ -36,13 +39,15 @@ impl UringDriver {
             self.push_socket(conn, domain);
         } else if let Err(e) = self.install(conn.slot, endpoint) {
             let errno = e.raw_os_error().unwrap_or(libc::EIO);
-            self.local.push_back(Completion { conn, event: Event::ConnectFailed(Failure::Os(errno)) });
+            let event = Event::ConnectFailed(Failure::Os(errno));
+            self.local.push_back(Local::Done(Completion { conn, event }));
             return;
         }
         self.slots[conn.slot as usize].state = State::Connecting;
         let Endpoint { addr, .. } = &*self.endpoints[endpoint as usize];
         let entry = opcode::Connect::new(Fixed(conn.slot), addr.as_ptr().cast(), addr.len()).build();
-        self.push(entry.user_data(token::pack(Op::Connect, conn)));
+        // SAFETY: endpoints stay where they are and go after the ring; the kernel copies the address when it is submitted.
+        unsafe { self.push(&entry.user_data(token::pack(Op::Connect, conn))) };
     }
 
     /// Lets the ring make a socket in the slot. Entries of one submission are issued in their order, and none
@@ -52,10 +57,12 @@ impl UringDriver {
         let kind = libc::SOCK_STREAM | if domain == Domain::UNIX { BLOCKING } else { libc::SOCK_NONBLOCK };
         let silent = squeue::Flags::SKIP_SUCCESS;
         let socket = opcode::Socket::new(domain.into(), kind, 0).file_index(Some(place)).build();
-        self.push(socket.flags(silent).user_data(token::pack(Op::Socket, conn)));
+        // SAFETY: it points at nothing.
+        unsafe { self.push(&socket.flags(silent).user_data(token::pack(Op::Socket, conn))) };
         if domain != Domain::UNIX {
             // As with any other socket (see `socket::open`).
-            self.push(no_delay(conn).flags(silent));
+            // SAFETY: ON is static.
+            unsafe { self.push(&no_delay(conn).flags(silent)) };
         }
     }
 
@@ -63,7 +70,10 @@ impl UringDriver {
     fn install(&mut self, slot: u32, endpoint: u32) -> std::io::Result<()> {
         if self.closes_queued {
             // The table must not be changed before they are done.
-            self.flush();
+            self.flush()?;
+            if self.closes_queued {
+                return Err(std::io::Error::from_raw_os_error(libc::EBUSY));
+            }
         }
         let endpoint = &self.endpoints[endpoint as usize];
         let socket = socket::open(endpoint)?;
@@ -80,6 +90,7 @@ impl UringDriver {
         if !self.live(conn) || result >= 0 {
             return None;
         }
+        self.forget_sends(conn);
         self.slots[conn.slot as usize].state = State::Free;
         Some(Event::ConnectFailed(Failure::Os(-result)))
     }
@@ -96,7 +107,10 @@ impl UringDriver {
             opcode::Close::new(Fixed(0)).build().user_data(mark),
         ];
         let mut left = entries.len();
-        entries.into_iter().for_each(|entry| self.push(entry));
+        for entry in &entries {
+            // SAFETY: only the option points at something, and ON is static.
+            unsafe { self.push(entry) };
+        }
         let deadline = clock::now() + Nanos::from_secs(1);
         let mut able = true;
         while left > 0 && clock::now() < deadline {

@@ -44,7 +44,8 @@ impl UringDriver {
             // Let it end: what is there is still received, then comes end of file (shutdown(2); Linux 5.11).
             let entry = opcode::Shutdown::new(Fixed(conn.slot), libc::SHUT_RD).build();
             let mark = token::pack(Op::Ignore, conn);
-            self.push(entry.flags(squeue::Flags::SKIP_SUCCESS).user_data(mark));
+            // SAFETY: it points at nothing.
+            unsafe { self.push(&entry.flags(squeue::Flags::SKIP_SUCCESS).user_data(mark)) };
         }
     }
 
@@ -60,7 +61,8 @@ impl UringDriver {
                 (&raw const RESET).cast(),
                 size_of::<libc::linger>() as u32,
             );
-            self.push(linger.build().flags(silent).user_data(mark));
+            // SAFETY: RESET is static.
+            unsafe { self.push(&linger.build().flags(silent).user_data(mark)) };
         }
         // By name, which the kernel finds at once. By file it would look at every armed request.
         let slot = &self.slots[conn.slot as usize];
@@ -72,20 +74,18 @@ impl UringDriver {
             State::Free | State::Handled | State::Starved | State::Dead => &[],
         };
         let sending = (slot.sending > 0).then_some(Op::SendNotify);
-        if sending.is_some() {
-            // The kernel reads from it until the cancelled send completes.
-            let draft = std::mem::take(&mut self.drafts[conn.slot as usize]);
-            self.limbo.push((token::pack(Op::SendNotify, conn), draft));
-        }
+        self.forget_sends(conn);
         for op in armed.iter().copied().chain(sending) {
             let entry = opcode::AsyncCancel::new(token::pack(op, conn)).build();
-            self.push(entry.flags(silent).user_data(mark));
+            // SAFETY: it points at nothing.
+            unsafe { self.push(&entry.flags(silent).user_data(mark)) };
         }
-        self.push(opcode::Close::new(Fixed(conn.slot)).build().flags(silent).user_data(mark));
+        let close = opcode::Close::new(Fixed(conn.slot)).build();
+        // SAFETY: it points at nothing.
+        unsafe { self.push(&close.flags(silent).user_data(mark)) };
         self.closes_queued = true;
         let slot = &mut self.slots[conn.slot as usize];
         slot.state = State::Free;
-        slot.sending = 0;
         slot.broken = 0;
         slot.discard = 0;
     }

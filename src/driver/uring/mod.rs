@@ -9,14 +9,16 @@ mod ending;
 mod gate;
 mod prepare;
 mod receive;
+mod sending;
 mod setup;
+mod submit;
 
 use std::collections::VecDeque;
 use std::io;
 use std::mem::ManuallyDrop;
 use std::sync::Arc;
 
-use io_uring::types::{CancelBuilder, Fixed, SubmitArgs, Timespec};
+use io_uring::types::{CancelBuilder, Fixed, Timespec};
 use io_uring::{CompletionQueue, IoUring, SubmissionQueue, Submitter, cqueue, opcode, squeue};
 use socket2::{Domain, Socket, Type};
 
@@ -36,6 +38,8 @@ pub use gate::Gate;
 pub use setup::SetupError;
 
 const GROUP: u16 = 0;
+/// Generation of a slot that never had a connection.
+const NEVER: u32 = u32::MAX;
 /// As much as one discarding receive of a Unix socket asks for.
 const SINK_LEN: usize = 64 << 10;
 /// SO_LINGER {1, 0}: close with RST.
@@ -64,14 +68,38 @@ struct Slot {
     one_by_one: bool,
     /// A Unix socket has no MSG_TRUNC that discards: unwanted bytes go into the sink.
     copies: bool,
-    /// Length of the send that asked for `Sent`.
+    /// Length of the send that posts its success; 0 if there is none.
     sending: u32,
+    /// That send reads the draft.
+    reads_draft: bool,
+    /// That send is the rest of one that does not report.
+    quiet: bool,
+    /// Length of the last send of the draft that does not report, and [`UringDriver::emptied`] when it was queued.
+    draft_len: u32,
+    draft_queued: u32,
     /// errno of a failed send, reported when receiving has ended; 0 if there is none.
     broken: i32,
     /// Bytes that nobody wants, still to come.
     discard: u64,
     /// SO_RCVLOWAT as last asked for; the kernel reads it from here.
     low_water: libc::c_int,
+}
+
+/// A completion outside of the ring.
+enum Local {
+    /// It never was in it: a socket that could not even be made.
+    Done(Completion),
+    /// It was taken out early, to make room.
+    Taken(cqueue::Entry),
+}
+
+/// A send that cannot go yet.
+#[derive(Clone, Copy, Debug)]
+struct Behind {
+    conn: ConnId,
+    payload: PayloadId,
+    len: u32,
+    notify: bool,
 }
 
 /// One worker's ring and sockets.
@@ -90,16 +118,24 @@ pub struct UringDriver {
     /// Where unwanted bytes of Unix sockets go, of all of them at once: nobody reads it. Empty until there is an
     /// endpoint of that kind, and never resized from then on.
     sink: ManuallyDrop<Vec<u8>>,
-    /// Drafts of closed connections whose send may still be under way, by its token.
+    /// Drafts that the kernel may still read, though their slot has another one, by the token of the send that does.
     limbo: ManuallyDrop<Vec<(u64, Vec<u8>)>>,
-    slots: Vec<Slot>,
-    /// Completions that did not come from the ring (sockets that could not even be made).
-    local: VecDeque<Completion>,
+    slots: ManuallyDrop<Vec<Slot>>,
+    /// Sends behind the rest of a quiet one of their connection, in order. Nearly always empty.
+    behind: Vec<Behind>,
+    /// Slots whose send is such a rest.
+    quiet_rests: u32,
+    /// What `next` hands out before it looks at the ring.
+    local: VecDeque<Local>,
     /// The slot whose single receive was just handed out: it is armed again once handled.
     handled: Option<u32>,
     starved: Vec<u32>,
     /// A close is queued but not submitted: the fixed-file table must not be changed before it.
     closes_queued: bool,
+    /// How many times the kernel had taken everything that was queued, modulo 2^32.
+    emptied: u32,
+    /// errno of a submission that failed for good, which every wait reports from then on; 0 if there is none.
+    failed: i32,
     expect_large: bool,
     counters: DriverCounters,
     features: Vec<&'static str>,
@@ -120,11 +156,15 @@ impl UringDriver {
         let Prepared { ring, submitter, sq, cq, buffers, features, entries } = Prepared::new(&config)?;
         let unix = config.endpoints.iter().any(Endpoint::is_unix);
         let slots = (0..config.slots).map(|_| Slot {
-            generation: 0,
+            generation: NEVER,
             state: State::Free,
             one_by_one: false,
             copies: false,
             sending: 0,
+            reads_draft: false,
+            quiet: false,
+            draft_len: 0,
+            draft_queued: 0,
             broken: 0,
             discard: 0,
             low_water: 1,
@@ -140,11 +180,15 @@ impl UringDriver {
             drafts: ManuallyDrop::new(vec![Vec::new(); config.slots as usize]),
             sink: ManuallyDrop::new(vec![0; if unix { SINK_LEN } else { 0 }]),
             limbo: ManuallyDrop::new(Vec::new()),
-            slots: slots.collect(),
+            slots: ManuallyDrop::new(slots.collect()),
+            behind: Vec::new(),
+            quiet_rests: 0,
             local: VecDeque::new(),
             handled: None,
             starved: Vec::new(),
             closes_queued: false,
+            emptied: 1,
+            failed: 0,
             expect_large: config.expect_large,
             counters: DriverCounters::default(),
             direct_sockets: false,
@@ -194,7 +238,9 @@ impl UringDriver {
     /// Receives on the first fixed file until its end.
     fn receive_by_multishot(&mut self) -> io::Result<()> {
         let mark = token::pack(Op::Ignore, ConnId { slot: 0, generation: 0 });
-        self.push(opcode::RecvMulti::new(Fixed(0), GROUP).build().user_data(mark));
+        let entry = opcode::RecvMulti::new(Fixed(0), GROUP).build().user_data(mark);
+        // SAFETY: it points at nothing; the buffers are those of the group.
+        unsafe { self.push(&entry) };
         let deadline = clock::now() + Nanos::from_secs(1);
         let mut went_on = false;
         while clock::now() < deadline {
@@ -220,33 +266,6 @@ impl UringDriver {
         Err(io::Error::from_raw_os_error(libc::ETIME))
     }
 
-    #[inline]
-    fn push(&mut self, entry: squeue::Entry) {
-        // SAFETY: every entry points only at payloads, drafts, endpoints, RESET, the buffers, or a slot's
-        // `low_water`. All outlive the ring (see `drop`), and none moves while the kernel may look at it:
-        // payloads and slots are as many as they will ever be, an endpoint is shared memory, a draft is not written while it is being sent (see
-        // `Driver::draft`; in `limbo` after a close), and the kernel copies addresses and options when
-        // they are submitted.
-        while unsafe { self.sq.push(&entry) }.is_err() {
-            self.flush();
-        }
-    }
-
-    /// Submits what is queued without waiting or reaping.
-    #[cold]
-    fn flush(&mut self) {
-        // A submit may run receives, which must find what was released.
-        self.buffers.publish();
-        self.sq.sync();
-        self.counters.enters += 1;
-        // EBUSY: completions overflowed and must be reaped first; they are, into memory the kernel
-        // keeps for us, by the GETEVENTS that the next submit carries. What is not transient shows in
-        // the next wait, which can say so.
-        let _ = self.submitter.submit();
-        self.sq.sync();
-        self.closes_queued &= !self.sq.is_empty();
-    }
-
     fn live(&self, conn: ConnId) -> bool {
         let slot = &self.slots[conn.slot as usize];
         slot.generation == conn.generation && slot.state != State::Free
@@ -256,15 +275,19 @@ impl UringDriver {
         ConnId { slot, generation: self.slots[slot as usize].generation }
     }
 
+    #[inline(always)]
     fn translate(&mut self, cqe: &cqueue::Entry) -> Option<Completion> {
         let (op, conn) = token::unpack(cqe.user_data())?;
         let event = match op {
             Op::Recv => self.received(conn, cqe)?,
             Op::RecvOnce => self.received_once(conn, cqe)?,
             Op::Discard => self.discarded(conn, cqe.result())?,
-            Op::Send if cqe.result() >= 0 => return None, // a kernel that ignores the skip flag
             Op::Send => {
-                self.send_failed(conn, -cqe.result());
+                self.silent_failed(conn, cqe.result());
+                return None;
+            }
+            Op::SendDraft => {
+                self.draft_fell_short(conn, cqe.result());
                 return None;
             }
             Op::SendNotify => self.sent(conn, cqe.result())?,
@@ -275,19 +298,20 @@ impl UringDriver {
         Some(Completion { conn, event })
     }
 
-    fn sent(&mut self, conn: ConnId, result: i32) -> Option<Event> {
-        if !self.live(conn) {
-            let token = token::pack(Op::SendNotify, conn);
-            self.limbo.retain(|(of, _)| *of != token);
-            return None;
+    /// [`next`](Driver::next), where what comes next means nothing or lies outside of the ring: apart from it, since a loop there
+    /// costs every request a twentieth more instructions.
+    #[cold]
+    fn next_but_one(&mut self) -> Option<Completion> {
+        loop {
+            let cqe = match self.local.pop_front() {
+                None => self.cq.next()?,
+                Some(Local::Taken(cqe)) => cqe,
+                Some(Local::Done(completion)) => return Some(completion),
+            };
+            if let Some(completion) = self.translate(&cqe) {
+                return Some(completion);
+            }
         }
-        let asked = std::mem::take(&mut self.slots[conn.slot as usize].sending);
-        if u32::try_from(result) == Ok(asked) {
-            return Some(Event::Sent);
-        }
-        // One with MSG_WAITALL that came back short broke in the middle, and does not say why.
-        self.send_failed(conn, if result < 0 { -result } else { 0 });
-        None
     }
 
     fn connected(&mut self, conn: ConnId, result: i32) -> Option<Event> {
@@ -301,52 +325,6 @@ impl UringDriver {
         self.arm(conn.slot);
         Some(Event::Connected(Alpn::None))
     }
-
-    fn before_enter(&mut self) {
-        self.buffers.publish();
-        for at in 0..self.starved.len() {
-            let slot = self.starved[at];
-            if self.slots[slot as usize].state == State::Starved {
-                self.rearm(slot);
-            }
-        }
-        self.starved.clear();
-        self.sq.sync();
-        // The kernel counts what we have not given back as already there, and would wait for less.
-        self.cq.sync();
-        if self.sq.cq_overflow() {
-            self.counters.cq_overflows += 1;
-        }
-    }
-
-    /// Submits, runs deferred work, does not sleep. An empty turn costs no system call: the kernel
-    /// raises a flag when it has work for us (IORING_SQ_TASKRUN, Linux 5.19).
-    fn poll(&mut self) -> io::Result<usize> {
-        let queued = self.sq.len();
-        if queued == 0 && self.taskrun_flag && !self.sq.taskrun() && !self.sq.cq_overflow() {
-            return Ok(0);
-        }
-        self.counters.enters += 1;
-        let flags = GETEVENTS;
-        // SAFETY: no argument is passed; `queued` entries were published by `before_enter`, each of which
-        // `push` vouches for.
-        unsafe { self.submitter.enter::<libc::sigset_t>(queued as u32, 0, flags, None) }
-    }
-
-    fn sleep(&mut self, until: Nanos, want: u32) -> io::Result<usize> {
-        let left = until - clock::now();
-        let span = Timespec::new().sec(left.0 / 1_000_000_000).nsec((left.0 % 1_000_000_000) as u32);
-        let args = SubmitArgs::new().timespec(&span);
-        self.counters.enters += 1;
-        self.submitter.submit_with_args(want.max(1) as usize, &args)
-    }
-}
-
-/// IORING_ENTER_GETEVENTS.
-const GETEVENTS: u32 = 1;
-
-fn transient(e: &io::Error) -> bool {
-    matches!(e.raw_os_error(), Some(libc::ETIME | libc::EINTR | libc::EBUSY | libc::EAGAIN))
 }
 
 impl Driver for UringDriver {
@@ -369,26 +347,23 @@ impl Driver for UringDriver {
 
     #[inline]
     fn send(&mut self, conn: ConnId, payload: PayloadId, len: u32, notify: bool) {
-        let bytes = match payload {
-            PayloadId::DRAFT => &self.drafts[conn.slot as usize][..len as usize],
-            PayloadId(at) => &self.payloads[at as usize][..len as usize],
-        };
-        let entry = opcode::Send::new(Fixed(conn.slot), bytes.as_ptr(), len)
-            .flags(libc::MSG_WAITALL | libc::MSG_NOSIGNAL)
-            .build();
-        let entry = if notify {
-            self.slots[conn.slot as usize].sending = len;
-            entry.user_data(token::pack(Op::SendNotify, conn))
-        } else {
-            let mark = token::pack(Op::Send, conn);
-            entry.flags(squeue::Flags::SKIP_SUCCESS).user_data(mark)
-        };
-        self.push(entry);
+        if self.quiet_rests > 0 && self.holds_back(Behind { conn, payload, len, notify }) {
+            return;
+        }
+        self.queue_send(conn, payload, len, notify);
     }
 
     #[inline]
     fn draft(&mut self, slot: u32) -> &mut Vec<u8> {
+        let state = &self.slots[slot as usize];
+        if state.reads_draft || state.draft_queued == self.emptied {
+            self.set_draft_aside(slot);
+        }
         &mut self.drafts[slot as usize]
+    }
+
+    fn drafted(&self, slot: u32) -> &[u8] {
+        &self.drafts[slot as usize]
     }
 
     fn discard(&mut self, conn: ConnId, bytes: u64) {
@@ -405,7 +380,8 @@ impl Driver for UringDriver {
                     .build()
                     .flags(squeue::Flags::SKIP_SUCCESS)
                     .user_data(token::pack(Op::Ignore, conn));
-                self.push(entry);
+                // SAFETY: it points at nothing.
+                unsafe { self.push(&entry) };
             }
             State::Handled => self.arm_discard(conn.slot),
             // Starved: the discard is armed instead of a receive. Dead: nothing will come.
@@ -420,18 +396,7 @@ impl Driver for UringDriver {
     }
 
     fn wait(&mut self, wait: Wait) -> io::Result<()> {
-        self.before_enter();
-        let entered = match wait {
-            Wait::Until { until, want } if self.local.is_empty() => self.sleep(until, want),
-            _ => self.poll(),
-        };
-        self.sq.sync();
-        self.closes_queued &= !self.sq.is_empty();
-        self.cq.sync();
-        match entered {
-            Err(e) if !transient(&e) => Err(e),
-            _ => Ok(()),
-        }
+        self.submit_and_wait(wait)
     }
 
     #[inline]
@@ -443,15 +408,14 @@ impl Driver for UringDriver {
             self.slots[slot as usize].one_by_one = false;
             self.arm(slot);
         }
-        if let Some(completion) = self.local.pop_front() {
-            return Some(completion);
-        }
-        loop {
+        if self.local.is_empty() {
             let cqe = self.cq.next()?;
-            if let Some(completion) = self.translate(&cqe) {
-                return Some(completion);
+            let completion = self.translate(&cqe);
+            if completion.is_some() {
+                return completion;
             }
         }
+        self.next_but_one()
     }
 
     #[inline]
@@ -479,7 +443,8 @@ impl Drop for UringDriver {
                 self.vacate(self.conn(slot), false);
             }
         }
-        self.flush();
+        // What fails here fails below, too.
+        let _ = self.flush();
         while self.wait(Wait::Poll).is_ok() && self.cq.by_ref().count() > 0 {}
         let second = Timespec::new().sec(1);
         let cancelled = self.submitter.register_sync_cancel(Some(second), CancelBuilder::any().all());
@@ -491,7 +456,7 @@ impl Drop for UringDriver {
         let _ = self.submitter.unregister_ring_fd();
         // SAFETY: each is dropped once, here: first the borrows of the ring, then the ring (made by
         // `Box::into_raw` in `prepare`), then what the kernel was pointed at and, since nothing is in flight
-        // any more, looks at no longer.
+        // any more, looks at no longer (docs/invariants.md, 7 and 8).
         unsafe {
             ManuallyDrop::drop(&mut self.cq);
             ManuallyDrop::drop(&mut self.sq);
@@ -504,6 +469,7 @@ impl Drop for UringDriver {
                 ManuallyDrop::drop(&mut self.drafts);
                 ManuallyDrop::drop(&mut self.limbo);
                 ManuallyDrop::drop(&mut self.sink);
+                ManuallyDrop::drop(&mut self.slots);
             }
         }
     }

@@ -38,11 +38,13 @@ impl UringDriver {
                 .build()
                 .flags(squeue::Flags::BUFFER_SELECT)
                 .user_data(token::pack(Op::RecvOnce, conn));
-            self.push(entry);
+            // SAFETY: the kernel takes a buffer of the group, which goes after the ring (docs/invariants.md, 8).
+            unsafe { self.push(&entry) };
         } else {
             self.slots[slot as usize].state = State::Multi;
             let entry = opcode::RecvMulti::new(fd, GROUP).build();
-            self.push(entry.user_data(token::pack(Op::Recv, conn)));
+            // SAFETY: the kernel takes buffers of the group, which go after the ring (docs/invariants.md, 8).
+            unsafe { self.push(&entry.user_data(token::pack(Op::Recv, conn))) };
         }
     }
 
@@ -69,7 +71,8 @@ impl UringDriver {
             .ioprio(POLL_FIRST)
             .build()
             .user_data(token::pack(Op::Discard, conn));
-        self.push(entry);
+        // SAFETY: the address is null or the sink, which nobody looks at, stays as it is, and goes after the ring.
+        unsafe { self.push(&entry) };
     }
 
     /// Wakes us for this connection only when so many bytes are there (SO_RCVLOWAT), which also
@@ -89,7 +92,9 @@ impl UringDriver {
             size_of::<libc::c_int>() as u32,
         );
         let mark = token::pack(Op::Ignore, conn);
-        self.push(option.build().flags(squeue::Flags::SKIP_SUCCESS).user_data(mark));
+        // SAFETY: slots stay where they are, and go after the ring. Should the word change before the kernel reads it, it
+        // reads the newer one, which is asked for as well.
+        unsafe { self.push(&option.build().flags(squeue::Flags::SKIP_SUCCESS).user_data(mark)) };
     }
 
     /// Arms whatever the slot needs after its receive ended.
@@ -102,7 +107,7 @@ impl UringDriver {
     }
 
     /// The buffer that a completion lends, if any. To be called once for each.
-    #[inline]
+    #[inline(always)]
     fn lent(&mut self, cqe: &cqueue::Entry) -> Option<Buffer> {
         let id = cqueue::buffer_select(cqe.flags())?;
         match u32::try_from(cqe.result()) {
@@ -116,7 +121,7 @@ impl UringDriver {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn received(&mut self, conn: ConnId, cqe: &cqueue::Entry) -> Option<Event> {
         let data = self.lent(cqe);
         if !self.live(conn) {

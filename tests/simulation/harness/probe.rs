@@ -199,6 +199,10 @@ impl Driver for Probe<'_> {
         self.sim.draft(slot)
     }
 
+    fn drafted(&self, slot: u32) -> &[u8] {
+        self.sim.drafted(slot)
+    }
+
     fn discard(&mut self, conn: ConnId, bytes: u64) {
         self.sim.discard(conn, bytes);
     }

@@ -315,6 +315,19 @@ fn a_standstill_is_not_followed_by_a_spin() {
     }
 }
 
+/// What a turn behind the end and the graceful stop still picks up is waiting or dropped, if it does not begin.
+#[test]
+#[ignore = "N4: arrivals that a turn picks up behind both the end and the graceful stop are in no book"]
+fn arrivals_of_the_last_moment_are_in_the_books() {
+    let text = "steps = [{ url = \"http://a.test/\" }]\n\
+                [scenarios.s]\nexecutor = \"constant-arrival-rate\"\nrate = 2000000\nduration = \"1s\"\n\
+                preAllocatedVUs = 500\ngracefulStop = \"0s\"\n";
+    let mut world = plan(text);
+    world.script.turn_cost = us(100);
+    let outcome = checked(&world);
+    assert_eq!(iterations(&outcome).scheduled, 2_000_000, "{}", outcome.brief());
+}
+
 /// The user of a redirect sends the cookie that came with it.
 #[test]
 #[ignore = "B1: cookies of a redirect's response are lost, or the stale one goes out"]

@@ -107,7 +107,9 @@ fn carry_out(workload: Workload, script: &SimScript, workers: u32) -> Course {
             give.send(Snapshot::new(worker)).expect("the receiver lives");
         }
         let channel = Channel { out, emptied };
-        let probe = Probe::new(SimDriver::new(driver, script), Quirks::default(), &control, &report);
+        // N1: a worker without users spins until the load begins.
+        let quirks = Quirks { spins_first: true, ..Quirks::default() };
+        let probe = Probe::new(SimDriver::new(driver, script), quirks, &control, &report);
         workers::run_users(probe, config, &channel, &control);
         drop(channel);
         delivered += RefCell::take(&report).books.delivered;

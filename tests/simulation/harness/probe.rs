@@ -39,6 +39,8 @@ pub(crate) struct Quirks {
     pub(crate) end_by: Option<Nanos>,
     /// How many turns the worker takes is not to be judged: it may spin.
     pub(crate) spins: bool,
+    /// Nor is it before anything has happened.
+    pub(crate) spins_first: bool,
     /// From when on the collector sends emptied snapshots back, and how often; at zero: whenever one is wanted.
     pub(crate) emptied: Option<(Nanos, Nanos)>,
 }
@@ -139,7 +141,7 @@ impl<'a> Probe<'a> {
             "the run does not end: nothing happens from {} on",
             self.busy.0
         );
-        if self.quirks.spins {
+        if self.quirks.spins || (self.quirks.spins_first && self.seen.events == 0) {
             return;
         }
         if slept > NO_SLEEP || self.seen.events > self.idle.1 {

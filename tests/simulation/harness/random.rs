@@ -28,11 +28,13 @@ pub(crate) struct Known {
     pub(crate) stopped_between_steps: bool,
     /// N3: the loop spins for 20 ms behind a standstill, when a timer has fired meanwhile.
     pub(crate) spins_behind_standstills: bool,
+    /// N4: arrivals that a turn picks up behind both the end and the graceful stop are in no book.
+    pub(crate) arrivals_behind_the_end: bool,
 }
 
 impl Known {
     /// The names of all.
-    pub(crate) const NAMES: [&str; 8] = ["A13", "A14", "A15", "A16", "B1", "N1", "N2", "N3"];
+    pub(crate) const NAMES: [&str; 9] = ["A13", "A14", "A15", "A16", "B1", "N1", "N2", "N3", "N4"];
 
     /// Reads names with commas between them, or `all`; the name that there is not.
     pub(crate) fn parse(list: &str) -> Result<Known, String> {
@@ -48,6 +50,7 @@ impl Known {
                 "N1" => known.spins_without_users = true,
                 "N2" => known.stopped_between_steps = true,
                 "N3" => known.spins_behind_standstills = true,
+                "N4" => known.arrivals_behind_the_end = true,
                 other => return Err(format!("`{other}` is none of {} and all", Known::NAMES.join(", "))),
             }
         }
@@ -76,12 +79,18 @@ impl World {
         draw.requests = draw.magnitude(REQUESTS.0, if small { REQUESTS.0 * 4 } else { REQUESTS.1 });
         draw.users = if small { 30 } else { 400 };
         let users = draw.happens(0.5);
-        let script = draw.script(seed);
+        let mut script = draw.script(seed);
         let work = match users {
             false => Work::Plain(draw.plain()),
             true if draw.happens(0.15) => Work::Flags(Box::new(draw.flags())),
             true => Work::Plan(draw.plan()),
         };
+        if let Work::Plan(text) = &work
+            && text.contains("arrival-rate")
+            && !known.arrivals_behind_the_end
+        {
+            script.faults.stalls = 0.0;
+        }
         let mut world = draw.world(work, script);
         if let Work::Plan(_) = world.work {
             draw.redirects_and_cookies(&mut world.script);
@@ -140,8 +149,8 @@ impl Draw<'_> {
             }
         }
         // Whether the loop spins is not judged where it is known to.
-        world.quirks.spins = (world.script.faults.stalls > 0.0 && !self.known.spins_behind_standstills)
-            || (users && world.workers > 1 && !self.known.spins_without_users);
+        world.quirks.spins = world.script.faults.stalls > 0.0 && !self.known.spins_behind_standstills;
+        world.quirks.spins_first = users && world.workers > 1 && !self.known.spins_without_users;
         if self.happens(0.2) {
             world.quirks.tick = Nanos(self.between(1, 500));
         }
@@ -397,7 +406,8 @@ impl Draw<'_> {
         if self.happens(0.3) {
             text.push_str(&format!("startTime = \"{}\"\n", ms(self.between(0, 500))));
         }
-        text.push_str(&format!("gracefulStop = \"{}\"\n", ms(self.between(0, 500))));
+        let least = if self.known.arrivals_behind_the_end { 0 } else { 50 };
+        text.push_str(&format!("gracefulStop = \"{}\"\n", ms(self.between(least, 500))));
         if self.happens(0.2) {
             text.push_str(&format!("think = \"{}\"\n", us(self.magnitude(1, 5_000))));
         }

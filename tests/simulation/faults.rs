@@ -308,7 +308,7 @@ fn a_standstill_is_not_followed_by_a_spin() {
     let users = Flags { timeout, duration, ..Flags::default() };
     for work in [Work::Plain(plain), Work::Flags(Box::new(users))] {
         let mut world = World::new(work);
-        world.script.service = Service::Constant(ms(30));
+        world.script.service = Service::Constant(ms(5));
         world.script.faults = SimFaults { stalls: 0.000_3, ..SimFaults::default() };
         world.script.stall = (ms(50), ms(60));
         checked(&world);

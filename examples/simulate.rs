@@ -22,7 +22,6 @@ use squall::driver::sim::PeerBooks;
 use squall::units::Nanos;
 
 use harness::World;
-use harness::random::Known;
 
 /// A run that takes longer than this is one that does not end, in a place where no driver is asked.
 const RUN_MAX: Nanos = Nanos::from_secs(120);
@@ -39,9 +38,6 @@ struct Options {
     /// At most so many runs.
     #[arg(long)]
     runs: Option<u64>,
-    /// Draw worlds that meet these known faults of squall, too: names with commas between them, or `all`.
-    #[arg(long, default_value = "", value_parser = Known::parse)]
-    known: Known,
     /// Only worlds of some ten thousand requests: as tests have them, and more different ones in the same time.
     #[arg(long)]
     shallow: bool,
@@ -87,7 +83,7 @@ fn main() -> ExitCode {
 }
 
 fn one(seed: u64, options: &Options, totals: &mut Totals) {
-    let world = World::random(seed, &options.known, !options.shallow);
+    let world = World::random(seed, !options.shallow);
     RUNNING.0.store(seed, Ordering::Relaxed);
     RUNNING.1.store(clock::now().0, Ordering::Relaxed);
     let checked = world.check();

@@ -297,6 +297,7 @@ impl Driver for SimDriver {
     }
 
     fn add_endpoint(&mut self, endpoint: Endpoint) -> u32 {
+        self.faults.push(self.script.faults);
         append(&mut self.config.endpoints, endpoint)
     }
 

@@ -297,11 +297,23 @@ fn a_standstill_is_not_followed_by_a_spin() {
     let users = Flags { timeout, duration, ..Flags::default() };
     for work in [Work::Plain(plain), Work::Flags(Box::new(users))] {
         let mut world = World::new(work);
-        world.script.service = Service::Constant(ms(30));
+        world.script.service = Service::Constant(ms(5));
         world.script.faults = SimFaults { stalls: 0.000_3, ..SimFaults::default() };
         world.script.stall = (ms(50), ms(60));
         checked(&world);
     }
+}
+
+/// What a turn behind the end and the graceful stop still picks up is waiting or dropped, if it does not begin.
+#[test]
+fn arrivals_of_the_last_moment_are_in_the_books() {
+    let text = "steps = [{ url = \"http://a.test/\" }]\n\
+                [scenarios.s]\nexecutor = \"constant-arrival-rate\"\nrate = 2000000\nduration = \"1s\"\n\
+                preAllocatedVUs = 500\ngracefulStop = \"0s\"\n";
+    let mut world = plan(text);
+    world.script.turn_cost = us(100);
+    let outcome = checked(&world);
+    assert_eq!(iterations(&outcome).scheduled, 2_000_000, "{}", outcome.brief());
 }
 
 /// The user of a redirect sends the cookie that came with it.

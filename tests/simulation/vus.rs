@@ -107,6 +107,7 @@ fn carry_out(workload: Workload, script: &SimScript, workers: u32) -> Course {
             give.send(Snapshot::new(worker)).expect("the receiver lives");
         }
         let channel = Channel { out, emptied };
+        // N1: a worker without users spins until the load begins.
         let probe = Probe::new(SimDriver::new(driver, script), Quirks::default(), &control, &report);
         workers::run_users(probe, config, &channel, &control);
         drop(channel);

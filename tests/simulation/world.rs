@@ -119,7 +119,8 @@ impl World {
             give.send(Snapshot::new(config.worker)).expect("the receiver lives");
         }
         let channel = Channel { out, emptied };
-        let probe = Probe::new(driver, self.quirks, &control, &report);
+        let quirks = Quirks { spins: self.worker.spin, ..self.quirks };
+        let probe = Probe::new(driver, quirks, &control, &report);
         workers::run_plain(probe, plan, config, &channel, &control);
         drop(channel);
         let seen = RefCell::take(&report);

@@ -356,6 +356,9 @@ impl<F: Flow> Users<F> {
         user.state = State::Off;
         user.pause_until = Nanos::MAX;
         let runner = &mut self.runners[usize::from(user.key.scenario)];
+        if std::mem::take(&mut user.has_arrival) {
+            runner.backlog.push_back(user.scheduled); // it came in time, and will not begin
+        }
         runner.active -= 1;
         // Their number is reached, or the end was; ramping users may come again.
         let none_comes = !matches!(runner.executor, Executor::RampingVus { .. });
@@ -406,15 +409,11 @@ impl<F: Flow> Users<F> {
             self.stop_scenario(links, index, now);
             self.runners[index].hard_end = self.runners[index].hard_end.min(limit);
             for vu in self.runners[index].users() {
-                let user = &mut self.users[vu as usize];
-                if user.is_running() {
-                    if !self.waits_for_response(links, vu) {
-                        self.interrupt(links, vu, now);
-                    }
-                } else if std::mem::take(&mut user.has_arrival) {
-                    // An arrival that will not begin.
-                    self.runners[index].backlog.push_back(self.users[vu as usize].scheduled);
+                let user = &self.users[vu as usize];
+                if !user.is_running() {
                     self.go_off(links, vu);
+                } else if !self.waits_for_response(links, vu) {
+                    self.interrupt(links, vu, now);
                 }
             }
             self.runners[index].plan_next(now);
@@ -549,9 +548,10 @@ impl<F: Flow> Users<F> {
         for index in 0..self.runners.len() {
             let runner = &self.runners[index];
             let owed = match runner.executor {
-                // They are everybody's: one worker answers for them.
+                // They are everybody's: one worker answers for them, and takes what is left, so that no other can any more.
                 Executor::SharedIterations { iterations, .. } if self.worker == 0 => {
-                    iterations.saturating_sub(self.config.taken[index].load(Ordering::Relaxed))
+                    let taken = self.config.taken[index].fetch_add(iterations, Ordering::Relaxed);
+                    iterations.saturating_sub(taken)
                 }
                 Executor::PerVuIterations { iterations, .. } => {
                     let begun = runner.users().map(|vu| self.users[vu as usize].iterations);

@@ -85,8 +85,10 @@ fn causes(world: &World, outcome: &Outcome) -> Vec<Fact> {
     let closing = world.script.responses.iter().any(says_close);
     let broke = peer.resets + peer.stream_errors + peer.send_errors;
     let none = |kind: ErrorKind| errors.of(kind) == 0;
+    // The peer counts garbage that arrived whole, and the first piece may be enough.
+    let garbage = world.script.faults.garbage > 0.0;
     vec![
-        ("a protocol error has a cause", none(ErrorKind::Protocol) || peer.garbage > 0),
+        ("a protocol error has a cause", none(ErrorKind::Protocol) || garbage),
         ("a reset has a cause", none(ErrorKind::Reset) || broke > 0),
         ("a closed connection has a cause", none(ErrorKind::Closed) || closing || peer.eofs > 0),
         ("another error has a cause", none(ErrorKind::Other) || peer.stream_errors > 0),

@@ -8,59 +8,11 @@ use squall::units::{Nanos, Rate};
 use super::plans::{self, Flags};
 use super::{PlainWork, Work, World, ms, us};
 
-/// Faults of squall itself that are known and not mended: worlds that would meet them are drawn only when they are asked
-/// for. When one is mended its name goes, and what it keeps out with it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Known {
-    /// A13: a worker whose share of `-n` is nothing, or used up at once, with `-R` and checks.
-    pub(crate) small_shares: bool,
-    /// A14: early responses to requests that the kernel never takes the rest of, and sends that are stuck.
-    pub(crate) early_responses: bool,
-    /// A15: rows that run out, where arrivals and shared iterations have taken theirs already.
-    pub(crate) rows_run_out: bool,
-    /// A16: iterations across the end of the warm-up.
-    pub(crate) warm_up_of_users: bool,
-    /// B1: cookies that a redirect gives, or that go out with the request behind it.
-    pub(crate) redirect_cookies: bool,
-    /// N1: a worker without users spins until the load begins.
-    pub(crate) spins_without_users: bool,
-    /// N2: a request that ends behind a stop, with more steps to come, counts as in flight, too.
-    pub(crate) stopped_between_steps: bool,
-    /// N3: the loop spins for 20 ms behind a standstill, when a timer has fired meanwhile.
-    pub(crate) spins_behind_standstills: bool,
-}
-
-impl Known {
-    /// The names of all.
-    pub(crate) const NAMES: [&str; 8] = ["A13", "A14", "A15", "A16", "B1", "N1", "N2", "N3"];
-
-    /// Reads names with commas between them, or `all`; the name that there is not.
-    pub(crate) fn parse(list: &str) -> Result<Known, String> {
-        let mut known = Known::default();
-        for name in list.split(',').map(str::trim).filter(|name| !name.is_empty()) {
-            match name {
-                "all" => known = Known::parse(&Known::NAMES.join(","))?,
-                "A13" => known.small_shares = true,
-                "A14" => known.early_responses = true,
-                "A15" => known.rows_run_out = true,
-                "A16" => known.warm_up_of_users = true,
-                "B1" => known.redirect_cookies = true,
-                "N1" => known.spins_without_users = true,
-                "N2" => known.stopped_between_steps = true,
-                "N3" => known.spins_behind_standstills = true,
-                other => return Err(format!("`{other}` is none of {} and all", Known::NAMES.join(", "))),
-            }
-        }
-        Ok(known)
-    }
-}
-
 /// How many requests a world is to come to at most, roughly: most come to fewer.
 const REQUESTS: (u64, u64) = (5_000, 800_000);
 
-struct Draw<'a> {
+struct Draw {
     rng: Rng,
-    known: &'a Known,
     /// How many requests the world is to come to.
     requests: u64,
     /// Most users, or connections.
@@ -69,8 +21,8 @@ struct Draw<'a> {
 
 impl World {
     /// The world of a seed: one of some ten thousand requests, or, where it may be `deep`, of up to a million.
-    pub(crate) fn random(seed: u64, known: &Known, deep: bool) -> World {
-        let mut draw = Draw { rng: Rng::new(seed), known, requests: 0, users: 30 };
+    pub(crate) fn random(seed: u64, deep: bool) -> World {
+        let mut draw = Draw { rng: Rng::new(seed), requests: 0, users: 30 };
         // Small worlds are many, large ones are deep.
         let small = draw.happens(0.7) || !deep;
         draw.requests = draw.magnitude(REQUESTS.0, if small { REQUESTS.0 * 4 } else { REQUESTS.1 });
@@ -90,7 +42,7 @@ impl World {
     }
 }
 
-impl Draw<'_> {
+impl Draw {
     fn happens(&mut self, probability: f64) -> bool {
         self.rng.unit() <= probability
     }
@@ -116,19 +68,18 @@ impl Draw<'_> {
     }
 
     fn world(&mut self, work: Work, script: SimScript) -> World {
-        let users = !matches!(work, Work::Plain(_));
         let mut world = World { script, ..World::new(work) };
         world.workers = self.of(&[1, 1, 2, 3]);
         if let Work::Plain(plain) = &mut world.work {
             plain.connections = plain.connections.max(world.workers);
         }
-        if self.happens(0.3) && (!users || self.known.warm_up_of_users) {
+        if self.happens(0.3) {
             world.warmup = ms(self.between(1, 300));
         }
         world.connect_timeout = ms(self.between(20, 500));
         world.drain = ms(self.between(0, 1_000));
         world.interval = ms(self.of(&[1_000, 1_000, 1_000, 1_000, 1_000, 300, 100, 30]));
-        if self.happens(0.2) && (!users || self.known.stopped_between_steps) {
+        if self.happens(0.2) {
             world.stop_after = Some(ms(self.between(0, 1_500)));
         }
         if self.happens(0.3) {
@@ -139,9 +90,6 @@ impl Draw<'_> {
                 world.quirks.emptied = Some((from, ms(self.between(50, 1_000))));
             }
         }
-        // Whether the loop spins is not judged where it is known to.
-        world.quirks.spins = (world.script.faults.stalls > 0.0 && !self.known.spins_behind_standstills)
-            || (users && world.workers > 1 && !self.known.spins_without_users);
         if self.happens(0.2) {
             world.quirks.tick = Nanos(self.between(1, 500));
         }
@@ -183,15 +131,13 @@ impl Draw<'_> {
         if self.happens(0.25) {
             return SimFaults::default();
         }
-        let early = self.known.early_responses;
-        let sends = |probability: f64| if early { probability } else { 0.0 };
         SimFaults {
             connect_refused: self.fault(0.2, 0.5),
             connect_slow: self.fault(0.15, 0.2),
             connect_errors: self.fault(0.15, 0.5),
             short_sends: self.fault(0.3, 1.0),
-            sends_stuck: sends(self.fault(0.2, 0.05)),
-            early_answers: sends(self.fault(0.2, 0.1)),
+            sends_stuck: self.fault(0.2, 0.05),
+            early_answers: self.fault(0.2, 0.1),
             send_errors: self.fault(0.2, 0.05),
             send_error_first: self.happens(0.5),
             reset_before_answer: self.fault(0.2, 0.05),
@@ -298,11 +244,9 @@ impl Draw<'_> {
             flags.rate = Some(Rate::per_sec(self.magnitude(requests.div_ceil(3), requests + 100)));
             flags.max_backlog = self.of(&[0, 10, 100_000]);
         }
-        // A share of nothing, and one that is used up when the next arrival is not due yet: A13.
-        let limited = flags.rate.is_none() || self.known.small_shares;
-        (flags.requests, flags.duration) = match limited {
-            true if self.happens(0.6) => (Some(requests), None),
-            _ => (None, Some(ms(self.between(50, 2_000)))),
+        (flags.requests, flags.duration) = match self.happens(0.6) {
+            true => (Some(requests), None),
+            false => (None, Some(ms(self.between(50, 2_000)))),
         };
         flags.timeout = ms(self.magnitude(5, 2_000));
         if self.happens(0.2) {
@@ -350,7 +294,7 @@ impl Draw<'_> {
 
     fn data(&mut self) -> String {
         let order = self.of(&["sequential", "random", "unique"]);
-        let ends = self.known.rows_run_out && self.happens(0.5);
+        let ends = self.happens(0.5);
         let count = match order {
             // A user without a row is refused.
             "unique" => 1_000,
@@ -480,7 +424,7 @@ impl Draw<'_> {
             script.redirects = all.iter().filter(|_| self.happens(0.5)).map(|to| (*to).to_owned()).collect();
             script.redirect_share = self.fault(1.0, 0.5);
         }
-        if self.happens(0.5) && (!redirects || self.known.redirect_cookies) {
+        if self.happens(0.5) {
             script.cookie_share = self.fault(1.0, 1.0);
         }
     }

@@ -10,7 +10,7 @@
 //! ```
 
 use super::error::ParseError;
-use super::response::{Event, Expect, Sink};
+use super::response::{Event, Expect};
 
 /// One connection's side of a version of HTTP.
 pub trait Protocol<X>: Default {
@@ -44,7 +44,7 @@ pub trait Protocol<X>: Default {
     fn unqueue(&mut self, store: &mut Self::Store, connection: u32) -> Option<X>;
 
     /// The exchange that is to be sent first.
-    fn first_queued<'s>(&self, store: &'s mut Self::Store, connection: u32) -> Option<&'s mut X>;
+    fn first_queued<'s>(&'s mut self, store: &'s mut Self::Store, connection: u32) -> Option<&'s mut X>;
 
     /// All that are queued go out now, in one send; shows each, in order.
     fn take_outgoing(&mut self, store: &mut Self::Store, connection: u32, each: impl FnMut(&mut X));
@@ -53,19 +53,21 @@ pub trait Protocol<X>: Default {
     fn due(&self) -> Option<Self::Id>;
 
     /// An exchange that was sent.
-    fn exchange<'s>(&self, store: &'s mut Self::Store, connection: u32, id: Self::Id) -> &'s mut X;
+    fn exchange<'s>(&'s mut self, store: &'s mut Self::Store, connection: u32, id: Self::Id) -> &'s mut X;
 
-    /// Reads on in `bytes`, up to the end of one response: how many were consumed, and whether it is complete. `expect` is
-    /// that of the exchange that is [`due`](Protocol::due).
+    /// The exchange that is due, where the caller knows that one is.
+    fn current(&self) -> &X;
+
+    /// Reads on in `bytes`, up to the end of one response: how many were consumed, and whether it is complete. They are for the
+    /// exchange that is [`due`](Protocol::due); `reader` sees them.
     ///
     /// # Errors
     /// As soon as the bytes cannot become a valid response; the connection is of no use then.
-    fn feed<S: Sink>(
+    fn feed<R: Reader<X>>(
         &mut self,
         known: &mut Self::Known,
-        expect: Expect,
         bytes: &[u8],
-        sink: &mut S,
+        reader: &mut R,
     ) -> Result<(usize, Event), ParseError>;
 
     /// So many bytes of a body came and were thrown away.
@@ -88,4 +90,35 @@ pub trait Protocol<X>: Default {
 
     /// For the next connection in the same place: forgets what was half read, but not what is queued.
     fn reset(&mut self);
+}
+
+/// Sees the pieces of a response while they pass by, with the exchange that they are for.
+pub trait Reader<X> {
+    /// False if nothing is looked at: the compiler then leaves the calls out.
+    const WANTED: bool;
+
+    /// What framing the response to an exchange has.
+    fn expect(&self, exchange: &X) -> Expect;
+
+    /// The final head, whole; see [`Sink::head`](super::response::Sink::head).
+    fn head(&mut self, exchange: &mut X, head: &[u8]);
+
+    /// The next piece of payload; see [`Sink::body`](super::response::Sink::body).
+    fn body(&mut self, exchange: &mut X, bytes: &[u8]);
+}
+
+/// Looks at nothing; knows what to expect.
+pub struct Unread(pub Expect);
+
+impl<X> Reader<X> for Unread {
+    const WANTED: bool = false;
+
+    #[inline]
+    fn expect(&self, _: &X) -> Expect {
+        self.0
+    }
+
+    fn head(&mut self, _: &mut X, _: &[u8]) {}
+
+    fn body(&mut self, _: &mut X, _: &[u8]) {}
 }

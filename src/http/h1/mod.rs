@@ -4,35 +4,52 @@
 mod queue;
 
 use super::error::ParseError;
-use super::protocol::Protocol;
-use super::response::{Event, Expect, HeadCache, ResponseParser, Sink};
+use super::protocol::{Protocol, Reader};
+use super::response::{Event, HeadCache, ResponseParser, Sink};
 
 use queue::Cursor;
 pub use queue::Queues;
 
-/// One connection: the parser, and where its exchanges stand. 48 bytes.
+/// One connection: the parser, and where its exchanges stand.
+///
+/// The oldest exchange is kept here, beside the parser: without pipelining it is the only one, and nothing else is looked at.
 #[derive(Default)]
-pub struct H1 {
+pub struct H1<X> {
     parser: ResponseParser,
+    /// The oldest open exchange; meaningless where there is none.
+    oldest: X,
+    /// The others, in their order.
+    behind: Cursor,
     /// Open exchanges, sent ones first.
-    cursor: Cursor,
-    /// How many at the end are queued and not sent.
+    open: u16,
+    /// How many of them, at the end, are queued and not sent.
     queued: u16,
 }
 
-impl<X: Default> Protocol<X> for H1 {
+impl<X: Default> H1<X> {
+    /// The `index`-th oldest open exchange.
+    #[inline]
+    fn get<'s>(&'s mut self, store: &'s mut Queues<X>, connection: u32, index: u16) -> &'s mut X {
+        match index {
+            0 => &mut self.oldest,
+            _ => store.get_mut(connection, self.behind, index - 1),
+        }
+    }
+}
+
+impl<X: Default> Protocol<X> for H1<X> {
     type Store = Queues<X>;
     type Known = HeadCache;
     /// The oldest one is meant, always.
     type Id = ();
 
     fn store(connections: u32, depth: u16) -> Queues<X> {
-        Queues::new(connections, depth)
+        Queues::new(connections, depth - 1)
     }
 
     #[inline]
     fn open(&self) -> u16 {
-        self.cursor.len()
+        self.open
     }
 
     #[inline]
@@ -42,48 +59,62 @@ impl<X: Default> Protocol<X> for H1 {
 
     #[inline]
     fn queue(&mut self, store: &mut Queues<X>, connection: u32, exchange: X) {
-        store.push(connection, &mut self.cursor, exchange);
+        if self.open == 0 {
+            self.oldest = exchange;
+        } else {
+            store.push(connection, &mut self.behind, exchange);
+        }
+        self.open += 1;
         self.queued += 1;
     }
 
     fn unqueue(&mut self, store: &mut Queues<X>, connection: u32) -> Option<X> {
         self.queued = self.queued.checked_sub(1)?;
-        store.pop_last(connection, &mut self.cursor)
+        self.open -= 1;
+        match self.open {
+            0 => Some(std::mem::take(&mut self.oldest)),
+            _ => store.pop_last(connection, &mut self.behind),
+        }
     }
 
     #[inline]
-    fn first_queued<'s>(&self, store: &'s mut Queues<X>, connection: u32) -> Option<&'s mut X> {
-        (self.queued > 0).then(|| store.get_mut(connection, self.cursor, self.cursor.len() - self.queued))
+    fn first_queued<'s>(&'s mut self, store: &'s mut Queues<X>, connection: u32) -> Option<&'s mut X> {
+        (self.queued > 0).then(|| self.get(store, connection, self.open - self.queued))
     }
 
     #[inline]
     fn take_outgoing(&mut self, store: &mut Queues<X>, connection: u32, mut each: impl FnMut(&mut X)) {
-        let first = self.cursor.len() - self.queued;
+        let first = self.open - self.queued;
         self.queued = 0;
-        for index in first..self.cursor.len() {
-            each(store.get_mut(connection, self.cursor, index));
+        for index in first..self.open {
+            each(self.get(store, connection, index));
         }
     }
 
     #[inline]
     fn due(&self) -> Option<()> {
-        (self.cursor.len() > self.queued).then_some(())
+        (self.open > self.queued).then_some(())
     }
 
     #[inline]
-    fn exchange<'s>(&self, store: &'s mut Queues<X>, connection: u32, (): ()) -> &'s mut X {
-        store.get_mut(connection, self.cursor, 0)
+    fn exchange<'s>(&'s mut self, _: &'s mut Queues<X>, _: u32, (): ()) -> &'s mut X {
+        &mut self.oldest
     }
 
     #[inline]
-    fn feed<S: Sink>(
+    fn current(&self) -> &X {
+        &self.oldest
+    }
+
+    #[inline]
+    fn feed<R: Reader<X>>(
         &mut self,
         known: &mut HeadCache,
-        expect: Expect,
         bytes: &[u8],
-        sink: &mut S,
+        reader: &mut R,
     ) -> Result<(usize, Event), ParseError> {
-        self.parser.feed(known, expect, bytes, sink)
+        let expect = reader.expect(&self.oldest);
+        self.parser.feed(known, expect, bytes, &mut Shown { exchange: &mut self.oldest, reader })
     }
 
     fn skip(&mut self, bytes: u64) -> Result<Event, ParseError> {
@@ -101,7 +132,12 @@ impl<X: Default> Protocol<X> for H1 {
 
     #[inline]
     fn finish(&mut self, store: &mut Queues<X>, connection: u32, (): ()) -> X {
-        store.pop(connection, &mut self.cursor)
+        self.open -= 1;
+        let next = match self.open {
+            0 => X::default(),
+            _ => store.pop(connection, &mut self.behind),
+        };
+        std::mem::replace(&mut self.oldest, next)
     }
 
     fn reset(&mut self) {
@@ -109,40 +145,62 @@ impl<X: Default> Protocol<X> for H1 {
     }
 }
 
+/// Shows a reader what passes by.
+struct Shown<'a, X, R> {
+    exchange: &'a mut X,
+    reader: &'a mut R,
+}
+
+impl<X, R: Reader<X>> Sink for Shown<'_, X, R> {
+    const WANTED: bool = R::WANTED;
+
+    #[inline]
+    fn head(&mut self, head: &[u8]) {
+        self.reader.head(self.exchange, head);
+    }
+
+    #[inline]
+    fn body(&mut self, bytes: &[u8]) {
+        self.reader.body(self.exchange, bytes);
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use super::super::protocol::Unread;
+    use super::super::response::Expect;
     use super::*;
 
     const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
     #[test]
     fn a_connection_is_small() {
-        assert!(size_of::<H1>() <= 56, "{}", size_of::<H1>());
+        assert!(size_of::<H1<[u64; 3]>>() <= 80, "{}", size_of::<H1<[u64; 3]>>());
     }
 
     #[test]
     fn responses_are_for_the_oldest_exchange_that_was_sent() {
-        let mut store = <H1 as Protocol<u32>>::store(2, 3);
+        let mut store = H1::<u32>::store(2, 3);
         let mut known = HeadCache::new();
-        let mut h1 = H1::default();
+        let mut h1 = H1::<u32>::default();
         for exchange in [10, 11] {
             h1.queue(&mut store, 1, exchange);
         }
-        assert_eq!(Protocol::<u32>::due(&h1), None, "nothing was sent");
+        assert_eq!(h1.due(), None, "nothing was sent");
         let mut sent = Vec::new();
         h1.take_outgoing(&mut store, 1, |exchange| sent.push(*exchange));
         h1.queue(&mut store, 1, 12);
         assert_eq!(sent, [10, 11]);
         for wanted in [10, 11] {
-            let id = Protocol::<u32>::due(&h1).expect("one is due");
+            let id = h1.due().expect("one is due");
             assert_eq!(*h1.exchange(&mut store, 1, id), wanted);
-            let fed = Protocol::<u32>::feed(&mut h1, &mut known, Expect::Normal, OK, &mut ());
+            let fed = h1.feed(&mut known, OK, &mut Unread(Expect::Normal));
             assert!(matches!(fed, Ok((40, Event::Complete(_)))), "{fed:?}");
             assert_eq!(h1.finish(&mut store, 1, id), wanted);
         }
-        assert_eq!(Protocol::<u32>::due(&h1), None);
+        assert_eq!(h1.due(), None);
         assert_eq!(h1.first_queued(&mut store, 1), Some(&mut 12));
         assert_eq!(h1.unqueue(&mut store, 1), Some(12));
-        assert_eq!(Protocol::<u32>::unqueue(&mut h1, &mut store, 1), None);
+        assert_eq!(h1.unqueue(&mut store, 1), None);
     }
 }

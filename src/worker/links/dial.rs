@@ -3,7 +3,7 @@
 use super::failure::not_connected;
 use super::link::back_off;
 use super::origins::Way;
-use super::{ExchangeOf, Known, Links, Owner, State, Step};
+use super::{Known, Links, Owner, State, Step};
 use crate::driver::failure::Failure;
 use crate::http::protocol::Protocol;
 use crate::stats::outcome::ErrorKind;
@@ -261,7 +261,7 @@ impl<D: AddRoute, O: Owner> Links<D, O> {
     /// The exchange that is due is the first to be late: it was sent first.
     fn check_exchange(&mut self, owner: &mut O, slot: u32, now: Nanos) {
         let link = &mut self.links[slot as usize];
-        let Some(id) = Protocol::<ExchangeOf<O>>::due(&link.h1) else {
+        let Some(id) = link.h1.due() else {
             return; // idle: the next send sets a timer again
         };
         let exchange = link.h1.exchange(&mut self.store, slot, id);

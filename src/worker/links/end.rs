@@ -43,7 +43,7 @@ impl<D: AddRoute, O: Owner> Links<D, O> {
         let link = &mut self.links[slot as usize];
         let useful = link.requests > 0;
         let mut lost = std::mem::take(&mut self.lost);
-        while let Some(id) = Protocol::<ExchangeOf<O>>::due(&link.h1) {
+        while let Some(id) = link.h1.due() {
             lost.push(link.h1.finish(&mut self.store, slot, id));
         }
         self.in_flight -= lost.len() as u64;
@@ -118,7 +118,7 @@ impl<D: AddRoute, O: Owner> Links<D, O> {
             cut_off(exchange);
         }
         let link = &mut self.links[slot as usize];
-        while let Some(id) = Protocol::<ExchangeOf<O>>::due(&link.h1) {
+        while let Some(id) = link.h1.due() {
             self.in_flight -= 1;
             cut_off(link.h1.finish(&mut self.store, slot, id));
         }

@@ -31,7 +31,7 @@ pub(in crate::worker) enum State {
 
 /// One connection, or the place for one.
 pub(in crate::worker) struct Link<O: Owner> {
-    pub(in crate::worker::links) h1: H1,
+    pub(in crate::worker::links) h1: H1<super::ExchangeOf<O>>,
     pub(in crate::worker::links) generation: u32,
     pub(in crate::worker::links) state: State,
     /// Connections in a row that failed or brought no response: the exponent of the back-off.
@@ -117,13 +117,13 @@ impl<O: Owner> Link<O> {
     /// Exchanges on it, queued or sent.
     #[inline]
     pub(in crate::worker) fn exchanges(&self) -> u16 {
-        Protocol::<super::ExchangeOf<O>>::open(&self.h1)
+        self.h1.open()
     }
 
     /// Those that were sent.
     #[inline]
     pub(in crate::worker::links) fn sent(&self) -> u16 {
-        Protocol::<super::ExchangeOf<O>>::sent(&self.h1)
+        self.h1.sent()
     }
 
     /// True while a response is due on it.
@@ -134,14 +134,14 @@ impl<O: Owner> Link<O> {
     /// Those that were not.
     #[inline]
     pub(in crate::worker::links) fn queued(&self) -> u16 {
-        Protocol::<super::ExchangeOf<O>>::queued(&self.h1)
+        self.h1.queued()
     }
 
     /// Forgets the connection; what comes late carries the old generation. Queued exchanges stay.
     pub(in crate::worker::links) fn retire(&mut self) {
         self.generation = (self.generation + 1) % GENERATIONS;
         self.state = State::Closed;
-        Protocol::<super::ExchangeOf<O>>::reset(&mut self.h1);
+        self.h1.reset();
         self.sending = false;
         self.discarding = false;
         self.answered = false;

@@ -45,8 +45,8 @@ use rotation::Rotation;
 
 /// What connections carry for an owner.
 pub(super) type ExchangeOf<O> = Exchange<<O as Owner>::Ask>;
-type Store<O> = <H1 as Protocol<ExchangeOf<O>>>::Store;
-pub(super) type Known = <H1 as Protocol<Exchange<()>>>::Known;
+type Store<O> = <H1<ExchangeOf<O>> as Protocol<ExchangeOf<O>>>::Store;
+pub(super) type Known = <H1<()> as Protocol<()>>::Known;
 
 /// Whose connections they are.
 pub(super) trait Owner: Sized {
@@ -65,15 +65,14 @@ pub(super) trait Owner: Sized {
     /// Whether the body of its response is looked at, so that it must not be thrown away.
     fn reads_body(&self, ask: &Self::Ask) -> bool;
 
-    /// Reads on in a response, with whatever is to see it.
+    /// Reads on in the response that is due, with whatever is to see it.
     ///
     /// # Errors
     /// When the bytes are no response.
     fn feed(
         &mut self,
-        h1: &mut H1,
+        h1: &mut H1<ExchangeOf<Self>>,
         known: &mut Known,
-        exchange: &mut ExchangeOf<Self>,
         bytes: &[u8],
     ) -> Result<(usize, Event), ParseError>;
 
@@ -95,6 +94,9 @@ pub(super) trait Owner: Sized {
 
     /// The kernel has taken the last byte of what was sent last.
     fn sent_whole(&mut self, ask: &mut Self::Ask, now: Nanos);
+
+    /// Whether it counts the bytes that come for an exchange.
+    const COUNTS_BYTES: bool;
 
     /// So many bytes came and go to an exchange, or to none.
     fn received(&mut self, ask: Option<&Self::Ask>, bytes: u64, recorder: &mut Recorder);
@@ -215,7 +217,7 @@ impl<D: AddRoute, O: Owner> Links<D, O> {
             origins: Origins::new(&config.origins, names, rotation, config.dns_ttl, now),
             batching: Batching::new(now),
             links: (0..slots).map(|_| Link::new()).collect(),
-            store: <H1 as Protocol<ExchangeOf<O>>>::store(slots, depth),
+            store: H1::<ExchangeOf<O>>::store(slots, depth),
             known: config.origins.iter().map(|_| Known::new()).collect(),
             to_open: VecDeque::new(),
             timers: Timers::with_capacity(slots as usize + 1),
@@ -325,7 +327,7 @@ impl<D: AddRoute, O: Owner> Links<D, O> {
         let (mut count, window) = (0, self.window);
         for slot in 0..self.links.len() as u32 {
             let link = &mut self.links[slot as usize];
-            while let Some(id) = Protocol::<ExchangeOf<O>>::due(&link.h1) {
+            while let Some(id) = link.h1.due() {
                 let exchange = link.h1.finish(&mut self.store, slot, id);
                 count += u64::from(window.measures(exchange.scheduled));
             }

@@ -72,7 +72,7 @@ impl<D: AddRoute, O: Owner> Links<D, O> {
         let mut at = 0;
         while at < buffer.len() {
             let link = &mut self.links[slot as usize];
-            let Some(due) = Protocol::<ExchangeOf<O>>::due(&link.h1) else {
+            let Some(due) = link.h1.due() else {
                 return Fate::Bad; // bytes that nobody asked for: what comes next could not be told from them
             };
             let exchange = link.h1.exchange(&mut self.store, slot, due);
@@ -81,7 +81,7 @@ impl<D: AddRoute, O: Owner> Links<D, O> {
             }
             let rest = &self.driver.bytes(buffer)[at..];
             let known = &mut self.known[link.origin as usize];
-            match owner.feed(&mut link.h1, known, exchange, rest) {
+            match owner.feed(&mut link.h1, known, rest) {
                 Ok((used, response::Event::Complete(response))) => {
                     at += used;
                     let more = at < buffer.len();
@@ -106,10 +106,12 @@ impl<D: AddRoute, O: Owner> Links<D, O> {
             return;
         }
         self.recorder.bytes_in(bytes);
-        let link = &self.links[slot as usize];
-        let due = Protocol::<ExchangeOf<O>>::due(&link.h1);
-        let ask = due.map(|id| &link.h1.exchange(&mut self.store, slot, id).ask);
-        owner.received(ask, bytes, &mut self.recorder);
+        if O::COUNTS_BYTES {
+            let link = &mut self.links[slot as usize];
+            let due = link.h1.due();
+            let ask = due.map(|id| &link.h1.exchange(&mut self.store, slot, id).ask);
+            owner.received(ask, bytes, &mut self.recorder);
+        }
     }
 
     /// A whole response to the exchange that is due. False when the connection has ended with it; `more`: bytes have come
@@ -120,7 +122,7 @@ impl<D: AddRoute, O: Owner> Links<D, O> {
         link.discarding = false;
         link.answered = true;
         link.failures = 0;
-        let Some(id) = Protocol::<ExchangeOf<O>>::due(&link.h1) else {
+        let Some(id) = link.h1.due() else {
             return true; // guarded by the caller: a response has an exchange
         };
         let exchange = link.h1.finish(&mut self.store, slot, id);
@@ -163,9 +165,9 @@ impl<D: AddRoute, O: Owner> Links<D, O> {
         if link.discarding {
             return;
         }
-        if let Some(rest) = Protocol::<ExchangeOf<O>>::rest_of_body(&link.h1)
+        if let Some(rest) = link.h1.rest_of_body()
             && rest >= DISCARD_FROM
-            && let Some(id) = Protocol::<ExchangeOf<O>>::due(&link.h1)
+            && let Some(id) = link.h1.due()
             && !owner.reads_body(&link.h1.exchange(&mut self.store, slot, id).ask)
         {
             link.discarding = true;
@@ -175,7 +177,7 @@ impl<D: AddRoute, O: Owner> Links<D, O> {
 
     fn on_discarded(&mut self, owner: &mut O, slot: u32, bytes: u64, now: Nanos) {
         self.count(owner, slot, bytes, now);
-        match Protocol::<ExchangeOf<O>>::skip(&mut self.links[slot as usize].h1, bytes) {
+        match self.links[slot as usize].h1.skip(bytes) {
             Ok(response::Event::Complete(response)) => {
                 self.complete(owner, slot, response, false, now);
             }
@@ -187,10 +189,10 @@ impl<D: AddRoute, O: Owner> Links<D, O> {
     fn on_eof(&mut self, owner: &mut O, slot: u32, now: Nanos) {
         let link = &mut self.links[slot as usize];
         // Only a body that ends with the connection is whole.
-        let Some(id) = Protocol::<ExchangeOf<O>>::due(&link.h1) else {
+        let Some(id) = link.h1.due() else {
             return self.lose(owner, slot, ErrorKind::Closed, now);
         };
-        match Protocol::<ExchangeOf<O>>::end_of_input(&mut link.h1) {
+        match link.h1.end_of_input() {
             Ok(response::Event::Complete(response)) => {
                 link.answered = true;
                 link.failures = 0;

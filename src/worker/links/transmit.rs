@@ -1,6 +1,6 @@
 //! From queued exchanges to the wire, with one time stamp for all sends of a turn.
 
-use super::{ExchangeOf, Links, Owner};
+use super::{Links, Owner};
 use crate::http::protocol::Protocol;
 use crate::stats::outcome::ErrorKind;
 use crate::transport::AddRoute;
@@ -29,7 +29,7 @@ impl<D: AddRoute, O: Owner> Links<D, O> {
     fn send(&mut self, owner: &mut O, slot: u32, sent: Nanos) {
         let link = &mut self.links[slot as usize];
         link.dirty = false;
-        let count = Protocol::<ExchangeOf<O>>::queued(&link.h1);
+        let count = link.h1.queued();
         if !link.is_open() || count == 0 || link.sending {
             return; // lost meanwhile, or its turn comes when the send before is whole
         }
@@ -64,7 +64,7 @@ impl<D: AddRoute, O: Owner> Links<D, O> {
     pub(super) fn on_sent(&mut self, owner: &mut O, slot: u32, now: Nanos) {
         let link = &mut self.links[slot as usize];
         link.sending = false;
-        if let Some(id) = Protocol::<ExchangeOf<O>>::due(&link.h1) {
+        if let Some(id) = link.h1.due() {
             owner.sent_whole(&mut link.h1.exchange(&mut self.store, slot, id).ask, now);
         }
         if link.queued() > 0 && !std::mem::replace(&mut link.dirty, true) {

@@ -13,7 +13,7 @@ use super::{Clocks, LoadOwner, Rest, Window, Worker, WorkerConfig};
 use crate::driver::{Driver, PayloadId};
 use crate::http::error::ParseError;
 use crate::http::h1::H1;
-use crate::http::protocol::Protocol;
+use crate::http::protocol::{Protocol, Unread};
 use crate::http::response::{Event, Response};
 use crate::load::LoadModel;
 use crate::plan::Plan;
@@ -190,6 +190,7 @@ impl Owner for Pool {
     type OfLink = InQueue;
     const BACK_OFF_MAX: Nanos = Nanos::MAX;
     const TAKES_BACK: bool = true;
+    const COUNTS_BYTES: bool = false;
 
     #[inline]
     fn limit(&self, (): &()) -> Nanos {
@@ -204,12 +205,11 @@ impl Owner for Pool {
     #[inline]
     fn feed(
         &mut self,
-        h1: &mut H1,
+        h1: &mut H1<Exchange<()>>,
         known: &mut Known,
-        _: &mut Exchange<()>,
         bytes: &[u8],
     ) -> Result<(usize, Event), ParseError> {
-        Protocol::<Exchange<()>>::feed(h1, known, self.plan.expect, bytes, &mut ())
+        h1.feed(known, bytes, &mut Unread(self.plan.expect))
     }
 
     #[inline]

@@ -6,8 +6,8 @@ use super::{Flow, UserLinks, Users};
 use crate::driver::{Driver, PayloadId};
 use crate::http::error::ParseError;
 use crate::http::h1::H1;
-use crate::http::protocol::Protocol;
-use crate::http::response::{Event, Response, Sink};
+use crate::http::protocol::{Protocol, Reader, Unread};
+use crate::http::response::{Event, Expect, Response};
 use crate::plan::SURE;
 use crate::plan::request_template::RenderError;
 use crate::stats::outcome::ErrorKind;
@@ -22,25 +22,38 @@ use crate::worker::links::{Bytes, Known, Link, Origins, Owner, Step};
 /// Longest pause before the next attempt to connect: an arrival must not lose its user for long.
 const BACK_OFF_MAX: Nanos = Nanos::from_millis(64);
 
-/// Keeps the wanted parts of a response.
+/// Keeps the wanted parts of responses.
 struct Keeper<'a> {
-    parts: &'a mut Parts,
-    body: bool,
-    limit: usize,
+    spare: &'a mut Vec<Box<Parts>>,
 }
 
-impl Sink for Keeper<'_> {
+impl Keeper<'_> {
+    fn parts<'x>(&mut self, ask: &'x mut Ask) -> &'x mut Parts {
+        ask.parts.get_or_insert_with(|| self.spare.pop().unwrap_or_default())
+    }
+}
+
+impl Reader<Exchange<Ask>> for Keeper<'_> {
     const WANTED: bool = true;
 
-    fn head(&mut self, head: &[u8]) {
-        self.parts.head.extend_from_slice(head);
+    #[inline]
+    fn expect(&self, exchange: &Exchange<Ask>) -> Expect {
+        exchange.ask.expect
     }
 
-    fn body(&mut self, bytes: &[u8]) {
-        if self.body {
-            let room = self.limit - self.parts.body.len();
-            self.parts.body.extend_from_slice(&bytes[..bytes.len().min(room)]);
-            self.parts.truncated |= bytes.len() > room;
+    #[inline]
+    fn head(&mut self, exchange: &mut Exchange<Ask>, head: &[u8]) {
+        self.parts(&mut exchange.ask).head.extend_from_slice(head);
+    }
+
+    fn body(&mut self, exchange: &mut Exchange<Ask>, bytes: &[u8]) {
+        let ask = &mut exchange.ask;
+        if ask.keeps.body {
+            let limit = ask.body_limit;
+            let parts = self.parts(ask);
+            let room = limit - parts.body.len();
+            parts.body.extend_from_slice(&bytes[..bytes.len().min(room)]);
+            parts.truncated |= bytes.len() > room;
         }
     }
 }
@@ -50,6 +63,7 @@ impl<F: Flow> Owner for Users<F> {
     type OfLink = OfUser;
     const BACK_OFF_MAX: Nanos = BACK_OFF_MAX;
     const TAKES_BACK: bool = false;
+    const COUNTS_BYTES: bool = true;
 
     #[inline]
     fn limit(&self, ask: &Ask) -> Nanos {
@@ -64,19 +78,17 @@ impl<F: Flow> Owner for Users<F> {
     #[inline]
     fn feed(
         &mut self,
-        h1: &mut H1,
+        h1: &mut H1<Exchange<Ask>>,
         known: &mut Known,
-        exchange: &mut Exchange<Ask>,
         bytes: &[u8],
     ) -> Result<(usize, Event), ParseError> {
-        let ask = &mut exchange.ask;
-        if !ask.keeps.head && !ask.keeps.body {
-            return Protocol::<Exchange<Ask>>::feed(h1, known, ask.expect, bytes, &mut ());
+        let ask = &h1.current().ask;
+        if ask.keeps.head || ask.keeps.body {
+            h1.feed(known, bytes, &mut Keeper { spare: &mut self.spare })
+        } else {
+            let expect = ask.expect;
+            h1.feed(known, bytes, &mut Unread(expect))
         }
-        let spare = &mut self.spare;
-        let parts = ask.parts.get_or_insert_with(|| spare.pop().unwrap_or_default());
-        let mut keeper = Keeper { parts, body: ask.keeps.body, limit: ask.body_limit };
-        Protocol::<Exchange<Ask>>::feed(h1, known, ask.expect, bytes, &mut keeper)
     }
 
     #[inline]

@@ -12,6 +12,16 @@
 use super::error::ParseError;
 use super::response::{Event, Expect};
 
+/// What exchanges are kept as.
+pub trait Entry: Default {
+    /// Takes it out. What is left behind means nothing, and need not be reset.
+    fn take(&mut self) -> Self {
+        std::mem::take(self)
+    }
+}
+
+impl Entry for () {}
+
 /// One connection's side of a version of HTTP.
 pub trait Protocol<X>: Default {
     /// Where the exchanges of all connections of a worker are kept, so that none allocates.

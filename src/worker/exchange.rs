@@ -1,5 +1,6 @@
 //! One request and its response.
 
+use crate::http::protocol::Entry;
 use crate::units::Nanos;
 
 /// One request and its response, from when it was meant to start until its last byte. Whoever began it is told how it ended.
@@ -23,5 +24,13 @@ impl<A> Exchange<A> {
     #[inline]
     pub(super) fn new(scheduled: Nanos, ask: A) -> Exchange<A> {
         Exchange { scheduled, sent: Nanos::MAX, first_byte: Nanos::MAX, ask }
+    }
+}
+
+impl<A: Default> Entry for Exchange<A> {
+    #[inline]
+    fn take(&mut self) -> Exchange<A> {
+        let Exchange { scheduled, sent, first_byte, ask } = self;
+        Exchange { scheduled: *scheduled, sent: *sent, first_byte: *first_byte, ask: std::mem::take(ask) }
     }
 }

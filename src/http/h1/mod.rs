@@ -4,7 +4,7 @@
 mod queue;
 
 use super::error::ParseError;
-use super::protocol::{Protocol, Reader};
+use super::protocol::{Entry, Protocol, Reader};
 use super::response::{Event, HeadCache, ResponseParser, Sink};
 
 use queue::Cursor;
@@ -26,7 +26,7 @@ pub struct H1<X> {
     queued: u16,
 }
 
-impl<X: Default> H1<X> {
+impl<X: Entry> H1<X> {
     /// The `index`-th oldest open exchange.
     #[inline]
     fn get<'s>(&'s mut self, store: &'s mut Queues<X>, connection: u32, index: u16) -> &'s mut X {
@@ -37,7 +37,7 @@ impl<X: Default> H1<X> {
     }
 }
 
-impl<X: Default> Protocol<X> for H1<X> {
+impl<X: Entry> Protocol<X> for H1<X> {
     type Store = Queues<X>;
     type Known = HeadCache;
     /// The oldest one is meant, always.
@@ -72,7 +72,7 @@ impl<X: Default> Protocol<X> for H1<X> {
         self.queued = self.queued.checked_sub(1)?;
         self.open -= 1;
         match self.open {
-            0 => Some(std::mem::take(&mut self.oldest)),
+            0 => Some(self.oldest.take()),
             _ => store.pop_last(connection, &mut self.behind),
         }
     }
@@ -84,10 +84,15 @@ impl<X: Default> Protocol<X> for H1<X> {
 
     #[inline]
     fn take_outgoing(&mut self, store: &mut Queues<X>, connection: u32, mut each: impl FnMut(&mut X)) {
-        let first = self.open - self.queued;
+        let mut index = self.open - self.queued;
         self.queued = 0;
-        for index in first..self.open {
-            each(self.get(store, connection, index));
+        if index == 0 {
+            each(&mut self.oldest);
+            index = 1;
+        }
+        while index < self.open {
+            each(store.get_mut(connection, self.behind, index - 1));
+            index += 1;
         }
     }
 
@@ -132,12 +137,12 @@ impl<X: Default> Protocol<X> for H1<X> {
 
     #[inline]
     fn finish(&mut self, store: &mut Queues<X>, connection: u32, (): ()) -> X {
+        let finished = self.oldest.take();
         self.open -= 1;
-        let next = match self.open {
-            0 => X::default(),
-            _ => store.pop(connection, &mut self.behind),
-        };
-        std::mem::replace(&mut self.oldest, next)
+        if self.open > 0 {
+            self.oldest = store.pop(connection, &mut self.behind);
+        }
+        finished
     }
 
     fn reset(&mut self) {
@@ -171,36 +176,45 @@ mod tests {
     use super::super::response::Expect;
     use super::*;
 
+    #[derive(Clone, Copy, Debug, Default, PartialEq)]
+    struct Number(u64, [u64; 2]);
+
+    impl Entry for Number {}
+
+    fn number(n: u64) -> Number {
+        Number(n, [0; 2])
+    }
+
     const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
     #[test]
     fn a_connection_is_small() {
-        assert!(size_of::<H1<[u64; 3]>>() <= 80, "{}", size_of::<H1<[u64; 3]>>());
+        assert!(size_of::<H1<Number>>() <= 80, "{}", size_of::<H1<Number>>());
     }
 
     #[test]
     fn responses_are_for_the_oldest_exchange_that_was_sent() {
-        let mut store = H1::<u32>::store(2, 3);
+        let mut store = H1::<Number>::store(2, 3);
         let mut known = HeadCache::new();
-        let mut h1 = H1::<u32>::default();
+        let mut h1 = H1::<Number>::default();
         for exchange in [10, 11] {
-            h1.queue(&mut store, 1, exchange);
+            h1.queue(&mut store, 1, number(exchange));
         }
         assert_eq!(h1.due(), None, "nothing was sent");
         let mut sent = Vec::new();
-        h1.take_outgoing(&mut store, 1, |exchange| sent.push(*exchange));
-        h1.queue(&mut store, 1, 12);
+        h1.take_outgoing(&mut store, 1, |exchange| sent.push(exchange.0));
+        h1.queue(&mut store, 1, number(12));
         assert_eq!(sent, [10, 11]);
         for wanted in [10, 11] {
             let id = h1.due().expect("one is due");
-            assert_eq!(*h1.exchange(&mut store, 1, id), wanted);
+            assert_eq!(h1.exchange(&mut store, 1, id).0, wanted);
             let fed = h1.feed(&mut known, OK, &mut Unread(Expect::Normal));
             assert!(matches!(fed, Ok((40, Event::Complete(_)))), "{fed:?}");
-            assert_eq!(h1.finish(&mut store, 1, id), wanted);
+            assert_eq!(h1.finish(&mut store, 1, id).0, wanted);
         }
         assert_eq!(h1.due(), None);
-        assert_eq!(h1.first_queued(&mut store, 1), Some(&mut 12));
-        assert_eq!(h1.unqueue(&mut store, 1), Some(12));
+        assert_eq!(h1.first_queued(&mut store, 1), Some(&mut number(12)));
+        assert_eq!(h1.unqueue(&mut store, 1), Some(number(12)));
         assert_eq!(h1.unqueue(&mut store, 1), None);
     }
 }

@@ -1,48 +1,45 @@
 //! Exchanges in order: one small queue per connection, all in one allocation.
 
-/// Queues of `depth` entries, one for each connection.
+use crate::http::protocol::Entry;
+
+/// Queues of at least so many entries, one for each connection. Room for a power of two each, so that finding an entry takes no
+/// comparison.
 #[derive(Debug)]
 pub struct Queues<X> {
     entries: Box<[X]>,
-    depth: usize,
+    /// Room of a queue, as a power of two.
+    shift: u32,
+    /// Room of a queue, less one.
+    mask: u16,
 }
 
 /// Where one connection's queue begins and how full it is.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Cursor {
+    /// Counts on and on; its lower bits are the place.
     head: u16,
     len: u16,
 }
 
-impl Cursor {
-    /// Entries in the queue.
-    #[inline]
-    pub(super) fn len(self) -> u16 {
-        self.len
-    }
-}
-
-impl<X: Default> Queues<X> {
+impl<X: Entry> Queues<X> {
+    /// With `depth` 0 there are no queues.
     pub(super) fn new(connections: u32, depth: u16) -> Queues<X> {
-        let depth = usize::from(depth);
+        let room = if depth == 0 { 0 } else { usize::from(depth).next_power_of_two() };
         let mut entries = Vec::new();
-        entries.resize_with(connections as usize * depth, X::default);
-        Queues { entries: entries.into(), depth }
+        entries.resize_with(connections as usize * room, X::default);
+        Queues { entries: entries.into(), shift: room.max(1).trailing_zeros(), mask: room.max(1) as u16 - 1 }
     }
 
     #[inline]
     fn at(&self, connection: u32, cursor: Cursor, index: u16) -> usize {
-        let mut place = usize::from(cursor.head) + usize::from(index);
-        if place >= self.depth {
-            place -= self.depth;
-        }
-        connection as usize * self.depth + place
+        let place = usize::from(cursor.head.wrapping_add(index) & self.mask);
+        ((connection as usize) << self.shift) + place
     }
 
-    /// Appends; the caller keeps `cursor.len()` below the depth.
+    /// Appends; the caller keeps the queue below the depth.
     #[inline]
     pub(super) fn push(&mut self, connection: u32, cursor: &mut Cursor, entry: X) {
-        assert!(usize::from(cursor.len) < self.depth);
+        assert!(cursor.len <= self.mask);
         let at = self.at(connection, *cursor, cursor.len);
         self.entries[at] = entry;
         cursor.len += 1;
@@ -51,21 +48,18 @@ impl<X: Default> Queues<X> {
     /// Takes the oldest entry; there is one.
     #[inline]
     pub(super) fn pop(&mut self, connection: u32, cursor: &mut Cursor) -> X {
-        assert!(cursor.len > 0);
+        debug_assert!(cursor.len > 0);
         let at = self.at(connection, *cursor, 0);
-        cursor.head += 1;
-        if usize::from(cursor.head) == self.depth {
-            cursor.head = 0;
-        }
+        cursor.head = cursor.head.wrapping_add(1);
         cursor.len -= 1;
-        std::mem::take(&mut self.entries[at])
+        self.entries[at].take()
     }
 
     /// Takes the youngest entry, if there is one.
     pub(super) fn pop_last(&mut self, connection: u32, cursor: &mut Cursor) -> Option<X> {
         cursor.len = cursor.len.checked_sub(1)?;
         let at = self.at(connection, *cursor, cursor.len);
-        Some(std::mem::take(&mut self.entries[at]))
+        Some(self.entries[at].take())
     }
 
     /// The `index`-th oldest entry.
@@ -83,6 +77,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    impl Entry for usize {}
 
     proptest! {
         #[test]
@@ -106,7 +102,7 @@ mod tests {
                 for (index, wanted) in models[at].iter().enumerate() {
                     prop_assert_eq!(&*queues.get_mut(at as u32, cursors[at], index as u16), wanted);
                 }
-                prop_assert_eq!(usize::from(cursors[at].len()), models[at].len());
+                prop_assert_eq!(usize::from(cursors[at].len), models[at].len());
             }
         }
     }

@@ -145,7 +145,7 @@ impl<D: AddRoute, O: Owner> Links<D, O> {
         if let Some(exchange) = link.h1.first_queued(&mut self.store, slot) {
             owner.came_on(&mut exchange.ask, step, took, now);
             if !std::mem::replace(&mut link.dirty, true) {
-                self.dirty.push_back(slot);
+                self.dirty.push(slot);
             }
         }
         self.origins.get_mut(origin).connections += 1;

@@ -45,6 +45,7 @@ use rotation::Rotation;
 
 /// What connections carry for an owner.
 pub(super) type ExchangeOf<O> = Exchange<<O as Owner>::Ask>;
+type IdOf<O> = <H1<ExchangeOf<O>> as Protocol<ExchangeOf<O>>>::Id;
 type Store<O> = <H1<ExchangeOf<O>> as Protocol<ExchangeOf<O>>>::Store;
 pub(super) type Known = <H1<()> as Protocol<()>>::Known;
 
@@ -56,6 +57,8 @@ pub(super) trait Owner: Sized {
     type OfLink: Default;
     /// Longest pause before the next attempt to connect.
     const BACK_OFF_MAX: Nanos;
+    /// It may end a connection when it is told of a response.
+    const MAY_END_CONNECTIONS: bool;
     /// Queued exchanges of a connection that ends are [taken back](Owner::take_back) rather than failed.
     const TAKES_BACK: bool;
 
@@ -76,18 +79,20 @@ pub(super) trait Owner: Sized {
         bytes: &[u8],
     ) -> Result<(usize, Event), ParseError>;
 
-    /// The bytes of `count` exchanges, of which this is the first; `slot` is the connection whose draft may be written.
+    /// The bytes of `count` exchanges, of which `first` gives the first; `slot` is the connection whose draft may be written.
     ///
     /// # Errors
     /// When the request cannot be put together.
-    fn bytes<D: Driver>(
+    fn bytes<'x, D: Driver>(
         &mut self,
         driver: &mut D,
         origins: &Origins,
         slot: u32,
-        first: &mut ExchangeOf<Self>,
+        first: impl FnOnce() -> Option<&'x mut ExchangeOf<Self>>,
         count: u16,
-    ) -> Result<Bytes, RenderError>;
+    ) -> Result<Bytes, RenderError>
+    where
+        Self: 'x;
 
     /// An exchange is sent, at `exchange.sent`: counts it.
     fn sent(&mut self, exchange: &mut ExchangeOf<Self>, recorder: &mut Recorder, window: &Window);
@@ -148,6 +153,8 @@ pub(super) struct Bytes {
     pub(super) len: u32,
     /// Let the driver report when the kernel has all of it.
     pub(super) notify: bool,
+    /// How long the first exchange may take.
+    pub(super) limit: Nanos,
 }
 
 /// On the way to a connection.
@@ -183,7 +190,7 @@ pub(super) struct Links<D, O: Owner> {
     to_open: VecDeque<u32>,
     timers: Timers,
     /// Connections with requests to send in this turn.
-    dirty: VecDeque<u32>,
+    dirty: Vec<u32>,
     limits: Limits,
     /// Exchanges that may be open on a connection at a time.
     depth: u16,
@@ -221,7 +228,7 @@ impl<D: AddRoute, O: Owner> Links<D, O> {
             known: config.origins.iter().map(|_| Known::new()).collect(),
             to_open: VecDeque::new(),
             timers: Timers::with_capacity(slots as usize + 1),
-            dirty: VecDeque::with_capacity(slots as usize),
+            dirty: Vec::with_capacity(slots as usize),
             limits: Limits { connect: config.connect_timeout, tls: config.tls_timeout },
             depth,
             connecting: 0,
@@ -305,7 +312,7 @@ impl<D: AddRoute, O: Owner> Links<D, O> {
         link.h1.queue(&mut self.store, slot, exchange);
         if link.is_open() && !link.dirty {
             link.dirty = true;
-            self.dirty.push_back(slot);
+            self.dirty.push(slot);
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::end::Manner;
 use super::failure::broken;
-use super::{ExchangeOf, Links, Owner};
+use super::{ExchangeOf, IdOf, Links, Owner};
 use crate::driver::{Buffer, ConnId, Event};
 use crate::http::protocol::Protocol;
 use crate::http::response::{self, Response};
@@ -85,11 +85,10 @@ impl<D: AddRoute, O: Owner> Links<D, O> {
                 Ok((used, response::Event::Complete(response))) => {
                     at += used;
                     let more = at < buffer.len();
-                    if !self.complete(owner, slot, response, more, now) {
+                    if !self.complete(owner, slot, due, response, more, now) {
                         return Fate::Gone;
                     }
-                    // The owner may have ended it.
-                    if more && !self.links[slot as usize].is(id) {
+                    if O::MAY_END_CONNECTIONS && more && !self.links[slot as usize].is(id) {
                         return Fate::Gone;
                     }
                 }
@@ -117,14 +116,19 @@ impl<D: AddRoute, O: Owner> Links<D, O> {
     /// A whole response to the exchange that is due. False when the connection has ended with it; `more`: bytes have come
     /// behind it.
     #[inline]
-    fn complete(&mut self, owner: &mut O, slot: u32, response: Response, more: bool, now: Nanos) -> bool {
+    fn complete(
+        &mut self,
+        owner: &mut O,
+        slot: u32,
+        id: IdOf<O>,
+        response: Response,
+        more: bool,
+        now: Nanos,
+    ) -> bool {
         let link = &mut self.links[slot as usize];
         link.discarding = false;
         link.answered = true;
         link.failures = 0;
-        let Some(id) = link.h1.due() else {
-            return true; // guarded by the caller: a response has an exchange
-        };
         let exchange = link.h1.finish(&mut self.store, slot, id);
         self.in_flight -= 1;
         self.batching.answered(now - exchange.sent);
@@ -177,9 +181,13 @@ impl<D: AddRoute, O: Owner> Links<D, O> {
 
     fn on_discarded(&mut self, owner: &mut O, slot: u32, bytes: u64, now: Nanos) {
         self.count(owner, slot, bytes, now);
-        match self.links[slot as usize].h1.skip(bytes) {
+        let link = &mut self.links[slot as usize];
+        let Some(due) = link.h1.due() else {
+            return self.lose(owner, slot, ErrorKind::Protocol, now);
+        };
+        match link.h1.skip(bytes) {
             Ok(response::Event::Complete(response)) => {
-                self.complete(owner, slot, response, false, now);
+                self.complete(owner, slot, due, response, false, now);
             }
             Ok(response::Event::NeedMore) => {}
             Err(_) => self.lose(owner, slot, ErrorKind::Protocol, now),

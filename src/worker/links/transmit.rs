@@ -19,10 +19,14 @@ impl<D: AddRoute, O: Owner> Links<D, O> {
             return;
         }
         let sent = self.driver.now();
-        for _ in 0..self.dirty.len().min(SENDS_PER_TURN) {
-            let Some(slot) = self.dirty.pop_front() else { return };
+        let mut dirty = std::mem::take(&mut self.dirty);
+        let count = dirty.len().min(SENDS_PER_TURN);
+        for slot in dirty.drain(..count) {
             self.send(owner, slot, sent);
         }
+        // With its capacity, and what is left; a request that could not be put together may have led to others.
+        dirty.append(&mut self.dirty);
+        self.dirty = dirty;
     }
 
     #[inline]
@@ -33,11 +37,15 @@ impl<D: AddRoute, O: Owner> Links<D, O> {
         if !link.is_open() || count == 0 || link.sending {
             return; // lost meanwhile, or its turn comes when the send before is whole
         }
-        let Some(first) = link.h1.first_queued(&mut self.store, slot) else { return };
-        let Ok(bytes) = owner.bytes(&mut self.driver, &self.origins, slot, first, count) else {
-            return self.not_to_be_sent(owner, slot, sent);
-        };
-        let limit = owner.limit(&first.ask);
+        let (h1, store) = (&mut link.h1, &mut self.store);
+        let bytes = owner.bytes(
+            &mut self.driver,
+            &self.origins,
+            slot,
+            move || h1.first_queued(store, slot),
+            count,
+        );
+        let Ok(bytes) = bytes else { return self.not_to_be_sent(owner, slot, sent) };
         link.sending = bytes.notify;
         link.requests += u32::from(count);
         let (recorder, window) = (&mut self.recorder, &self.window);
@@ -50,7 +58,7 @@ impl<D: AddRoute, O: Owner> Links<D, O> {
             self.recorder.bytes_out(u64::from(bytes.len));
         }
         self.in_flight += u64::from(count);
-        self.timers.set(&mut link.alarm, slot, sent + limit);
+        self.timers.set(&mut link.alarm, slot, sent + bytes.limit);
     }
 
     /// The request could not be put together.
@@ -68,7 +76,7 @@ impl<D: AddRoute, O: Owner> Links<D, O> {
             owner.sent_whole(&mut link.h1.exchange(&mut self.store, slot, id).ask, now);
         }
         if link.queued() > 0 && !std::mem::replace(&mut link.dirty, true) {
-            self.dirty.push_back(slot);
+            self.dirty.push(slot);
         }
     }
 }

@@ -189,6 +189,7 @@ impl Owner for Pool {
     type Ask = ();
     type OfLink = InQueue;
     const BACK_OFF_MAX: Nanos = Nanos::MAX;
+    const MAY_END_CONNECTIONS: bool = false;
     const TAKES_BACK: bool = true;
     const COUNTS_BYTES: bool = false;
 
@@ -213,15 +214,16 @@ impl Owner for Pool {
     }
 
     #[inline]
-    fn bytes<D: Driver>(
+    fn bytes<'x, D: Driver>(
         &mut self,
         _: &mut D,
         _: &Origins,
         _: u32,
-        _: &mut Exchange<()>,
+        _: impl FnOnce() -> Option<&'x mut Exchange<()>>,
         count: u16,
     ) -> Result<Bytes, RenderError> {
-        Ok(Bytes { payload: PAYLOAD, len: u32::from(count) * self.plan.request_len, notify: self.notify })
+        let len = u32::from(count) * self.plan.request_len;
+        Ok(Bytes { payload: PAYLOAD, len, notify: self.notify, limit: self.config.timeout })
     }
 
     #[inline]

@@ -62,6 +62,7 @@ impl<F: Flow> Owner for Users<F> {
     type Ask = Ask;
     type OfLink = OfUser;
     const BACK_OFF_MAX: Nanos = BACK_OFF_MAX;
+    const MAY_END_CONNECTIONS: bool = true;
     const TAKES_BACK: bool = false;
     const COUNTS_BYTES: bool = true;
 
@@ -92,15 +93,18 @@ impl<F: Flow> Owner for Users<F> {
     }
 
     #[inline]
-    fn bytes<D: Driver>(
+    fn bytes<'x, D: Driver>(
         &mut self,
         driver: &mut D,
         origins: &Origins,
         slot: u32,
-        first: &mut Exchange<Ask>,
+        first: impl FnOnce() -> Option<&'x mut Exchange<Ask>>,
         _: u16,
-    ) -> Result<Bytes, RenderError> {
-        let ask = &mut first.ask;
+    ) -> Result<Bytes, RenderError>
+    where
+        Self: 'x,
+    {
+        let Some(Exchange { ask, .. }) = first() else { return Err(RenderError::Unset) };
         let (payload, len) = match ask.source {
             Source::Payload(payload, len) => (payload, len),
             Source::Written => {
@@ -113,7 +117,7 @@ impl<F: Flow> Owner for Users<F> {
             }
         };
         ask.len = len;
-        Ok(Bytes { payload, len, notify: len as usize > SURE })
+        Ok(Bytes { payload, len, notify: len as usize > SURE, limit: ask.limit })
     }
 
     #[inline]

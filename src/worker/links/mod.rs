@@ -306,7 +306,7 @@ impl<D: AddRoute, O: Owner> Links<D, O> {
     }
 
     /// Puts an exchange on a connection; it is sent in this turn if that stands, else as soon as it does.
-    #[inline]
+    #[inline(always)]
     pub(super) fn assign(&mut self, slot: u32, exchange: ExchangeOf<O>) {
         let link = &mut self.links[slot as usize];
         link.h1.queue(&mut self.store, slot, exchange);

@@ -115,7 +115,7 @@ impl<D: AddRoute, O: Owner> Links<D, O> {
 
     /// A whole response to the exchange that is due. False when the connection has ended with it; `more`: bytes have come
     /// behind it.
-    #[inline]
+    #[inline(always)]
     fn complete(
         &mut self,
         owner: &mut O,

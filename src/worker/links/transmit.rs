@@ -38,13 +38,8 @@ impl<D: AddRoute, O: Owner> Links<D, O> {
             return; // lost meanwhile, or its turn comes when the send before is whole
         }
         let (h1, store) = (&mut link.h1, &mut self.store);
-        let bytes = owner.bytes(
-            &mut self.driver,
-            &self.origins,
-            slot,
-            move || h1.first_queued(store, slot),
-            count,
-        );
+        let bytes =
+            owner.bytes(&mut self.driver, &self.origins, slot, move || h1.first_queued(store, slot), count);
         let Ok(bytes) = bytes else { return self.not_to_be_sent(owner, slot, sent) };
         link.sending = bytes.notify;
         link.requests += u32::from(count);

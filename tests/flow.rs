@@ -310,7 +310,7 @@ fn serve(service: Nanos) -> SocketAddr {
     let connection = move |mut stream: TcpStream| {
         let mut room = [0; GET.len()];
         while stream.read_exact(&mut room).is_ok() {
-            std::thread::sleep(std::time::Duration::from_nanos(service.0));
+            squall::clock::sleep(service);
             if stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").is_err() {
                 return;
             }

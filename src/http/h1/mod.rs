@@ -37,11 +37,14 @@ impl<X: Entry> H1<X> {
     }
 }
 
+/// Which exchange of a connection is meant: the oldest, always.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Oldest;
+
 impl<X: Entry> Protocol<X> for H1<X> {
     type Store = Queues<X>;
     type Known = HeadCache;
-    /// The oldest one is meant, always.
-    type Id = ();
+    type Id = Oldest;
 
     fn store(connections: u32, depth: u16) -> Queues<X> {
         Queues::new(connections, depth - 1)
@@ -97,12 +100,12 @@ impl<X: Entry> Protocol<X> for H1<X> {
     }
 
     #[inline]
-    fn due(&self) -> Option<()> {
-        (self.open > self.queued).then_some(())
+    fn due(&self) -> Option<Oldest> {
+        (self.open > self.queued).then_some(Oldest)
     }
 
     #[inline]
-    fn exchange<'s>(&'s mut self, _: &'s mut Queues<X>, _: u32, (): ()) -> &'s mut X {
+    fn exchange<'s>(&'s mut self, _: &'s mut Queues<X>, _: u32, _: Oldest) -> &'s mut X {
         &mut self.oldest
     }
 
@@ -136,7 +139,7 @@ impl<X: Entry> Protocol<X> for H1<X> {
     }
 
     #[inline]
-    fn finish(&mut self, store: &mut Queues<X>, connection: u32, (): ()) -> X {
+    fn finish(&mut self, store: &mut Queues<X>, connection: u32, _: Oldest) -> X {
         let finished = self.oldest.take();
         self.open -= 1;
         if self.open > 0 {

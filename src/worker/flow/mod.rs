@@ -251,7 +251,7 @@ pub struct Moves<'a> {
     pub(super) next_exchange: &'a mut u32,
     pub(super) requests: &'a mut Vec<(ExchangeId, Request)>,
     pub(super) timers: &'a mut Vec<(Nanos, TimerId)>,
-    pub(super) spare: &'a mut Vec<Box<Parts>>,
+    pub(super) spare: &'a mut Spare,
     pub(super) origins: &'a mut Origins,
     pub(super) recorder: &'a mut Recorder,
     pub(super) checks: &'a mut Checks,
@@ -335,16 +335,29 @@ impl Moves<'_> {
     /// Gives back what an outcome owned, for the next one.
     #[inline]
     pub fn recycle(&mut self, parts: Option<Box<Parts>>) {
-        recycle(self.spare, parts);
+        self.spare.put(parts);
     }
 }
 
-pub(super) fn recycle(spare: &mut Vec<Box<Parts>>, parts: Option<Box<Parts>>) {
-    if let Some(mut parts) = parts {
-        parts.head.clear();
-        parts.body.clear();
-        parts.truncated = false;
-        spare.push(parts);
+/// Parts that are in no outcome, for the next ones.
+#[derive(Debug, Default)]
+#[expect(clippy::vec_box, reason = "exchanges hold them boxed, so that one without costs a pointer")]
+pub(super) struct Spare(Vec<Box<Parts>>);
+
+impl Spare {
+    #[inline]
+    pub(super) fn take(&mut self) -> Box<Parts> {
+        self.0.pop().unwrap_or_default()
+    }
+
+    #[inline]
+    pub(super) fn put(&mut self, parts: Option<Box<Parts>>) {
+        if let Some(mut parts) = parts {
+            parts.head.clear();
+            parts.body.clear();
+            parts.truncated = false;
+            self.0.push(parts);
+        }
     }
 }
 

@@ -5,7 +5,6 @@ use super::{Flow, UserLinks, Users};
 use crate::transport::AddRoute;
 use crate::units::Nanos;
 use crate::worker::exchange::Exchange;
-use crate::worker::flow::recycle;
 use crate::worker::links::{Manner, State};
 
 impl<F: Flow> Users<F> {
@@ -89,7 +88,7 @@ impl<F: Flow> Users<F> {
             links.abandon(at, Manner::Close, |_| {});
             self.free.push(at);
             let link = links.get_mut(at);
-            at = std::mem::replace(&mut link.own, Default::default()).next;
+            at = std::mem::take(&mut link.own).next;
         }
     }
 
@@ -106,7 +105,7 @@ impl<F: Flow> Users<F> {
                 let own = *of == user;
                 if own {
                     *cut_off += u64::from(exchange.ask.measured);
-                    recycle(spare, exchange.ask.parts.take());
+                    spare.put(exchange.ask.parts.take());
                 }
                 !own
             });
@@ -120,7 +119,7 @@ impl<F: Flow> Users<F> {
         let (cut_off, spare) = (&mut self.cut_off, &mut self.spare);
         links.abandon(slot, Manner::Close, |exchange| {
             *cut_off += u64::from(exchange.ask.measured);
-            recycle(spare, exchange.ask.parts);
+            spare.put(exchange.ask.parts);
         });
     }
 

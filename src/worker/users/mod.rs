@@ -17,7 +17,7 @@ use std::sync::atomic::AtomicU64;
 use super::channel::Channel;
 use super::exchange::Exchange;
 use super::flow::plan::PlanFlow;
-use super::flow::{Checks, ExchangeId, Flow, Parts, Request};
+use super::flow::{Checks, ExchangeId, Flow, Request, Spare};
 use super::links::Links;
 use super::names::Names;
 use super::timers::Timers;
@@ -79,7 +79,7 @@ pub struct Users<F: Flow> {
     without_place: VecDeque<(u32, Exchange<Ask>)>,
     next_exchange: u32,
     checks: Checks,
-    spare: Vec<Box<Parts>>,
+    spare: Spare,
     /// What the flow begins in a call.
     requests: Vec<(ExchangeId, Request)>,
     /// Measured requests that were cut off.
@@ -132,7 +132,7 @@ impl<'a, D: AddRoute, F: Flow> Worker<'a, D, Users<F>> {
             without_place: VecDeque::new(),
             next_exchange: 0,
             checks: Checks::new(&users.layout),
-            spare: Vec::new(),
+            spare: Spare::default(),
             requests: Vec::new(),
             cut_off: 0,
             measuring: false,

@@ -16,7 +16,7 @@ use crate::transport::AddRoute;
 use crate::units::Nanos;
 use crate::worker::Window;
 use crate::worker::exchange::Exchange;
-use crate::worker::flow::{Outcome, Parts, Source, What};
+use crate::worker::flow::{Outcome, Parts, Source, Spare, What};
 use crate::worker::links::{Bytes, Known, Link, Origins, Owner, Step};
 
 /// Longest pause before the next attempt to connect: an arrival must not lose its user for long.
@@ -24,12 +24,12 @@ const BACK_OFF_MAX: Nanos = Nanos::from_millis(64);
 
 /// Keeps the wanted parts of responses.
 struct Keeper<'a> {
-    spare: &'a mut Vec<Box<Parts>>,
+    spare: &'a mut Spare,
 }
 
 impl Keeper<'_> {
     fn parts<'x>(&mut self, ask: &'x mut Ask) -> &'x mut Parts {
-        ask.parts.get_or_insert_with(|| self.spare.pop().unwrap_or_default())
+        ask.parts.get_or_insert_with(|| self.spare.take())
     }
 }
 
@@ -200,7 +200,7 @@ impl<F: Flow> Owner for Users<F> {
             self.record_failure(links, &exchange.ask, &spent, kind, duration);
         }
         // What came of it is no response.
-        crate::worker::flow::recycle(&mut self.spare, exchange.ask.parts.take());
+        self.spare.put(exchange.ask.parts.take());
         let outcome = Outcome {
             result: Err(kind),
             origin: exchange.ask.origin,

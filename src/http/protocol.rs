@@ -20,7 +20,10 @@ pub trait Entry: Default {
     }
 }
 
-impl Entry for () {}
+impl Entry for () {
+    #[inline]
+    fn take(&mut self) {}
+}
 
 /// One connection's side of a version of HTTP.
 pub trait Protocol<X>: Default {

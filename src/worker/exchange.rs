@@ -27,10 +27,10 @@ impl<A> Exchange<A> {
     }
 }
 
-impl<A: Default> Entry for Exchange<A> {
+impl<A: Entry> Entry for Exchange<A> {
     #[inline]
     fn take(&mut self) -> Exchange<A> {
         let Exchange { scheduled, sent, first_byte, ask } = self;
-        Exchange { scheduled: *scheduled, sent: *sent, first_byte: *first_byte, ask: std::mem::take(ask) }
+        Exchange { scheduled: *scheduled, sent: *sent, first_byte: *first_byte, ask: ask.take() }
     }
 }

@@ -14,7 +14,9 @@ pub mod plan;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use super::exchange::Exchange;
 use super::links::Origins;
+use super::users::Ask;
 use crate::driver::PayloadId;
 use crate::http::response::{Expect, Response};
 use crate::http::url::Url;
@@ -249,7 +251,7 @@ pub struct Moves<'a> {
     pub(super) wall: fn() -> Nanos,
     pub(super) window_open: Nanos,
     pub(super) next_exchange: &'a mut u32,
-    pub(super) requests: &'a mut Vec<(ExchangeId, Request)>,
+    pub(super) requests: &'a mut Vec<Exchange<Ask>>,
     pub(super) timers: &'a mut Vec<(Nanos, TimerId)>,
     pub(super) spare: &'a mut Spare,
     pub(super) origins: &'a mut Origins,
@@ -276,7 +278,8 @@ impl Moves<'_> {
     pub fn request(&mut self, request: Request) -> ExchangeId {
         let id = ExchangeId(*self.next_exchange);
         *self.next_exchange = self.next_exchange.wrapping_add(1);
-        self.requests.push((id, request));
+        let scheduled = request.scheduled.unwrap_or(self.now);
+        self.requests.push(Exchange::new(scheduled, Ask::of(request, id)));
         id
     }
 

@@ -108,6 +108,7 @@ impl PlanFlow {
         self.workload.flows[usize::from(user.flow)].steps[usize::from(user.at)] as usize
     }
 
+    #[inline]
     fn begin(&mut self, user: &mut PlanUser, iteration: Iteration, moves: &mut Moves<'_>) -> Then {
         user.flow = draw(&self.workload.scenarios[usize::from(user.key.scenario)].flows, &mut user.rng);
         user.at = 0;
@@ -117,6 +118,7 @@ impl PlanFlow {
         Then::Wait
     }
 
+    #[inline]
     fn begin_step(&mut self, user: &mut PlanUser, scheduled: Option<Nanos>, moves: &mut Moves<'_>) {
         user.hops = 0;
         let origin = self.workload.steps[self.step(user)].origin;
@@ -124,6 +126,7 @@ impl PlanFlow {
     }
 
     /// One request to `origin`: a step's, or what follows a redirect.
+    #[inline]
     fn begin_request(
         &mut self,
         user: &mut PlanUser,
@@ -151,6 +154,7 @@ impl PlanFlow {
         });
     }
 
+    #[inline]
     fn answered(&mut self, user: &mut PlanUser, outcome: Outcome, moves: &mut Moves<'_>) -> Then {
         let at = self.step(user);
         if let (Ok(response), Some(parts)) = (&outcome.result, &outcome.parts) {
@@ -178,6 +182,7 @@ impl PlanFlow {
     }
 
     /// The step is over, its pause too: the next one, or the end.
+    #[inline]
     fn next_step(&mut self, user: &mut PlanUser, scheduled: Option<Nanos>, moves: &mut Moves<'_>) -> Then {
         user.at += 1;
         if usize::from(user.at) == self.workload.flows[usize::from(user.flow)].steps.len() {

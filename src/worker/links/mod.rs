@@ -29,7 +29,7 @@ use super::{Window, WorkerConfig};
 use crate::driver::{Driver, PayloadId};
 use crate::http::error::ParseError;
 use crate::http::h1::H1;
-use crate::http::protocol::Protocol;
+use crate::http::protocol::{Entry, Protocol};
 use crate::http::response::{Event, Response};
 use crate::plan::request_template::RenderError;
 use crate::stats::outcome::ErrorKind;
@@ -52,7 +52,7 @@ pub(super) type Known = <H1<()> as Protocol<()>>::Known;
 /// Whose connections they are.
 pub(super) trait Owner: Sized {
     /// What an exchange carries for the owner.
-    type Ask: Default;
+    type Ask: Entry;
     /// What a connection does.
     type OfLink: Default;
     /// Longest pause before the next attempt to connect.

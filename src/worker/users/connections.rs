@@ -1,6 +1,6 @@
 //! Which connection a user's request goes to.
 
-use super::user::{Ask, NONE};
+use super::user::{Ask, NONE, Waits};
 use super::{Flow, UserLinks, Users};
 use crate::transport::AddRoute;
 use crate::units::Nanos;
@@ -13,11 +13,13 @@ impl<F: Flow> Users<F> {
         &mut self,
         links: &mut UserLinks<D, F>,
         user: u32,
-        exchange: Exchange<Ask>,
+        mut exchange: Exchange<Ask>,
         now: Nanos,
     ) {
-        match self.connection_for(links, user, exchange.ask.origin) {
+        match self.connection_for(links, user, exchange.ask.terms.origin) {
+            Some(slot) if links.get(slot).is_open() => links.assign(slot, exchange),
             Some(slot) => {
+                exchange.ask.waits = Some(Box::new(Waits { wanted: now, ..Waits::default() }));
                 links.assign(slot, exchange);
                 links.want(slot, now);
             }
@@ -93,7 +95,15 @@ impl<F: Flow> Users<F> {
     }
 
     /// Cuts off whatever requests of a user are open, their connections with them.
+    #[inline]
     pub(super) fn cut_off_requests<D: AddRoute>(&mut self, links: &mut UserLinks<D, F>, user: u32) {
+        if std::mem::take(&mut self.users[user as usize].open) > 0 {
+            self.cut_off_open(links, user);
+        }
+    }
+
+    #[cold]
+    fn cut_off_open<D: AddRoute>(&mut self, links: &mut UserLinks<D, F>, user: u32) {
         let mut at = self.users[user as usize].first_link;
         while at != NONE {
             self.cut_off(links, at);
@@ -104,7 +114,7 @@ impl<F: Flow> Users<F> {
             self.without_place.retain_mut(|(of, exchange)| {
                 let own = *of == user;
                 if own {
-                    *cut_off += u64::from(exchange.ask.measured);
+                    *cut_off += u64::from(exchange.ask.terms.measured);
                     spare.put(exchange.ask.parts.take());
                 }
                 !own
@@ -118,7 +128,7 @@ impl<F: Flow> Users<F> {
         }
         let (cut_off, spare) = (&mut self.cut_off, &mut self.spare);
         links.abandon(slot, Manner::Close, |exchange| {
-            *cut_off += u64::from(exchange.ask.measured);
+            *cut_off += u64::from(exchange.ask.terms.measured);
             spare.put(exchange.ask.parts);
         });
     }

@@ -6,7 +6,7 @@ use crate::stats::tally::ScenarioTally;
 use crate::transport::AddRoute;
 use crate::units::Nanos;
 use crate::worker::exchange::Exchange;
-use crate::worker::flow::{Ending, ExchangeId, Iteration, Moves, Request, Then, What};
+use crate::worker::flow::{Ending, Iteration, Moves, Then, What};
 use crate::worker::timers::rings;
 
 impl<F: Flow> Users<F> {
@@ -18,7 +18,9 @@ impl<F: Flow> Users<F> {
             let user = &mut self.users[vu as usize];
             match user.state {
                 State::Ready => self.begin_iteration(links, vu, now),
-                State::Running if std::mem::take(&mut user.goes_on) => self.tell(links, vu, What::GoOn, now),
+                State::Running if std::mem::take(&mut user.goes_on) => {
+                    self.tell_apart(links, vu, What::GoOn, now)
+                }
                 _ => {} // interrupted, or sent off
             }
         }
@@ -76,7 +78,8 @@ impl<F: Flow> Users<F> {
         }
     }
 
-    /// Tells the flow what happened, and carries out what it says.
+    /// Tells the flow what happened, and carries out what it says. In line where it is for each request: what is told is large.
+    #[inline(always)]
     pub(super) fn tell<D: AddRoute>(&mut self, links: &mut UserLinks<D, F>, vu: u32, what: What, now: Nanos) {
         let then = self.call(links, vu, what, now);
         let over = matches!(then, Then::End(..));
@@ -97,8 +100,14 @@ impl<F: Flow> Users<F> {
         }
     }
 
+    /// [`tell`](Users::tell), where it is not for each request.
+    #[inline(never)]
+    fn tell_apart<D: AddRoute>(&mut self, links: &mut UserLinks<D, F>, vu: u32, what: What, now: Nanos) {
+        self.tell(links, vu, what, now);
+    }
+
     /// Calls the flow. What it begins is then in `requests`, and among the user's timers.
-    #[inline]
+    #[inline(always)]
     fn call<D: AddRoute>(&mut self, links: &mut UserLinks<D, F>, vu: u32, what: What, now: Nanos) -> Then {
         let user = &mut self.users[vu as usize];
         let timers = user.timers.len();
@@ -126,33 +135,35 @@ impl<F: Flow> Users<F> {
     fn begin_requests<D: AddRoute>(&mut self, links: &mut UserLinks<D, F>, vu: u32, now: Nanos) {
         links.make_room_for_origins();
         let mut requests = std::mem::take(&mut self.requests);
-        for (id, request) in requests.drain(..) {
-            self.begin_request(links, vu, id, request, now);
+        for exchange in requests.drain(..) {
+            self.begin_request(links, vu, exchange, now);
         }
         self.requests = requests;
     }
 
     /// A request counts as started from here on, whether there is a connection for it or not.
+    #[inline]
     fn begin_request<D: AddRoute>(
         &mut self,
         links: &mut UserLinks<D, F>,
         vu: u32,
-        id: ExchangeId,
-        request: Request,
+        mut exchange: Exchange<Ask>,
         now: Nanos,
     ) {
-        let scheduled = request.scheduled.unwrap_or(now);
-        let index = usize::from(self.users[vu as usize].key.scenario);
-        let (stage, slot) = self.stage_and_slot(links.window.start, index, scheduled);
-        let mut ask = Ask::of(request, vu, id, now);
-        ask.stage = stage;
-        ask.tally = slot;
-        ask.measured = links.window.measures(scheduled);
-        if ask.measured {
+        let user = &mut self.users[vu as usize];
+        user.open += 1;
+        let index = usize::from(user.key.scenario);
+        let (stage, slot) = self.stage_and_slot(links.window.start, index, exchange.scheduled);
+        let terms = &mut exchange.ask.terms;
+        terms.user = vu;
+        terms.stage = stage;
+        terms.tally = slot;
+        terms.measured = links.window.measures(exchange.scheduled);
+        if terms.measured {
             links.recorder.counts.started += 1;
             links.recorder.counts.scheduled += 1;
         }
-        self.place(links, vu, Exchange::new(scheduled, ask), now);
+        self.place(links, vu, exchange, now);
     }
 
     fn end_iteration<D: AddRoute>(
@@ -224,7 +235,7 @@ impl<F: Flow> Users<F> {
                             break;
                         }
                         let Some((at, id)) = user.take_timer(now) else { break };
-                        self.tell(links, vu, What::Timer(id, at), now);
+                        self.tell_apart(links, vu, What::Timer(id, at), now);
                     }
                 }
                 State::Pausing if user.pause_until <= now => self.after_iteration(links, vu),

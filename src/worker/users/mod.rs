@@ -17,7 +17,7 @@ use std::sync::atomic::AtomicU64;
 use super::channel::Channel;
 use super::exchange::Exchange;
 use super::flow::plan::PlanFlow;
-use super::flow::{Checks, ExchangeId, Flow, Request, Spare};
+use super::flow::{Checks, Flow, Spare};
 use super::links::Links;
 use super::names::Names;
 use super::timers::Timers;
@@ -30,7 +30,8 @@ use crate::transport::AddRoute;
 use crate::units::Nanos;
 
 use executors::Runner;
-use user::{Ask, State, User};
+pub(in crate::worker) use user::Ask;
+use user::{State, User};
 
 /// One worker's share of a run of scenarios.
 #[derive(Clone, Debug)]
@@ -81,7 +82,7 @@ pub struct Users<F: Flow> {
     checks: Checks,
     spare: Spare,
     /// What the flow begins in a call.
-    requests: Vec<(ExchangeId, Request)>,
+    requests: Vec<Exchange<Ask>>,
     /// Measured requests that were cut off.
     cut_off: u64,
     /// Measuring has begun.

@@ -1,7 +1,7 @@
 //! What users want of their connections, and what they make of what comes by them.
 
 use super::record::timings;
-use super::user::{Ask, OfUser};
+use super::user::{Ask, OfUser, Terms};
 use super::{Flow, UserLinks, Users};
 use crate::driver::{Driver, PayloadId};
 use crate::http::error::ParseError;
@@ -38,7 +38,7 @@ impl Reader<Exchange<Ask>> for Keeper<'_> {
 
     #[inline]
     fn expect(&self, exchange: &Exchange<Ask>) -> Expect {
-        exchange.ask.expect
+        exchange.ask.terms.expect
     }
 
     #[inline]
@@ -48,8 +48,8 @@ impl Reader<Exchange<Ask>> for Keeper<'_> {
 
     fn body(&mut self, exchange: &mut Exchange<Ask>, bytes: &[u8]) {
         let ask = &mut exchange.ask;
-        if ask.keeps.body {
-            let limit = ask.body_limit;
+        if ask.terms.keeps.body {
+            let limit = ask.terms.body_limit;
             let parts = self.parts(ask);
             let room = limit - parts.body.len();
             parts.body.extend_from_slice(&bytes[..bytes.len().min(room)]);
@@ -68,12 +68,12 @@ impl<F: Flow> Owner for Users<F> {
 
     #[inline]
     fn limit(&self, ask: &Ask) -> Nanos {
-        ask.limit
+        ask.terms.limit
     }
 
     #[inline]
     fn reads_body(&self, ask: &Ask) -> bool {
-        ask.keeps.body
+        ask.terms.keeps.body
     }
 
     #[inline]
@@ -83,11 +83,11 @@ impl<F: Flow> Owner for Users<F> {
         known: &mut Known,
         bytes: &[u8],
     ) -> Result<(usize, Event), ParseError> {
-        let ask = &h1.current().ask;
-        if ask.keeps.head || ask.keeps.body {
+        let terms = &h1.current().ask.terms;
+        if terms.keeps.head || terms.keeps.body {
             h1.feed(known, bytes, &mut Keeper { spare: &mut self.spare })
         } else {
-            let expect = ask.expect;
+            let expect = terms.expect;
             h1.feed(known, bytes, &mut Unread(expect))
         }
     }
@@ -104,55 +104,56 @@ impl<F: Flow> Owner for Users<F> {
     where
         Self: 'x,
     {
-        let Some(Exchange { ask, .. }) = first() else { return Err(RenderError::Unset) };
-        let (payload, len) = match ask.source {
+        let Some(Exchange { ask: Ask { terms, .. }, .. }) = first() else { return Err(RenderError::Unset) };
+        let (payload, len) = match terms.source {
             Source::Payload(payload, len) => (payload, len),
             Source::Written => {
                 let out = driver.draft(slot);
                 out.clear();
-                let state = &mut self.users[ask.user as usize].flow;
-                let url = &origins.get(ask.origin).url;
-                self.flow.write(state, ask.id, url, (self.wall)(), out)?;
+                let state = &mut self.users[terms.user as usize].flow;
+                let url = &origins.get(terms.origin).url;
+                self.flow.write(state, terms.id, url, (self.wall)(), out)?;
                 (PayloadId::DRAFT, out.len() as u32)
             }
         };
-        ask.len = len;
-        Ok(Bytes { payload, len, notify: len as usize > SURE, limit: ask.limit })
+        terms.len = len;
+        Ok(Bytes { payload, len, notify: len as usize > SURE, limit: terms.limit })
     }
 
     #[inline]
     fn sent(&mut self, exchange: &mut Exchange<Ask>, recorder: &mut Recorder, _: &Window) {
-        let ask = &exchange.ask;
-        if !ask.due {
+        let terms = &exchange.ask.terms;
+        if !terms.due {
             exchange.scheduled = exchange.sent;
         }
-        if ask.measured {
-            recorder.tally.scenarios[ask.tally as usize].sent_bytes += u64::from(ask.len);
+        if terms.measured {
+            recorder.tally.scenarios[terms.tally as usize].sent_bytes += u64::from(terms.len);
         }
     }
 
     #[inline]
     fn sent_whole(&mut self, ask: &mut Ask, now: Nanos) {
-        ask.sent_whole = now;
+        ask.terms.sent_whole = now;
     }
 
     #[inline]
     fn received(&mut self, ask: Option<&Ask>, bytes: u64, recorder: &mut Recorder) {
         if let Some(ask) = ask {
-            recorder.tally.scenarios[ask.tally as usize].received_bytes += bytes;
+            recorder.tally.scenarios[ask.terms.tally as usize].received_bytes += bytes;
         }
     }
 
     fn came_on(&mut self, ask: &mut Ask, step: Step, took: Nanos, now: Nanos) {
+        let Some(waits) = &mut ask.waits else { return };
         match step {
-            Step::Reached => ask.connecting = took,
+            Step::Reached => waits.connecting = took,
             Step::OpenPlain => {
-                ask.connecting = took;
-                ask.blocked = now - ask.wanted;
+                waits.connecting = took;
+                waits.blocked = now - waits.wanted;
             }
             Step::OpenSecure => {
-                ask.securing = took;
-                ask.blocked = now - ask.wanted;
+                waits.securing = took;
+                waits.blocked = now - waits.wanted;
             }
         }
     }
@@ -172,18 +173,21 @@ impl<F: Flow> Owner for Users<F> {
         now: Nanos,
     ) {
         let spent = timings(&exchange, now);
-        if exchange.ask.measured {
+        if exchange.ask.terms.measured {
             self.record_response(links, &exchange, &spent, response.status, now);
         }
         let outcome = Outcome {
             result: Ok(response),
-            origin: exchange.ask.origin,
+            origin: exchange.ask.terms.origin,
             duration: now - exchange.sent,
             timings: spent,
             mark: exchange.ask.mark(),
             parts: exchange.ask.parts.take(),
         };
-        self.tell(links, exchange.ask.user, What::Answered(exchange.ask.id, outcome), now);
+        let Terms { user, id, .. } = exchange.ask.terms;
+        let open = &mut self.users[user as usize].open;
+        *open = open.saturating_sub(1);
+        self.tell(links, user, What::Answered(id, outcome), now);
     }
 
     /// k6 goes on with the script then, and so do we.
@@ -196,20 +200,23 @@ impl<F: Flow> Owner for Users<F> {
     ) {
         let spent = timings(&exchange, now);
         let duration = if exchange.sent == Nanos::MAX { Nanos::ZERO } else { now - exchange.sent };
-        if exchange.ask.measured {
+        if exchange.ask.terms.measured {
             self.record_failure(links, &exchange.ask, &spent, kind, duration);
         }
         // What came of it is no response.
         self.spare.put(exchange.ask.parts.take());
         let outcome = Outcome {
             result: Err(kind),
-            origin: exchange.ask.origin,
+            origin: exchange.ask.terms.origin,
             duration,
             timings: spent,
             mark: exchange.ask.mark(),
             parts: None,
         };
-        self.tell(links, exchange.ask.user, What::Answered(exchange.ask.id, outcome), now);
+        let Terms { user, id, .. } = exchange.ask.terms;
+        let open = &mut self.users[user as usize].open;
+        *open = open.saturating_sub(1);
+        self.tell(links, user, What::Answered(id, outcome), now);
     }
 
     /// One that was of use before is replaced without a word; a new one that broke at once would be replaced for ever.

@@ -11,19 +11,21 @@ use crate::worker::flow::{Mark, Timings};
 
 impl Ask {
     pub(super) fn mark(&self) -> Mark {
-        Mark { place: self.place, stage: self.stage, measured: self.measured }
+        Mark { place: self.terms.place, stage: self.terms.stage, measured: self.terms.measured }
     }
 }
 
 /// What the time of an exchange that ended at `now` was spent on.
+#[inline]
 pub(super) fn timings(exchange: &Exchange<Ask>, now: Nanos) -> Timings {
-    let ask = &exchange.ask;
     let first_byte = exchange.first_byte.min(now);
-    let sending = if ask.sent_whole == Nanos::MAX { Nanos::ZERO } else { ask.sent_whole - exchange.sent };
+    let whole = exchange.ask.terms.sent_whole;
+    let sending = if whole == Nanos::MAX { Nanos::ZERO } else { whole - exchange.sent };
+    let waits = exchange.ask.waits.as_deref().copied().unwrap_or_default();
     Timings {
-        blocked: ask.blocked,
-        connecting: ask.connecting,
-        securing: ask.securing,
+        blocked: waits.blocked,
+        connecting: waits.connecting,
+        securing: waits.securing,
         sending,
         waiting: if exchange.sent == Nanos::MAX { Nanos::ZERO } else { first_byte - exchange.sent - sending },
         receiving: now - first_byte,
@@ -62,7 +64,9 @@ impl<F: Flow> Users<F> {
             if spent.sending > Nanos::ZERO {
                 series.sending.record(spent.sending);
             }
-            record_waits(series, spent);
+            if spent.blocked > Nanos::ZERO {
+                record_waits(series, spent);
+            }
         });
     }
 
@@ -93,9 +97,9 @@ impl<F: Flow> Users<F> {
         mut record: impl FnMut(&mut Series),
     ) {
         let layout = &self.config.layout;
-        let place = &layout.places[ask.place as usize];
+        let place = &layout.places[ask.terms.place as usize];
         let tally = &mut links.recorder.tally;
-        let stage = u32::from(ask.stage);
+        let stage = u32::from(ask.terms.stage);
         record(&mut tally.series[series_at(place.first_series, stage, expected)]);
         for watch in &place.watches {
             let watch = &layout.watches[*watch as usize];

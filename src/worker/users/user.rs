@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use super::super::flow::{ExchangeId, Parts, Request, Source, TimerId, UserKey};
 use crate::driver::PayloadId;
+use crate::http::protocol::Entry;
 use crate::http::response::Expect;
 use crate::load::share;
 use crate::plan::answer::Needs;
@@ -50,6 +51,8 @@ pub(super) struct User<S> {
     pub(super) has_arrival: bool,
     /// Its iteration counts: it was meant to begin in the window. Decided once, for its beginning and its end.
     pub(super) counts: bool,
+    /// Its requests that are open.
+    pub(super) open: u16,
     /// It has more to compute.
     pub(super) goes_on: bool,
     /// Its iteration's entry among the scenario tallies.
@@ -78,6 +81,7 @@ impl<S> User<S> {
             has_arrival: false,
             counts: false,
             goes_on: false,
+            open: 0,
             tally: 0,
             first_link: NONE,
             iterations: 0,
@@ -129,7 +133,19 @@ impl Default for OfUser {
 }
 
 /// What a user's request carries on its way.
+#[derive(Default)]
 pub(in crate::worker) struct Ask {
+    pub(super) terms: Terms,
+    /// `None` only where there is no request.
+    pub(super) expected: Option<Rc<StatusSet>>,
+    /// What it waited for, where its connection had to be opened.
+    pub(super) waits: Option<Box<Waits>>,
+    pub(super) parts: Option<Box<Parts>>,
+}
+
+/// What carrying a request out needs to know.
+#[derive(Clone, Copy)]
+pub(in crate::worker) struct Terms {
     pub(super) user: u32,
     pub(super) id: ExchangeId,
     pub(super) origin: u32,
@@ -137,6 +153,9 @@ pub(in crate::worker) struct Ask {
     pub(super) place: u32,
     /// Entry among the scenario tallies, for bytes.
     pub(super) tally: u32,
+    /// Bytes sent.
+    pub(super) len: u32,
+    pub(super) source: Source,
     /// Stage in which it was meant to start.
     pub(super) stage: u16,
     /// It counts: it was meant to start in the window.
@@ -145,56 +164,58 @@ pub(in crate::worker) struct Ask {
     pub(super) due: bool,
     pub(super) expect: Expect,
     pub(super) keeps: Needs,
-    pub(super) source: Source,
-    /// Bytes sent.
-    pub(super) len: u32,
     pub(super) body_limit: usize,
     pub(super) limit: Nanos,
-    /// Since when it has wanted a connection; how long it waited for it, and of that how long TCP and TLS took.
+    /// When the kernel had taken the whole request, where that was reported; else MAX.
+    pub(super) sent_whole: Nanos,
+}
+
+/// How long a request waited for its connection.
+#[derive(Clone, Copy, Debug, Default)]
+pub(in crate::worker) struct Waits {
+    /// Since when it has wanted it.
     pub(super) wanted: Nanos,
+    /// Until it had it; and of that, until TCP stood, and for TLS.
     pub(super) blocked: Nanos,
     pub(super) connecting: Nanos,
     pub(super) securing: Nanos,
-    /// When the kernel had taken the whole request, where that was reported; else MAX.
-    pub(super) sent_whole: Nanos,
-    /// `None` only where there is no request.
-    pub(super) expected: Option<Rc<StatusSet>>,
-    pub(super) parts: Option<Box<Parts>>,
 }
 
-impl Default for Ask {
-    fn default() -> Ask {
-        Ask {
+impl Default for Terms {
+    fn default() -> Terms {
+        Terms {
             user: 0,
             id: ExchangeId(0),
             origin: 0,
             place: 0,
             tally: 0,
+            len: 0,
+            source: Source::Payload(PayloadId(0), 0),
             stage: 0,
             measured: false,
             due: false,
             expect: Expect::Normal,
             keeps: Needs::default(),
-            source: Source::Payload(PayloadId(0), 0),
-            len: 0,
             body_limit: 0,
             limit: Nanos::ZERO,
-            wanted: Nanos::ZERO,
-            blocked: Nanos::ZERO,
-            connecting: Nanos::ZERO,
-            securing: Nanos::ZERO,
             sent_whole: Nanos::MAX,
-            expected: None,
-            parts: None,
         }
     }
 }
 
+impl Entry for Ask {
+    #[inline]
+    fn take(&mut self) -> Ask {
+        let Ask { terms, expected, waits, parts } = self;
+        Ask { terms: *terms, expected: expected.take(), waits: waits.take(), parts: parts.take() }
+    }
+}
+
 impl Ask {
-    /// Of `request`, wanted by `user` at `now`.
-    pub(super) fn of(request: Request, user: u32, id: ExchangeId, now: Nanos) -> Ask {
-        Ask {
-            user,
+    /// Of `request`; who wants it, when and where it counts, is to be filled in.
+    #[inline]
+    pub(in crate::worker) fn of(request: Request, id: ExchangeId) -> Ask {
+        let terms = Terms {
             id,
             origin: request.origin,
             place: request.place,
@@ -204,10 +225,9 @@ impl Ask {
             source: request.source,
             body_limit: request.body_limit,
             limit: request.limit,
-            wanted: now,
-            expected: Some(request.expected),
-            ..Ask::default()
-        }
+            ..Terms::default()
+        };
+        Ask { terms, expected: Some(request.expected), waits: None, parts: None }
     }
 }
 

@@ -71,9 +71,8 @@ struct Extras {
     values: Vec<Option<Box<[u8]>>>,
     rows: Vec<u64>,
     jar: CookieJar,
-    /// The request in work without the jar's cookies, for redirects; or, with `follows`, the one to be written.
+    /// The request in work without the jar's cookies: what a redirect is made from, and what follows one.
     request: Vec<u8>,
-    follows: bool,
     /// Path and query of the request that follows a redirect.
     path: String,
 }
@@ -253,7 +252,6 @@ impl PlanFlow {
             Some(forward) => forward.apply(&next),
             None => next,
         };
-        extras.follows = true;
         extras.path = to.target;
         Some(origin)
     }
@@ -347,8 +345,8 @@ impl Flow for PlanFlow {
             let secure = url.scheme == Scheme::Https;
             extras.jar.header(&url.host, user.path(step), secure, wall, &mut self.cookies);
         }
-        if let Some(extras) = &mut user.extras
-            && std::mem::take(&mut extras.follows)
+        if user.hops > 0
+            && let Some(extras) = &user.extras
         {
             redirect::with_cookies(&extras.request, &self.cookies, out);
             return Ok(());

@@ -65,10 +65,8 @@ impl<D: AddRoute, O: Owner> Links<D, O> {
                 self.dial(slot, address, now);
             }
             Way::Wait => self.origins.get_mut(origin).waiting.push(slot),
-            Way::Unreachable(kind) => {
-                self.connecting += 1; // an attempt like any other, over at once
-                self.connect_failed(owner, slot, kind, None, now);
-            }
+            // An attempt like any other, over at once.
+            Way::Unreachable(kind) => self.connect_failed(owner, slot, kind, None, now),
         }
     }
 
@@ -186,8 +184,12 @@ impl<D: AddRoute, O: Owner> Links<D, O> {
             self.tried.tried += 1;
         }
         link.failures = link.failures.saturating_add(1);
-        link.retire();
-        self.connecting -= 1;
+        if link.state == State::Queued {
+            link.state = State::Closed; // the driver has not heard of it: its generation is still to come
+        } else {
+            link.retire();
+            self.connecting -= 1;
+        }
         self.rest(slot, now);
         self.fail_queued(owner, slot, kind, false, now);
         self.reopen(owner, slot, now);

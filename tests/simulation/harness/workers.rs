@@ -137,7 +137,7 @@ pub(crate) fn plain_driver_config(plan: &Plan, config: &WorkerConfig) -> DriverC
     }
 }
 
-fn endpoint() -> Endpoint {
+pub(crate) fn endpoint() -> Endpoint {
     let addr = std::net::SocketAddr::from(([127, 0, 0, 1], 80));
     Endpoint { addr: addr.into(), source: None, congestion: None }
 }
@@ -178,7 +178,7 @@ pub(crate) fn run_plain(
 }
 
 /// Carries one worker's share of scenarios out.
-pub(crate) fn run_users(probe: Probe<'_>, config: VuWorkerConfig, channel: &Channel, control: &Control) {
+pub(crate) fn run_users(mut probe: Probe<'_>, config: VuWorkerConfig, channel: &Channel, control: &Control) {
     let origins = config.workload.origins.iter().zip(&config.endpoints);
     let common = squall::worker::WorkerConfig {
         worker: config.worker,
@@ -205,5 +205,6 @@ pub(crate) fn run_users(probe: Probe<'_>, config: VuWorkerConfig, channel: &Chan
         taken: config.taken,
         seed: config.seed,
     };
-    Worker::scenarios(probe, common, users, None, channel, CLOCKS).run(control);
+    let names = probe.resolver();
+    Worker::scenarios(probe, common, users, Some(names), channel, CLOCKS).run(control);
 }

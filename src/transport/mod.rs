@@ -57,7 +57,9 @@ pub struct Transport<D> {
     /// store, however many routes there are.
     connectors: Vec<(Connector, Connector)>,
     payloads: Vec<Arc<[u8]>>,
+    /// One for each slot; none before the first connection that is not direct, which most runs never have.
     lanes: Vec<Lane>,
+    slots: u32,
     /// Decrypted bytes of the completion in work.
     plain: Vec<u8>,
     /// `plain` holds the first bytes of this connection, which are handed out next.
@@ -77,7 +79,8 @@ impl<D: Driver> Transport<D> {
             routes: Vec::with_capacity(routes.len()),
             connectors: Vec::new(),
             payloads,
-            lanes: (0..slots).map(|_| Lane::default()).collect(),
+            lanes: Vec::new(),
+            slots,
             plain: Vec::new(),
             held: None,
             ready: VecDeque::new(),
@@ -111,6 +114,9 @@ impl<D: Driver> Transport<D> {
     /// What a completion of the inner driver means; `None`: nothing to the worker.
     fn translate(&mut self, completion: Completion) -> Option<Completion> {
         let Completion { conn, event } = completion;
+        if self.lanes.is_empty() {
+            return Some(Completion { conn, event });
+        }
         let lane = self.lane(conn);
         // What is stale is for the worker to count, what is direct passes.
         if lane.generation != conn.generation || matches!(lane.stage, Stage::Closed | Stage::Direct) {
@@ -326,39 +332,53 @@ impl<D: Driver> Driver for Transport<D> {
     }
 
     fn connect(&mut self, conn: ConnId, endpoint: u32) {
-        self.lanes[conn.slot as usize].connect(conn.generation, endpoint, &self.routes[endpoint as usize]);
+        let route = &self.routes[endpoint as usize];
+        if self.lanes.is_empty() && !route.is_direct() {
+            self.lanes.resize_with(self.slots as usize, Lane::default);
+        }
+        if let Some(lane) = self.lanes.get_mut(conn.slot as usize) {
+            lane.connect(conn.generation, endpoint, route);
+        }
         self.inner.connect(conn, endpoint);
     }
 
     fn send(&mut self, conn: ConnId, payload: PayloadId, len: u32, notify: bool) {
-        let lane = &mut self.lanes[conn.slot as usize];
-        if !lane.secure {
-            return self.inner.send(conn, payload, len, notify);
+        match self.lanes.get_mut(conn.slot as usize) {
+            Some(lane) if lane.secure => {
+                lane.queue(payload, len, notify);
+                lane.pump(conn, &mut self.inner, &self.payloads);
+            }
+            _ => self.inner.send(conn, payload, len, notify),
         }
-        lane.queue(payload, len, notify);
-        lane.pump(conn, &mut self.inner, &self.payloads);
     }
 
     fn draft(&mut self, slot: u32) -> &mut Vec<u8> {
-        let lane = &mut self.lanes[slot as usize];
-        if lane.secure { &mut lane.draft } else { self.inner.draft(slot) }
+        match self.lanes.get_mut(slot as usize) {
+            Some(lane) if lane.secure => &mut lane.draft,
+            _ => self.inner.draft(slot),
+        }
     }
 
     fn drafted(&self, slot: u32) -> &[u8] {
-        let lane = &self.lanes[slot as usize];
-        if lane.secure { &lane.draft } else { self.inner.drafted(slot) }
+        match self.lanes.get(slot as usize) {
+            Some(lane) if lane.secure => &lane.draft,
+            _ => self.inner.drafted(slot),
+        }
     }
 
     fn discard(&mut self, conn: ConnId, bytes: u64) {
         // The kernel cannot tell how many bytes of TLS these are: they arrive as data, which is as well.
-        if matches!(self.lane(conn).stage, Stage::Direct) {
+        let lane = self.lanes.get(conn.slot as usize);
+        // A connection that is older than the lanes is direct.
+        if lane.is_none_or(|lane| matches!(lane.stage, Stage::Direct | Stage::Closed)) {
             self.inner.discard(conn, bytes);
         }
     }
 
     fn close(&mut self, conn: ConnId, reset: bool) {
-        let lane = &mut self.lanes[conn.slot as usize];
-        if lane.generation == conn.generation {
+        if let Some(lane) = self.lanes.get_mut(conn.slot as usize)
+            && lane.generation == conn.generation
+        {
             if !reset {
                 lane.say_farewell(conn, &mut self.inner);
             }

@@ -110,14 +110,13 @@ impl<F: Flow> Users<F> {
     #[inline(always)]
     fn call<D: AddRoute>(&mut self, links: &mut UserLinks<D, F>, vu: u32, what: What, now: Nanos) -> Then {
         let user = &mut self.users[vu as usize];
-        let timers = user.timers.len();
         let mut moves = Moves {
             now,
             wall: self.wall,
             window_open: links.window.open,
             next_exchange: &mut self.next_exchange,
             requests: &mut self.requests,
-            timers: &mut user.timers,
+            timers: &mut self.new_timers,
             spare: &mut self.spare,
             origins: &mut links.origins,
             recorder: &mut links.recorder,
@@ -125,7 +124,8 @@ impl<F: Flow> Users<F> {
             tally: user.tally,
         };
         let then = self.flow.on(&mut user.flow, what, &mut moves);
-        if user.timers.len() > timers {
+        if !self.new_timers.is_empty() {
+            self.new_timers.drain(..).for_each(|timer| user.timers.set(timer));
             let due = user.next_due().max(now + Nanos(1));
             self.timers.set(&mut user.alarm, vu, due);
         }
@@ -234,7 +234,7 @@ impl<F: Flow> Users<F> {
                         if !user.is_running() {
                             break;
                         }
-                        let Some((at, id)) = user.take_timer(now) else { break };
+                        let Some((at, id)) = user.timers.take(now) else { break };
                         self.tell_apart(links, vu, What::Timer(id, at), now);
                     }
                 }

@@ -17,7 +17,7 @@ use std::sync::atomic::AtomicU64;
 use super::channel::Channel;
 use super::exchange::Exchange;
 use super::flow::plan::PlanFlow;
-use super::flow::{Checks, Flow, Spare};
+use super::flow::{Checks, Flow, Spare, TimerId};
 use super::links::Links;
 use super::names::Names;
 use super::timers::Timers;
@@ -83,6 +83,8 @@ pub struct Users<F: Flow> {
     spare: Spare,
     /// What the flow begins in a call.
     requests: Vec<Exchange<Ask>>,
+    /// Timers that the flow sets in a call.
+    new_timers: Vec<(Nanos, TimerId)>,
     /// Measured requests that were cut off.
     cut_off: u64,
     /// Measuring has begun.
@@ -135,6 +137,7 @@ impl<'a, D: AddRoute, F: Flow> Worker<'a, D, Users<F>> {
             checks: Checks::new(&users.layout),
             spare: Spare::default(),
             requests: Vec::new(),
+            new_timers: Vec::new(),
             cut_off: 0,
             measuring: false,
             stopped: false,

@@ -68,7 +68,7 @@ pub(super) struct User<S> {
     /// Its earliest timer.
     pub(super) alarm: Nanos,
     /// Those of its flow.
-    pub(super) timers: Vec<(Nanos, TimerId)>,
+    pub(super) timers: FlowTimers,
     pub(super) flow: S,
 }
 
@@ -90,7 +90,7 @@ impl<S> User<S> {
             pause_until: Nanos::MAX,
             leave_by: Nanos::MAX,
             alarm: Nanos::MAX,
-            timers: Vec::new(),
+            timers: FlowTimers::default(),
             flow,
         }
     }
@@ -102,20 +102,56 @@ impl<S> User<S> {
     /// What it waits for by the clock.
     pub(super) fn next_due(&self) -> Nanos {
         match self.state {
-            State::Running => {
-                let timers = self.timers.iter().map(|(at, _)| *at);
-                timers.min().unwrap_or(Nanos::MAX).min(self.leave_by)
-            }
+            State::Running => self.timers.next().min(self.leave_by),
             State::Pausing => self.pause_until,
             _ => Nanos::MAX,
         }
     }
+}
 
-    /// Takes the timer of its flow that is due first, if it is due by `now`.
-    pub(super) fn take_timer(&mut self, now: Nanos) -> Option<(Nanos, TimerId)> {
-        let timers = self.timers.iter().enumerate();
-        let (place, (at, _)) = timers.min_by_key(|(place, (at, _))| (*at, *place))?;
-        (*at <= now).then(|| self.timers.remove(place))
+/// The timers of a flow. Mostly there is one, which takes no memory of its own.
+#[derive(Debug, Default)]
+pub(super) struct FlowTimers {
+    first: Option<(Nanos, TimerId)>,
+    /// Those behind it, in the order in which they were set.
+    more: Vec<(Nanos, TimerId)>,
+}
+
+impl FlowTimers {
+    pub(super) fn set(&mut self, timer: (Nanos, TimerId)) {
+        match self.first {
+            None => self.first = Some(timer),
+            Some(_) => self.more.push(timer),
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        usize::from(self.first.is_some()) + self.more.len()
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.first = None;
+        self.more.clear();
+    }
+
+    /// When the next one is due; MAX without one.
+    pub(super) fn next(&self) -> Nanos {
+        let all = self.first.iter().chain(&self.more);
+        all.map(|(at, _)| *at).min().unwrap_or(Nanos::MAX)
+    }
+
+    /// Takes the one that is due first, if it is due by `now`; of several for the same time that which was set first.
+    pub(super) fn take(&mut self, now: Nanos) -> Option<(Nanos, TimerId)> {
+        let at = self.next();
+        if self.len() == 0 || at > now {
+            return None;
+        }
+        if self.first.is_some_and(|(first, _)| first == at) {
+            let next = if self.more.is_empty() { None } else { Some(self.more.remove(0)) };
+            return std::mem::replace(&mut self.first, next);
+        }
+        let place = self.more.iter().position(|(other, _)| *other == at)?;
+        Some(self.more.remove(place))
     }
 }
 
@@ -245,10 +281,14 @@ mod tests {
 
     #[test]
     fn timers_fire_in_their_order() {
-        let mut user = User::new(UserKey { number: 0, scenario: 0 }, ());
-        user.timers = vec![(Nanos(30), TimerId(1)), (Nanos(10), TimerId(2)), (Nanos(10), TimerId(3))];
-        let fired: Vec<_> = std::iter::from_fn(|| user.take_timer(Nanos(20))).collect();
+        let mut timers = FlowTimers::default();
+        for timer in [(Nanos(30), TimerId(1)), (Nanos(10), TimerId(2)), (Nanos(10), TimerId(3))] {
+            timers.set(timer);
+        }
+        assert_eq!((timers.len(), timers.next()), (3, Nanos(10)));
+        let fired: Vec<_> = std::iter::from_fn(|| timers.take(Nanos(20))).collect();
         assert_eq!(fired, [(Nanos(10), TimerId(2)), (Nanos(10), TimerId(3))]);
-        assert_eq!(user.timers, [(Nanos(30), TimerId(1))]);
+        assert_eq!((timers.take(Nanos(29)), timers.take(Nanos(30))), (None, Some((Nanos(30), TimerId(1)))));
+        assert_eq!((timers.len(), timers.next()), (0, Nanos::MAX));
     }
 }

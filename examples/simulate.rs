@@ -44,7 +44,7 @@ struct Options {
     /// Go on behind a violation.
     #[arg(long)]
     keep_going: bool,
-    /// Print each run's seed and what came of it.
+    /// Print each run's seed, its world, and what came of it.
     #[arg(long)]
     verbose: bool,
 }
@@ -84,6 +84,9 @@ fn main() -> ExitCode {
 
 fn one(seed: u64, options: &Options, totals: &mut Totals) {
     let world = World::random(seed, !options.shallow);
+    if options.verbose {
+        println!("seed {seed}: {world}");
+    }
     RUNNING.0.store(seed, Ordering::Relaxed);
     RUNNING.1.store(clock::now().0, Ordering::Relaxed);
     let checked = world.check();

@@ -232,6 +232,10 @@ impl Draw {
             plain.arrivals = self.of(&[Arrivals::Uniform, Arrivals::Poisson]);
             plain.max_backlog = self.of(&[0, 10, 1_000, 100_000]);
         }
+        if plain.rate.is_none() && u64::from(connections) * u64::from(plain.pipeline) > 200 {
+            // A simulated peer that is as fast as one likes would answer hundreds of millions in a second.
+            plain.requests = plain.requests.or(Some(requests));
+        }
         plain.timeout = ms(self.magnitude(5, 2_000));
         plain.endpoints = self.between(1, 3) as u32;
         plain

@@ -5,6 +5,7 @@ use squall::stats::outcome::ErrorKind;
 use squall::stats::tally::ScenarioTally;
 use squall::units::Rate;
 
+use crate::harness::books::sum;
 use crate::harness::plans::{Flags, rows};
 use crate::harness::{Outcome, PlainWork, Work, World, ms, secs, us};
 
@@ -23,15 +24,7 @@ fn checked(world: &World) -> Outcome {
 
 /// The iterations of all scenarios.
 fn iterations(outcome: &Outcome) -> ScenarioTally {
-    let mut all = ScenarioTally::default();
-    for stage in &outcome.summary.tally.scenarios {
-        all.scheduled += stage.scheduled;
-        all.started += stage.started;
-        all.completed += stage.completed;
-        all.interrupted += stage.interrupted;
-        all.dropped += stage.dropped;
-    }
-    all
+    sum(&outcome.summary.tally.scenarios)
 }
 
 /// A worker whose share of `-n` is nothing has nothing to wait for.

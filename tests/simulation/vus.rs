@@ -20,6 +20,7 @@ use squall::stats::tally::ScenarioTally;
 use squall::units::{Nanos, Rate};
 use squall::worker::channel::{Channel, Control, Message};
 
+use crate::harness::books::sum;
 use crate::harness::probe::{Probe, Quirks};
 use crate::harness::workers::{self, Scenarios};
 use crate::world::{ms, secs, us};
@@ -77,15 +78,7 @@ struct Course {
 
 impl Course {
     fn tally(&self) -> ScenarioTally {
-        let mut all = ScenarioTally::default();
-        for stage in &self.summary.tally.scenarios {
-            all.scheduled += stage.scheduled;
-            all.started += stage.started;
-            all.completed += stage.completed;
-            all.interrupted += stage.interrupted;
-            all.dropped += stage.dropped;
-        }
-        all
+        sum(&self.summary.tally.scenarios)
     }
 }
 

@@ -6,7 +6,7 @@ use crate::stats::outcome::ErrorKind;
 use crate::transport::AddRoute;
 use crate::units::Nanos;
 
-/// Who ends a connection.
+/// How a connection is ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::worker) enum Manner {
     /// With FIN.

@@ -151,11 +151,16 @@ fn of_users(world: &World, outcome: &Outcome) -> Vec<Fact> {
 
 /// A scenario's books over all of its stages.
 fn of_scenario(outcome: &Outcome, index: usize) -> ScenarioTally {
-    let mut all = ScenarioTally::default();
-    let Some(scenarios) = &outcome.scenarios else { return all };
+    let Some(scenarios) = &outcome.scenarios else { return ScenarioTally::default() };
     let first = scenarios.layout.scenarios[index].first_slot as usize;
     let stages = scenarios.layout.stages(index as u32) as usize;
-    for stage in &outcome.summary.tally.scenarios[first..first + stages] {
+    sum(&outcome.summary.tally.scenarios[first..first + stages])
+}
+
+/// The iterations of several stages.
+pub(crate) fn sum(stages: &[ScenarioTally]) -> ScenarioTally {
+    let mut all = ScenarioTally::default();
+    for stage in stages {
         all.scheduled += stage.scheduled;
         all.started += stage.started;
         all.completed += stage.completed;

@@ -2,6 +2,7 @@
 #![allow(dead_code, unreachable_pub, missing_docs)] // each test uses its part
 
 pub mod haproxy;
+pub mod mounts;
 pub mod nginx;
 pub mod nginx_tls;
 pub mod parallel;

@@ -7,8 +7,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::ptr;
 
+use super::mounts::{done, mounted};
 use super::seccomp::with_io_uring_refused;
 
 const CAP_SYS_ADMIN: libc::c_ulong = 21;
@@ -49,31 +49,11 @@ fn prepare(cmd: &mut Command, dir: &Path, sysctl: Sysctl) -> io::Result<()> {
         fake("io_uring_disabled", format!("{}\n", sysctl.disabled))?,
         fake("io_uring_group", format!("{}\n", sysctl.group))?,
     ];
-    let enter = move || {
-        // SAFETY: a number.
-        done(unsafe { libc::unshare(libc::CLONE_NEWNS) })?;
-        mount(None, c"/", libc::MS_REC | libc::MS_PRIVATE)?; // nothing gets out
-        for (file, over) in &mounts {
-            mount(Some(file), over, libc::MS_BIND)?;
-        }
-        if !sysctl.privileged {
-            // SAFETY: numbers. It takes effect with the exec that follows.
-            done(unsafe { libc::prctl(libc::PR_CAPBSET_DROP, CAP_SYS_ADMIN) })?;
-        }
-        Ok(())
-    };
-    // SAFETY: between fork and exec the closure only makes system calls, on memory that it owns: it
-    // neither allocates nor takes a lock.
-    unsafe { cmd.pre_exec(enter) };
+    mounted(cmd, mounts.into());
+    if !sysctl.privileged {
+        // It takes effect with the exec that follows.
+        // SAFETY: between fork and exec the closure only makes a system call, with numbers.
+        unsafe { cmd.pre_exec(|| done(libc::prctl(libc::PR_CAPBSET_DROP, CAP_SYS_ADMIN))) };
+    }
     Ok(())
-}
-
-fn mount(source: Option<&std::ffi::CStr>, target: &std::ffi::CStr, flags: libc::c_ulong) -> io::Result<()> {
-    let source = source.map_or(ptr::null(), |source| source.as_ptr());
-    // SAFETY: strings that end in NUL; null where the kernel looks at nothing.
-    done(unsafe { libc::mount(source, target.as_ptr(), ptr::null(), flags, ptr::null()) })
-}
-
-fn done(rc: libc::c_int) -> io::Result<()> {
-    if rc == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }

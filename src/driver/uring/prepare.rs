@@ -19,6 +19,8 @@ const ENTRIES_MIN: u32 = 64;
 const PATIENCE: Nanos = Nanos::from_millis(500);
 /// Receive buffers at least: their ring then fills a page.
 const BUFFERS_MIN: u16 = 256;
+/// And at most: more only mean that a burst touches more memory.
+const BUFFERS_MAX: u16 = 2048;
 /// Length of each in bytes.
 const BUFFER_LEN: u32 = 4096;
 
@@ -103,8 +105,8 @@ fn provide_buffers(submitter: &Submitter<'_>, config: &DriverConfig) -> io::Resu
     }
 }
 
-/// Four buffers for each connection, 1 MiB to 16 MiB in all. Fewer and smaller ones are no faster
+/// Four buffers for each connection, 1 MiB to 8 MiB in all. Fewer and smaller ones are no faster
 /// (docs/journal.md).
 pub(super) fn buffers_for(slots: u32) -> u16 {
-    slots.saturating_mul(4).next_power_of_two().clamp(BUFFERS_MIN.into(), 4096) as u16
+    slots.saturating_mul(4).next_power_of_two().clamp(BUFFERS_MIN.into(), BUFFERS_MAX.into()) as u16
 }

@@ -20,7 +20,7 @@ pub(super) struct ConnectArgs {
     /// TCP congestion control, such as cubic [default: the system's]
     #[arg(long, value_name = "NAME", help_heading = "Connection")]
     tcp_congestion: Option<String>,
-    /// How long the addresses of a name are believed [default: the whole run]
+    /// How long the addresses of a name are believed; 0: each connection has them looked up [default: the whole run]
     #[arg(long, value_name = "TIME", help_heading = "Connection")]
     dns_ttl: Option<String>,
     /// Public host, or *.HOST for all below it, that a target on this host or in a private network may redirect to; may be given several times

@@ -4,16 +4,15 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::error::Problems;
-use super::load::limit;
 use super::{Dialing, RawConfig};
 use crate::http::url::Url;
 use crate::run::resolve;
-use crate::units::Nanos;
+use crate::units::{Nanos, parse_duration};
 
 /// What the run may look up while it sends load.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NameRules {
-    /// How long addresses are believed (`--dns-ttl`), above zero; `None`: for the whole run.
+    /// How long addresses are believed (`--dns-ttl`; 0: each connection has them looked up); `None`: for the whole run.
     pub ttl: Option<Nanos>,
     /// Public hosts that a target on this host or in a private network may lead to (`--allow-host`).
     pub allowed: Vec<HostPattern>,
@@ -100,7 +99,8 @@ pub(super) fn rules(
     problems: &mut Problems,
 ) -> NameRules {
     let given = &raw.connect;
-    let ttl = limit("--dns-ttl", given.dns_ttl.as_deref(), problems);
+    let ttl = given.dns_ttl.as_deref().map(|text| problems.note("--dns-ttl", parse_duration(text)));
+    let ttl = ttl.flatten();
     let allowed = given.allow_hosts.iter().filter_map(|text| problems.note("--allow-host", text.parse()));
     let rules = NameRules { ttl, allowed: allowed.collect(), open_ended };
     // Without a target there are other problems, which come first.

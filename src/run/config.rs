@@ -140,6 +140,8 @@ pub struct RunConfig {
     pub body: Vec<u8>,
     /// Connections in total, at least one for each worker.
     pub connections: u32,
+    /// Connections beside them, for origins that responses lead to.
+    pub spare_connections: u32,
     /// The option that says how many, or "plan".
     pub counted_by: &'static str,
     /// One worker per entry, pinned to that core; never empty, no core twice.
@@ -319,6 +321,9 @@ fn validate_on(raw: RawConfig, host: &impl Host) -> Result<RunConfig, ConfigErro
         headers: request.headers,
         body: request.body,
         connections,
+        spare_connections: users
+            .filter(|_| names.open_ended)
+            .map_or(0, |users| workers::spare(users, origins.len(), &workers, room)),
         counted_by: option,
         cores: workers.cores,
         shared_host: workers.shared_host,

@@ -77,7 +77,8 @@ impl Job {
                     workload: Arc::clone(workload),
                     layout: Arc::clone(layout),
                     taken: Arc::clone(taken),
-                    connections: UsersConfig::connections(workload, worker, workers),
+                    connections: UsersConfig::connections(workload, worker, workers)
+                        + share(u64::from(config.spare_connections), worker, workers) as u32,
                     seed: config.seed,
                 };
                 let slots = users.connections;

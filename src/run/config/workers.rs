@@ -12,6 +12,9 @@ const DESCRIPTORS_RESERVED: u64 = 64;
 /// Slots of a driver are 24 bits wide.
 const CONNECTIONS_MAX: u64 = 1 << 24;
 
+/// Most connections to spare in a run.
+const SPARE_MAX: u64 = 1000;
+
 /// Which workers were asked for.
 pub(super) enum Wish {
     /// These cores, in this order.
@@ -185,6 +188,14 @@ pub(super) fn connections(raw: &RawConfig, wish: &Wish, room: Option<Room>, prob
         );
     }
     u32::try_from(connections).unwrap_or(u32::MAX)
+}
+
+/// Connections beside those to the plan's origins, for origins that responses lead to: one for each of `users` while they are few,
+/// so that following a redirect to and fro does not close a connection each time.
+pub(super) fn spare(users: u32, origins: usize, workers: &Workers, room: Room) -> u32 {
+    // Each worker's share of both is rounded up.
+    let planned = u64::from(users) * origins as u64 + workers.cores.len() as u64;
+    u64::from(users).min(SPARE_MAX).min(room.connections.saturating_sub(planned)) as u32
 }
 
 /// The workers' places, and what they share with the target.

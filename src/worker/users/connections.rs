@@ -7,6 +7,30 @@ use crate::units::Nanos;
 use crate::worker::exchange::Exchange;
 use crate::worker::links::{Manner, State};
 
+/// Places for connections.
+pub(super) struct Places {
+    free: Vec<u32>,
+    /// Users that have none.
+    without: u32,
+}
+
+impl Places {
+    pub(super) fn new(places: u32, users: u32) -> Places {
+        Places { free: (0..places).rev().collect(), without: users }
+    }
+
+    /// One for a user that has places already, or for one that has none. With at least as many places as users each user can have
+    /// one at any time: nobody takes a second one that somebody without any could come for.
+    fn take(&mut self, has_one: bool) -> Option<u32> {
+        if !has_one {
+            let place = self.free.pop()?;
+            self.without -= 1;
+            return Some(place);
+        }
+        (self.free.len() > self.without as usize).then(|| self.free.pop())?
+    }
+}
+
 impl<F: Flow> Users<F> {
     /// Puts a request on a connection of its user: one to the same origin that is free, else one more.
     pub(super) fn place<D: AddRoute>(
@@ -48,7 +72,7 @@ impl<F: Flow> Users<F> {
         if closed != NONE {
             return Some(closed);
         }
-        if let Some(slot) = self.free.pop() {
+        if let Some(slot) = self.places.take(self.users[user as usize].first_link != NONE) {
             let first = std::mem::replace(&mut self.users[user as usize].first_link, slot);
             let link = links.get_mut(slot);
             link.own.user = user;
@@ -85,10 +109,11 @@ impl<F: Flow> Users<F> {
     /// Closes all connections of a user that is not to use them any more, and gives their places back.
     pub(super) fn give_up_connections<D: AddRoute>(&mut self, links: &mut UserLinks<D, F>, user: u32) {
         let mut at = std::mem::replace(&mut self.users[user as usize].first_link, NONE);
+        self.places.without += u32::from(at != NONE);
         while at != NONE {
             self.cut_off(links, at);
             links.abandon(at, Manner::Close, |_| {});
-            self.free.push(at);
+            self.places.free.push(at);
             let link = links.get_mut(at);
             at = std::mem::take(&mut link.own).next;
         }
@@ -144,5 +169,20 @@ impl<F: Flow> Users<F> {
             at = link.own.next;
         }
         false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_takes_the_place_of_somebody_who_has_none() {
+        let mut places = Places::new(3, 2);
+        assert_eq!(places.take(false), Some(0));
+        assert_eq!(places.take(true), Some(1), "one to spare");
+        assert_eq!(places.take(true), None, "the last one is the other user's");
+        assert_eq!(places.take(false), Some(2));
+        assert_eq!(places.take(false), None);
     }
 }

@@ -29,6 +29,7 @@ use crate::stats::snapshot::Snapshot;
 use crate::transport::AddRoute;
 use crate::units::Nanos;
 
+use connections::Places;
 use executors::Runner;
 pub(in crate::worker) use user::Ask;
 use user::{State, User};
@@ -42,7 +43,8 @@ pub struct UsersConfig {
     pub layout: Arc<Layout>,
     /// How many iterations were taken of each shared-iterations scenario, over all workers.
     pub taken: Arc<[AtomicU64]>,
-    /// Most connections that this worker may have: see [`UsersConfig::connections`].
+    /// Most connections that this worker may have: [`UsersConfig::connections`], and some to spare where responses may lead to
+    /// other origins.
     pub connections: u32,
     /// Seed of everything random.
     pub seed: u64,
@@ -74,8 +76,7 @@ pub struct Users<F: Flow> {
     timers: Timers,
     /// Users whose next iteration may begin, or goes on, in this turn.
     ready: VecDeque<u32>,
-    /// Places without a user.
-    free: Vec<u32>,
+    places: Places,
     /// Requests that no place is free for.
     without_place: VecDeque<(u32, Exchange<Ask>)>,
     next_exchange: u32,
@@ -131,7 +132,7 @@ impl<'a, D: AddRoute, F: Flow> Worker<'a, D, Users<F>> {
             users: keys.iter().map(|key| User::new(*key, flow.user(key))).collect(),
             timers: Timers::with_capacity(keys.len() + 1),
             ready: VecDeque::with_capacity(keys.len()),
-            free: (0..users.connections).rev().collect(),
+            places: Places::new(users.connections, keys.len() as u32),
             without_place: VecDeque::new(),
             next_exchange: 0,
             checks: Checks::new(&users.layout),

@@ -13,10 +13,10 @@ use crate::units::Nanos;
 /// With three significant digits a histogram has 2,048 steps of this size before the steps begin to
 /// grow: 16 ns up to 32 µs, which is finer than 0.1 % from 16 µs on. A finer unit would cost 1,024 more
 /// counters for each halving and say nothing: reading the clock alone takes longer.
-const LOWEST: u64 = 16;
+pub(super) const LOWEST: u64 = 16;
 
 /// Largest value: one hour. Longer ones count as this.
-const HIGHEST: u64 = 3_600_000_000_000;
+pub(super) const HIGHEST: u64 = 3_600_000_000_000;
 
 /// Three significant digits: a value is off by less than 0.1 %.
 const DIGITS: u8 = 3;

@@ -3,10 +3,11 @@
 //! Times are in milliseconds, as k6 has them. Beside k6's own names stand squall's `response_time` (from the
 //! schedule), `service_time` (the same as `http_req_duration`, of whole answers) and `start_lag`.
 
+use crate::stats::compact::CompactHistogram;
 use crate::stats::histogram::Histogram;
 use crate::stats::layout::{Condition, Layout, Tags, series_at};
 use crate::stats::outcome::ErrorKind;
-use crate::stats::tally::{CheckTally, LazyHistogram, ScenarioTally, Series, Tally};
+use crate::stats::tally::{CheckTally, ScenarioTally, Series, Tally};
 use crate::units::Nanos;
 
 /// What a metric's values are, and so what can be asked of them.
@@ -315,7 +316,7 @@ fn of_requests(of: Of, series: &[(bool, &Series)]) -> Value {
     let (completed, failed) = series.iter().fold((0, 0), |(c, f), (_, s)| (c + s.completed, f + s.failed));
     let all = completed + failed;
     let mut trend = Box::<Histogram>::default();
-    let mut add = |parts: &[fn(&Series) -> &LazyHistogram]| {
+    let mut add = |parts: &[fn(&Series) -> &CompactHistogram]| {
         for (_, series) in series {
             parts.iter().for_each(|part| part(series).merge_into(&mut trend));
         }

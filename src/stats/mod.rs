@@ -1,5 +1,6 @@
 //! What happened: every measurement type lives here.
 
+pub mod compact;
 pub mod histogram;
 pub mod layout;
 pub mod metrics;

@@ -1,63 +1,10 @@
 //! What happened in a run of scenarios, kept apart as a [`Layout`] says.
 
+use crate::stats::compact::CompactHistogram;
 use crate::stats::histogram::Histogram;
 use crate::stats::layout::Layout;
 use crate::stats::snapshot::LatencySet;
 use crate::units::Nanos;
-
-/// A histogram that takes memory from its first value on.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct LazyHistogram(Option<Box<Histogram>>);
-
-impl LazyHistogram {
-    /// Counts one value. The first one allocates.
-    #[inline]
-    pub fn record(&mut self, value: Nanos) {
-        match &mut self.0 {
-            Some(histogram) => histogram.record(value),
-            None => self.first(value),
-        }
-    }
-
-    #[cold]
-    fn first(&mut self, value: Nanos) {
-        let mut histogram = Box::<Histogram>::default();
-        histogram.record(value);
-        self.0 = Some(histogram);
-    }
-
-    /// How many values it holds.
-    pub fn len(&self) -> u64 {
-        self.0.as_ref().map_or(0, |h| h.len())
-    }
-
-    /// True when it holds none.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// Adds its values to `to`.
-    pub fn merge_into(&self, to: &mut Histogram) {
-        if let Some(histogram) = &self.0
-            && !histogram.is_empty()
-        {
-            to.merge(histogram);
-        }
-    }
-
-    fn merge(&mut self, other: &LazyHistogram) {
-        if other.is_empty() {
-            return;
-        }
-        other.merge_into(self.0.get_or_insert_default());
-    }
-
-    fn clear(&mut self) {
-        if let Some(histogram) = &mut self.0 {
-            histogram.clear();
-        }
-    }
-}
 
 /// The samples of one series.
 ///
@@ -73,27 +20,27 @@ pub struct Series {
     /// Those answered before the window closed.
     pub completed_in_window: u64,
     /// Service time, first byte and response time in one.
-    pub alike: LazyHistogram,
+    pub alike: CompactHistogram,
     /// done - sent of the others.
-    pub service_time: LazyHistogram,
+    pub service_time: CompactHistogram,
     /// First byte - sent of the others.
-    pub first_byte: LazyHistogram,
+    pub first_byte: CompactHistogram,
     /// done - scheduled of the others.
-    pub response_time: LazyHistogram,
+    pub response_time: CompactHistogram,
     /// sent - scheduled of the others; the rest had none.
-    pub start_lag: LazyHistogram,
+    pub start_lag: CompactHistogram,
     /// done - first byte, where it was not zero.
-    pub receiving: LazyHistogram,
+    pub receiving: CompactHistogram,
     /// Until the kernel had taken the request, where that was not at once.
-    pub sending: LazyHistogram,
+    pub sending: CompactHistogram,
     /// From wanting a connection to having it, where there was none already.
-    pub blocked: LazyHistogram,
+    pub blocked: CompactHistogram,
     /// Of that, establishing it.
-    pub connecting: LazyHistogram,
+    pub connecting: CompactHistogram,
     /// Of that, the TLS handshake.
-    pub tls_handshaking: LazyHistogram,
+    pub tls_handshaking: CompactHistogram,
     /// How long requests that failed took: sent to the failure (0 when never sent).
-    pub failed_time: LazyHistogram,
+    pub failed_time: CompactHistogram,
 }
 
 /// The tables of a [`Series`], by `&` or `&mut`. Taken apart so that one added later cannot be forgotten.
@@ -147,7 +94,7 @@ impl Series {
         self.completed = 0;
         self.failed = 0;
         self.completed_in_window = 0;
-        tables!(self).into_iter().for_each(LazyHistogram::clear);
+        tables!(self).into_iter().for_each(CompactHistogram::clear);
     }
 }
 
@@ -174,7 +121,7 @@ pub struct ScenarioTally {
     /// Bytes of answers.
     pub received_bytes: u64,
     /// Whole iterations, from begin to end.
-    pub iteration_duration: LazyHistogram,
+    pub iteration_duration: CompactHistogram,
     /// Virtual users at work when the interval ended. A gauge: merging adds workers up.
     pub vus: u64,
     /// Most virtual users that were there at a time.

@@ -199,7 +199,8 @@ fn aggregation(kind: Kind, text: &str) -> Result<Aggregation, String> {
         Kind::Counter => ("count, rate", matches!(found, Some(Aggregation::Count | Aggregation::Rate))),
         Kind::Gauge => ("value", found == Some(Aggregation::Value)),
         Kind::Rate => ("rate", found == Some(Aggregation::Rate)),
-        Kind::Trend => (
+        // No metric is of several.
+        Kind::Trend | Kind::Requests => (
             "avg, min, max, med, p(N)",
             !matches!(found, None | Some(Aggregation::Count | Aggregation::Rate | Aggregation::Value)),
         ),

@@ -8,8 +8,9 @@ use super::LatencySection;
 use super::build::section;
 use crate::stats::histogram::Histogram;
 use crate::stats::layout::{CheckKey, Layout, Place, ScenarioKey, series_at};
-use crate::stats::metrics::{self, Filter, METRICS, Value};
-use crate::stats::tally::{CheckSample, Series, Tally};
+use crate::stats::metrics::{self, Filter, Kind, METRICS, Value};
+use crate::stats::series::Figures;
+use crate::stats::tally::{CheckSample, Tally};
 use crate::threshold::{Outcome, Threshold, millis};
 use crate::units::Nanos;
 
@@ -160,11 +161,11 @@ impl ScenarioParts<'_> {
 
     fn check(&self, index: usize, key: &CheckKey) -> Check {
         let place = &self.layout.places[key.place as usize];
-        let slots = key.first_slot..key.first_slot + self.layout.stages_of_place(key.place);
+        let series = key.first_series..key.first_series + self.layout.stages_of_place(key.place);
         let (mut passes, mut fails) = (0, 0);
-        for tally in slots.filter_map(|slot| self.tally.checks.get(slot as usize)) {
-            passes += tally.passes;
-            fails += tally.fails;
+        for rate in series.map(|number| self.tally.rate(number)) {
+            passes += rate.passes;
+            fails += rate.fails;
         }
         let samples = self.samples.iter().filter(|sample| sample.check as usize == index);
         Check {
@@ -261,7 +262,11 @@ impl ScenarioParts<'_> {
             let value = metrics::value(metric, &filter, self.layout, self.tally);
             (metric.name.to_owned(), metric_entry(&value, self.elapsed))
         };
-        METRICS.into_iter().map(entry).collect()
+        let own = metrics::custom(self.tally).into_iter();
+        let own =
+            own.map(|((name, kind), figures)| (name.to_owned(), custom_entry(kind, &figures, self.elapsed)));
+        // A metric of one's own cannot have the name of one that there is.
+        own.chain(METRICS.into_iter().map(entry)).collect()
     }
 }
 
@@ -278,7 +283,8 @@ impl Total {
     fn with(mut self, parts: &ScenarioParts<'_>, place: &Place, stages: std::ops::Range<u32>) -> Total {
         for stage in stages {
             for expected in [true, false] {
-                let series: &Series = &parts.tally.series[series_at(place.first_series, stage, expected)];
+                let number = series_at(place.first_series, stage, expected);
+                let Some(series) = parts.tally.requests(number) else { continue };
                 self.requests += series.completed;
                 self.failed += series.failed;
                 series.alike.merge_into(&mut self.response);
@@ -289,6 +295,30 @@ impl Total {
         }
         self
     }
+}
+
+fn custom_entry(kind: Kind, figures: &Figures, elapsed: Nanos) -> MetricEntry {
+    let seconds = elapsed.as_secs_f64();
+    let values = match figures {
+        Figures::Requests(_) => Vec::new(),
+        Figures::Counter(sum) => {
+            vec![("count", *sum), ("rate", if seconds > 0.0 { sum / seconds } else { 0.0 })]
+        }
+        Figures::Gauge(last) => vec![("value", last.map_or(0.0, |last| last.value))],
+        Figures::Rate(rate) => vec![
+            ("rate", rate.passes as f64 / (rate.passes + rate.fails).max(1) as f64),
+            ("passes", rate.passes as f64),
+            ("fails", rate.fails as f64),
+        ],
+        Figures::Trend(trend) => {
+            let at = |name, percent| (name, trend.percentile(percent));
+            let ends = [("avg", trend.mean()), ("min", trend.min), ("max", trend.max)];
+            let percentiles = [at("med", 50.0), at("p(90)", 90.0), at("p(95)", 95.0), at("p(99)", 99.0)];
+            ends.into_iter().chain(percentiles).collect()
+        }
+    };
+    let finite = |(name, value): (&str, f64)| (name.to_owned(), super::build::finite(value));
+    MetricEntry { kind: kind.name().into(), values: values.into_iter().map(finite).collect() }
 }
 
 fn metric_entry(value: &Value, elapsed: Nanos) -> MetricEntry {

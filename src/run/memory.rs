@@ -20,7 +20,9 @@ const WORKER: u64 = 8 << 20;
 const CONNECTION: u64 = 1 << 10;
 /// Receive buffers for a connection, and how many a worker has at most.
 const BUFFERS: u64 = 16 << 10;
-const BUFFERS_MAX: u64 = 16 << 20;
+const BUFFERS_MAX: u64 = 8 << 20;
+/// A series with few values.
+const SERIES: u64 = 4 << 10;
 /// A request in flight.
 const REQUEST: u64 = 32;
 
@@ -44,9 +46,10 @@ pub(super) fn ask_for(config: &RunConfig, layout: &Layout) -> Result<(), RunErro
 fn estimate(config: &RunConfig, layout: &Layout) -> u64 {
     let workers = config.cores.len() as u64;
     let snapshots = workers * SNAPSHOTS_PER_WORKER + SNAPSHOTS_OF_ALL;
-    let tables = snapshots * (TABLES_PER_SNAPSHOT + layout.series() as u64);
+    let tables = snapshots * TABLES_PER_SNAPSHOT;
+    let series = snapshots * layout.registry().keys().len() as u64 * SERIES;
     let connections = u64::from(config.connections);
     let buffers = (connections * BUFFERS).min(workers * BUFFERS_MAX);
     let state = connections * (CONNECTION + u64::from(config.pipeline) * REQUEST);
-    tables * Histogram::new().table_bytes() + workers * WORKER + buffers + state
+    tables * Histogram::new().table_bytes() + series + workers * WORKER + buffers + state
 }

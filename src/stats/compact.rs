@@ -158,6 +158,12 @@ impl CompactHistogram {
         self.counters().map(|(counter, count)| (value(counter), count))
     }
 
+    /// The largest values of these steps, instead.
+    pub fn iter_upper(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
+        let last = counter(u64::MAX);
+        self.counters().map(move |(at, count)| (if at < last { value(at + 1) - 1 } else { u64::MAX }, count))
+    }
+
     /// Adds another's values to this one's, exactly.
     pub fn merge(&mut self, other: &CompactHistogram) {
         other.counters().for_each(|(counter, count)| self.add(counter, count));

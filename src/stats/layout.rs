@@ -1,13 +1,21 @@
 //! Which figures a run of scenarios keeps apart, and by which tags they are found again.
 //!
 //! Nothing is looked up by tag while load is sent: a [`Place`] (a step within a scenario) has a fixed
-//! run of series, one for each stage and for expected and other responses. Totals of any
+//! run of series, one for each stage and for expected and other responses; they are the first of the [`Registry`]. Totals of any
 //! kind are sums over series, exact, since histograms merge exactly.
 
 use std::collections::BTreeMap;
 
 use crate::stats::outcome::ErrorKind;
+use crate::stats::registry::{Key, KeyRef, Kind, Registry};
 use crate::units::Nanos;
+
+/// The metric of requests, with all of their times.
+pub const REQUESTS: &str = "http_req";
+/// The metric of checks.
+pub const CHECKS: &str = "checks";
+/// Tags of watches.
+const CONDITIONS: [&str; 2] = ["status", "error"];
 
 /// Tags, name to value, as k6 has them.
 pub type Tags = BTreeMap<String, String>;
@@ -23,10 +31,8 @@ pub struct Layout {
     pub checks: Vec<CheckKey>,
     /// Series for thresholds on single statuses or errors; see [`Layout::watch`].
     pub watches: Vec<Watch>,
-    /// Base series of all places.
-    bases: u32,
-    /// Entries of check tallies.
-    check_slots: u32,
+    /// The series of all places, checks and watches.
+    registry: Registry,
     /// Entries of scenario tallies.
     scenario_slots: u32,
 }
@@ -73,8 +79,8 @@ pub struct CheckKey {
     pub name: String,
     /// The place's tags and `check`.
     pub tags: Tags,
-    /// First entry among the check tallies; one for each stage.
-    pub first_slot: u32,
+    /// The first of its series; one for each stage.
+    pub first_series: u32,
 }
 
 /// A series beside the others, of samples that meet a condition.
@@ -95,6 +101,22 @@ pub enum Condition {
     Status(u16),
     /// Requests that failed in this way.
     Error(ErrorKind),
+}
+
+impl Condition {
+    /// The tag that says so.
+    pub fn tag(self) -> (&'static str, String) {
+        match self {
+            Condition::Status(status) => (CONDITIONS[0], status.to_string()),
+            Condition::Error(kind) => (CONDITIONS[1], kind.key().to_owned()),
+        }
+    }
+
+    /// Whether a key is of samples that meet it.
+    pub fn fits(self, key: &Key) -> bool {
+        let (name, value) = self.tag();
+        key.tag(name) == Some(&value)
+    }
 }
 
 impl Layout {
@@ -125,12 +147,14 @@ impl Layout {
         for name in checks {
             let mut own = tags.clone();
             own.insert("check".into(), (*name).into());
-            let first_slot = self.check_slots;
-            self.check_slots += stages;
-            self.checks.push(CheckKey { place, name: (*name).into(), tags: own, first_slot });
+            let first_series = self.next_series();
+            for stage in 0..stages {
+                self.append(CHECKS, Kind::Rate, &own, &[("stage", &stage.to_string())]);
+            }
+            self.checks.push(CheckKey { place, name: (*name).into(), tags: own, first_series });
         }
-        let first_series = self.bases;
-        self.bases += 2 * stages;
+        let first_series = self.next_series();
+        self.append_requests(&tags, stages, None);
         self.places.push(Place { scenario, step, tags, first_series, first_check, watches: Vec::new() });
         place
     }
@@ -142,7 +166,9 @@ impl Layout {
         if let Some(known) = known {
             return known as u32;
         }
-        let first_series = self.series() as u32;
+        let first_series = self.next_series();
+        let tags = self.places[place as usize].tags.clone();
+        self.append_requests(&tags, self.stages_of_place(place), Some(condition));
         let watch = self.watches.len() as u32;
         self.watches.push(Watch { place, condition, first_series });
         self.places[place as usize].watches.push(watch);
@@ -159,20 +185,40 @@ impl Layout {
         self.stages(self.places[place as usize].scenario)
     }
 
-    /// How many series there are, watches included.
-    pub fn series(&self) -> usize {
-        let watched: u32 = self.watches.iter().map(|w| 2 * self.stages_of_place(w.place)).sum();
-        (self.bases + watched) as usize
+    /// All series that the plan has, in the order of their numbers.
+    pub fn registry(&self) -> &Registry {
+        &self.registry
     }
 
-    /// Series that together hold every sample once: those before the watches.
-    pub fn base_series(&self) -> usize {
-        self.bases as usize
+    /// So many series can samples make beside them.
+    pub fn bound_series(&mut self, max: u32) {
+        self.registry.set_bound(max);
     }
 
-    /// How many entries the check tallies have.
-    pub fn check_slots(&self) -> usize {
-        self.check_slots as usize
+    fn next_series(&self) -> u32 {
+        self.registry.keys().len() as u32
+    }
+
+    /// Those of a place, or of a watch on it: as [`series_at`] finds them.
+    fn append_requests(&mut self, tags: &Tags, stages: u32, condition: Option<Condition>) {
+        let condition = condition.map(Condition::tag);
+        for stage in 0..stages {
+            for expected in ["true", "false"] {
+                let stage = stage.to_string();
+                let mut more = vec![("stage", stage.as_str()), ("expected_response", expected)];
+                more.extend(condition.as_ref().map(|(name, value)| (*name, value.as_str())));
+                self.append(REQUESTS, Kind::Requests, tags, &more);
+            }
+        }
+    }
+
+    /// A condition makes it a watch.
+    fn append(&mut self, metric: &str, kind: Kind, tags: &Tags, more: &[(&str, &str)]) {
+        let mut all: BTreeMap<&str, &str> = tags.iter().map(|(name, value)| (&**name, &**value)).collect();
+        all.extend(more.iter().copied());
+        let tags: Vec<(&str, &str)> = all.into_iter().collect();
+        let watch = more.iter().any(|(name, _)| CONDITIONS.contains(name));
+        self.registry.append_known(KeyRef { metric, kind, tags: &tags, watch });
     }
 
     /// How many entries the scenario tallies have.

@@ -3,25 +3,17 @@
 //! Times are in milliseconds, as k6 has them. Beside k6's own names stand squall's `response_time` (from the
 //! schedule), `service_time` (the same as `http_req_duration`, of whole answers) and `start_lag`.
 
+use std::collections::BTreeMap;
+
 use crate::stats::compact::CompactHistogram;
 use crate::stats::histogram::Histogram;
-use crate::stats::layout::{Condition, Layout, Tags, series_at};
+use crate::stats::layout::{CHECKS, Condition, Layout, Tags};
 use crate::stats::outcome::ErrorKind;
-use crate::stats::tally::{CheckTally, ScenarioTally, Series, Tally};
+use crate::stats::registry::Key;
+pub use crate::stats::registry::Kind;
+use crate::stats::series::{Figures, Rate, Requests};
+use crate::stats::tally::{ScenarioTally, Tally};
 use crate::units::Nanos;
-
-/// What a metric's values are, and so what can be asked of them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// A sum: `count`, `rate`.
-    Counter,
-    /// The last value: `value`.
-    Gauge,
-    /// A share: `rate`.
-    Rate,
-    /// A distribution: `avg`, `min`, `max`, `med`, `p(N)`.
-    Trend,
-}
 
 /// A metric that exists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -207,31 +199,26 @@ impl Filter {
         }
     }
 
-    /// The series that it names.
-    fn series<'a>(&self, layout: &Layout, tally: &'a Tally) -> Vec<(bool, &'a Series)> {
-        let mut found = Vec::new();
-        for (index, place) in layout.places.iter().enumerate() {
-            if !self.matches(&place.tags) {
-                continue;
-            }
-            let firsts: Vec<u32> = match self.condition {
-                None => vec![place.first_series],
-                Some(condition) => {
-                    let watches = place.watches.iter().map(|w| &layout.watches[*w as usize]);
-                    watches.filter(|w| w.condition == condition).map(|w| w.first_series).collect()
-                }
-            };
-            for first in firsts {
-                for stage in self.stages(layout.stages_of_place(index as u32)) {
-                    let both =
-                        [true, false].into_iter().filter(|e| self.expected.is_none_or(|only| only == *e));
-                    found.extend(both.filter_map(|expected| {
-                        Some((expected, tally.series.get(series_at(first, stage, expected))?))
-                    }));
-                }
-            }
-        }
-        found
+    /// Whether the series of this key are asked for.
+    fn matches_key(&self, key: &Key) -> bool {
+        self.tags.iter().all(|(name, value)| key.tag(name) == Some(value))
+            && self.stage.is_none_or(|stage| key.tag("stage") == Some(&stage.to_string()))
+            && self.expected.is_none_or(|expected| is_expected(key) == expected)
+    }
+
+    /// The series of requests that it names.
+    fn requests<'a>(&self, tally: &'a Tally) -> Vec<(bool, &'a Requests)> {
+        // What is watched is in another series as well.
+        let asked = |key: &Key| match self.condition {
+            None => !key.is_watch(),
+            Some(condition) => key.is_watch() && condition.fits(key),
+        };
+        let all = tally.series().filter(|(key, _)| asked(key) && self.matches_key(key));
+        let requests = all.filter_map(|(key, figures)| match figures {
+            Figures::Requests(requests) => Some((is_expected(key), &**requests)),
+            _ => None,
+        });
+        requests.collect()
     }
 
     fn scenarios<'a>(&self, layout: &Layout, tally: &'a Tally) -> Vec<&'a ScenarioTally> {
@@ -247,14 +234,24 @@ impl Filter {
         found
     }
 
-    fn checks<'a>(&self, layout: &Layout, tally: &'a Tally) -> Vec<&'a CheckTally> {
-        let mut found = Vec::new();
-        for check in layout.checks.iter().filter(|check| self.matches(&check.tags)) {
-            let stages = self.stages(layout.stages_of_place(check.place));
-            found.extend(stages.filter_map(|stage| tally.checks.get((check.first_slot + stage) as usize)));
+    /// All checks that it names in one.
+    fn checks(&self, tally: &Tally) -> Rate {
+        let mut sum = Rate::default();
+        for (key, figures) in tally.series() {
+            if key.metric() == CHECKS
+                && let Figures::Rate(rate) = figures
+                && self.matches_key(key)
+            {
+                sum.passes += rate.passes;
+                sum.fails += rate.fails;
+            }
         }
-        found
+        sum
     }
+}
+
+fn is_expected(key: &Key) -> bool {
+    key.tag("expected_response") == Some("true")
 }
 
 /// The tags that could have been meant, for messages.
@@ -286,13 +283,24 @@ impl Of {
 pub fn value(metric: Metric, filter: &Filter, layout: &Layout, tally: &Tally) -> Value {
     match metric.of {
         Of::Checks => {
-            let checks = filter.checks(layout, tally);
-            let hits = checks.iter().map(|check| check.passes).sum();
-            Value::Rate { hits, all: checks.iter().map(|check| check.passes + check.fails).sum() }
+            let checks = filter.checks(tally);
+            Value::Rate { hits: checks.passes, all: checks.passes + checks.fails }
         }
         of if of.is_scenarios() => of_scenarios(of, &filter.scenarios(layout, tally)),
-        of => of_requests(of, &filter.series(layout, tally)),
+        of => of_requests(of, &filter.requests(tally)),
     }
+}
+
+/// The metrics that samples have made, by name: all tags together.
+pub fn custom(tally: &Tally) -> BTreeMap<(&str, Kind), Figures> {
+    let mut all = BTreeMap::new();
+    for (key, figures) in tally.series().filter(|(key, _)| key.kind() != Kind::Requests && !key.is_watch()) {
+        if key.metric() != CHECKS {
+            let sum = all.entry((key.metric(), key.kind())).or_insert_with(|| Figures::new(key.kind()));
+            sum.merge(figures);
+        }
+    }
+    all
 }
 
 fn of_scenarios(of: Of, scenarios: &[&ScenarioTally]) -> Value {
@@ -312,11 +320,11 @@ fn of_scenarios(of: Of, scenarios: &[&ScenarioTally]) -> Value {
     }
 }
 
-fn of_requests(of: Of, series: &[(bool, &Series)]) -> Value {
+fn of_requests(of: Of, series: &[(bool, &Requests)]) -> Value {
     let (completed, failed) = series.iter().fold((0, 0), |(c, f), (_, s)| (c + s.completed, f + s.failed));
     let all = completed + failed;
     let mut trend = Box::<Histogram>::default();
-    let mut add = |parts: &[fn(&Series) -> &CompactHistogram]| {
+    let mut add = |parts: &[fn(&Requests) -> &CompactHistogram]| {
         for (_, series) in series {
             parts.iter().for_each(|part| part(series).merge_into(&mut trend));
         }

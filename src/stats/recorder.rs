@@ -157,7 +157,7 @@ impl Recorder {
         );
         mem::swap(&mut self.counts, &mut empty.counts);
         mem::swap(&mut self.latencies, &mut empty.latencies);
-        empty.tally.fit(&self.tally);
+        empty.tally.follow(&self.tally);
         mem::swap(&mut self.tally, &mut empty.tally);
         empty
     }

@@ -25,6 +25,11 @@ impl StatusCounts {
         }
     }
 
+    /// Sets how many had this code; false when there is no such code.
+    pub(super) fn set(&mut self, code: u16, count: u64) -> bool {
+        self.0.get_mut(usize::from(code)).map(|place| *place = count).is_some()
+    }
+
     /// How many answers had this code.
     pub fn of(&self, code: u16) -> u64 {
         self.0.get(usize::from(code)).copied().unwrap_or(0)
@@ -59,6 +64,10 @@ impl ErrorCounts {
     #[inline]
     pub fn add(&mut self, kind: ErrorKind) {
         self.0[kind as usize] += 1;
+    }
+
+    pub(super) fn set(&mut self, kind: ErrorKind, count: u64) {
+        self.0[kind as usize] = count;
     }
 
     /// How many failed in this way.

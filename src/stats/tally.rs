@@ -3,100 +3,10 @@
 use crate::stats::compact::CompactHistogram;
 use crate::stats::histogram::Histogram;
 use crate::stats::layout::Layout;
+use crate::stats::registry::{Key, KeyRef, KindConflict, Registry, SeriesId};
+use crate::stats::series::{Figures, Rate, Requests};
 use crate::stats::snapshot::LatencySet;
 use crate::units::Nanos;
-
-/// The samples of one series.
-///
-/// Most requests of the closed model go out when they are scheduled and are answered in one piece: then
-/// response time, service time and time to the first byte are one value, recorded once in
-/// `alike`. All others go into the other tables, each of which then has one value.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Series {
-    /// Answered requests.
-    pub completed: u64,
-    /// Requests without a whole answer.
-    pub failed: u64,
-    /// Those answered before the window closed.
-    pub completed_in_window: u64,
-    /// Service time, first byte and response time in one.
-    pub alike: CompactHistogram,
-    /// done - sent of the others.
-    pub service_time: CompactHistogram,
-    /// First byte - sent of the others.
-    pub first_byte: CompactHistogram,
-    /// done - scheduled of the others.
-    pub response_time: CompactHistogram,
-    /// sent - scheduled of the others; the rest had none.
-    pub start_lag: CompactHistogram,
-    /// done - first byte, where it was not zero.
-    pub receiving: CompactHistogram,
-    /// Until the kernel had taken the request, where that was not at once.
-    pub sending: CompactHistogram,
-    /// From wanting a connection to having it, where there was none already.
-    pub blocked: CompactHistogram,
-    /// Of that, establishing it.
-    pub connecting: CompactHistogram,
-    /// Of that, the TLS handshake.
-    pub tls_handshaking: CompactHistogram,
-    /// How long requests that failed took: sent to the failure (0 when never sent).
-    pub failed_time: CompactHistogram,
-}
-
-/// The tables of a [`Series`], by `&` or `&mut`. Taken apart so that one added later cannot be forgotten.
-macro_rules! tables {
-    ($series:expr) => {{
-        let Series {
-            completed: _,
-            failed: _,
-            completed_in_window: _,
-            alike,
-            service_time,
-            first_byte,
-            response_time,
-            start_lag,
-            receiving,
-            sending,
-            blocked,
-            connecting,
-            tls_handshaking,
-            failed_time,
-        } = $series;
-        [
-            alike,
-            service_time,
-            first_byte,
-            response_time,
-            start_lag,
-            receiving,
-            sending,
-            blocked,
-            connecting,
-            tls_handshaking,
-            failed_time,
-        ]
-    }};
-}
-
-impl Series {
-    /// Adds another's samples.
-    pub fn merge(&mut self, other: &Series) {
-        self.completed += other.completed;
-        self.failed += other.failed;
-        self.completed_in_window += other.completed_in_window;
-        for (to, from) in tables!(self).into_iter().zip(tables!(other)) {
-            to.merge(from);
-        }
-    }
-
-    /// Forgets everything, without giving memory back.
-    pub fn clear(&mut self) {
-        self.completed = 0;
-        self.failed = 0;
-        self.completed_in_window = 0;
-        tables!(self).into_iter().for_each(CompactHistogram::clear);
-    }
-}
 
 /// What became of a scenario's iterations.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -162,52 +72,133 @@ pub struct CheckSample {
     pub excerpt: String,
 }
 
-/// How often a check passed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct CheckTally {
-    /// Passed.
-    pub passes: u64,
-    /// Did not.
-    pub fails: u64,
-}
-
 /// Everything that a run of scenarios keeps apart. Empty (no entries) in plain runs.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Tally {
-    /// Base series, then those of watches.
-    pub series: Vec<Series>,
-    /// How many of them are base series: together they hold each sample once.
-    pub bases: usize,
+    /// What the series are found by: those of the plan, then those that samples have made.
+    registry: Registry,
+    /// Their figures, by number.
+    series: Vec<Figures>,
     /// A scenario's stages in a row.
     pub scenarios: Vec<ScenarioTally>,
-    /// A check's stages in a row.
-    pub checks: Vec<CheckTally>,
 }
+
+impl Eq for Tally {}
 
 impl Tally {
     /// An empty one.
     pub fn new(layout: &Layout) -> Tally {
+        let registry = layout.registry().clone();
         Tally {
-            series: vec![Series::default(); layout.series()],
-            bases: layout.base_series(),
+            series: registry.keys().iter().map(|key| Figures::new(key.kind())).collect(),
+            registry,
             scenarios: vec![ScenarioTally::default(); layout.scenario_slots()],
-            checks: vec![CheckTally::default(); layout.check_slots()],
         }
+    }
+
+    /// One of these; `None` where the figures are not those of the keys.
+    pub(super) fn of_parts(
+        registry: Registry,
+        series: Vec<Figures>,
+        scenarios: Vec<ScenarioTally>,
+    ) -> Option<Tally> {
+        let kinds = registry.keys().iter().map(|key| key.kind());
+        kinds.eq(series.iter().map(Figures::kind)).then_some(Tally { registry, series, scenarios })
     }
 
     /// True in plain runs.
     pub fn is_empty(&self) -> bool {
-        self.series.is_empty()
+        self.series.is_empty() && self.scenarios.is_empty()
     }
 
-    /// Each sample once.
-    pub fn base_series(&self) -> &[Series] {
-        &self.series[..self.bases]
+    /// What the series are found by.
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// All series with their keys, in the order of their numbers.
+    pub fn series(&self) -> impl Iterator<Item = (&Key, &Figures)> {
+        self.registry.keys().iter().zip(&self.series)
+    }
+
+    /// Figures by number.
+    pub fn figures(&self, id: SeriesId) -> Option<&Figures> {
+        self.series.get(id.0 as usize)
+    }
+
+    /// Requests of a series of that kind; of another or none: nothing.
+    pub fn requests(&self, number: usize) -> Option<&Requests> {
+        match self.series.get(number) {
+            Some(Figures::Requests(requests)) => Some(requests),
+            _ => None,
+        }
+    }
+
+    /// The same, to be filled.
+    #[inline]
+    pub fn requests_mut(&mut self, number: usize) -> Option<&mut Requests> {
+        match self.series.get_mut(number) {
+            Some(Figures::Requests(requests)) => Some(requests),
+            _ => None,
+        }
+    }
+
+    /// A rate, by number.
+    pub fn rate(&self, number: u32) -> Rate {
+        match self.series.get(number as usize) {
+            Some(Figures::Rate(rate)) => *rate,
+            _ => Rate::default(),
+        }
+    }
+
+    /// The same, to be filled.
+    #[inline]
+    pub fn rate_mut(&mut self, number: u32) -> Option<&mut Rate> {
+        match self.series.get_mut(number as usize) {
+            Some(Figures::Rate(rate)) => Some(rate),
+            _ => None,
+        }
+    }
+
+    /// The series of a sample, made where there is none yet.
+    ///
+    /// # Errors
+    /// See [`Registry::series`].
+    pub fn series_of(&mut self, key: KeyRef<'_>) -> Result<SeriesId, KindConflict> {
+        let id = self.registry.series(key)?;
+        self.grow();
+        Ok(id)
+    }
+
+    /// Adds a value of a custom metric; see [`Figures::add`].
+    pub fn add(&mut self, id: SeriesId, value: f64, at: Nanos) {
+        if let Some(figures) = self.series.get_mut(id.0 as usize) {
+            figures.add(value, at);
+        }
+    }
+
+    /// Gives every key its figures.
+    fn grow(&mut self) {
+        let missing = &self.registry.keys()[self.series.len()..];
+        self.series.extend(missing.iter().map(|key| Figures::new(key.kind())));
+    }
+
+    /// Requests that together hold every sample once.
+    pub fn all_requests(&self) -> impl Iterator<Item = &Requests> {
+        self.series().filter(|(key, _)| !key.is_watch()).filter_map(|(_, figures)| match figures {
+            Figures::Requests(requests) => Some(&**requests),
+            _ => None,
+        })
+    }
+
+    /// Samples that went to the series of others, since theirs would have been one too many.
+    pub fn in_others(&self) -> u64 {
+        self.series().filter(|(key, _)| key.is_other()).map(|(_, figures)| figures.samples()).sum()
     }
 
     /// Adds all response times to `to`.
     pub fn merge_response_time_into(&self, to: &mut Histogram) {
-        for series in self.base_series() {
+        for series in self.all_requests() {
             series.alike.merge_into(to);
             series.response_time.merge_into(to);
         }
@@ -216,7 +207,7 @@ impl Tally {
     /// The latencies of all requests. Those that are not in any series (`connect`, `tls_handshake`, `pickup_lag`) are the caller's.
     pub fn latencies(&self, started: u64) -> LatencySet {
         let mut set = LatencySet::default();
-        for series in self.base_series() {
+        for series in self.all_requests() {
             series.alike.merge_into(&mut set.service_time);
             series.service_time.merge_into(&mut set.service_time);
             series.alike.merge_into(&mut set.first_byte);
@@ -228,25 +219,33 @@ impl Tally {
         set
     }
 
-    /// Takes the shape of `other`, if it has none yet.
-    pub fn fit(&mut self, other: &Tally) {
-        if self.series.len() < other.series.len() {
-            self.bases = other.bases;
-            self.series.resize_with(other.series.len(), Series::default);
+    /// Takes the shape of `other`, of which it is an earlier state of the same worker, or nothing yet.
+    pub(super) fn follow(&mut self, other: &Tally) {
+        self.registry.follow(&other.registry);
+        self.grow();
+        if self.scenarios.len() < other.scenarios.len() {
             self.scenarios.resize_with(other.scenarios.len(), ScenarioTally::default);
-            self.checks.resize_with(other.checks.len(), CheckTally::default);
         }
     }
 
     fn merge_counts(&mut self, other: &Tally) {
-        self.fit(other);
-        self.series.iter_mut().zip(&other.series).for_each(|(to, from)| to.merge(from));
+        if self.is_empty() {
+            self.follow(other);
+        }
+        for (number, (key, figures)) in other.series().enumerate() {
+            // Mostly both have the same series in the same order.
+            let at = match self.registry.keys().get(number) {
+                Some(known) if known == key => SeriesId(number as u32),
+                _ => self.registry.adopt(key),
+            };
+            self.grow();
+            self.series[at.0 as usize].merge(figures);
+        }
+        if self.scenarios.len() < other.scenarios.len() {
+            self.scenarios.resize_with(other.scenarios.len(), ScenarioTally::default);
+        }
         for (to, from) in self.scenarios.iter_mut().zip(&other.scenarios) {
             to.add_counts(from);
-        }
-        for (to, from) in self.checks.iter_mut().zip(&other.checks) {
-            to.passes += from.passes;
-            to.fails += from.fails;
         }
     }
 
@@ -268,10 +267,9 @@ impl Tally {
         }
     }
 
-    /// Forgets everything, without giving memory back.
+    /// Forgets all samples, without giving memory back. The series stay.
     pub fn clear(&mut self) {
-        self.series.iter_mut().for_each(Series::clear);
+        self.series.iter_mut().for_each(Figures::clear);
         self.scenarios.iter_mut().for_each(ScenarioTally::clear);
-        self.checks.fill(CheckTally::default());
     }
 }

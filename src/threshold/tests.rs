@@ -23,18 +23,18 @@ fn layout() -> Layout {
 fn tally(layout: &Layout) -> Tally {
     let mut tally = Tally::new(layout);
     for (stage, ms) in [(0, 10), (1, 20)] {
-        let series = &mut tally.series[series_at(layout.places[0].first_series, stage, true)];
+        let series = tally.requests_mut(series_at(layout.places[0].first_series, stage, true)).unwrap();
         series.completed = 10;
         (0..10).for_each(|_| series.alike.record(Nanos::from_millis(ms)));
         series.blocked.record(Nanos::from_millis(3));
     }
-    let series = &mut tally.series[series_at(layout.places[1].first_series, 1, false)];
+    let series = tally.requests_mut(series_at(layout.places[1].first_series, 1, false)).unwrap();
     series.completed = 1;
     series.failed = 1;
     series.service_time.record(Nanos::from_millis(100));
     series.response_time.record(Nanos::from_millis(150));
     series.failed_time.record(Nanos::from_millis(5));
-    let checks = &mut tally.checks[layout.checks[0].first_slot as usize];
+    let checks = tally.rate_mut(layout.checks[0].first_series).unwrap();
     (checks.passes, checks.fails) = (19, 1);
     tally.scenarios[1].completed = 12;
     tally.scenarios[1].iteration_duration.record(Nanos::from_millis(30));
@@ -100,7 +100,7 @@ fn statuses_and_errors_are_watched_when_asked_for() {
     let mut tally = tally(&layout);
     assert!(threshold.evaluate(&layout, &tally, Nanos::ZERO).ok);
     let watch = layout.watches.iter().find(|w| w.place == 1).expect("it is watched");
-    tally.series[series_at(watch.first_series, 1, false)].failed = 1;
+    tally.requests_mut(series_at(watch.first_series, 1, false)).unwrap().failed = 1;
     assert!(!threshold.evaluate(&layout, &tally, Nanos::ZERO).ok);
     assert_eq!(layout.watches.len(), 2);
     assert_eq!(layout.watch(1, crate::stats::layout::Condition::Error(ErrorKind::Reset)), 1, "known");

@@ -14,6 +14,7 @@ use squall::plan::status::StatusSet;
 use squall::plan::workload::{
     ArrivalPlan, ConnectionPolicy, Executor, Flow, Origin, Scenario, Step, Think, Workload,
 };
+use squall::stats::series::Figures;
 use squall::stats::snapshot::Snapshot;
 use squall::stats::summary::{Summary, SummaryBuilder};
 use squall::stats::tally::ScenarioTally;
@@ -132,8 +133,12 @@ fn quiet(service: Nanos) -> SimScript {
 fn balance(course: &Course) -> Result<(), String> {
     course.summary.conserved()?;
     let (counts, tally) = (&course.summary.counts, course.tally());
-    let checks: u64 = course.summary.tally.checks.iter().map(|c| c.passes + c.fails).sum();
-    let series: u64 = course.summary.tally.base_series().iter().map(|s| s.completed + s.failed).sum();
+    let judged = course.summary.tally.series().map(|(_, figures)| match figures {
+        Figures::Rate(rate) => rate.passes + rate.fails,
+        _ => 0,
+    });
+    let checks: u64 = judged.sum();
+    let series: u64 = course.summary.tally.all_requests().map(|s| s.completed + s.failed).sum();
     let facts = [
         ("an answer that was handed over counts", counts.completed == course.delivered),
         ("every answer and failure is in a series", series == counts.completed + counts.failed),

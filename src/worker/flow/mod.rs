@@ -314,13 +314,13 @@ impl Moves<'_> {
             return;
         }
         let key = self.checks.layout.places[mark.place as usize].first_check as usize + index;
-        let slot = self.checks.layout.checks[key].first_slot + u32::from(mark.stage);
-        let tally = &mut self.recorder.tally.checks[slot as usize];
+        let series = self.checks.layout.checks[key].first_series + u32::from(mark.stage);
+        let Some(rate) = self.recorder.tally.rate_mut(series) else { return };
         if passed {
-            tally.passes += 1;
+            rate.passes += 1;
             return;
         }
-        tally.fails += 1;
+        rate.fails += 1;
         if self.checks.sampled[key] < SAMPLES_MAX {
             self.checks.sampled[key] += 1;
             let at = self.now - self.window_open;

@@ -3,7 +3,7 @@
 use super::{Ask, Flow, UserLinks, Users};
 use crate::stats::layout::{Condition, series_at};
 use crate::stats::outcome::ErrorKind;
-use crate::stats::tally::Series;
+use crate::stats::series::Requests;
 use crate::transport::AddRoute;
 use crate::units::Nanos;
 use crate::worker::exchange::Exchange;
@@ -94,24 +94,28 @@ impl<F: Flow> Users<F> {
         ask: &Ask,
         expected: bool,
         condition: Condition,
-        mut record: impl FnMut(&mut Series),
+        mut record: impl FnMut(&mut Requests),
     ) {
         let layout = &self.config.layout;
         let place = &layout.places[ask.terms.place as usize];
         let tally = &mut links.recorder.tally;
         let stage = u32::from(ask.terms.stage);
-        record(&mut tally.series[series_at(place.first_series, stage, expected)]);
+        if let Some(series) = tally.requests_mut(series_at(place.first_series, stage, expected)) {
+            record(series);
+        }
         for watch in &place.watches {
             let watch = &layout.watches[*watch as usize];
-            if watch.condition == condition {
-                record(&mut tally.series[series_at(watch.first_series, stage, expected)]);
+            if watch.condition == condition
+                && let Some(series) = tally.requests_mut(series_at(watch.first_series, stage, expected))
+            {
+                record(series);
             }
         }
     }
 }
 
 /// What a request waited for before it was sent.
-fn record_waits(series: &mut Series, spent: &Timings) {
+fn record_waits(series: &mut Requests, spent: &Timings) {
     for (took, to) in [
         (spent.blocked, &mut series.blocked),
         (spent.connecting, &mut series.connecting),

@@ -125,8 +125,8 @@ fn last_send(outcome: &Outcome) -> Nanos {
 fn of_users(world: &World, outcome: &Outcome) -> Vec<Fact> {
     let (c, tally) = (&outcome.summary.counts, &outcome.summary.tally);
     let Some(workload) = outcome.workload() else { return Vec::new() };
-    let base = tally.base_series();
-    let in_series: (u64, u64) = (base.iter().map(|s| s.completed).sum(), base.iter().map(|s| s.failed).sum());
+    let in_series: (u64, u64) =
+        (tally.all_requests().map(|s| s.completed).sum(), tally.all_requests().map(|s| s.failed).sum());
     let (mut facts, mut waiting, mut open) = (Vec::new(), 0, false);
     for index in 0..workload.scenarios.len() {
         let all = of_scenario(outcome, index);
@@ -199,11 +199,11 @@ fn judged_once(outcome: &Outcome, redirects: bool) -> bool {
     layout.checks.iter().all(|check| {
         let place = &layout.places[check.place as usize];
         let stages = layout.stages(place.scenario) as usize;
-        let judged = &tally.checks[check.first_slot as usize..check.first_slot as usize + stages];
-        let judged: u64 = judged.iter().map(|one| one.passes + one.fails).sum();
-        let first = place.first_series as usize;
-        let series = &tally.series[first..first + 2 * stages];
-        let ended: u64 = series.iter().map(|one| one.completed + one.failed).sum();
+        let judged = (check.first_series..).take(stages).map(|number| tally.rate(number));
+        let judged: u64 = judged.map(|one| one.passes + one.fails).sum();
+        let series =
+            (place.first_series as usize..).take(2 * stages).filter_map(|number| tally.requests(number));
+        let ended: u64 = series.map(|one| one.completed + one.failed).sum();
         judged == ended || (redirects && judged < ended && ended - judged <= outcome.peer.redirects)
     })
 }

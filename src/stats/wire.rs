@@ -1,0 +1,508 @@
+//! Snapshots as bytes: for files, and for other machines.
+//!
+//! `SQSN`, the version as one byte, then the figures in postcard's encoding (lengths and integers as varints). Histograms are their counters
+//! that are not zero, each with its distance from the one before. Merging what was read is merging what was written, exactly.
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::stats::compact::CompactHistogram;
+use crate::stats::histogram::Histogram;
+use crate::stats::outcome::ErrorKind;
+use crate::stats::registry::{KeyRef, Kind, Registry};
+use crate::stats::series::{Figures, Gauge, Rate, Requests, Trend};
+use crate::stats::snapshot::{Counts, ErrorCounts, Latencies, Snapshot, StatusCounts};
+use crate::stats::tally::{ScenarioTally, Tally};
+use crate::units::Nanos;
+
+const MAGIC: &[u8; 4] = b"SQSN";
+/// Of the encoding; to be raised with every change of it.
+pub const VERSION: u8 = 1;
+/// No count is larger, so that sums of many cannot overflow: 285 years of a million a second.
+const COUNT_MAX: u64 = 1 << 53;
+
+/// Why bytes are no snapshot.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum WireError {
+    /// They do not begin as one.
+    #[error("these are no squall snapshot: the first four bytes are not SQSN")]
+    Foreign,
+    /// Of another version of squall.
+    #[error(
+        "a snapshot in format {found}, and this squall reads format {VERSION}: use the same version of squall on all sides"
+    )]
+    Version {
+        /// Its version.
+        found: u8,
+    },
+    /// Cut off, or changed on the way.
+    #[error("a damaged snapshot: {what}")]
+    Damaged {
+        /// What is wrong.
+        what: String,
+    },
+}
+
+fn damaged(what: impl Into<String>) -> WireError {
+    WireError::Damaged { what: what.into() }
+}
+
+/// Counters that are not zero: distance from the one before, and count.
+type Steps = Vec<(u16, u64)>;
+
+#[derive(Serialize, Deserialize)]
+struct Whole {
+    worker: u32,
+    counts: CountsPart,
+    latencies: [Steps; 8],
+    tally: TallyPart,
+    gauges: [u64; 4],
+    end: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct CountsPart {
+    numbers: [u64; 12],
+    status: Vec<(u16, u64)>,
+    errors: Vec<(String, u64)>,
+    connect_errors: Vec<(String, u64)>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct TallyPart {
+    bound: u32,
+    made: u32,
+    texts: Vec<String>,
+    keys: Vec<KeyPart>,
+    figures: Vec<FiguresPart>,
+    scenarios: Vec<ScenarioPart>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct KeyPart {
+    metric: u32,
+    kind: KindPart,
+    watch: bool,
+    tags: Vec<(u32, u32)>,
+}
+
+#[derive(Clone, Copy, Serialize, Deserialize)]
+enum KindPart {
+    Requests,
+    Counter,
+    Gauge,
+    Rate,
+    Trend,
+}
+
+#[derive(Serialize, Deserialize)]
+enum FiguresPart {
+    Requests { counts: [u64; 3], tables: Vec<(u8, Steps)> },
+    Counter(f64),
+    Gauge(Option<(u64, f64)>),
+    Rate(u64, u64),
+    Trend { ends: [f64; 3], values: Steps, negative: Steps },
+}
+
+#[derive(Serialize, Deserialize)]
+struct ScenarioPart {
+    counts: [u64; 11],
+    duration: Steps,
+}
+
+/// The bytes of a snapshot.
+pub fn write(snapshot: &Snapshot) -> Vec<u8> {
+    let whole = Whole {
+        worker: snapshot.worker,
+        counts: counts_part(&snapshot.counts),
+        latencies: latencies(&snapshot.latencies).map(dense_steps),
+        tally: tally_part(&snapshot.tally),
+        gauges: [snapshot.connections, snapshot.vus, snapshot.in_flight, snapshot.backlog],
+        end: snapshot.end.0,
+    };
+    let head = [MAGIC.as_slice(), &[VERSION]].concat();
+    postcard::to_extend(&whole, head).expect("writing to memory does not fail")
+}
+
+/// The snapshot that was written as these bytes.
+///
+/// # Errors
+/// When they are none, or of another version, or damaged. Never panics, and takes no more memory than a few times their length.
+pub fn read(bytes: &[u8]) -> Result<Snapshot, WireError> {
+    let rest = bytes.strip_prefix(MAGIC).ok_or(WireError::Foreign)?;
+    let rest = match rest.split_first() {
+        Some((&VERSION, rest)) => rest,
+        Some((found, _)) => return Err(WireError::Version { found: *found }),
+        None => return Err(damaged("it ends behind its first bytes")),
+    };
+    let (whole, left): (Whole, _) = postcard::take_from_bytes(rest).map_err(|e| damaged(e.to_string()))?;
+    if !left.is_empty() {
+        return Err(damaged(format!("{} bytes behind its end", left.len())));
+    }
+    let mut snapshot = Snapshot::new(whole.worker);
+    snapshot.counts = read_counts(whole.counts)?;
+    for (to, steps) in latencies_mut(&mut snapshot.latencies).into_iter().zip(&whole.latencies) {
+        read_steps(steps)?.merge_into(to);
+    }
+    snapshot.tally = read_tally(whole.tally)?;
+    whole.gauges.iter().try_for_each(|gauge| plausible(*gauge).map(drop))?;
+    [snapshot.connections, snapshot.vus, snapshot.in_flight, snapshot.backlog] = whole.gauges;
+    snapshot.end = Nanos(whole.end);
+    Ok(snapshot)
+}
+
+fn plausible(count: u64) -> Result<u64, WireError> {
+    if count <= COUNT_MAX { Ok(count) } else { Err(damaged(format!("a count of {count}"))) }
+}
+
+fn latencies(all: &Latencies) -> [&Histogram; 8] {
+    let Latencies {
+        whole,
+        split_service,
+        split_first_byte,
+        response_time,
+        start_lag,
+        pickup_lag,
+        connect,
+        tls_handshake,
+    } = all;
+    [whole, split_service, split_first_byte, response_time, start_lag, pickup_lag, connect, tls_handshake]
+}
+
+fn latencies_mut(all: &mut Latencies) -> [&mut Histogram; 8] {
+    let Latencies {
+        whole,
+        split_service,
+        split_first_byte,
+        response_time,
+        start_lag,
+        pickup_lag,
+        connect,
+        tls_handshake,
+    } = all;
+    [whole, split_service, split_first_byte, response_time, start_lag, pickup_lag, connect, tls_handshake]
+}
+
+fn dense_steps(histogram: &Histogram) -> Steps {
+    if histogram.is_empty() { Vec::new() } else { steps(&CompactHistogram::of(histogram)) }
+}
+
+fn steps(histogram: &CompactHistogram) -> Steps {
+    let mut before = 0;
+    let distance = |(counter, count): (u16, u64)| {
+        let distance = counter - before;
+        before = counter;
+        (distance, count)
+    };
+    histogram.counters().map(distance).collect()
+}
+
+fn read_steps(steps: &[(u16, u64)]) -> Result<CompactHistogram, WireError> {
+    let mut counters = Vec::with_capacity(steps.len());
+    let (mut at, mut all) = (0u16, 0u64);
+    for (number, (distance, count)) in steps.iter().enumerate() {
+        // The first may be counter 0; every other one is a later one.
+        if *distance == 0 && number > 0 {
+            return Err(damaged("a histogram with a step twice"));
+        }
+        at = at.checked_add(*distance).ok_or_else(|| damaged("a histogram beyond its end"))?;
+        all = plausible(all + plausible(*count)?)?;
+        counters.push((at, *count));
+    }
+    CompactHistogram::of_counters(counters)
+        .ok_or_else(|| damaged("a histogram with a step that there is not"))
+}
+
+fn counts_part(counts: &Counts) -> CountsPart {
+    let Counts {
+        scheduled,
+        started,
+        completed,
+        completed_in_window,
+        failed,
+        dropped,
+        sent_bytes,
+        received_bytes,
+        connects,
+        reconnects,
+        connect_failures,
+        stale,
+        status,
+        errors,
+        connect_errors,
+    } = counts;
+    let by_kind =
+        |errors: &ErrorCounts| errors.iter().map(|(kind, count)| (kind.key().to_owned(), count)).collect();
+    CountsPart {
+        numbers: [
+            *scheduled,
+            *started,
+            *completed,
+            *completed_in_window,
+            *failed,
+            *dropped,
+            *sent_bytes,
+            *received_bytes,
+            *connects,
+            *reconnects,
+            *connect_failures,
+            *stale,
+        ],
+        status: status.iter().collect(),
+        errors: by_kind(errors),
+        connect_errors: by_kind(connect_errors),
+    }
+}
+
+fn read_counts(part: CountsPart) -> Result<Counts, WireError> {
+    let by_kind = |listed: Vec<(String, u64)>| -> Result<ErrorCounts, WireError> {
+        let mut counts = ErrorCounts::default();
+        for (key, count) in listed {
+            let kind = ErrorKind::ALL.into_iter().find(|kind| kind.key() == key);
+            let kind =
+                kind.ok_or_else(|| damaged(format!("an error of the kind `{}`", key.escape_debug())))?;
+            counts.set(kind, plausible(count)?);
+        }
+        Ok(counts)
+    };
+    let mut status = StatusCounts::default();
+    for (code, count) in part.status {
+        if !status.set(code, plausible(count)?) {
+            return Err(damaged(format!("the status {code}")));
+        }
+    }
+    part.numbers.iter().try_for_each(|number| plausible(*number).map(drop))?;
+    let [
+        scheduled,
+        started,
+        completed,
+        completed_in_window,
+        failed,
+        dropped,
+        sent_bytes,
+        received_bytes,
+        connects,
+        reconnects,
+        connect_failures,
+        stale,
+    ] = part.numbers;
+    Ok(Counts {
+        scheduled,
+        started,
+        completed,
+        completed_in_window,
+        failed,
+        dropped,
+        sent_bytes,
+        received_bytes,
+        connects,
+        reconnects,
+        connect_failures,
+        stale,
+        status,
+        errors: by_kind(part.errors)?,
+        connect_errors: by_kind(part.connect_errors)?,
+    })
+}
+
+/// Texts by number, each once.
+#[derive(Default)]
+struct Texts<'a> {
+    numbers: std::collections::HashMap<&'a str, u32>,
+    all: Vec<String>,
+}
+
+impl<'a> Texts<'a> {
+    fn number(&mut self, text: &'a str) -> u32 {
+        *self.numbers.entry(text).or_insert_with(|| {
+            self.all.push(text.to_owned());
+            self.all.len() as u32 - 1
+        })
+    }
+}
+
+fn tally_part(tally: &Tally) -> TallyPart {
+    let mut texts = Texts::default();
+    let mut keys = Vec::with_capacity(tally.registry().keys().len());
+    for key in tally.registry().keys() {
+        keys.push(KeyPart {
+            metric: texts.number(key.metric()),
+            kind: kind_part(key.kind()),
+            watch: key.is_watch(),
+            tags: key.tags().map(|(name, value)| (texts.number(name), texts.number(value))).collect(),
+        });
+    }
+    TallyPart {
+        bound: tally.registry().bound(),
+        made: tally.registry().made(),
+        texts: texts.all,
+        keys,
+        figures: tally.series().map(|(_, figures)| figures_part(figures)).collect(),
+        scenarios: tally.scenarios.iter().map(scenario_part).collect(),
+    }
+}
+
+fn kind_part(kind: Kind) -> KindPart {
+    match kind {
+        Kind::Requests => KindPart::Requests,
+        Kind::Counter => KindPart::Counter,
+        Kind::Gauge => KindPart::Gauge,
+        Kind::Rate => KindPart::Rate,
+        Kind::Trend => KindPart::Trend,
+    }
+}
+
+fn read_kind(kind: KindPart) -> Kind {
+    match kind {
+        KindPart::Requests => Kind::Requests,
+        KindPart::Counter => Kind::Counter,
+        KindPart::Gauge => Kind::Gauge,
+        KindPart::Rate => Kind::Rate,
+        KindPart::Trend => Kind::Trend,
+    }
+}
+
+fn read_tally(part: TallyPart) -> Result<Tally, WireError> {
+    let text = |number: u32| {
+        let text = part.texts.get(number as usize);
+        text.map(String::as_str).ok_or_else(|| damaged("a text that there is not"))
+    };
+    let mut registry = Registry::new(part.bound);
+    for key in &part.keys {
+        let tags = key.tags.iter().map(|(name, value)| Ok((text(*name)?, text(*value)?)));
+        let tags: Vec<(&str, &str)> = tags.collect::<Result<_, WireError>>()?;
+        if !tags.is_sorted_by(|a, b| a.0 < b.0) {
+            return Err(damaged("tags out of order"));
+        }
+        let key =
+            KeyRef { metric: text(key.metric)?, kind: read_kind(key.kind), tags: &tags, watch: key.watch };
+        registry.append_known(key);
+    }
+    registry.set_made(part.made);
+    let series: Vec<Figures> = part.figures.into_iter().map(read_figures).collect::<Result<_, _>>()?;
+    let scenarios: Vec<ScenarioTally> = part.scenarios.iter().map(read_scenario).collect::<Result<_, _>>()?;
+    Tally::of_parts(registry, series, scenarios)
+        .ok_or_else(|| damaged("series that are not those of their keys"))
+}
+
+fn figures_part(figures: &Figures) -> FiguresPart {
+    match figures {
+        Figures::Requests(requests) => {
+            let tables = (0u8..).zip(requests.tables()).filter(|(_, table)| !table.is_empty());
+            FiguresPart::Requests {
+                counts: [requests.completed, requests.failed, requests.completed_in_window],
+                tables: tables.map(|(number, table)| (number, steps(table))).collect(),
+            }
+        }
+        Figures::Counter(sum) => FiguresPart::Counter(*sum),
+        Figures::Gauge(last) => FiguresPart::Gauge(last.map(|last| (last.at.0, last.value))),
+        Figures::Rate(rate) => FiguresPart::Rate(rate.passes, rate.fails),
+        Figures::Trend(trend) => FiguresPart::Trend {
+            ends: [trend.sum, trend.min, trend.max],
+            values: steps(&trend.values),
+            negative: steps(&trend.negative),
+        },
+    }
+}
+
+fn read_figures(part: FiguresPart) -> Result<Figures, WireError> {
+    let finite =
+        |value: f64| if value.is_finite() { Ok(value) } else { Err(damaged("a value that is no number")) };
+    Ok(match part {
+        FiguresPart::Requests { counts, tables } => {
+            counts.iter().try_for_each(|count| plausible(*count).map(drop))?;
+            let mut requests = Requests::default();
+            [requests.completed, requests.failed, requests.completed_in_window] = counts;
+            let mut all = requests.tables_mut();
+            for (number, steps) in tables {
+                let table =
+                    all.get_mut(usize::from(number)).ok_or_else(|| damaged("a table that there is not"))?;
+                **table = read_steps(&steps)?;
+            }
+            Figures::Requests(Box::new(requests))
+        }
+        FiguresPart::Counter(sum) => Figures::Counter(finite(sum)?),
+        FiguresPart::Gauge(last) => Figures::Gauge(match last {
+            Some((at, value)) => Some(Gauge { at: Nanos(at), value: finite(value)? }),
+            None => None,
+        }),
+        FiguresPart::Rate(passes, fails) => {
+            Figures::Rate(Rate { passes: plausible(passes)?, fails: plausible(fails)? })
+        }
+        FiguresPart::Trend { ends: [sum, min, max], values, negative } => {
+            let (sum, min, max) = (finite(sum)?, finite(min)?, finite(max)?);
+            if min > max {
+                return Err(damaged("a smallest value above the largest"));
+            }
+            let (values, negative) = (read_steps(&values)?, read_steps(&negative)?);
+            Figures::Trend(Box::new(Trend { sum, min, max, values, negative }))
+        }
+    })
+}
+
+fn scenario_part(tally: &ScenarioTally) -> ScenarioPart {
+    let ScenarioTally {
+        scheduled,
+        started,
+        completed,
+        broken,
+        interrupted,
+        dropped,
+        redirects_refused,
+        sent_bytes,
+        received_bytes,
+        iteration_duration,
+        vus,
+        vus_max,
+    } = tally;
+    ScenarioPart {
+        counts: [
+            *scheduled,
+            *started,
+            *completed,
+            *broken,
+            *interrupted,
+            *dropped,
+            *redirects_refused,
+            *sent_bytes,
+            *received_bytes,
+            *vus,
+            *vus_max,
+        ],
+        duration: steps(iteration_duration),
+    }
+}
+
+fn read_scenario(part: &ScenarioPart) -> Result<ScenarioTally, WireError> {
+    part.counts.iter().try_for_each(|count| plausible(*count).map(drop))?;
+    let [
+        scheduled,
+        started,
+        completed,
+        broken,
+        interrupted,
+        dropped,
+        redirects_refused,
+        sent_bytes,
+        received_bytes,
+        vus,
+        vus_max,
+    ] = part.counts;
+    Ok(ScenarioTally {
+        scheduled,
+        started,
+        completed,
+        broken,
+        interrupted,
+        dropped,
+        redirects_refused,
+        sent_bytes,
+        received_bytes,
+        iteration_duration: read_steps(&part.duration)?,
+        vus,
+        vus_max,
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -183,13 +183,14 @@ fn worker_section(worker: &WorkerReadings) -> WorkerSection {
 }
 
 fn timeline_entry(point: &TimelinePoint) -> TimelineEntry {
+    let response = &point.response_time;
     TimelineEntry {
         t_s: point.t.as_secs_f64(),
         requests: point.requests,
         failed: point.failed,
-        p50_us: us(point.p50),
-        p99_us: us(point.p99),
-        max_us: us(point.max),
+        p50_us: us(response.percentile(50.0)),
+        p99_us: us(response.percentile(99.0)),
+        max_us: us(response.max()),
         connections: point.connections,
         vus: point.vus,
     }

@@ -1,6 +1,7 @@
 //! Reports for tests, made through [`Report::new`] from figures that do not change.
 
 use super::{ConfigSection, Environment, Model, OriginEntry, Report, ReportParts, TlsSection};
+use crate::stats::compact::CompactHistogram;
 use crate::stats::outcome::ErrorKind;
 use crate::stats::summary::{Summary, TimelinePoint};
 use crate::units::Nanos;
@@ -86,14 +87,15 @@ pub(crate) fn closed_summary() -> Summary {
 }
 
 fn point(t: u64, requests: u64, span: u64) -> TimelinePoint {
+    let mut response_time = CompactHistogram::default();
+    (0..100u64)
+        .for_each(|n| response_time.record(Nanos(400_000 + 5_000 * n + if n == 98 { 1_711 } else { 0 })));
     TimelinePoint {
         t: Nanos::from_secs(t),
         span: Nanos::from_micros(span),
         requests,
         failed: t - 1,
-        p50: Nanos(499_711),
-        p99: Nanos(891_903),
-        max: Nanos(899_583),
+        response_time,
         connections: 50,
         vus: 0,
     }

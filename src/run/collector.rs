@@ -58,7 +58,8 @@ impl Collector {
         }
         let (number, merged) = self.pending.pop_first()?;
         self.handed_on = number;
-        Some((self.builder.push(&merged), merged))
+        let point = self.builder.push(&merged).clone();
+        Some((point, merged))
     }
 
     /// Takes back a snapshot that [`next`](Collector::next) handed on.

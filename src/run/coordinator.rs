@@ -207,12 +207,13 @@ impl<'a> Coordinator<'a> {
 
     fn progress(&self, point: &TimelinePoint, snapshot: &Snapshot) -> Progress {
         let span = point.span.as_secs_f64();
+        let response = &point.response_time;
         Progress {
             elapsed: point.t,
             total: self.config.duration,
             rate: if span > 0.0 { point.requests as f64 / span } else { 0.0 },
-            p50: point.p50,
-            p99: point.p99,
+            p50: response.percentile(50.0),
+            p99: response.percentile(99.0),
             completed: self.completed,
             failed: self.failed,
             connections: snapshot.connections,

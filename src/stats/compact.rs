@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::stats::histogram::{HIGHEST, Histogram, LOWEST};
+use crate::stats::histogram::{HIGHEST, Histogram, LOWEST, upper};
 use crate::units::Nanos;
 
 /// Counters of equal size in each doubling of the value, as a power of two: the dense histograms' three significant digits.
@@ -174,11 +174,35 @@ impl CompactHistogram {
         self.iter().for_each(|(value, count)| to.record_n(Nanos(value), count));
     }
 
+    /// Adds a dense one's values, exactly.
+    pub fn merge_dense(&mut self, dense: &Histogram) {
+        if !dense.is_empty() {
+            dense.iter().for_each(|(value, count)| self.add(counter(value.0), count));
+        }
+    }
+
     /// All of a dense one's values.
     pub fn of(dense: &Histogram) -> CompactHistogram {
         let mut built = CompactHistogram::default();
-        dense.iter().for_each(|(value, count)| built.add(counter(value.0), count));
+        built.merge_dense(dense);
         built
+    }
+
+    /// The value that `percent` (0 to 100) of the values do not exceed, as the dense one says it; 0 when empty.
+    pub fn percentile(&self, percent: f64) -> Nanos {
+        let rank = ((percent / 100.0).min(1.0) * self.len as f64).ceil().max(1.0) as u64;
+        let mut seen = 0;
+        let mut steps = self.iter_upper();
+        let found = steps.find(|(_, count)| {
+            seen += count;
+            seen >= rank
+        });
+        found.map_or(Nanos::ZERO, |(value, _)| upper(value))
+    }
+
+    /// The largest value, rounded up to the resolution; 0 when empty.
+    pub fn max(&self) -> Nanos {
+        self.iter_upper().last().map_or(Nanos::ZERO, |(value, _)| upper(value))
     }
 
     /// Forgets all values, and keeps the memory.
@@ -366,6 +390,10 @@ mod tests {
             prop_assert_eq!(&back, &dense);
             prop_assert_eq!((back.min(), back.max()), (dense.min(), dense.max()));
             prop_assert_eq!(back.mean().to_bits(), dense.mean().to_bits());
+            for percent in [0.1, 50.0, 75.0, 99.0, 99.9, 100.0] {
+                prop_assert_eq!(compact.percentile(percent), dense.percentile(percent), "p{}", percent);
+            }
+            prop_assert_eq!(compact.max(), dense.max());
             prop_assert_eq!(CompactHistogram::of(&dense), compact);
         }
 

@@ -212,7 +212,7 @@ impl Histogram {
 
 /// The first step reaches from 0 to 15 ns: "no time at all" is the honest name for it, where its
 /// upper end would show 15 ns of lag in a run that has none.
-fn upper(value: u64) -> Nanos {
+pub(super) fn upper(value: u64) -> Nanos {
     Nanos(if value < LOWEST { 0 } else { value })
 }
 

@@ -1,5 +1,6 @@
 //! What happened within one interval, in one worker or, merged, in all of them.
 
+use crate::stats::compact::CompactHistogram;
 use crate::stats::histogram::Histogram;
 use crate::stats::outcome::ErrorKind;
 use crate::stats::tally::Tally;
@@ -272,16 +273,6 @@ impl Latencies {
         self.tls_handshake.clear();
     }
 
-    /// Adds the response times to `to`.
-    pub fn merge_response_time_into(&self, open_model: bool, to: &mut Histogram) {
-        if open_model {
-            to.merge(&self.response_time);
-        } else {
-            to.merge(&self.whole);
-            to.merge(&self.split_service);
-        }
-    }
-
     /// The quantities that are reported. `started` is how many requests were started: in the closed
     /// model each of them has a start lag of zero.
     pub fn finish(self, open_model: bool, started: u64) -> LatencySet {
@@ -366,6 +357,23 @@ impl Snapshot {
         self.in_flight += other.in_flight;
         self.backlog += other.backlog;
         self.end = self.end.max(other.end);
+    }
+
+    /// All response times.
+    pub fn response_time(&self, open_model: bool) -> CompactHistogram {
+        let mut all = CompactHistogram::default();
+        if !self.tally.is_empty() {
+            for series in self.tally.all_requests() {
+                all.merge(&series.alike);
+                all.merge(&series.response_time);
+            }
+        } else if open_model {
+            all.merge_dense(&self.latencies.response_time);
+        } else {
+            all.merge_dense(&self.latencies.whole);
+            all.merge_dense(&self.latencies.split_service);
+        }
+        all
     }
 
     /// Empties it for reuse, without allocating. It stays the worker's. 0.1 to 0.2 ms: histograms that

@@ -1,16 +1,16 @@
 //! The result of a run, and how it came about over time.
 
-use crate::stats::histogram::Histogram;
+use crate::stats::compact::CompactHistogram;
 use crate::stats::snapshot::{Counts, Latencies, LatencySet, Snapshot};
 use crate::stats::tally::Tally;
 use crate::units::Nanos;
 
-/// Most points that a timeline holds. When a run has more intervals, the points are replaced by ones
-/// of twice the span; so a long run's timeline holds between half of this and this.
+/// Most points that a timeline holds. When a run has more intervals, two and two become one; so a long run's timeline holds between half of
+/// this and this.
 pub const TIMELINE_MAX: usize = 4096;
 
 /// What happened within one stretch of the run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TimelinePoint {
     /// End of the stretch, from the start of measuring.
     pub t: Nanos,
@@ -20,16 +20,25 @@ pub struct TimelinePoint {
     pub requests: u64,
     /// Failed requests within it.
     pub failed: u64,
-    /// Median response time.
-    pub p50: Nanos,
-    /// 99th percentile of the response time.
-    pub p99: Nanos,
-    /// Longest response time.
-    pub max: Nanos,
+    /// All of its response times.
+    pub response_time: CompactHistogram,
     /// Open connections at its end.
     pub connections: u64,
     /// Virtual users at its end.
     pub vus: u64,
+}
+
+impl TimelinePoint {
+    /// Appends the stretch that follows this one.
+    fn append(&mut self, next: &TimelinePoint) {
+        self.response_time.merge(&next.response_time);
+        self.t = next.t;
+        self.span += next.span;
+        self.requests += next.requests;
+        self.failed += next.failed;
+        self.connections = next.connections;
+        self.vus = next.vus;
+    }
 }
 
 /// What a run measured. Immutable: everything that is printed or judged comes from here.
@@ -43,7 +52,7 @@ pub struct Summary {
     pub tally: Tally,
     /// Length of the measured window.
     pub duration: Nanos,
-    /// In the order of time; at most [`TIMELINE_MAX`] points and one.
+    /// In the order of time; at most [`TIMELINE_MAX`] points.
     pub timeline: Vec<TimelinePoint>,
     /// Requests that had neither an answer nor an error when the run ended.
     pub in_flight_at_end: u64,
@@ -112,26 +121,21 @@ impl SummaryBuilder {
 
     /// Takes the next interval, already merged over the workers, and says what happened in it. It
     /// begins where the one before ended, the first one at 0.
-    pub fn push(&mut self, interval: &Snapshot) -> TimelinePoint {
+    pub fn push(&mut self, interval: &Snapshot) -> &TimelinePoint {
         self.counts.merge(&interval.counts);
         self.latencies.merge(&interval.latencies);
         self.tally.append(&interval.tally);
-        let mut bucket = self.timeline.empty_bucket();
-        if interval.tally.is_empty() {
-            interval.latencies.merge_response_time_into(self.open_model, &mut bucket.response_time);
-        } else {
-            interval.tally.merge_response_time_into(&mut bucket.response_time);
-        }
-        bucket.span = interval.end - self.end;
-        bucket.end = self.end.max(interval.end);
-        bucket.requests = interval.counts.completed;
-        bucket.failed = interval.counts.failed;
-        bucket.connections = interval.connections;
-        bucket.vus = interval.vus;
-        self.end = bucket.end;
-        let point = bucket.point();
-        self.timeline.push(bucket, point);
-        point
+        let point = TimelinePoint {
+            t: self.end.max(interval.end),
+            span: interval.end - self.end,
+            requests: interval.counts.completed,
+            failed: interval.counts.failed,
+            response_time: interval.response_time(self.open_model),
+            connections: interval.connections,
+            vus: interval.vus,
+        };
+        self.end = point.t;
+        self.timeline.push(point)
     }
 
     /// The totals so far.
@@ -169,120 +173,59 @@ impl SummaryBuilder {
     }
 }
 
-/// A stretch of the run with all its response times.
-#[derive(Debug, Default)]
-struct Bucket {
-    response_time: Histogram,
-    end: Nanos,
-    span: Nanos,
-    requests: u64,
-    failed: u64,
-    connections: u64,
-    vus: u64,
-}
-
-impl Bucket {
-    /// Appends the stretch that follows this one.
-    fn append(&mut self, next: &Bucket) {
-        self.response_time.merge(&next.response_time);
-        self.end = next.end;
-        self.span += next.span;
-        self.requests += next.requests;
-        self.failed += next.failed;
-        self.connections = next.connections;
-        self.vus = next.vus;
-    }
-
-    fn point(&self) -> TimelinePoint {
-        TimelinePoint {
-            t: self.end,
-            span: self.span,
-            requests: self.requests,
-            failed: self.failed,
-            p50: self.response_time.percentile(50.0),
-            p99: self.response_time.percentile(99.0),
-            max: self.response_time.max(),
-            connections: self.connections,
-            vus: self.vus,
-        }
-    }
-}
-
-/// Points of bounded number whose percentiles are exact at every span.
-///
-/// Percentiles cannot be computed from percentiles, so the points of all coarser spans are built along
-/// the way, from histograms: level l has a point for every 2^l intervals. Two buckets of a level
-/// become one of the next, like the carry of a binary counter; a level keeps at most one bucket
-/// waiting for its neighbour. When the finest level overflows it is thrown away and the next one,
-/// which has had half as many points all along, takes its place.
-///
-/// Memory: fewer than two points per point shown, and one histogram per level (20 levels at 1 s: 12 days).
+/// Points of bounded number, each with all of its response times: when there are too many, two and two become one.
 #[derive(Debug)]
 struct Timeline {
     max: usize,
-    /// The finest level that is still kept.
-    shown: usize,
-    levels: Vec<Level>,
-    /// An emptied bucket for reuse.
-    spare: Option<Bucket>,
-}
-
-#[derive(Debug, Default)]
-struct Level {
+    /// Intervals of a point.
+    each: u64,
+    /// Intervals of the last one.
+    last: u64,
     points: Vec<TimelinePoint>,
-    waiting: Option<Bucket>,
+    /// What was appended last, by itself.
+    latest: TimelinePoint,
 }
 
 impl Timeline {
     fn new(max: usize) -> Timeline {
-        Timeline { max, shown: 0, levels: Vec::new(), spare: None }
+        Timeline { max, each: 1, last: 1, points: Vec::new(), latest: TimelinePoint::default() }
     }
 
-    fn empty_bucket(&mut self) -> Bucket {
-        let mut bucket = self.spare.take().unwrap_or_default();
-        bucket.response_time.clear();
-        bucket
-    }
-
-    /// Appends one interval; `point` is its [`Bucket::point`].
-    fn push(&mut self, mut bucket: Bucket, mut point: TimelinePoint) {
-        for l in 0.. {
-            if l == self.levels.len() {
-                self.levels.push(Level::default());
+    /// Appends one interval.
+    fn push(&mut self, point: TimelinePoint) -> &TimelinePoint {
+        match self.points.last_mut().filter(|_| self.last < self.each) {
+            Some(last) => {
+                last.append(&point);
+                self.last += 1;
             }
-            let level = &mut self.levels[l];
-            if l >= self.shown {
-                level.points.push(point);
+            None => {
+                self.points.push(point.clone());
+                self.last = 1;
             }
-            let Some(mut earlier) = level.waiting.take() else {
-                level.waiting = Some(bucket);
-                break;
-            };
-            earlier.append(&bucket);
-            self.spare = Some(bucket);
-            bucket = earlier;
-            point = bucket.point();
         }
-        if self.levels[self.shown].points.len() > self.max {
-            self.levels[self.shown].points = Vec::new();
-            self.shown += 1;
+        if self.points.len() > self.max {
+            self.coarsen();
+        }
+        self.latest = point;
+        &self.latest
+    }
+
+    /// Makes two and two one.
+    #[cold]
+    fn coarsen(&mut self) {
+        if self.points.len().is_multiple_of(2) {
+            self.last += self.each;
+        }
+        self.each *= 2;
+        let mut all = std::mem::take(&mut self.points).into_iter();
+        while let Some(mut point) = all.next() {
+            all.next().iter().for_each(|next| point.append(next));
+            self.points.push(point);
         }
     }
 
-    /// The points of the finest level kept, and one more for what has not filled a point of it yet.
-    fn finish(mut self) -> Vec<TimelinePoint> {
-        let Some(level) = self.levels.get_mut(self.shown) else {
-            return Vec::new();
-        };
-        let mut points = std::mem::take(&mut level.points);
-        // Coarser buckets are the earlier ones.
-        let finer = self.levels[..self.shown].iter_mut().rev();
-        let rest = finer.filter_map(|l| l.waiting.take()).reduce(|mut earlier, later| {
-            earlier.append(&later);
-            earlier
-        });
-        points.extend(rest.map(|bucket| bucket.point()));
-        points
+    fn finish(self) -> Vec<TimelinePoint> {
+        self.points
     }
 }
 

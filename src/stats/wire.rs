@@ -184,7 +184,7 @@ fn latencies_mut(all: &mut Latencies) -> [&mut Histogram; 8] {
 }
 
 fn dense_steps(histogram: &Histogram) -> Steps {
-    if histogram.is_empty() { Vec::new() } else { steps(&CompactHistogram::of(histogram)) }
+    steps(&CompactHistogram::of(histogram))
 }
 
 fn steps(histogram: &CompactHistogram) -> Steps {

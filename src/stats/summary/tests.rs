@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::stats::histogram::Histogram;
 use crate::stats::outcome::Sample;
 use crate::stats::recorder::Recorder;
 
@@ -32,10 +33,10 @@ fn of(values: &[u64]) -> Histogram {
     histogram
 }
 
-fn bucket(i: u64, latencies: &[u64]) -> Bucket {
-    Bucket {
-        response_time: of(latencies),
-        end: Nanos(i + 1),
+fn point(i: u64, latencies: &[u64]) -> TimelinePoint {
+    TimelinePoint {
+        response_time: CompactHistogram::of(&of(latencies)),
+        t: Nanos(i + 1),
         span: Nanos(1),
         requests: latencies.len() as u64,
         failed: i % 2,
@@ -56,13 +57,12 @@ proptest! {
     ) {
         let mut timeline = Timeline::new(max);
         for (i, latencies) in runs.iter().enumerate() {
-            let bucket = bucket(i as u64, latencies);
-            let point = bucket.point();
-            timeline.push(bucket, point);
+            let point = point(i as u64, latencies);
+            prop_assert_eq!(timeline.push(point.clone()), &point);
         }
         let points = timeline.finish();
-        prop_assert!(points.len() <= max + 1);
-        // Never coarser than need be: a level has at least half of what overflowed below it.
+        prop_assert!(points.len() <= max);
+        // Never coarser than need be.
         prop_assert!(runs.len() <= max || points.len() > max / 2);
 
         let mut start = 0;
@@ -73,9 +73,7 @@ proptest! {
             prop_assert_eq!(point.span.0 as usize, end - start);
             prop_assert_eq!(point.requests as usize, values.len());
             prop_assert_eq!(point.failed as usize, (start..end).filter(|i| i % 2 == 1).count());
-            prop_assert_eq!(point.p50, expected.percentile(50.0));
-            prop_assert_eq!(point.p99, expected.percentile(99.0));
-            prop_assert_eq!(point.max, expected.max());
+            prop_assert_eq!(&point.response_time, &CompactHistogram::of(&expected));
             prop_assert_eq!((point.connections, point.vus), (end as u64 - 1, end as u64 - 1));
             start = end;
         }
@@ -91,7 +89,7 @@ proptest! {
         let mut points = Vec::new();
         for (i, latencies) in runs.iter().enumerate() {
             let end = Nanos((i as u64 + 1) * SECOND.0);
-            points.push(builder.push(&interval(open_model, end, latencies)));
+            points.push(builder.push(&interval(open_model, end, latencies)).clone());
         }
         let all = runs.concat();
         prop_assert_eq!(builder.counts().completed, all.len() as u64);
@@ -107,7 +105,7 @@ proptest! {
         for (point, latencies) in points.iter().zip(&runs) {
             let service: Vec<u64> = latencies.iter().map(|l| l - l / 2).collect();
             let expected = of(if open_model { latencies } else { &service });
-            prop_assert_eq!(point.p99, expected.percentile(99.0));
+            prop_assert_eq!(point.response_time.percentile(99.0), expected.percentile(99.0));
             prop_assert_eq!(point.span, SECOND);
         }
     }
@@ -118,16 +116,12 @@ fn the_timeline_is_bounded_however_long_the_run() {
     const MAX: usize = 32;
     let mut timeline = Timeline::new(MAX);
     for i in 0..1_000 {
-        let bucket = bucket(i, &[1_000_000]);
-        let point = bucket.point();
-        timeline.push(bucket, point);
-        let kept: usize = timeline.levels.iter().map(|l| l.points.len()).sum();
-        assert!(kept <= 2 * MAX, "{kept} points after {i} intervals");
-        let histograms = timeline.levels.iter().filter(|l| l.waiting.is_some());
-        assert!(histograms.count() <= 10, "one for each bit of the number of intervals");
+        timeline.push(point(i, &[1_000_000]));
+        let kept = timeline.points.len();
+        assert!(kept <= MAX, "{kept} points after {i} intervals");
     }
     let points = timeline.finish();
-    assert!((MAX / 2..=MAX + 1).contains(&points.len()));
+    assert!((MAX / 2..=MAX).contains(&points.len()));
     assert_eq!(points.iter().map(|p| p.requests).sum::<u64>(), 1_000);
     assert_eq!(points.last().map(|p| p.t), Some(Nanos(1_000)));
 }

@@ -15,6 +15,8 @@ mod import;
 mod response;
 #[path = "properties/scenario.rs"]
 mod scenario;
+#[path = "properties/snapshot.rs"]
+mod snapshot;
 #[path = "properties/template.rs"]
 mod template;
 #[path = "properties/url.rs"]
@@ -80,6 +82,11 @@ fn request_templates() {
 #[test]
 fn imports() {
     replay("import", import::holds);
+}
+
+#[test]
+fn snapshots() {
+    replay("snapshot", snapshot::holds);
 }
 
 #[test]

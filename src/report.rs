@@ -9,6 +9,7 @@ mod origin;
 #[cfg(test)]
 pub(crate) mod sample;
 mod scenario;
+mod series;
 mod tls;
 
 use std::collections::BTreeMap;
@@ -24,6 +25,7 @@ pub use self::scenario::{
     Check, Iterations, MetricEntry, Sample, ScenarioEntry, ScenarioParts, StageEntry, StepEntry,
     ThresholdEntry,
 };
+pub use self::series::SeriesSection;
 pub use self::tls::TlsSection;
 
 /// Version of the report's keys and their meaning.
@@ -63,6 +65,8 @@ pub struct Report {
     pub connections: Connections,
     /// Where requests went: the plan's origins, then those that were found while load was sent.
     pub origins: Vec<OriginEntry>,
+    /// How finely figures were kept apart.
+    pub series: SeriesSection,
     /// How long things took.
     pub latency: Latency,
     /// What the generator itself used.

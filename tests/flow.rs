@@ -19,6 +19,9 @@ use squall::plan::status::StatusSet;
 use squall::plan::workload::{
     ConnectionPolicy, Executor, Flow as Steps, Origin, Scenario, Step, Think, Workload,
 };
+use squall::stats::metrics;
+use squall::stats::registry::{Kind, SERIES_MAX};
+use squall::stats::series::{Figures, Rate};
 use squall::stats::snapshot::Snapshot;
 use squall::stats::summary::{Summary, SummaryBuilder};
 use squall::transport::AddRoute;
@@ -201,6 +204,21 @@ fn carry_out<D: AddRoute>(
     start: impl FnOnce() -> Nanos,
     driver: impl FnOnce(DriverConfig) -> D,
 ) -> (Vec<Told>, Summary) {
+    let told: Arc<Mutex<Vec<Told>>> = Arc::default();
+    let flow = TwoAtOnce { service, expected: Rc::default(), told: Arc::clone(&told) };
+    let summary = carry_out_flow(flow, peer, service, start, driver);
+    let told = std::mem::take(&mut *told.lock().expect("not poisoned"));
+    (told, summary)
+}
+
+/// The same with any flow.
+fn carry_out_flow<F: Flow, D: AddRoute>(
+    flow: F,
+    peer: SocketAddr,
+    service: Nanos,
+    start: impl FnOnce() -> Nanos,
+    driver: impl FnOnce(DriverConfig) -> D,
+) -> Summary {
     let workload = Arc::new(workload(service));
     let layout = Arc::new(workload.layout());
     let users = UsersConfig {
@@ -233,8 +251,6 @@ fn carry_out<D: AddRoute>(
         endpoints: vec![Endpoint { addr: peer.into(), source: None, congestion: None }],
         expect_large: true,
     });
-    let told = Arc::default();
-    let flow = TwoAtOnce { service, expected: Rc::default(), told: Arc::clone(&told) };
     let (out, messages) = crossbeam_channel::unbounded();
     let (_give, emptied) = crossbeam_channel::bounded::<Snapshot>(1);
     let channel = Channel { out, emptied };
@@ -255,9 +271,7 @@ fn carry_out<D: AddRoute>(
         }
     }
     let finished = finished.expect("a last word");
-    let summary = builder.finish(finished.measured_until - begin, finished.in_flight, finished.backlog);
-    let told = std::mem::take(&mut *told.lock().expect("not poisoned"));
-    (told, summary)
+    builder.finish(finished.measured_until - begin, finished.in_flight, finished.backlog)
 }
 
 /// D was on the way when the user was interrupted: neither answered nor failed.
@@ -275,13 +289,115 @@ fn holds(told: &[Told], summary: &Summary) {
     assert_eq!(summary.latency.response_time.len(), 3);
 }
 
-fn in_virtual_time(response: &[u8], service: Nanos) -> (Vec<Told>, Summary) {
-    let script = SimScript {
+/// A request, and for each response metrics of its own: with far more tags than there may be series.
+struct Measuring(Rc<StatusSet>);
+
+impl Flow for Measuring {
+    type State = u32;
+
+    fn user(&self, _: &UserKey) -> u32 {
+        0
+    }
+
+    fn prepare(&mut self, _: &mut u32) -> bool {
+        true
+    }
+
+    fn on(&mut self, turn: &mut u32, what: What, moves: &mut Moves<'_>) -> Then {
+        match what {
+            What::Answered(_, outcome) => {
+                let refused = moves.series("http_reqs", Kind::Counter, &[]).unwrap_err();
+                assert_eq!(
+                    refused.to_string(),
+                    "there is a metric `http_reqs` already, a counter: a counter needs another name"
+                );
+                for _ in 0..1_000 {
+                    *turn += 1;
+                    let page = format!("/item/{turn}");
+                    let series = moves.series("items", Kind::Counter, &[("url", &page)]).unwrap();
+                    moves.add(series, 2.0);
+                }
+                assert!(moves.series("items", Kind::Trend, &[]).is_err(), "one metric is of one kind");
+                for (metric, kind, value) in [
+                    ("size", Kind::Trend, 250.0),
+                    ("size", Kind::Trend, -1.0),
+                    ("depth", Kind::Gauge, f64::from(*turn)),
+                    ("good", Kind::Rate, 1.0),
+                    ("good", Kind::Rate, 0.0),
+                ] {
+                    let series = moves.series(metric, kind, &[]).unwrap();
+                    moves.add(series, value);
+                }
+                assert!(outcome.result.is_ok());
+                Then::End(Ending::Whole, Nanos::ZERO)
+            }
+            What::Begin(_) => {
+                moves.request(Request {
+                    origin: 0,
+                    source: Source::Payload(PayloadId(0), GET.len() as u32),
+                    expect: Expect::Normal,
+                    limit: Nanos::from_secs(60),
+                    keeps: Needs::default(),
+                    body_limit: 0,
+                    expected: Rc::clone(&self.0),
+                    place: 0,
+                    scheduled: None,
+                });
+                Then::Wait
+            }
+            _ => Then::Wait,
+        }
+    }
+
+    fn write(
+        &mut self,
+        _: &mut u32,
+        _: ExchangeId,
+        _: &Url,
+        _: Nanos,
+        _: &mut Vec<u8>,
+    ) -> Result<(), RenderError> {
+        unreachable!("its requests are constant")
+    }
+}
+
+#[test]
+fn metrics_of_a_flow_are_bounded_and_none_of_their_values_is_lost() {
+    let service = Nanos::from_millis(10);
+    let script = script(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", service);
+    let start = script.start + Nanos::from_millis(1);
+    let peer = SocketAddr::from(([127, 0, 0, 1], 80));
+    let driver = |config| SimDriver::new(config, script);
+    let summary = carry_out_flow(Measuring(Rc::default()), peer, service, || start, driver);
+    let tally = &summary.tally;
+    let bound = SERIES_MAX as usize;
+    assert!(
+        (bound..bound + 10).contains(&tally.registry().keys().len()),
+        "{}",
+        tally.registry().keys().len()
+    );
+    let custom = metrics::custom(tally);
+    // Two whole iterations, in each 1,000 twos; and what went to others is said.
+    assert_eq!(summary.counts.completed, 2);
+    assert_eq!(custom[&("items", Kind::Counter)], Figures::Counter(4_000.0));
+    let Figures::Trend(size) = &custom[&("size", Kind::Trend)] else { panic!("{custom:?}") };
+    assert_eq!((size.len(), size.min, size.max), (4, -1.0, 250.0));
+    let Figures::Gauge(Some(depth)) = &custom[&("depth", Kind::Gauge)] else { panic!("{custom:?}") };
+    assert_eq!(depth.value, 2_000.0);
+    assert_eq!(custom[&("good", Kind::Rate)], Figures::Rate(Rate { passes: 2, fails: 2 }));
+}
+
+fn script(response: &[u8], service: Nanos) -> SimScript {
+    SimScript {
         service: Service::Constant(service),
         responses: vec![response.to_vec()],
         request_len: Some(GET.len() as u32),
         ..SimScript::default()
-    };
+    }
+}
+
+fn in_virtual_time(response: &[u8], service: Nanos) -> (Vec<Told>, Summary) {
+    let script = script(response, service);
     let start = script.start + Nanos::from_millis(1);
     let peer = SocketAddr::from(([127, 0, 0, 1], 80));
     carry_out(peer, service, || start, |config| SimDriver::new(config, script))

@@ -171,7 +171,25 @@ impl Page<'_> {
         }
         self.tls()?;
         self.errors("Errors (connection attempts)", &self.report.connections.errors)?;
-        self.origins()
+        self.origins()?;
+        self.series()
+    }
+
+    /// Only where figures were not kept apart as was asked for.
+    fn series(&mut self) -> fmt::Result {
+        let series = &self.report.series;
+        if series.other_samples == 0 {
+            return Ok(());
+        }
+        self.heading("Too many tags")?;
+        self.line(
+            "with all others",
+            format_args!(
+                "{} samples beyond {} series: in totals, but not found by their tags",
+                human::count(series.other_samples),
+                series.bound
+            ),
+        )
     }
 
     /// Origins that turned up while load was sent, and those that could not be reached.

@@ -5,8 +5,8 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use super::{
     ConfigSection, Connections, ERROR_KINDS, Environment, Generator, Latency, LatencySection, OriginEntry,
-    Percentiles, Report, Requests, SCHEMA_VERSION, ScenarioParts, Throughput, TimelineEntry, TlsSection,
-    Tool, WorkerSection,
+    Percentiles, Report, Requests, SCHEMA_VERSION, ScenarioParts, SeriesSection, Throughput, TimelineEntry,
+    TlsSection, Tool, WorkerSection,
 };
 use crate::stats::histogram::Histogram;
 use crate::stats::snapshot::ErrorCounts;
@@ -71,6 +71,7 @@ impl Report {
                 errors: by_key(&summary.counts.connect_errors),
             },
             origins: parts.origins,
+            series: SeriesSection::of(&summary.tally),
             latency: latency(summary),
             generator: generator(summary, parts.readings, parts.max_rss_bytes),
             checks: scenarios.map(|s| s.checks()).unwrap_or_default(),

@@ -308,9 +308,8 @@ fn validate_on(raw: RawConfig, host: &impl Host) -> Result<RunConfig, ConfigErro
     let users = workload.as_ref().map(|w| workload::users(&raw, w, room, &mut problems));
     let connections = users.unwrap_or(connections);
 
-    let target = match target {
-        Some(target) if problems.is_empty() => target,
-        _ => return Err(ConfigError::Refused(problems.into_vec())),
+    let Some(target) = target.filter(|_| problems.is_empty()) else {
+        return Err(ConfigError::Refused(problems.into_vec()));
     };
     let origins = dialing.resolve(&asked, host)?;
     Demand { dialing: &dialing, origins: &origins, connections, option }.judge(host)?;
@@ -321,9 +320,7 @@ fn validate_on(raw: RawConfig, host: &impl Host) -> Result<RunConfig, ConfigErro
         headers: request.headers,
         body: request.body,
         connections,
-        spare_connections: users
-            .filter(|_| names.open_ended)
-            .map_or(0, |users| workers::spare(users, origins.len(), &workers, room)),
+        spare_connections: workers.spare(users.filter(|_| names.open_ended), origins.len(), room),
         counted_by: option,
         cores: workers.cores,
         shared_host: workers.shared_host,

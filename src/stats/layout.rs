@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use crate::stats::outcome::ErrorKind;
-use crate::stats::registry::{Key, KeyRef, Kind, Registry};
+use crate::stats::registry::{Key, KeyRef, Kind, Registry, Role};
 use crate::units::Nanos;
 
 /// The metric of requests, with all of their times.
@@ -218,7 +218,8 @@ impl Layout {
         all.extend(more.iter().copied());
         let tags: Vec<(&str, &str)> = all.into_iter().collect();
         let watch = more.iter().any(|(name, _)| CONDITIONS.contains(name));
-        self.registry.append_known(KeyRef { metric, kind, tags: &tags, watch });
+        let role = if watch { Role::Watch } else { Role::Plain };
+        self.registry.append_known(KeyRef { metric, kind, tags: &tags, role });
     }
 
     /// How many entries the scenario tallies have.

@@ -10,8 +10,10 @@ use hashbrown::HashTable;
 /// Series that samples may make, beside those that are known before the run, unless asked otherwise.
 pub const SERIES_MAX: u32 = 2_000;
 
-/// The tag of the series that takes what is beyond the bound.
-pub const OTHER: (&str, &str) = ("other", "true");
+/// The tag of series that take what is beyond the bound.
+const OTHER: (&str, &str) = ("other", "true");
+/// What is still told apart there, since totals need it.
+const KEPT: &str = "expected_response";
 /// The metric of those whose own would be one too many.
 const OTHER_METRIC: &str = "other";
 
@@ -59,8 +61,19 @@ struct KeyParts {
     kind: Kind,
     /// Sorted by name; each name once.
     tags: Box<[(Arc<str>, Arc<str>)]>,
-    /// Its samples are in another series as well: it is for a threshold, and in no total.
-    watch: bool,
+    role: Role,
+}
+
+/// What a series is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Role {
+    /// To hold samples that no other one holds.
+    #[default]
+    Plain,
+    /// For a threshold: its samples are in another series as well, so it is in no total.
+    Watch,
+    /// For samples whose own series would have been one too many.
+    Other,
 }
 
 impl Key {
@@ -85,14 +98,14 @@ impl Key {
         Some(&self.0.tags[at].1)
     }
 
-    /// Its samples are in another series as well: it is in no total.
-    pub fn is_watch(&self) -> bool {
-        self.0.watch
+    /// What it is for.
+    pub fn role(&self) -> Role {
+        self.0.role
     }
 
-    /// It takes what was beyond the bound.
-    pub fn is_other(&self) -> bool {
-        self.0.tags.len() == 1 && self.tag(OTHER.0) == Some(OTHER.1)
+    /// Its samples are in another series as well: it is in no total.
+    pub fn is_watch(&self) -> bool {
+        self.0.role == Role::Watch
     }
 }
 
@@ -120,8 +133,8 @@ pub struct KeyRef<'a> {
     pub kind: Kind,
     /// Sorted by name, each name once.
     pub tags: &'a [(&'a str, &'a str)],
-    /// See [`Key::is_watch`].
-    pub watch: bool,
+    /// What it is for.
+    pub role: Role,
 }
 
 impl KeyRef<'_> {
@@ -129,16 +142,16 @@ impl KeyRef<'_> {
         let mut hasher = State::default().build_hasher();
         self.metric.hash(&mut hasher);
         self.kind.hash(&mut hasher);
-        self.watch.hash(&mut hasher);
+        self.role.hash(&mut hasher);
         self.tags.iter().for_each(|tag| tag.hash(&mut hasher));
         hasher.finish()
     }
 
     fn is(&self, key: &Key) -> bool {
-        let KeyParts { metric, kind, tags, watch } = &*key.0;
+        let KeyParts { metric, kind, tags, role } = &*key.0;
         **metric == *self.metric
             && *kind == self.kind
-            && *watch == self.watch
+            && *role == self.role
             && tags.len() == self.tags.len()
             && tags.iter().zip(self.tags).all(|((name, value), tag)| (&**name, &**value) == *tag)
     }
@@ -146,7 +159,7 @@ impl KeyRef<'_> {
 
 /// A metric that exists already with figures of another kind.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the metric `{metric}` is a {} already, it cannot be a {} as well", known.name(), wanted.name())]
+#[error("there is a metric `{metric}` already, a {}: a {} needs another name", known.name(), wanted.name())]
 pub struct KindConflict {
     /// Its name.
     pub metric: String,
@@ -237,22 +250,30 @@ impl Registry {
         }
         // A metric that is new at the bound has none of its own: names can be as many as tags.
         let metric = if self.kinds.contains_key(key.metric) { key.metric } else { OTHER_METRIC };
-        Ok(self.reserve(KeyRef { metric, tags: &[OTHER], ..key }))
+        Ok(self.other(KeyRef { metric, ..key }))
     }
 
     /// The number here of another registry's series, made where need be.
     pub(super) fn adopt(&mut self, key: &Key) -> SeriesId {
         let tags: Vec<(&str, &str)> = key.tags().collect();
-        let wanted = KeyRef { metric: key.metric(), kind: key.kind(), tags: &tags, watch: key.is_watch() };
+        let wanted = KeyRef { metric: key.metric(), kind: key.kind(), tags: &tags, role: key.role() };
         let hash = wanted.hash();
         if let Some(known) = self.table.find(hash, |number| self.keys[*number as usize] == *key) {
             return SeriesId(*known);
         }
-        if key.is_other() || key.is_watch() || self.made < self.bound() {
-            self.made += u32::from(!key.is_other() && !key.is_watch());
+        let counts = key.role() == Role::Plain;
+        if !counts || self.made < self.bound() {
+            self.made += u32::from(counts);
             return self.push(key.clone(), hash);
         }
-        self.reserve(KeyRef { tags: &[OTHER], ..wanted })
+        self.other(wanted)
+    }
+
+    /// The series of all others of a metric.
+    fn other(&mut self, key: KeyRef<'_>) -> SeriesId {
+        let kept = key.tags.iter().copied().find(|(name, _)| *name == KEPT);
+        let tags: Vec<(&str, &str)> = kept.into_iter().chain([OTHER]).collect();
+        self.reserve(KeyRef { tags: &tags, role: Role::Other, ..key })
     }
 
     /// Takes over what `other`, of which this one is the beginning, has beyond it.
@@ -260,7 +281,7 @@ impl Registry {
         for key in &other.keys[self.keys.len().min(other.keys.len())..] {
             let tags: Vec<(&str, &str)> = key.tags().collect();
             let hash =
-                KeyRef { metric: key.metric(), kind: key.kind(), tags: &tags, watch: key.is_watch() }.hash();
+                KeyRef { metric: key.metric(), kind: key.kind(), tags: &tags, role: key.role() }.hash();
             self.push(key.clone(), hash);
         }
         (self.made, self.max) = (other.made, other.max);
@@ -269,7 +290,7 @@ impl Registry {
     fn append(&mut self, key: KeyRef<'_>) -> SeriesId {
         let metric = self.text(key.metric);
         let tags = key.tags.iter().map(|(name, value)| (self.text(name), self.text(value))).collect();
-        let parts = KeyParts { metric, kind: key.kind, tags, watch: key.watch };
+        let parts = KeyParts { metric, kind: key.kind, tags, role: key.role };
         self.push(Key(Arc::new(parts)), key.hash())
     }
 
@@ -281,7 +302,7 @@ impl Registry {
         table.insert_unique(hash, number, |number| {
             let key = &keys[*number as usize];
             let tags: Vec<(&str, &str)> = key.tags().collect();
-            KeyRef { metric: key.metric(), kind: key.kind(), tags: &tags, watch: key.is_watch() }.hash()
+            KeyRef { metric: key.metric(), kind: key.kind(), tags: &tags, role: key.role() }.hash()
         });
         SeriesId(number)
     }
@@ -316,7 +337,7 @@ mod tests {
     use super::*;
 
     fn key<'a>(metric: &'a str, tags: &'a [(&'a str, &'a str)]) -> KeyRef<'a> {
-        KeyRef { metric, kind: Kind::Counter, tags, watch: false }
+        KeyRef { metric, kind: Kind::Counter, tags, role: Role::Plain }
     }
 
     #[test]
@@ -341,7 +362,7 @@ mod tests {
         }
         // One that was reserved, three that were made, one for all others.
         assert_eq!(registry.keys().len(), 5);
-        assert!(registry.keys()[4].is_other() && registry.keys()[4].metric() == "a");
+        assert!(registry.keys()[4].role() == Role::Other && registry.keys()[4].metric() == "a");
         for n in 0..1_000u32 {
             registry.series(key(&format!("metric {n}"), &[])).unwrap();
         }
@@ -357,6 +378,9 @@ mod tests {
         let mut registry = Registry::new(10);
         registry.series(key("a", &[])).unwrap();
         let conflict = registry.series(KeyRef { kind: Kind::Trend, ..key("a", &[("x", "1")]) }).unwrap_err();
-        assert_eq!(conflict.to_string(), "the metric `a` is a counter already, it cannot be a trend as well");
+        assert_eq!(
+            conflict.to_string(),
+            "there is a metric `a` already, a counter: a trend needs another name"
+        );
     }
 }

@@ -3,7 +3,7 @@
 use crate::stats::compact::CompactHistogram;
 use crate::stats::histogram::Histogram;
 use crate::stats::layout::Layout;
-use crate::stats::registry::{Key, KeyRef, KindConflict, Registry, SeriesId};
+use crate::stats::registry::{Key, KeyRef, KindConflict, Registry, Role, SeriesId};
 use crate::stats::series::{Figures, Rate, Requests};
 use crate::stats::snapshot::LatencySet;
 use crate::units::Nanos;
@@ -193,7 +193,7 @@ impl Tally {
 
     /// Samples that went to the series of others, since theirs would have been one too many.
     pub fn in_others(&self) -> u64 {
-        self.series().filter(|(key, _)| key.is_other()).map(|(_, figures)| figures.samples()).sum()
+        self.series().filter(|(key, _)| key.role() == Role::Other).map(|(_, figures)| figures.samples()).sum()
     }
 
     /// Adds all response times to `to`.

@@ -9,7 +9,7 @@ use thiserror::Error;
 use crate::stats::compact::CompactHistogram;
 use crate::stats::histogram::Histogram;
 use crate::stats::outcome::ErrorKind;
-use crate::stats::registry::{KeyRef, Kind, Registry};
+use crate::stats::registry::{KeyRef, Kind, Registry, Role};
 use crate::stats::series::{Figures, Gauge, Rate, Requests, Trend};
 use crate::stats::snapshot::{Counts, ErrorCounts, Latencies, Snapshot, StatusCounts};
 use crate::stats::tally::{ScenarioTally, Tally};
@@ -82,7 +82,7 @@ struct TallyPart {
 struct KeyPart {
     metric: u32,
     kind: KindPart,
-    watch: bool,
+    role: RolePart,
     tags: Vec<(u32, u32)>,
 }
 
@@ -93,6 +93,13 @@ enum KindPart {
     Gauge,
     Rate,
     Trend,
+}
+
+#[derive(Clone, Copy, Serialize, Deserialize)]
+enum RolePart {
+    Plain,
+    Watch,
+    Other,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -328,7 +335,7 @@ fn tally_part(tally: &Tally) -> TallyPart {
         keys.push(KeyPart {
             metric: texts.number(key.metric()),
             kind: kind_part(key.kind()),
-            watch: key.is_watch(),
+            role: role_part(key.role()),
             tags: key.tags().map(|(name, value)| (texts.number(name), texts.number(value))).collect(),
         });
     }
@@ -362,6 +369,22 @@ fn read_kind(kind: KindPart) -> Kind {
     }
 }
 
+fn role_part(role: Role) -> RolePart {
+    match role {
+        Role::Plain => RolePart::Plain,
+        Role::Watch => RolePart::Watch,
+        Role::Other => RolePart::Other,
+    }
+}
+
+fn read_role(role: RolePart) -> Role {
+    match role {
+        RolePart::Plain => Role::Plain,
+        RolePart::Watch => Role::Watch,
+        RolePart::Other => Role::Other,
+    }
+}
+
 fn read_tally(part: TallyPart) -> Result<Tally, WireError> {
     let text = |number: u32| {
         let text = part.texts.get(number as usize);
@@ -374,8 +397,12 @@ fn read_tally(part: TallyPart) -> Result<Tally, WireError> {
         if !tags.is_sorted_by(|a, b| a.0 < b.0) {
             return Err(damaged("tags out of order"));
         }
-        let key =
-            KeyRef { metric: text(key.metric)?, kind: read_kind(key.kind), tags: &tags, watch: key.watch };
+        let key = KeyRef {
+            metric: text(key.metric)?,
+            kind: read_kind(key.kind),
+            tags: &tags,
+            role: read_role(key.role),
+        };
         registry.append_known(key);
     }
     registry.set_made(part.made);

@@ -190,20 +190,23 @@ pub(super) fn connections(raw: &RawConfig, wish: &Wish, room: Option<Room>, prob
     u32::try_from(connections).unwrap_or(u32::MAX)
 }
 
-/// Connections beside those to the plan's origins, for origins that responses lead to: one for each of `users` while they are few,
-/// so that following a redirect to and fro does not close a connection each time.
-pub(super) fn spare(users: u32, origins: usize, workers: &Workers, room: Room) -> u32 {
-    // Each worker's share of both is rounded up.
-    let planned = u64::from(users) * origins as u64 + workers.cores.len() as u64;
-    u64::from(users).min(SPARE_MAX).min(room.connections.saturating_sub(planned)) as u32
-}
-
 /// The workers' places, and what they share with the target.
 pub(super) struct Workers {
     pub(super) cores: Vec<usize>,
     pub(super) shared_host: bool,
     pub(super) target_cores: Option<Vec<usize>>,
     pub(super) cores_to_spare: bool,
+}
+
+impl Workers {
+    /// Connections beside those of `users` to the plan's origins, for origins that responses lead to: one for each user while they are few,
+    /// so that following a redirect to and fro does not close a connection each time.
+    pub(super) fn spare(&self, users: Option<u32>, origins: usize, room: Room) -> u32 {
+        let users = u64::from(users.unwrap_or(0));
+        // Each worker's share of both is rounded up.
+        let planned = users * origins as u64 + self.cores.len() as u64;
+        users.min(SPARE_MAX).min(room.connections.saturating_sub(planned)) as u32
+    }
 }
 
 /// Settles the cores. There are never more workers than connections: the surplus ones would have

@@ -56,7 +56,7 @@ fn snapshot(puts: &[Put]) -> Snapshot {
                 let kinds = [Kind::Counter, Kind::Gauge, Kind::Rate, Kind::Trend];
                 let (kind, tag) = (kinds[usize::from(kind)], tag.to_string());
                 let (metric, tags) = (format!("{kind:?}"), [("n", tag.as_str())]);
-                let key = KeyRef { metric: &metric, kind, tags: &tags, watch: false };
+                let key = KeyRef { metric: &metric, kind, tags: &tags, role: Role::Plain };
                 let id = tally.series_of(key).expect("of one kind");
                 tally.add(id, value, Nanos(at));
             }

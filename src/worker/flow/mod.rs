@@ -24,9 +24,11 @@ use crate::plan::answer::{Answer, Needs};
 use crate::plan::forward::Forward;
 use crate::plan::request_template::RenderError;
 use crate::plan::status::StatusSet;
-use crate::stats::layout::Layout;
+use crate::stats::layout::{CHECKS, Layout};
+use crate::stats::metrics;
 use crate::stats::outcome::ErrorKind;
 use crate::stats::recorder::Recorder;
+use crate::stats::registry::{KeyRef, Kind, KindConflict, Role, SeriesId};
 use crate::stats::tally::CheckSample;
 use crate::units::Nanos;
 
@@ -325,6 +327,31 @@ impl Moves<'_> {
             self.checks.sampled[key] += 1;
             let at = self.now - self.window_open;
             self.checks.samples.push(sample(key, outcome, at));
+        }
+    }
+
+    /// The series of a metric of one's own, for [`Moves::add`]; made where there is none yet. Worth keeping: it is looked up by text.
+    /// `tags` are sorted by name, each name once. Where it would be one too many, that of all others.
+    ///
+    /// # Errors
+    /// When there is a metric of that name with figures of another kind.
+    pub fn series(
+        &mut self,
+        metric: &str,
+        kind: Kind,
+        tags: &[(&str, &str)],
+    ) -> Result<SeriesId, KindConflict> {
+        debug_assert!(tags.is_sorted_by(|a, b| a.0 < b.0));
+        if let Some(own) = metrics::named(metric).filter(|own| own.kind != kind || own.name != CHECKS) {
+            return Err(KindConflict { metric: metric.into(), known: own.kind, wanted: kind });
+        }
+        self.recorder.tally.series_of(KeyRef { metric, kind, tags, role: Role::Plain })
+    }
+
+    /// Adds a value to a metric of one's own. A rate takes what is not zero as passed. During the warm-up nothing is added.
+    pub fn add(&mut self, series: SeriesId, value: f64) {
+        if self.now >= self.window_open {
+            self.recorder.tally.add(series, value, self.now - self.window_open);
         }
     }
 

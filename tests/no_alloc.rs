@@ -98,17 +98,19 @@ fn recording_rotating_and_clearing_do_not_allocate() {
         let mut recorder = Recorder::new(open_model);
         let mut shell = Some(Snapshot::new(0));
         let mut total = Snapshot::new(0);
-        let calls = calls_in(|| {
-            for _ in 0..3 {
+        let mut rounds = |count| {
+            for _ in 0..count {
                 an_interval(&mut recorder, open_model);
                 let mut full = recorder.rotate(shell.take().expect("it came back"));
                 total.merge(&full);
                 full.clear();
                 shell = Some(full);
             }
-        });
-        assert_eq!(calls, 0, "open model: {open_model}");
-        assert_eq!(total.counts.completed, 300_000);
+        };
+        // Tables come with their first value: in what is filled, what is on its way, and the total.
+        rounds(2);
+        assert_eq!(calls_in(|| rounds(3)), 0, "open model: {open_model}");
+        assert_eq!(total.counts.completed, 500_000);
     }
 }
 

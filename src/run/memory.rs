@@ -1,11 +1,9 @@
 //! Whether there is memory for a run, asked before it begins: the standard library aborts where an allocation fails,
 //! and a run that is lost at its end is lost for good.
 
-use std::hint;
-
 use super::RunError;
 use super::config::RunConfig;
-use crate::stats::histogram::Histogram;
+use crate::stats::histogram::TABLE_BYTES;
 use crate::stats::layout::Layout;
 
 /// Histograms of a snapshot that are there from the start.
@@ -35,10 +33,8 @@ const REQUEST: u64 = 32;
 /// When it is not to be had.
 pub(super) fn ask_for(config: &RunConfig, layout: &Layout) -> Result<(), RunError> {
     let needed = estimate(config, layout);
-    let mut probe: Vec<u8> = Vec::new();
-    let granted = usize::try_from(needed).is_ok_and(|bytes| probe.try_reserve_exact(bytes).is_ok());
-    // An allocation that nobody looks at need not be made.
-    hint::black_box(&mut probe);
+    // Not from the allocator: glibc's keeps blocks of any size that was once freed, and fills them by hand.
+    let granted = usize::try_from(needed).is_ok_and(|bytes| memmap2::MmapMut::map_anon(bytes.max(1)).is_ok());
     if granted { Ok(()) } else { Err(RunError::Memory { needed }) }
 }
 
@@ -51,5 +47,5 @@ fn estimate(config: &RunConfig, layout: &Layout) -> u64 {
     let connections = u64::from(config.connections);
     let buffers = (connections * BUFFERS).min(workers * BUFFERS_MAX);
     let state = connections * (CONNECTION + u64::from(config.pipeline) * REQUEST);
-    tables * Histogram::new().table_bytes() + series + workers * WORKER + buffers + state
+    tables * TABLE_BYTES + series + workers * WORKER + buffers + state
 }

@@ -24,10 +24,9 @@ const DIGITS: u8 = 3;
 /// How often each latency occurred. Values are in ns, from 0 to one hour, with three significant
 /// digits from 16 µs up and to 16 ns below; longer ones saturate at one hour.
 ///
-/// All histograms have the same 29,696 counters (232 KiB, of which only the pages in use are
-/// resident); it never allocates after [`Histogram::new`].
+/// All histograms have the same 29,696 counters (232 KiB), from their first value on: it never allocates after that.
 #[derive(Clone)]
-pub struct Histogram(hdrhistogram::Histogram<u64>);
+pub struct Histogram(Option<hdrhistogram::Histogram<u64>>);
 
 /// One step of the percentile spectrum, see [`Histogram::spectrum`].
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -84,89 +83,89 @@ impl fmt::Debug for Histogram {
 }
 
 impl Histogram {
-    /// An empty histogram.
+    /// An empty histogram, without memory.
     pub fn new() -> Histogram {
-        let inner = hdrhistogram::Histogram::new_with_bounds(LOWEST, HIGHEST, DIGITS);
-        Histogram(inner.expect("the bounds are constants that hdrhistogram takes"))
+        Histogram(None)
     }
 
-    /// The memory that its table takes.
-    pub fn table_bytes(&self) -> u64 {
-        self.0.distinct_values() as u64 * size_of::<u64>() as u64
+    /// Its table, which it has from here on.
+    #[inline]
+    fn table(&mut self) -> &mut hdrhistogram::Histogram<u64> {
+        self.0.get_or_insert_with(new_table)
     }
 
-    /// Counts one value. Never allocates.
+    /// Counts one value. Only the first one allocates.
     #[inline]
     pub fn record(&mut self, value: Nanos) {
-        self.0.saturating_record(value.0.min(HIGHEST));
+        self.table().saturating_record(value.0.min(HIGHEST));
     }
 
-    /// Counts `count` equal values. Never allocates.
+    /// Counts `count` equal values. Only the first one allocates.
     pub fn record_n(&mut self, value: Nanos, count: u64) {
         // hdrhistogram would take a value that occurred zero times as a minimum or maximum.
         if count > 0 {
-            self.0.saturating_record_n(value.0.min(HIGHEST), count);
+            self.table().saturating_record_n(value.0.min(HIGHEST), count);
         }
     }
 
     /// How many values were counted.
     pub fn len(&self) -> u64 {
-        self.0.len()
+        self.0.as_ref().map_or(0, hdrhistogram::Histogram::len)
     }
 
     /// True when nothing was counted.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.len() == 0
     }
 
     /// The smallest value, rounded down to the resolution; 0 when empty.
     pub fn min(&self) -> Nanos {
-        Nanos(self.0.min())
+        Nanos(self.0.as_ref().map_or(0, hdrhistogram::Histogram::min))
     }
 
     /// The largest value, rounded up to the resolution (below 16 ns: 0); 0 when empty.
     pub fn max(&self) -> Nanos {
-        upper(self.0.max())
+        upper(self.0.as_ref().map_or(0, hdrhistogram::Histogram::max))
     }
 
     /// Mean in ns; 0 when empty. Off by less than 0.05 % or 8 ns: each value counts as the middle
     /// of its step.
     pub fn mean(&self) -> f64 {
-        self.0.mean()
+        self.0.as_ref().map_or(0.0, hdrhistogram::Histogram::mean)
     }
 
     /// Standard deviation in ns (of the values themselves, not an estimate from a sample); 0 when empty.
     pub fn stddev(&self) -> f64 {
-        self.0.stdev()
+        self.0.as_ref().map_or(0.0, hdrhistogram::Histogram::stdev)
     }
 
     /// The value that `percent` (0 to 100) of the values do not exceed, rounded up to the
     /// resolution (below 16 ns: 0); 0 when empty.
     pub fn percentile(&self, percent: f64) -> Nanos {
-        if self.is_empty() {
-            return Nanos::ZERO;
+        match &self.0 {
+            Some(table) if !table.is_empty() => upper(table.value_at_quantile(percent / 100.0)),
+            _ => Nanos::ZERO,
         }
-        upper(self.0.value_at_quantile(percent / 100.0))
     }
 
     /// Adds another's counts to this one: exactly as if all its values had been recorded here.
-    /// Never allocates. Tens of µs; nothing when `other` is empty.
+    /// Tens of µs; nothing when `other` is empty.
     pub fn merge(&mut self, other: &Histogram) {
-        let merged = self.0.add(&other.0);
-        merged.expect("all histograms have the same bounds");
+        if let Some(from) = other.0.as_ref().filter(|from| !from.is_empty()) {
+            self.table().add(from).expect("all histograms have the same bounds");
+        }
     }
 
     /// Forgets everything. Tens of µs at worst; nothing when it is empty already.
     pub fn clear(&mut self) {
-        // Untouched pages stay unmapped this way, in histograms that a run never uses.
-        if !self.is_empty() {
-            self.0.reset();
+        if let Some(table) = self.0.as_mut().filter(|table| !table.is_empty()) {
+            table.reset();
         }
     }
 
     /// The steps that hold values, in ascending order: (upper end of the step, count).
     pub fn iter(&self) -> impl Iterator<Item = (Nanos, u64)> + '_ {
-        let recorded = self.0.iter_recorded();
+        let recorded = self.0.iter().flat_map(hdrhistogram::Histogram::iter_recorded);
         recorded.map(|v| (upper(v.value_iterated_to()), v.count_at_value()))
     }
 
@@ -174,7 +173,8 @@ impl Histogram {
     /// halving of the distance to 100 %, the last one at 100 %.
     pub fn spectrum(&self, ticks: u32) -> impl Iterator<Item = SpectrumPoint> + '_ {
         let mut count = 0;
-        self.0.iter_quantiles(ticks.max(1)).map(move |v| {
+        let points = self.0.iter().flat_map(move |table| table.iter_quantiles(ticks.max(1)));
+        points.map(move |v| {
             count += v.count_since_last_iteration();
             SpectrumPoint {
                 percentile: v.quantile_iterated_to() * 100.0,
@@ -189,7 +189,7 @@ impl Histogram {
     pub fn to_base64(&self) -> String {
         let mut bytes = Vec::new();
         V2DeflateSerializer::new()
-            .serialize(&self.0, &mut bytes)
+            .serialize(self.0.as_ref().unwrap_or(&new_table()), &mut bytes)
             .expect("writing to memory does not fail, and the counters fit the format");
         BASE64.encode(bytes)
     }
@@ -205,9 +205,18 @@ impl Histogram {
             .deserialize(&mut io::Cursor::new(bytes))
             .map_err(|e| HistogramError::Format(e.to_string()))?;
         let mut own = Histogram::new();
-        own.0.add(&foreign).map_err(|_| HistogramError::Range)?;
+        own.table().add(&foreign).map_err(|_| HistogramError::Range)?;
         Ok(own)
     }
+}
+
+/// The memory of a table, in bytes.
+pub const TABLE_BYTES: u64 = 29_696 * size_of::<u64>() as u64;
+
+#[cold]
+fn new_table() -> hdrhistogram::Histogram<u64> {
+    let table = hdrhistogram::Histogram::new_with_bounds(LOWEST, HIGHEST, DIGITS);
+    table.expect("the bounds are constants that hdrhistogram takes")
 }
 
 /// The first step reaches from 0 to 15 ns: "no time at all" is the honest name for it, where its

@@ -15,6 +15,8 @@ pub(super) struct Collector {
     pending: BTreeMap<u64, Snapshot>,
     /// The last interval that was handed on.
     handed_on: u64,
+    /// What came behind the window.
+    rest: Snapshot,
     spare: Vec<Snapshot>,
     builder: SummaryBuilder,
 }
@@ -26,6 +28,7 @@ impl Collector {
             marks: vec![0; workers],
             pending: BTreeMap::new(),
             handed_on: 0,
+            rest: Snapshot::default(),
             spare: Vec::new(),
             builder: SummaryBuilder::new(open_model),
         }
@@ -33,8 +36,13 @@ impl Collector {
 
     /// Takes a worker's snapshot in and leaves it empty, to be sent back.
     pub(super) fn add(&mut self, snapshot: &mut Snapshot) {
+        if snapshot.drain {
+            self.rest.merge(snapshot);
+            snapshot.clear();
+            return;
+        }
         let number = snapshot.end.0.div_ceil(self.interval.0.max(1));
-        // What comes after its interval was handed on (answers of the drain) joins the next one.
+        // What comes after its interval was handed on joins the next one.
         let number = number.max(self.handed_on + 1);
         let spare = &mut self.spare;
         let merged =
@@ -73,7 +81,8 @@ impl Collector {
         self.builder.tally()
     }
 
-    pub(super) fn finish(self, duration: Nanos, in_flight: u64, backlog: u64) -> Summary {
+    pub(super) fn finish(mut self, duration: Nanos, in_flight: u64, backlog: u64) -> Summary {
+        self.builder.push_rest(&self.rest);
         self.builder.finish(duration, in_flight, backlog)
     }
 }

@@ -96,6 +96,13 @@ impl Recorder {
         }
     }
 
+    /// A whole answer arrived within or behind the window to a request that was begun before it. It is in no figure but the throughput: what
+    /// came at its beginning for those before it is what is missing at its end.
+    #[inline]
+    pub fn carried_over(&mut self, done: Nanos) {
+        self.counts.completed_in_window += u64::from(done < self.window_end);
+    }
+
     /// A started request got no whole answer.
     #[inline]
     pub fn failed(&mut self, kind: ErrorKind) {

@@ -105,7 +105,8 @@ pub struct Counts {
     pub started: u64,
     /// Whole HTTP answers, of any status.
     pub completed: u64,
-    /// Those of `completed` that came before the measuring window closed.
+    /// Whole answers that came within the measuring window: those of `completed` but for what came after it, and answers to requests
+    /// that the warm-up began.
     pub completed_in_window: u64,
     /// Requests that were started and got no whole answer.
     pub failed: u64,
@@ -338,6 +339,8 @@ pub struct Snapshot {
     pub backlog: u64,
     /// The interval's edge, as an offset from the start of measuring.
     pub end: Nanos,
+    /// It is behind the window: of what was in flight when that closed.
+    pub drain: bool,
 }
 
 impl Snapshot {
@@ -357,6 +360,7 @@ impl Snapshot {
         self.in_flight += other.in_flight;
         self.backlog += other.backlog;
         self.end = self.end.max(other.end);
+        self.drain |= other.drain;
     }
 
     /// All response times.
@@ -387,6 +391,7 @@ impl Snapshot {
         self.in_flight = 0;
         self.backlog = 0;
         self.end = Nanos::ZERO;
+        self.drain = false;
     }
 }
 

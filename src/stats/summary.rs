@@ -16,7 +16,7 @@ pub struct TimelinePoint {
     pub t: Nanos,
     /// Its length.
     pub span: Nanos,
-    /// Whole answers within it.
+    /// Whole answers within it, also those to requests that the warm-up began.
     pub requests: u64,
     /// Failed requests within it.
     pub failed: u64,
@@ -120,15 +120,16 @@ impl SummaryBuilder {
     }
 
     /// Takes the next interval, already merged over the workers, and says what happened in it. It
-    /// begins where the one before ended, the first one at 0.
+    /// begins where the one before ended, the first one at 0. What is of the drain is in no point: there the last one is returned.
     pub fn push(&mut self, interval: &Snapshot) -> &TimelinePoint {
-        self.counts.merge(&interval.counts);
-        self.latencies.merge(&interval.latencies);
-        self.tally.append(&interval.tally);
+        self.push_rest(interval);
+        if interval.drain {
+            return &self.timeline.latest;
+        }
         let point = TimelinePoint {
             t: self.end.max(interval.end),
             span: interval.end - self.end,
-            requests: interval.counts.completed,
+            requests: interval.counts.completed_in_window,
             failed: interval.counts.failed,
             response_time: interval.response_time(self.open_model),
             connections: interval.connections,
@@ -136,6 +137,13 @@ impl SummaryBuilder {
         };
         self.end = point.t;
         self.timeline.push(point)
+    }
+
+    /// Takes what came behind the window: it is in all totals, and in no point of the timeline.
+    pub fn push_rest(&mut self, rest: &Snapshot) {
+        self.counts.merge(&rest.counts);
+        self.latencies.merge(&rest.latencies);
+        self.tally.append(&rest.tally);
     }
 
     /// The totals so far.

@@ -58,6 +58,7 @@ struct Whole {
     tally: TallyPart,
     gauges: [u64; 4],
     end: u64,
+    drain: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -126,6 +127,7 @@ pub fn write(snapshot: &Snapshot) -> Vec<u8> {
         tally: tally_part(&snapshot.tally),
         gauges: [snapshot.connections, snapshot.vus, snapshot.in_flight, snapshot.backlog],
         end: snapshot.end.0,
+        drain: snapshot.drain,
     };
     let head = [MAGIC.as_slice(), &[VERSION]].concat();
     postcard::to_extend(&whole, head).expect("writing to memory does not fail")
@@ -155,6 +157,7 @@ pub fn read(bytes: &[u8]) -> Result<Snapshot, WireError> {
     whole.gauges.iter().try_for_each(|gauge| plausible(*gauge).map(drop))?;
     [snapshot.connections, snapshot.vus, snapshot.in_flight, snapshot.backlog] = whole.gauges;
     snapshot.end = Nanos(whole.end);
+    snapshot.drain = whole.drain;
     Ok(snapshot)
 }
 

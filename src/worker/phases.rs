@@ -136,6 +136,18 @@ impl<D: AddRoute, O: LoadOwner> Worker<'_, D, O> {
         // Not over the window: with a request limit that ends with the last response, the CPU time here and now.
         let wall = now - self.links.window.open;
         self.readings = self.readings.ended(self.links.driver.counters(), (self.clocks.cpu)(), wall);
+        // What comes from here on is of the drain.
+        self.hand_over(false);
+    }
+
+    /// Says what has happened since the last edge: of the window, or of the drain behind it.
+    fn hand_over(&mut self, drain: bool) {
+        self.owner.gauge(&mut self.links);
+        let mut full = self.links.recorder.rotate(Snapshot::new(self.config.worker));
+        let close = self.links.window.close;
+        self.describe(&mut full, close);
+        full.drain = drain;
+        self.say(Message::Interval(full));
     }
 
     fn drain(&mut self) -> io::Result<()> {
@@ -153,11 +165,8 @@ impl<D: AddRoute, O: LoadOwner> Worker<'_, D, O> {
 
     fn finish(&mut self, gave_up: bool) -> Finished {
         let rest = self.owner.finish(&mut self.links);
-        self.owner.gauge(&mut self.links);
-        let mut last = self.links.recorder.rotate(Snapshot::new(self.config.worker));
+        self.hand_over(true);
         let close = self.links.window.close;
-        self.describe(&mut last, close);
-        self.say(Message::Interval(last));
         Finished {
             in_flight: rest.in_flight,
             backlog: rest.backlog,

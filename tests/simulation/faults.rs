@@ -177,6 +177,26 @@ fn iterations_across_the_end_of_the_warm_up_are_in_no_figure() {
     }
 }
 
+/// 20 connections, 0.8 s for each response, 2 s of warm-up, then 4 s: 25 a second throughout, and none of what comes behind the window in
+/// the timeline.
+#[test]
+fn the_rate_counts_what_comes_within_the_window_whenever_it_began() {
+    let plain = PlainWork { connections: 20, duration: Some(secs(4)), ..PlainWork::default() };
+    let mut world = World::new(Work::Plain(plain));
+    world.script.service = Service::Constant(ms(800));
+    world.warmup = secs(2);
+    let outcome = checked(&world);
+    let summary = &outcome.summary;
+    assert_eq!(summary.counts.completed_in_window, 100, "{}", outcome.brief());
+    // The last twenty come after the window.
+    assert_eq!(summary.counts.completed, 100);
+    let points = &summary.timeline;
+    assert_eq!(points.iter().map(|point| point.requests).sum::<u64>(), 100);
+    assert!(points.iter().all(|point| point.requests <= 40 && point.t <= secs(4)), "{points:?}");
+    let values: u64 = points.iter().map(|point| point.response_time.len()).sum();
+    assert_eq!(values, 80, "of those that were measured, what came within the window");
+}
+
 /// `-R 1000 -n 100` on one user that holds some 100 a second: the backlog is worked off, with checks as without.
 #[test]
 fn a_limited_rate_works_its_backlog_off_in_both_loops() {

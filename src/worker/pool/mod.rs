@@ -269,6 +269,8 @@ impl Owner for Pool {
                 status: response.status,
             });
             links.last_done = now;
+        } else if now >= links.window.open {
+            links.recorder.carried_over(now);
         }
         if kept {
             self.refill(links, slot);

@@ -175,6 +175,8 @@ impl<F: Flow> Owner for Users<F> {
         let spent = timings(&exchange, now);
         if exchange.ask.terms.measured {
             self.record_response(links, &exchange, &spent, response.status, now);
+        } else if now >= links.window.open {
+            links.recorder.carried_over(now);
         }
         let outcome = Outcome {
             result: Ok(response),

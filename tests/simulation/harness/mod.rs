@@ -289,9 +289,9 @@ impl World {
             Work::Plain(plain) => plain.rate.is_some(),
             Work::Plan(_) | Work::Flags(_) => true,
         };
-        snapshots.sort_by_key(|snapshot| snapshot.end);
+        snapshots.sort_by_key(|snapshot| (snapshot.drain, snapshot.end));
         let mut builder = SummaryBuilder::new(open_model);
-        let number = |snapshot: &Snapshot| snapshot.end.0.div_ceil(self.interval.0);
+        let number = |snapshot: &Snapshot| (snapshot.drain, snapshot.end.0.div_ceil(self.interval.0));
         for interval in snapshots.chunk_by_mut(|a, b| number(a) == number(b)) {
             let (first, others) = interval.split_first_mut().expect("no chunk is empty");
             others.iter().for_each(|other| first.merge(other));

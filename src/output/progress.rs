@@ -65,7 +65,7 @@ impl Observer for LiveLine {
 
     fn on_interval(&mut self, interval: &Arc<Interval>) {
         self.show(match waiting(interval.phase) {
-            Some(what) => format!("{what} {}", whole(interval.in_phase)),
+            Some(what) => format!("{what} {}", tenths(interval.in_phase)),
             None => line(&interval.progress),
         });
     }
@@ -101,16 +101,20 @@ fn waiting(phase: Phase) -> Option<&'static str> {
     }
 }
 
-fn whole(span: Nanos) -> Nanos {
-    Nanos::from_secs(span.as_secs_f64().round() as u64)
+/// To tenths of a second, which are none where intervals are whole seconds.
+fn tenths(span: Nanos) -> String {
+    match (span.0 + 50_000_000) / 100_000_000 {
+        0 => "0s".into(),
+        tenths => Nanos::from_millis(tenths * 100).to_string(),
+    }
 }
 
 /// `3s/10s  183,456/s  p50 271.4µs  p99 1.204ms  errors 0  in flight 50`; the backlog only when
 /// there is one.
 fn line(progress: &Progress) -> String {
     let elapsed = match progress.total {
-        Some(total) => format!("{}/{total}", whole(progress.elapsed)),
-        None => whole(progress.elapsed).to_string(),
+        Some(total) => format!("{}/{total}", tenths(progress.elapsed)),
+        None => tenths(progress.elapsed),
     };
     let mut line = format!(
         "{elapsed}  {}/s  p50 {}  p99 {}  errors {}  in flight {}",
@@ -161,7 +165,9 @@ mod tests {
         let without_end = Progress { total: None, backlog: 1_234, ..progress() };
         let seen = line(&without_end);
         assert!(seen.starts_with("3s  ") && seen.ends_with("  backlog 1,234"), "{seen}");
-        assert!(!line(&Progress::default()).contains("NaN"));
+        let nothing = line(&Progress::default());
+        assert!(nothing.starts_with("0s  ") && !nothing.contains("NaN"), "{nothing}");
+        assert!(line(&Progress { elapsed: Nanos(250_000_000), ..progress() }).starts_with("300ms/10s  "));
     }
 
     #[test]

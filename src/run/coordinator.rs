@@ -173,7 +173,7 @@ impl<'a> Coordinator<'a> {
         }
         let now = clock::now();
         if now >= self.next_beat && self.phase != Phase::Measure && self.events.detail() > Detail::Nothing {
-            self.next_beat = now + self.config.interval;
+            self.next_beat = (self.next_beat + self.config.interval).max(now);
             let nothing = self.collector.empty();
             self.tell(None, nothing);
         }

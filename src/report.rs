@@ -162,6 +162,8 @@ pub struct ConfigSection {
     pub proxy: Option<String>,
     /// Load before the measuring.
     pub warmup_s: f64,
+    /// How often figures were collected while load was sent.
+    pub interval_s: f64,
     /// How long requests in flight may take after the end.
     pub drain_s: f64,
     /// `auto`, `spin` or `sleep`, as asked for; what was done is in `generator.wait`.

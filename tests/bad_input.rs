@@ -141,6 +141,7 @@ fn durations_are_judged_and_users_of_other_tools_get_a_hint() {
     target.assert_refused(&["-d", "0"], &["longer than zero"]);
     target.assert_refused(&["--timeout", "0"], &["--timeout", "above zero"]);
     target.assert_refused(&["--warmup", "soon"], &["--warmup", "`soon`"]);
+    target.assert_refused(&["--interval", "50ms"], &["--interval", "50ms is too short", "at least 100ms"]);
 }
 
 #[test]

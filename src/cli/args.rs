@@ -203,6 +203,9 @@ pub(super) struct RunArgs {
     #[arg(long, value_name = "DRIVER", value_parser = PossibleValuesParser::new(["auto", "uring", "epoll"]), help_heading = "Generator")]
     driver: Option<String>,
 
+    /// How often figures are collected: a row of the timeline, and of the progress line [default: 1s]
+    #[arg(long, value_name = "TIME", help_heading = "Output")]
+    interval: Option<String>,
     /// Print the plan and its first N requests, and send nothing [default N: 3]
     #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "3", require_equals = true, help_heading = "Output")]
     pub(super) dry_run: Option<usize>,
@@ -248,6 +251,7 @@ impl RunArgs {
             tls: self.secure.take_tls(),
             proxy: self.secure.proxy.take(),
             warmup: self.warmup.take(),
+            interval: self.interval.take(),
             wait: self.wait.take(),
             max_backlog: self.max_backlog,
             driver: self.driver.take(),

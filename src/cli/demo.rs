@@ -4,14 +4,19 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use super::args::DemoArgs;
 use super::exit::{Exit, Failure};
-use super::run::observer;
+use super::run::{Show, carry_out};
 use super::signals;
 use super::sink::Sink;
-use crate::output::{self, Format};
-use crate::run;
+use crate::output::Format;
 use crate::run::config::{RawConfig, RunConfig};
 use crate::run::machine::{UsableCores, usable_cores};
 use crate::target::{self, TargetConfig};
+
+const NEXT: &str = "
+Try next: `squall target` in one terminal, and in another
+  squall http://127.0.0.1:8080/load-test -R 20k -d 10s
+for the open model, where latency counts from when a request should have been sent.
+";
 
 pub(super) fn execute(args: DemoArgs) -> Result<Exit, Failure> {
     let (server_cores, own_cores) = split(&usable_cores());
@@ -33,19 +38,10 @@ pub(super) fn execute(args: DemoArgs) -> Result<Exit, Failure> {
         ..RawConfig::default()
     })?;
     let stop = signals::stop_flag()?;
-    let report = run::run(&config, observer(false).as_mut(), &stop)?;
-    server.stop().map_err(Failure::run)?;
     let sink = Sink::Stdout;
     let format = Format::Text { colours: sink.wants_colours(), spectrum: false };
-    sink.write(|out| {
-        output::write(&report, format, out)?;
-        writeln!(
-            out,
-            "\nTry next: `squall target` in one terminal, and in another\n  \
-             squall http://127.0.0.1:8080/load-test -R 20k -d 10s\n\
-             for the open model, where latency counts from when a request should have been sent."
-        )
-    })?;
+    let report = carry_out(&config, Show { line: true, sink, format, more: NEXT }, &stop)?;
+    server.stop().map_err(Failure::run)?;
     Ok(Exit::of(&report, false))
 }
 

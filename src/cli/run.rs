@@ -1,17 +1,26 @@
 //! `squall run`, and `squall URL`.
 
+use std::sync::Arc;
+
 use anyhow::anyhow;
 
 use super::args::{OutputFormat, RunArgs, is_subcommand};
 use super::dry_run::dry_run;
 use super::exit::{Exit, Failure};
-use super::sink::Sink;
+use super::sink::{ReportWriter, Sink};
 use super::{hints, signals};
-use crate::observer::{Observer, Silent};
+use crate::observer::{Observer, StopFlag};
 use crate::output::Format;
 use crate::output::progress::LiveLine;
+use crate::report::Report;
 use crate::run;
 use crate::run::config::RunConfig;
+use crate::run::events::Events;
+use crate::units::Nanos;
+
+/// How long the process stays for observers that are not done when the report is written, or when there is none. They have
+/// nothing to do then but to take a line away: one that takes longer stands before a terminal or a pipe that takes nothing.
+const PATIENCE: Nanos = Nanos::from_secs(1);
 
 pub(super) fn execute(mut args: RunArgs) -> Result<Exit, Failure> {
     let raw = args.take_raw();
@@ -29,18 +38,41 @@ pub(super) fn execute(mut args: RunArgs) -> Result<Exit, Failure> {
         sink.write(|out| dry_run(workload, &config.thresholds, n, out))?;
         return Ok(Exit::Fine);
     }
-    let stop = signals::stop_flag()?;
-    let report = run::run(&config, observer(args.quiet).as_mut(), &stop)?;
     let format = match args.format {
         OutputFormat::Text => Format::Text { colours: sink.wants_colours(), spectrum: args.latency },
         OutputFormat::Json => Format::Json,
         OutputFormat::Csv => Format::Csv,
     };
-    sink.write_report(&report, format)?;
+    let stop = signals::stop_flag()?;
+    let show = Show { line: !args.quiet, sink, format, more: "" };
+    let report = carry_out(&config, show, &stop)?;
     Ok(Exit::of(&report, config.allow_invalid))
 }
 
-/// Who watches the run.
-pub(super) fn observer(quiet: bool) -> Box<dyn Observer> {
-    if quiet { Box::new(Silent) } else { Box::new(LiveLine::stderr()) }
+/// What is shown of a run, and where.
+pub(super) struct Show {
+    /// Progress and notices on standard error.
+    pub(super) line: bool,
+    /// Where the report goes, …
+    pub(super) sink: Sink,
+    /// … and how.
+    pub(super) format: Format,
+    /// Words behind it.
+    pub(super) more: &'static str,
+}
+
+/// Carries a run out, and does not come back before its report is written.
+pub(super) fn carry_out(config: &RunConfig, show: Show, stop: &StopFlag) -> Result<Arc<Report>, Failure> {
+    let mut line = show.line.then(LiveLine::stderr);
+    let line_gone = line.as_mut().map(LiveLine::gone);
+    let (writer, written) = ReportWriter::new(show.sink, show.format, show.more, line_gone);
+    let mut observers: Vec<Box<dyn Observer>> = Vec::new();
+    observers.extend(line.map(|line| Box::new(line) as Box<dyn Observer>));
+    observers.push(Box::new(writer));
+    let mut events = Events::start(observers)?;
+    let ran = run::run(config, &mut events, stop);
+    let ran = ran.map_err(Failure::from).and_then(|report| written.wait(&report).map(|()| report));
+    // Also without a report: what is said next must not stand in the progress line.
+    events.finish(PATIENCE);
+    ran
 }

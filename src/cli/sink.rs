@@ -1,15 +1,23 @@
-//! Where a report goes: standard output, or a file that was found writable before the run.
+//! Where a report goes: standard output, or a file that was found writable before the run; and the observer that writes it there.
 
+use std::convert::Infallible;
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
+use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::exit::{Exit, Failure};
+use crate::observer::{Detail, Observer};
 use crate::output::{self, Format};
 use crate::report::Report;
+
+/// How long the report waits for the progress line to be taken from the terminal, should that not take anything.
+const LINE_GONE: Duration = Duration::from_secs(1);
 
 /// An open place for a report.
 #[derive(Debug)]
@@ -66,14 +74,81 @@ impl Sink {
         written.with_context(|| format!("cannot write to {place}")).map_err(Failure::run)
     }
 
-    /// Writes a report. One that cannot go where it was meant to go is not lost: its summary goes to standard
-    /// output if that was meant for something else, or to standard error.
+    /// Writes a report, and `more` behind it. A report that cannot go where it was meant to go is not lost: its summary
+    /// goes to standard output if that was meant for something else, or to standard error.
     ///
     /// # Errors
     /// When it cannot be written where it was meant to go, also if the summary could be written elsewhere.
-    pub(super) fn write_report(self, report: &Report, format: Format) -> Result<(), Failure> {
+    fn write_report(self, report: &Report, format: Format, more: &str) -> Result<(), Failure> {
         let stdout_is_free = matches!(self, Sink::File(_));
-        self.write(|out| output::write(report, format, out)).inspect_err(|_| rescue(report, stdout_is_free))
+        let written = self.write(|out| {
+            output::write(report, format, out)?;
+            out.write_all(more.as_bytes())?;
+            out.flush()
+        });
+        written.inspect_err(|_| rescue(report, stdout_is_free))
+    }
+}
+
+/// The observer that writes the report, in any format, to its place.
+pub(super) struct ReportWriter {
+    /// Taken when the report is written. Dropped with the observer when there is none.
+    sink: Option<Sink>,
+    format: Format,
+    more: &'static str,
+    /// Disconnected when the progress line is gone.
+    line_gone: Option<Receiver<Infallible>>,
+    done: Sender<Result<(), Failure>>,
+}
+
+/// What came of writing the report.
+pub(super) struct Written(Receiver<Result<(), Failure>>);
+
+impl ReportWriter {
+    /// For a report in `format`, with `more` behind it; below a progress line, once that is gone.
+    pub(super) fn new(
+        sink: Sink,
+        format: Format,
+        more: &'static str,
+        line_gone: Option<Receiver<Infallible>>,
+    ) -> (ReportWriter, Written) {
+        let (done, written) = bounded(1);
+        (ReportWriter { sink: Some(sink), format, more, line_gone, done }, Written(written))
+    }
+}
+
+impl Observer for ReportWriter {
+    fn name(&self) -> &'static str {
+        "report"
+    }
+
+    fn detail(&self) -> Detail {
+        Detail::Nothing
+    }
+
+    fn on_report(&mut self, report: &Arc<Report>) {
+        if let Some(line_gone) = self.line_gone.take() {
+            // A terminal that takes no line will not take a report either, but that may go elsewhere.
+            let _ = line_gone.recv_timeout(LINE_GONE);
+        }
+        if let Some(sink) = self.sink.take() {
+            let written = sink.write_report(report, self.format, self.more);
+            // Who does not listen has gone.
+            let _ = self.done.send(written);
+        }
+    }
+}
+
+impl Written {
+    /// Waits until the report is written, however long its place takes: the process must not end before.
+    ///
+    /// # Errors
+    /// When it could not be written where it was meant to go.
+    pub(super) fn wait(self, report: &Report) -> Result<(), Failure> {
+        self.0.recv().unwrap_or_else(|_| {
+            rescue(report, false);
+            Err(Failure::run(anyhow!("the report could not be written")))
+        })
     }
 }
 

@@ -1,10 +1,13 @@
 //! The live line on standard error.
 
+use std::convert::Infallible;
 use std::io::Write as _;
+use std::sync::Arc;
 
+use crossbeam_channel::{Receiver, Sender, bounded};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::observer::{Observer, Phase, Progress};
+use crate::observer::{Interval, Observer, Phase, Progress};
 use crate::report::Report;
 use crate::units::{Nanos, human};
 
@@ -15,6 +18,8 @@ use crate::units::{Nanos, human};
 #[derive(Debug)]
 pub struct LiveLine {
     bar: ProgressBar,
+    /// Dropped when the line is gone for good.
+    stays: Option<Sender<Infallible>>,
 }
 
 impl LiveLine {
@@ -27,7 +32,19 @@ impl LiveLine {
     pub fn on(target: ProgressDrawTarget) -> LiveLine {
         let bar = ProgressBar::with_draw_target(None, target);
         bar.set_style(ProgressStyle::with_template("{msg}").expect("the template is a constant"));
-        LiveLine { bar }
+        LiveLine { bar, stays: None }
+    }
+
+    /// Disconnected once the line is gone for good: whoever writes to the same terminal then writes below nothing.
+    pub fn gone(&mut self) -> Receiver<Infallible> {
+        let (stays, gone) = bounded(0);
+        self.stays = Some(stays);
+        gone
+    }
+
+    fn take_away(&mut self) {
+        self.bar.finish_and_clear();
+        self.stays = None;
     }
 
     fn show(&self, text: impl Into<String>) {
@@ -38,17 +55,19 @@ impl LiveLine {
 }
 
 impl Observer for LiveLine {
-    fn on_phase(&mut self, phase: Phase) {
-        self.show(match phase {
-            Phase::Connect => "connecting …",
-            Phase::Warmup => "warming up …",
-            Phase::Measure => "measuring …",
-            Phase::Drain => "waiting for the last answers …",
-        });
+    fn name(&self) -> &'static str {
+        "progress line"
     }
 
-    fn on_snapshot(&mut self, progress: &Progress) {
-        self.show(line(progress));
+    fn on_phase(&mut self, phase: Phase) {
+        self.show(waiting(phase).unwrap_or("measuring …"));
+    }
+
+    fn on_interval(&mut self, interval: &Arc<Interval>) {
+        self.show(match waiting(interval.phase) {
+            Some(what) => format!("{what} {}", tenths(interval.in_phase)),
+            None => line(&interval.progress),
+        });
     }
 
     fn on_notice(&mut self, notice: &str) {
@@ -60,25 +79,42 @@ impl Observer for LiveLine {
         }
     }
 
-    fn on_report(&mut self, _report: &Report) {
-        self.bar.finish_and_clear();
+    fn on_report(&mut self, _report: &Arc<Report>) {
+        self.take_away();
     }
 }
 
 impl Drop for LiveLine {
     /// A run that ends with an error has no report.
     fn drop(&mut self) {
-        self.bar.finish_and_clear();
+        self.take_away();
+    }
+}
+
+/// What is waited for in a phase in which nothing is measured.
+fn waiting(phase: Phase) -> Option<&'static str> {
+    match phase {
+        Phase::Connect => Some("connecting …"),
+        Phase::Warmup => Some("warming up …"),
+        Phase::Measure => None,
+        Phase::Drain => Some("waiting for the last answers …"),
+    }
+}
+
+/// To tenths of a second, which are none where intervals are whole seconds.
+fn tenths(span: Nanos) -> String {
+    match (span.0 + 50_000_000) / 100_000_000 {
+        0 => "0s".into(),
+        tenths => Nanos::from_millis(tenths * 100).to_string(),
     }
 }
 
 /// `3s/10s  183,456/s  p50 271.4µs  p99 1.204ms  errors 0  in flight 50`; the backlog only when
 /// there is one.
 fn line(progress: &Progress) -> String {
-    let whole = |span: Nanos| Nanos::from_secs(span.as_secs_f64().round() as u64);
     let elapsed = match progress.total {
-        Some(total) => format!("{}/{total}", whole(progress.elapsed)),
-        None => whole(progress.elapsed).to_string(),
+        Some(total) => format!("{}/{total}", tenths(progress.elapsed)),
+        None => tenths(progress.elapsed),
     };
     let mut line = format!(
         "{elapsed}  {}/s  p50 {}  p99 {}  errors {}  in flight {}",
@@ -96,6 +132,7 @@ fn line(progress: &Progress) -> String {
 
 #[cfg(test)]
 mod tests {
+    use crossbeam_channel::TryRecvError;
     use indicatif::InMemoryTerm;
 
     use super::*;
@@ -116,6 +153,11 @@ mod tests {
         }
     }
 
+    fn interval(phase: Phase) -> Arc<Interval> {
+        let empty = Interval::empty(Arc::default());
+        Arc::new(Interval { phase, in_phase: Nanos::from_millis(2_040), progress: progress(), ..empty })
+    }
+
     #[test]
     fn the_line_has_the_figures() {
         let seen = line(&progress());
@@ -123,20 +165,31 @@ mod tests {
         let without_end = Progress { total: None, backlog: 1_234, ..progress() };
         let seen = line(&without_end);
         assert!(seen.starts_with("3s  ") && seen.ends_with("  backlog 1,234"), "{seen}");
-        assert!(!line(&Progress::default()).contains("NaN"));
+        let nothing = line(&Progress::default());
+        assert!(nothing.starts_with("0s  ") && !nothing.contains("NaN"), "{nothing}");
+        assert!(line(&Progress { elapsed: Nanos(250_000_000), ..progress() }).starts_with("300ms/10s  "));
     }
 
     #[test]
     fn it_is_drawn_anew_and_taken_away() {
         let term = InMemoryTerm::new(10, 120);
         let mut live = LiveLine::on(ProgressDrawTarget::term_like(Box::new(term.clone())));
+        let gone = live.gone();
         live.on_phase(Phase::Connect);
         assert_eq!(term.contents(), "connecting …");
-        live.on_snapshot(&progress());
+        live.on_interval(&interval(Phase::Connect));
+        assert_eq!(term.contents(), "connecting … 2s");
+        live.on_phase(Phase::Measure);
+        assert_eq!(term.contents(), "measuring …");
+        live.on_interval(&interval(Phase::Measure));
         assert_eq!(term.contents(), line(&progress()));
         live.on_notice("io_uring is not allowed here");
         assert_eq!(term.contents(), format!("squall: io_uring is not allowed here\n{}", line(&progress())));
-        live.on_report(&sample::closed());
+        live.on_phase(Phase::Drain);
+        assert!(term.contents().ends_with("\nwaiting for the last answers …"));
+        assert_eq!(gone.try_recv(), Err(TryRecvError::Empty));
+        live.on_report(&Arc::new(sample::closed()));
         assert_eq!(term.contents(), "squall: io_uring is not allowed here");
+        assert_eq!(gone.try_recv(), Err(TryRecvError::Disconnected));
     }
 }

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use crate::stats::snapshot::Snapshot;
 use crate::stats::summary::{Summary, SummaryBuilder, TimelinePoint};
-use crate::stats::tally::Tally;
 use crate::units::Nanos;
 
 /// Interval `k` is over when every worker has delivered it or a later one.
@@ -45,8 +44,7 @@ impl Collector {
         // What comes after its interval was handed on joins the next one.
         let number = number.max(self.handed_on + 1);
         let spare = &mut self.spare;
-        let merged =
-            self.pending.entry(number).or_insert_with(|| spare.pop().unwrap_or_else(|| Snapshot::new(0)));
+        let merged = self.pending.entry(number).or_insert_with(|| spare.pop().unwrap_or_default());
         merged.merge(snapshot);
         let mark = &mut self.marks[snapshot.worker as usize];
         *mark = number.max(*mark);
@@ -70,15 +68,20 @@ impl Collector {
         Some((point, merged))
     }
 
-    /// Takes back a snapshot that [`next`](Collector::next) handed on.
+    /// A snapshot in which nothing is.
+    pub(super) fn empty(&mut self) -> Snapshot {
+        self.spare.pop().unwrap_or_default()
+    }
+
+    /// Takes back a snapshot that [`next`](Collector::next) or [`empty`](Collector::empty) handed on.
     pub(super) fn recycle(&mut self, mut snapshot: Snapshot) {
         snapshot.clear();
         self.spare.push(snapshot);
     }
 
-    /// What scenarios have kept apart so far.
-    pub(super) fn tally(&self) -> &Tally {
-        self.builder.tally()
+    /// What was counted and measured in the intervals that were handed on.
+    pub(super) fn so_far(&self) -> &SummaryBuilder {
+        &self.builder
     }
 
     pub(super) fn finish(mut self, duration: Nanos, in_flight: u64, backlog: u64) -> Summary {

@@ -48,13 +48,13 @@ pub const CONNECTIONS_DEFAULT: u64 = 50;
 pub const DURATION_DEFAULT: Nanos = Nanos::from_secs(10);
 /// How long a request, and the opening of a connection, may take when `--timeout` is not given.
 pub const TIMEOUT_DEFAULT: Nanos = Nanos::from_secs(10);
+/// How often the workers hand their figures over when `--interval` is not given.
+pub const INTERVAL_DEFAULT: Nanos = Nanos::from_secs(1);
 /// Most requests in flight on one connection.
 pub const PIPELINE_MAX: u64 = 1_024;
 
 /// How long requests in flight may take after the end, at most.
 const DRAIN_MAX: Nanos = Nanos::from_secs(5);
-/// How often the workers hand their figures over.
-const INTERVAL: Nanos = Nanos::from_secs(1);
 
 /// The options as the flags give them, unjudged. `None` is "not given".
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -99,6 +99,8 @@ pub struct RawConfig {
     pub proxy: Option<String>,
     /// `--warmup`
     pub warmup: Option<String>,
+    /// `--interval`
+    pub interval: Option<String>,
     /// `--wait`: `auto`, `spin` or `sleep`
     pub wait: Option<String>,
     /// `--max-backlog`
@@ -181,7 +183,8 @@ pub struct RunConfig {
     pub addresses: Vec<SocketAddr>,
     /// How connections are dialled.
     pub dialing: Dialing,
-    /// How often the workers hand their figures over.
+    /// How often the workers hand their figures over: a point of the timeline, and an event for each observer; 100 ms
+    /// or more.
     pub interval: Nanos,
     /// How long requests in flight may take after the end.
     pub drain: Nanos,
@@ -340,7 +343,7 @@ fn validate_on(raw: RawConfig, host: &impl Host) -> Result<RunConfig, ConfigErro
         seed,
         addresses: origins[0].clone(), // the target is the first origin
         dialing,
-        interval: INTERVAL,
+        interval: times.interval,
         drain: times.timeout.min(DRAIN_MAX),
         allow_invalid: raw.allow_invalid,
         origin_addresses: if workload.is_some() { origins } else { Vec::new() },

@@ -1,16 +1,20 @@
 //! Leads the workers through a run: all connected, start, intervals, end.
 
+use std::sync::Arc;
+
 use crossbeam_channel::RecvTimeoutError;
 
 use super::collector::Collector;
 use super::config::RunConfig;
 use super::crew::Crew;
+use super::events::Events;
 use super::judge::Judge;
 use super::{RunError, nothing_connected};
 use crate::clock;
-use crate::observer::{Observer, Phase, Progress, StopFlag};
+use crate::observer::{Detail, Interval, Phase, Progress, StopFlag, Totals};
+use crate::stats::layout::Layout;
 use crate::stats::snapshot::{Counts, Snapshot};
-use crate::stats::summary::{Summary, TimelinePoint};
+use crate::stats::summary::{Summary, SummaryBuilder, TimelinePoint};
 use crate::threshold::{Outcome, Threshold};
 use crate::units::Nanos;
 use crate::worker::channel::{Connected, Finished, Message, Tried};
@@ -42,7 +46,8 @@ impl Course {
 pub(super) struct Coordinator<'a> {
     config: &'a RunConfig,
     crew: &'a Crew,
-    observer: &'a mut dyn Observer,
+    layout: &'a Arc<Layout>,
+    events: &'a mut Events,
     stop: &'a StopFlag,
     collector: Collector,
     connected: Vec<Connected>,
@@ -50,9 +55,12 @@ pub(super) struct Coordinator<'a> {
     /// When measuring begins, once that is known.
     open: Option<Nanos>,
     phase: Phase,
+    phase_began: Nanos,
+    /// When observers are to hear again that time passes, in phases in which nothing is measured.
+    next_beat: Nanos,
+    /// How far the run had come when that was last known.
+    progress: Progress,
     aborted: bool,
-    completed: u64,
-    failed: u64,
     /// A connection has come about, or the user was told that none had.
     reach_is_known: bool,
     judge: Judge,
@@ -62,24 +70,28 @@ impl<'a> Coordinator<'a> {
     pub(super) fn new(
         config: &'a RunConfig,
         crew: &'a Crew,
-        observer: &'a mut dyn Observer,
+        layout: &'a Arc<Layout>,
+        events: &'a mut Events,
         stop: &'a StopFlag,
         judge: Judge,
     ) -> Coordinator<'a> {
         let workers = config.cores.len();
+        let now = clock::now();
         Coordinator {
             config,
             crew,
-            observer,
+            layout,
+            events,
             stop,
             collector: Collector::new(workers, config.interval, config.is_open()),
             connected: Vec::with_capacity(workers),
             finished: vec![None; workers],
             open: None,
             phase: Phase::Connect,
+            phase_began: now,
+            next_beat: now + config.interval,
+            progress: Progress { total: config.duration, ..Progress::default() },
             aborted: false,
-            completed: 0,
-            failed: 0,
             reach_is_known: false,
             judge,
         }
@@ -87,7 +99,6 @@ impl<'a> Coordinator<'a> {
 
     /// Until every worker has said its last word.
     pub(super) fn conduct(mut self) -> Result<Course, RunError> {
-        self.observer.on_phase(Phase::Connect);
         while self.finished.iter().any(Option::is_none) {
             self.watch();
             let glance = std::time::Duration::from_nanos(GLANCE.0);
@@ -110,6 +121,8 @@ impl<'a> Coordinator<'a> {
         match message {
             Message::Connected(connected) => {
                 self.connected.push(connected);
+                let tried = self.connected.iter().filter_map(Connected::tried);
+                self.progress.connections = tried.map(|tried| u64::from(tried.came_about)).sum();
                 if self.connected.len() == self.config.cores.len() {
                     self.begin()?;
                 }
@@ -158,8 +171,13 @@ impl<'a> Coordinator<'a> {
                 self.enter(Phase::Drain);
             }
         }
-        let Some(open) = self.open else { return };
         let now = clock::now();
+        if now >= self.next_beat && self.phase != Phase::Measure && self.events.detail() > Detail::Nothing {
+            self.next_beat = (self.next_beat + self.config.interval).max(now);
+            let nothing = self.collector.empty();
+            self.tell(None, nothing);
+        }
+        let Some(open) = self.open else { return };
         let close = self.config.duration.map_or(Nanos::MAX, |d| open + d);
         if self.phase == Phase::Warmup && now >= open {
             self.enter(Phase::Measure);
@@ -172,22 +190,44 @@ impl<'a> Coordinator<'a> {
     fn enter(&mut self, phase: Phase) {
         if self.phase != phase {
             self.phase = phase;
-            self.observer.on_phase(phase);
+            self.phase_began = clock::now();
+            self.next_beat = self.phase_began + self.config.interval;
+            self.events.phase(phase);
         }
     }
 
     fn hand_on(&mut self) {
         while let Some((point, snapshot)) = self.collector.next() {
-            self.completed += snapshot.counts.completed;
-            self.failed += snapshot.counts.failed;
             self.mind_reach(&snapshot.counts);
-            self.observer.on_snapshot(&self.progress(&point, &snapshot));
-            self.collector.recycle(snapshot);
-            if !self.aborted && self.judge.gives_up(self.collector.tally(), point.t) {
-                self.observer.on_notice("a threshold with abortOnFail has failed: stopped");
+            self.progress = self.progress(&point, &snapshot);
+            let elapsed = point.t;
+            self.tell(Some(point), snapshot);
+            if !self.aborted && self.judge.gives_up(self.collector.so_far().tally(), elapsed) {
+                self.events.notice("a threshold with abortOnFail has failed: stopped");
                 self.crew.control.stop();
             }
         }
+    }
+
+    /// Tells the observers that want to know of an interval, and takes its snapshot back for the next ones.
+    fn tell(&mut self, point: Option<TimelinePoint>, snapshot: Snapshot) {
+        let detail = self.events.detail();
+        if detail == Detail::Nothing {
+            return self.collector.recycle(snapshot);
+        }
+        let (phase, in_phase) = (self.phase, clock::now() - self.phase_began);
+        let (layout, collector) = (self.layout, &mut self.collector);
+        self.events.interval(layout, |interval: &mut Interval| {
+            // What an observer has seen goes back for what is measured next: tables change hands and are not copied.
+            let seen = std::mem::replace(&mut interval.snapshot, snapshot);
+            collector.recycle(seen);
+            interval.phase = phase;
+            interval.in_phase = in_phase;
+            interval.point = point;
+            interval.progress = self.progress;
+            interval.layout = Arc::clone(layout);
+            sum_up(collector.so_far(), detail, interval);
+        });
     }
 
     /// Virtual users connect when they need to, so that a run whose target is not there goes to its end and is judged
@@ -198,7 +238,7 @@ impl<'a> Coordinator<'a> {
         }
         self.reach_is_known = true;
         if counts.connects == 0 {
-            self.observer.on_notice(&format!(
+            self.events.notice(&format!(
                 "no connection has come about yet, {} attempts failed; going on: is {} the right target?",
                 counts.connect_failures, self.config.target
             ));
@@ -207,15 +247,15 @@ impl<'a> Coordinator<'a> {
 
     fn progress(&self, point: &TimelinePoint, snapshot: &Snapshot) -> Progress {
         let span = point.span.as_secs_f64();
-        let response = &point.response_time;
+        let (response, so_far) = (&point.response_time, self.collector.so_far().counts());
         Progress {
             elapsed: point.t,
             total: self.config.duration,
             rate: if span > 0.0 { point.requests as f64 / span } else { 0.0 },
             p50: response.percentile(50.0),
             p99: response.percentile(99.0),
-            completed: self.completed,
-            failed: self.failed,
+            completed: so_far.completed,
+            failed: so_far.failed,
             connections: snapshot.connections,
             in_flight: snapshot.in_flight,
             backlog: snapshot.backlog,
@@ -233,4 +273,19 @@ impl<'a> Coordinator<'a> {
         let summary = self.collector.finish(duration, in_flight, backlog);
         Course { judged: judge.last_word(&summary.tally, duration), summary, finished, aborted: self.aborted }
     }
+}
+
+/// Enters what has come together so far, into tables that are there from last time.
+fn sum_up(so_far: &SummaryBuilder, detail: Detail, interval: &mut Interval) {
+    interval.counts.clear();
+    interval.counts.merge(so_far.counts());
+    if detail < Detail::Totals {
+        return interval.totals = None;
+    }
+    let totals: &mut Totals = interval.totals.get_or_insert_default();
+    totals.latencies.clear();
+    totals.latencies.merge(so_far.latencies());
+    totals.tally.clear();
+    // Gauges as they stand, and not added up.
+    totals.tally.append(so_far.tally());
 }

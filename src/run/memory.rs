@@ -10,8 +10,9 @@ use crate::stats::layout::Layout;
 const TABLES_PER_SNAPSHOT: u64 = 6;
 /// Snapshots of a worker: two on their way, the one that is filled, the last word.
 const SNAPSHOTS_PER_WORKER: u64 = 4;
-/// Those that the coordinator merges into, and what the report is made from.
-const SNAPSHOTS_OF_ALL: u64 = 5;
+/// Those that the coordinator merges into, that which observers look at, and what the report is made from. An observer
+/// that does not come back holds some more.
+const SNAPSHOTS_OF_ALL: u64 = 6;
 /// A worker's stack, its ring, its first receive buffers, and what it allocates besides.
 const WORKER: u64 = 8 << 20;
 /// A connection's state in worker and driver, or a virtual user's.

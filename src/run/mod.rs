@@ -1,6 +1,7 @@
 //! One run, from a validated configuration to a report.
 
 pub mod config;
+pub mod events;
 pub mod machine;
 mod names;
 pub mod resolve;
@@ -24,7 +25,7 @@ use crate::clock;
 use crate::driver::failure::Failure;
 use crate::driver::uring::SetupError;
 use crate::http::request::RequestError;
-use crate::observer::{Observer, StopFlag};
+use crate::observer::{Phase, StopFlag};
 use crate::plan::Plan;
 use crate::report::{Report, ReportParts, ScenarioParts};
 use crate::stats::outcome::ErrorKind;
@@ -35,6 +36,7 @@ use conditions::Conditions;
 use config::{RunConfig, WaitMode};
 use coordinator::Coordinator;
 use crew::Crew;
+use events::Events;
 use job::Work;
 use judge::Judge;
 
@@ -68,6 +70,9 @@ pub enum RunError {
     /// A thread could not be started.
     #[error("cannot start a worker thread: {0}")]
     Thread(io::Error),
+    /// A thread for an observer could not be started.
+    #[error("cannot start a thread for an observer: {0}")]
+    Observer(io::Error),
     /// Not one connection could be opened.
     #[error("cannot connect to {target}: {cause}")]
     NothingConnected {
@@ -81,14 +86,14 @@ pub enum RunError {
     Interrupted,
 }
 
-/// Sends the load that `config` describes, tells `observer` about it, and reports.
+/// Sends the load that `config` describes, tells the observers of `events` about it, and reports.
 ///
 /// Blocks until the run is over: at most the time limit for connecting, warm-up, duration and drain; or, once
-/// `stop` is set, the drain alone.
+/// `stop` is set, the drain alone. It never waits for an observer: see [`Events::finish`].
 ///
 /// # Errors
 /// When no load could be sent at all. A run that met errors on the way has a report that says so.
-pub fn run(config: &RunConfig, observer: &mut dyn Observer, stop: &StopFlag) -> Result<Report, RunError> {
+pub fn run(config: &RunConfig, events: &mut Events, stop: &StopFlag) -> Result<Arc<Report>, RunError> {
     let layout = Arc::new(config.layout());
     memory::ask_for(config, &layout)?;
     let work = match &config.workload {
@@ -98,25 +103,26 @@ pub fn run(config: &RunConfig, observer: &mut dyn Observer, stop: &StopFlag) -> 
     let spin = spins(config);
     let started_at = clock::wall();
     let conditions = Conditions::read();
+    // Workers connect as soon as they have a driver.
+    events.phase(Phase::Connect);
     let mut crew = Crew::start(config, &work, spin)?;
     let means = std::mem::take(&mut crew.means);
     if let Some(note) = &means.note {
-        observer.on_notice(note);
+        events.notice(note);
     }
     let judge = Judge::new(Arc::clone(&layout), config.thresholds.clone());
-    let outcome = Coordinator::new(config, &crew, observer, stop, judge).conduct();
+    let outcome = Coordinator::new(config, &crew, &layout, events, stop, judge).conduct();
     let pinned = crew.join();
     let course = outcome?;
     if course.gave_up() {
-        observer
-            .on_notice("no connection could be had for longer than the connect time limit: stopped early");
+        events.notice("no connection could be had for longer than the connect time limit: stopped early");
     }
     let readings = conditions.readings(config, &course, &pinned, spin);
     let samples: Vec<_> = course.finished.iter().flat_map(|f| f.samples.iter().cloned()).collect();
     let workload = config.workload.as_deref();
     let steps: Vec<String> =
         workload.iter().flat_map(|w| &w.steps).map(|step| step.name.to_string()).collect();
-    let report = Report::new(ReportParts {
+    let report = Arc::new(Report::new(ReportParts {
         scenarios: workload.map(|_| ScenarioParts {
             layout: &layout,
             tally: &course.summary.tally,
@@ -135,8 +141,8 @@ pub fn run(config: &RunConfig, observer: &mut dyn Observer, stop: &StopFlag) -> 
         aborted: course.aborted,
         started_at,
         max_rss_bytes: machine::max_rss_bytes(),
-    });
-    observer.on_report(&report);
+    }));
+    events.report(&report);
     Ok(report)
 }
 

@@ -151,6 +151,11 @@ impl SummaryBuilder {
         &self.counts
     }
 
+    /// What was measured so far, apart from what scenarios keep.
+    pub fn latencies(&self) -> &Latencies {
+        &self.latencies
+    }
+
     /// What scenarios have kept apart so far.
     pub fn tally(&self) -> &Tally {
         &self.tally

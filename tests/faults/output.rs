@@ -1,8 +1,13 @@
 //! Nowhere to write to: full disks, full and closed pipes. The figures of a run are never lost with them.
 
 use std::fs::{self, File};
+use std::io::Write;
 use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::process::{Command, Stdio};
+
+use squall::clock;
+use squall::units::Nanos;
 
 use crate::common::plain::{self, Framing};
 use crate::common::process::find;
@@ -85,6 +90,27 @@ fn a_standard_error_that_takes_nothing_harms_nobody() {
     // Neither output: the exit code is left.
     let mut child = command(&["-o", "/dev/full"]).stdout(full()).stderr(full()).spawn().unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(1));
+}
+
+#[test]
+fn a_standard_error_that_nobody_reads_holds_no_run_up() {
+    let _together = together();
+    // A socket that is full before the run has anything to say.
+    let (reader, mut writer) = UnixStream::pair().unwrap();
+    writer.set_nonblocking(true).unwrap();
+    while writer.write(&[b'x'; 512]).is_ok() {}
+    writer.set_nonblocking(false).unwrap();
+    // Users whose target is not there: that is worth a notice.
+    let mut command = squall(&["http://127.0.0.1:9/", "--vus", "1", "-d", "500ms", "--interval", "100ms"]);
+    command.args(["--format", "json", "--allow-invalid"]);
+    command.stderr(OwnedFd::from(writer)).stdout(Stdio::piped());
+    let began = clock::now();
+    let output = command.spawn().unwrap().wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    assert!(clock::now() - began < Nanos::from_secs(10));
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(report["connections"]["failed_attempts"].as_u64() > Some(0));
+    drop(reader);
 }
 
 /// A file system of one page. Unmounted when dropped.

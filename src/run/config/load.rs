@@ -1,7 +1,7 @@
 //! When requests start, and how long things may take.
 
 use super::error::Problems;
-use super::{DURATION_DEFAULT, PIPELINE_MAX, RawConfig, TIMEOUT_DEFAULT, values};
+use super::{DURATION_DEFAULT, INTERVAL_DEFAULT, PIPELINE_MAX, RawConfig, TIMEOUT_DEFAULT, values};
 use crate::load::{Arrivals, LoadModel, Schedule};
 use crate::units::{Nanos, Rate, parse_duration};
 
@@ -14,6 +14,10 @@ const BACKLOG_DEFAULT_MAX: u64 = 10_000_000;
 /// What may be asked for: 800 MB.
 const BACKLOG_MAX: u64 = 100_000_000;
 
+/// Shortest reporting interval. To merge and to empty the tables of one takes up to a millisecond for each worker: every
+/// 100 ms that is a hundredth of a core, every 10 ms it would be a load of its own on the machine that measures.
+const INTERVAL_MIN: Nanos = Nanos::from_millis(100);
+
 /// The options that are durations.
 pub(super) struct Times {
     pub(super) duration: Option<Nanos>,
@@ -21,6 +25,7 @@ pub(super) struct Times {
     pub(super) connect_timeout: Nanos,
     pub(super) tls_timeout: Nanos,
     pub(super) warmup: Nanos,
+    pub(super) interval: Nanos,
 }
 
 /// Reads the durations.
@@ -57,7 +62,21 @@ pub(super) fn times(raw: &RawConfig, problems: &mut Problems) -> Times {
         connect_timeout,
         tls_timeout: limit("--tls-timeout", raw.tls.timeout.as_deref(), problems).unwrap_or(connect_timeout),
         warmup: warmup.and_then(|result| problems.note("--warmup", result)).unwrap_or(Nanos::ZERO),
+        interval: interval(raw, problems),
     }
+}
+
+/// Reads `--interval`.
+fn interval(raw: &RawConfig, problems: &mut Problems) -> Nanos {
+    let asked = raw.interval.as_deref().and_then(|text| problems.note("--interval", parse_duration(text)));
+    let interval = asked.unwrap_or(INTERVAL_DEFAULT);
+    if interval < INTERVAL_MIN {
+        problems.add(
+            "--interval",
+            format!("{interval} is too short: at least {INTERVAL_MIN}, since merging the workers' figures is load, too"),
+        );
+    }
+    interval
 }
 
 pub(super) fn limit(option: &'static str, text: Option<&str>, problems: &mut Problems) -> Option<Nanos> {

@@ -118,6 +118,7 @@ fn defaults_are_those_of_the_manual() {
     assert_eq!(config.timeout, Nanos::from_secs(10));
     assert_eq!(config.connect_timeout, config.timeout);
     assert_eq!(config.warmup, Nanos::ZERO);
+    assert_eq!(config.interval, Nanos::from_secs(1));
     assert_eq!(config.wait, WaitMode::Auto);
     assert_eq!(config.driver, DriverChoice::Auto);
     assert_eq!(config.drain, Nanos::from_secs(5));
@@ -146,6 +147,7 @@ fn given_options_arrive() {
         timeout: some("2s"),
         connect_timeout: some("300ms"),
         warmup: some("5"),
+        interval: some("100ms"),
         wait: some("spin"),
         max_backlog: Some(7),
         driver: some("epoll"),
@@ -170,6 +172,7 @@ fn given_options_arrive() {
     assert_eq!(config.drain, Nanos::from_secs(2), "no longer than the timeout");
     assert_eq!(config.connect_timeout, Nanos::from_millis(300));
     assert_eq!(config.warmup, Nanos::from_secs(5));
+    assert_eq!(config.interval, Nanos::from_millis(100));
     assert_eq!((config.wait, config.driver), (WaitMode::Spin, DriverChoice::Epoll));
     assert!(config.allow_invalid && config.cores_to_spare);
 }

@@ -108,6 +108,8 @@ fn times_and_rates_are_judged() {
     assert_refused(with(|raw| raw.timeout = some("soon")), "--timeout", &["`soon`"]);
     assert_refused(with(|raw| raw.connect_timeout = some("0")), "--connect-timeout", &["above zero"]);
     assert_refused(with(|raw| raw.warmup = some("-1")), "--warmup", &["negative"]);
+    assert_refused(with(|raw| raw.interval = some("99ms")), "--interval", &["99ms", "at least 100ms"]);
+    assert_refused(with(|raw| raw.interval = some("often")), "--interval", &["often"]);
     assert_refused(with(|raw| raw.rate = some("0")), "-R", &["above zero"]);
     assert_refused(with(|raw| raw.rate = some("fast")), "-R", &["`fast`", "`3000/m`"]);
     assert_refused(

@@ -56,6 +56,8 @@ pub(super) struct Coordinator<'a> {
     /// A connection has come about, or the user was told that none had.
     reach_is_known: bool,
     judge: Judge,
+    /// The user was told that samples are not written any more.
+    samples_failed: bool,
 }
 
 impl<'a> Coordinator<'a> {
@@ -82,6 +84,7 @@ impl<'a> Coordinator<'a> {
             failed: 0,
             reach_is_known: false,
             judge,
+            samples_failed: false,
         }
     }
 
@@ -157,6 +160,12 @@ impl<'a> Coordinator<'a> {
             if self.open.is_some() {
                 self.enter(Phase::Drain);
             }
+        }
+        if !self.samples_failed
+            && let Some(failure) = self.crew.samples_failure()
+        {
+            self.samples_failed = true;
+            self.observer.on_notice(&failure);
         }
         let Some(open) = self.open else { return };
         let now = clock::now();

@@ -5,6 +5,7 @@ use std::hint;
 
 use super::RunError;
 use super::config::RunConfig;
+use super::samples;
 use crate::stats::histogram::Histogram;
 use crate::stats::layout::Layout;
 
@@ -24,15 +25,16 @@ const BUFFERS_MAX: u64 = 16 << 20;
 /// A request in flight.
 const REQUEST: u64 = 32;
 
-/// Asks the kernel for as much memory as the run will need, and gives it back.
+/// Asks the kernel for as much memory as the run will need, and gives it back. `sampled`: every sample is kept until it is written.
 ///
 /// Limits on address space (RLIMIT_AS, strict overcommit) show here. A limit on resident memory, such as a cgroup's,
 /// does not: there the kernel ends the process later.
 ///
 /// # Errors
 /// When it is not to be had.
-pub(super) fn ask_for(config: &RunConfig, layout: &Layout) -> Result<(), RunError> {
-    let needed = estimate(config, layout);
+pub(super) fn ask_for(config: &RunConfig, layout: &Layout, sampled: bool) -> Result<(), RunError> {
+    let samples = if sampled { samples::memory(config.cores.len() as u64) } else { 0 };
+    let needed = estimate(config, layout) + samples;
     let mut probe: Vec<u8> = Vec::new();
     let granted = usize::try_from(needed).is_ok_and(|bytes| probe.try_reserve_exact(bytes).is_ok());
     // An allocation that nobody looks at need not be made.

@@ -6,6 +6,7 @@ pub mod layout;
 pub mod metrics;
 pub mod outcome;
 pub mod recorder;
+pub mod samples;
 pub mod snapshot;
 pub mod summary;
 pub mod tally;

@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 use super::exchange::Exchange;
 use super::links::Origins;
+use super::samples::Samples;
 use super::users::Ask;
 use crate::driver::PayloadId;
 use crate::http::response::{Expect, Response};
@@ -27,6 +28,7 @@ use crate::plan::status::StatusSet;
 use crate::stats::layout::Layout;
 use crate::stats::outcome::ErrorKind;
 use crate::stats::recorder::Recorder;
+use crate::stats::samples::{Judgement, Record};
 use crate::stats::tally::CheckSample;
 use crate::units::Nanos;
 
@@ -256,6 +258,7 @@ pub struct Moves<'a> {
     pub(super) spare: &'a mut Spare,
     pub(super) origins: &'a mut Origins,
     pub(super) recorder: &'a mut Recorder,
+    pub(super) samples: &'a mut Samples,
     pub(super) checks: &'a mut Checks,
     /// The scenario's tally for the stage of the iteration.
     pub(super) tally: u32,
@@ -315,6 +318,10 @@ impl Moves<'_> {
         }
         let key = self.checks.layout.places[mark.place as usize].first_check as usize + index;
         let slot = self.checks.layout.checks[key].first_slot + u32::from(mark.stage);
+        if self.samples.are_wanted() {
+            let judgement = Judgement { check: key as u32, stage: mark.stage, passed, at: self.now };
+            self.samples.push(Record::Check(judgement));
+        }
         let tally = &mut self.recorder.tally.checks[slot as usize];
         if passed {
             tally.passes += 1;

@@ -6,7 +6,7 @@ use super::args::{OutputFormat, RunArgs, is_subcommand};
 use super::dry_run::dry_run;
 use super::exit::{Exit, Failure};
 use super::sink::Sink;
-use super::{hints, signals};
+use super::{hints, samples, signals};
 use crate::observer::{Observer, Silent};
 use crate::output::Format;
 use crate::output::progress::LiveLine;
@@ -19,6 +19,7 @@ pub(super) fn execute(mut args: RunArgs) -> Result<Exit, Failure> {
         return Err(Failure::usage(anyhow!(hints::subcommand_first(&raw.url))));
     }
     let config = RunConfig::validate(raw)?;
+    samples::check(args.samples.as_deref(), args.output.as_deref())?;
     let sink = Sink::open(args.output.as_deref())?;
     if let Some(n) = args.dry_run {
         let Some(workload) = &config.workload else {
@@ -29,8 +30,9 @@ pub(super) fn execute(mut args: RunArgs) -> Result<Exit, Failure> {
         sink.write(|out| dry_run(workload, &config.thresholds, n, out))?;
         return Ok(Exit::Fine);
     }
+    let samples = samples::open(args.samples.as_deref(), &sink)?;
     let stop = signals::stop_flag()?;
-    let report = run::run(&config, observer(args.quiet).as_mut(), &stop)?;
+    let report = run::run_sampled(&config, samples, observer(args.quiet).as_mut(), &stop)?;
     let format = match args.format {
         OutputFormat::Text => Format::Text { colours: sink.wants_colours(), spectrum: args.latency },
         OutputFormat::Json => Format::Json,

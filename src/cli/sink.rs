@@ -3,6 +3,7 @@
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, IsTerminal, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -51,6 +52,16 @@ impl Sink {
         matches!(self, Sink::Stdout) && io::stdout().is_terminal() && !set("NO_COLOR") && !dumb
     }
 
+    /// Whether it is this very file on a disk; devices and pipes take the bytes of several.
+    ///
+    /// # Errors
+    /// When the kernel does not say.
+    pub(super) fn is_same_file(&self, other: &OutputFile) -> io::Result<bool> {
+        let Sink::File(own) = self else { return Ok(false) };
+        let (own, other) = (own.file.metadata()?, other.file.metadata()?);
+        Ok(own.is_file() && (own.dev(), own.ino()) == (other.dev(), other.ino()))
+    }
+
     /// Replaces the contents by what `fill` writes.
     ///
     /// # Errors
@@ -88,7 +99,11 @@ fn rescue(report: &Report, stdout_is_free: bool) {
 }
 
 impl OutputFile {
-    fn open(path: &Path) -> io::Result<OutputFile> {
+    /// Opens it for writing, leaving what is in it.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub(super) fn open(path: &Path) -> io::Result<OutputFile> {
         let new = OpenOptions::new().write(true).create_new(true).open(path);
         let (file, remove) = match new {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
@@ -99,6 +114,27 @@ impl OutputFile {
             new => (new?, true),
         };
         Ok(OutputFile { file, path: path.into(), remove })
+    }
+
+    /// Takes away what was in it; from here on it stays, whatever is written.
+    ///
+    /// # Errors
+    /// When that is not possible.
+    pub(super) fn empty(&mut self) -> io::Result<()> {
+        // Pipes and devices have no length to set.
+        if self.file.metadata()?.is_file() {
+            self.file.set_len(0)?;
+        }
+        self.remove = false;
+        Ok(())
+    }
+
+    /// Writes some of `bytes`, behind what was written before.
+    ///
+    /// # Errors
+    /// When none of them can be written.
+    pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        (&self.file).write(bytes)
     }
 
     fn replace(&mut self, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {

@@ -21,7 +21,7 @@ const BLOCKS: usize = 32;
 /// How often the end of the writing is looked for, and whether the user has had enough.
 const GLANCE: Nanos = Nanos::from_millis(20);
 
-/// For so long what is left may still be written once the run was stopped by a signal.
+/// Once the run was stopped by a signal, what is left is written as long as something is in this time.
 const PATIENCE: Nanos = Nanos::from_secs(2);
 
 /// What came of the samples.
@@ -134,17 +134,18 @@ impl Writer {
         Some(format!("cannot write samples to {}: {error}; going on without them", self.place))
     }
 
-    /// Waits until all is written. The workers have gone; once `stop` is set it does not wait for long.
+    /// Waits until all is written. The workers have gone; once `stop` is set it waits only as long as it gets on.
     pub(super) fn finish(self, stop: &StopFlag) -> Written {
-        let mut stopped_at = None;
         let glance = Duration::from_nanos(GLANCE.0);
-        let samples = || self.progress.samples.load(Ordering::Relaxed);
+        let written = || self.progress.samples.load(Ordering::Relaxed);
+        let (mut samples, mut since) = (written(), clock::now());
         while self.over.recv_timeout(glance) == Err(RecvTimeoutError::Timeout) {
-            let now = clock::now();
-            if stop.is_set() && now - *stopped_at.get_or_insert(now) > PATIENCE {
+            if !stop.is_set() || written() > samples {
+                (samples, since) = (written(), clock::now());
+            } else if clock::now() - since > PATIENCE {
                 // The thread is left alone with its write; it ends with the process.
                 let error = format!("stopped, and what was left was not taken within {PATIENCE}");
-                return Written { place: self.place, samples: samples(), error: Some(error) };
+                return Written { place: self.place, samples, error: Some(error) };
             }
         }
         let error = match self.thread.join() {

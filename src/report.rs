@@ -71,6 +71,8 @@ pub struct Report {
     pub latency: Latency,
     /// What the generator itself used.
     pub generator: Generator,
+    /// What came of `--samples`.
+    pub samples: SamplesSection,
     /// Judgements of single answers. Empty in plain runs.
     pub checks: Vec<Check>,
     /// Judgements of the whole. Empty in plain runs.
@@ -370,6 +372,19 @@ pub struct WorkerSection {
     pub cq_overflows: u64,
     /// Receives that found no free buffer.
     pub buffer_starvations: u64,
+    /// How long it waited for room for samples; 0 without `--samples`.
+    pub samples_wait_s: f64,
+}
+
+/// What came of `--samples`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SamplesSection {
+    /// Where they went; `None` (`null`) without `--samples`.
+    pub file: Option<String>,
+    /// How many were written.
+    pub written: u64,
+    /// Why not all of them were.
+    pub error: Option<String>,
 }
 
 /// What happened within one stretch of the run.

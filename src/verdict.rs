@@ -5,6 +5,7 @@
 
 mod arrivals;
 mod machine;
+mod samples;
 
 use serde::{Deserialize, Serialize};
 
@@ -37,6 +38,8 @@ pub struct WorkerReadings {
     pub turns: u64,
     /// Whether pinning it succeeded.
     pub pinned: bool,
+    /// How long it waited for room for samples, over the whole run; zero where nobody wanted them.
+    pub samples_wait: Nanos,
 }
 
 impl WorkerReadings {
@@ -77,6 +80,19 @@ pub struct Readings {
     pub shared_cores: Vec<usize>,
     /// Longest gap between two turns of a worker that should have followed at once.
     pub stopped_for: Nanos,
+    /// What came of the samples, where somebody wanted all of them.
+    pub samples: Option<Samples>,
+}
+
+/// What came of the samples.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Samples {
+    /// Where they went: a path.
+    pub place: String,
+    /// How many were written.
+    pub written: u64,
+    /// Why not all of them were.
+    pub error: Option<String>,
 }
 
 /// What became of the arrivals of a schedule within the measured window. `scheduled = started + dropped + waiting`.
@@ -154,6 +170,7 @@ pub fn evaluate(readings: &Readings, summary: &Summary) -> Verdict {
         arrivals::judge(readings, summary, &mut findings);
     }
     machine::judge(readings, &mut findings);
+    samples::judge(readings, &mut findings);
     findings.verdict()
 }
 

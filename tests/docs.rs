@@ -149,9 +149,14 @@ fn anchor(heading: &str) -> String {
 #[test]
 fn links_lead_somewhere() {
     let mut followed = 0;
-    for page in
-        ["README.md", "docs/architecture.md", "docs/journal.md", "docs/methodology.md", "docs/report.md"]
-    {
+    for page in [
+        "README.md",
+        "docs/architecture.md",
+        "docs/journal.md",
+        "docs/methodology.md",
+        "docs/report.md",
+        "docs/samples.md",
+    ] {
         let text = document(page);
         let links = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
         for link in links.filter(|link| !link.contains("://")) {

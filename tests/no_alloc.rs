@@ -2,6 +2,7 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+use std::sync::Arc;
 
 use squall::driver::epoll::EpollDriver;
 use squall::driver::{DriverConfig, Endpoint};
@@ -10,10 +11,12 @@ use squall::load::{Arrivals, LoadModel, Pacer, Schedule};
 use squall::plan::Plan;
 use squall::stats::outcome::{ErrorKind, Sample};
 use squall::stats::recorder::Recorder;
+use squall::stats::samples::Block;
 use squall::stats::snapshot::Snapshot;
 use squall::units::{Nanos, Rate};
 use squall::worker::channel::{Channel, Control, Message};
 use squall::worker::pool::PoolConfig;
+use squall::worker::samples::SampleEnds;
 use squall::worker::{Clocks, OriginSpec, Worker, WorkerConfig};
 
 thread_local! {
@@ -152,8 +155,25 @@ fn serve(listener: std::net::TcpListener, length: usize) {
     }
 }
 
+/// A worker's ends of a stream of samples, which a thread of its own takes and forgets. It returns how many there were.
+fn forgetful_writer() -> (SampleEnds, std::thread::JoinHandle<usize>) {
+    let (full, filled) = crossbeam_channel::bounded::<Block>(2);
+    let (give, emptied) = crossbeam_channel::bounded(2);
+    (0..2).for_each(|_| give.send(Block::of(0)).unwrap());
+    let writer = std::thread::spawn(move || {
+        let taken = filled.iter().map(|mut block| {
+            let count = block.records.len();
+            block.records.clear();
+            let _ = give.send(block);
+            count
+        });
+        taken.sum()
+    });
+    (SampleEnds { full, emptied, control: Arc::new(Control::new()) }, writer)
+}
+
 /// Allocator calls of a whole worker, from the first connection to the last word, for `requests`.
-fn calls_of_a_worker(requests: u64, load: LoadModel) -> u64 {
+fn calls_of_a_worker(requests: u64, load: LoadModel, sampled: bool) -> u64 {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let addr = listener.local_addr().unwrap();
     let request = Request {
@@ -198,7 +218,8 @@ fn calls_of_a_worker(requests: u64, load: LoadModel) -> u64 {
     let channel = Channel { out, emptied };
     let control = Control::new();
     control.start(squall::clock::now());
-    let worker = Worker::plain(driver.unwrap(), plan, config, pool, None, &channel, clocks);
+    let (ends, writer) = sampled.then(forgetful_writer).unzip();
+    let worker = Worker::plain(driver.unwrap(), plan, config, pool, None, &channel, clocks).sampled(ends);
     let calls = calls_in(|| worker.run(&control));
     let completed: u64 = messages
         .try_iter()
@@ -208,6 +229,9 @@ fn calls_of_a_worker(requests: u64, load: LoadModel) -> u64 {
         })
         .sum();
     assert_eq!(completed, requests);
+    if let Some(writer) = writer {
+        assert_eq!(writer.join().unwrap() as u64, requests);
+    }
     calls
 }
 
@@ -219,9 +243,10 @@ fn a_worker_allocates_no_more_for_more_requests() {
         LoadModel::Open(Schedule { rate, arrivals, seed: 1, end: None, limit: Some(requests) })
     };
     let closed = |_| LoadModel::Closed;
-    let loads: [&dyn Fn(u64) -> LoadModel; 2] = [&closed, &open];
-    for load in loads {
-        let (few, many) = (calls_of_a_worker(200, load(200)), calls_of_a_worker(10_000, load(10_000)));
+    let loads: [(&dyn Fn(u64) -> LoadModel, bool); 3] = [(&closed, false), (&open, false), (&closed, true)];
+    for (load, sampled) in loads {
+        let calls = |requests| calls_of_a_worker(requests, load(requests), sampled);
+        let (few, many) = (calls(200), calls(10_000));
         // The backlog may grow a few times to its working size; nothing grows with the requests.
         assert!(many <= few + 40, "{few} calls for 200 requests, {many} for 10,000");
     }

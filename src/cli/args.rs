@@ -218,6 +218,9 @@ pub(super) struct RunArgs {
     /// File for the report [default: standard output]
     #[arg(short, long, value_name = "FILE", help_heading = "Output")]
     pub(super) output: Option<PathBuf>,
+    /// File for every sample, an object in JSON on each line; - is standard output, where the report goes elsewhere
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub(super) samples: Option<PathBuf>,
     /// No progress and no notes on standard error
     #[arg(short, long, help_heading = "Output")]
     pub(super) quiet: bool,

@@ -40,7 +40,7 @@ pub(super) fn execute(args: DemoArgs) -> Result<Exit, Failure> {
     let stop = signals::stop_flag()?;
     let sink = Sink::Stdout;
     let format = Format::Text { colours: sink.wants_colours(), spectrum: false };
-    let report = carry_out(&config, Show { line: true, sink, format, more: NEXT }, &stop)?;
+    let report = carry_out(&config, None, Show { line: true, sink, format, more: NEXT }, &stop)?;
     server.stop().map_err(Failure::run)?;
     Ok(Exit::of(&report, false))
 }

@@ -73,6 +73,7 @@ fn about(flag: &str, value: Option<&str>) -> Option<String> {
             "a Unix socket is --unix-socket PATH, and must have a path".into()
         }
         ("--no-tui", _) => "without the live line it is -q, or standard error to a file".into(),
+        ("--out", _) => "every sample as a line of JSON is --samples FILE; a report in JSON is --format json".into(),
         ("-s" | "--script", _) => {
             "there are no Lua scripts; see --help for what a request can be made of".into()
         }
@@ -111,6 +112,7 @@ mod tests {
             ("squall --local-ips=10.0.0.1-10.0.0.9 http://x/", "--source"),
             ("squall --connect-to x:80:y:81 http://x/", "--resolve"),
             ("squall --socketPath /run/a http://x/", "--unix-socket"),
+            ("squall --out json=all.json http://x/", "--samples FILE"),
         ] {
             let hint = of(line).unwrap_or_default();
             assert!(hint.contains(part), "{line}: {hint}");

@@ -7,6 +7,7 @@ mod exit;
 mod hints;
 mod import;
 mod run;
+mod samples;
 mod signals;
 mod sink;
 mod target;

@@ -8,7 +8,7 @@ use super::args::{OutputFormat, RunArgs, is_subcommand};
 use super::dry_run::dry_run;
 use super::exit::{Exit, Failure};
 use super::sink::{ReportWriter, Sink};
-use super::{hints, signals};
+use super::{hints, samples, signals};
 use crate::observer::{Observer, StopFlag};
 use crate::output::Format;
 use crate::output::progress::LiveLine;
@@ -28,6 +28,7 @@ pub(super) fn execute(mut args: RunArgs) -> Result<Exit, Failure> {
         return Err(Failure::usage(anyhow!(hints::subcommand_first(&raw.url))));
     }
     let config = RunConfig::validate(raw)?;
+    samples::check(args.samples.as_deref(), args.output.as_deref())?;
     let sink = Sink::open(args.output.as_deref())?;
     if let Some(n) = args.dry_run {
         let Some(workload) = &config.workload else {
@@ -38,6 +39,7 @@ pub(super) fn execute(mut args: RunArgs) -> Result<Exit, Failure> {
         sink.write(|out| dry_run(workload, &config.thresholds, n, out))?;
         return Ok(Exit::Fine);
     }
+    let samples = samples::open(args.samples.as_deref(), &sink)?;
     let format = match args.format {
         OutputFormat::Text => Format::Text { colours: sink.wants_colours(), spectrum: args.latency },
         OutputFormat::Json => Format::Json,
@@ -45,7 +47,7 @@ pub(super) fn execute(mut args: RunArgs) -> Result<Exit, Failure> {
     };
     let stop = signals::stop_flag()?;
     let show = Show { line: !args.quiet, sink, format, more: "" };
-    let report = carry_out(&config, show, &stop)?;
+    let report = carry_out(&config, samples, show, &stop)?;
     Ok(Exit::of(&report, config.allow_invalid))
 }
 
@@ -62,7 +64,12 @@ pub(super) struct Show {
 }
 
 /// Carries a run out, and does not come back before its report is written.
-pub(super) fn carry_out(config: &RunConfig, show: Show, stop: &StopFlag) -> Result<Arc<Report>, Failure> {
+pub(super) fn carry_out(
+    config: &RunConfig,
+    samples: Option<Box<dyn crate::stats::samples::Sink>>,
+    show: Show,
+    stop: &StopFlag,
+) -> Result<Arc<Report>, Failure> {
     let mut line = show.line.then(LiveLine::stderr);
     let line_gone = line.as_mut().map(LiveLine::gone);
     let (writer, written) = ReportWriter::new(show.sink, show.format, show.more, line_gone);
@@ -70,7 +77,7 @@ pub(super) fn carry_out(config: &RunConfig, show: Show, stop: &StopFlag) -> Resu
     observers.extend(line.map(|line| Box::new(line) as Box<dyn Observer>));
     observers.push(Box::new(writer));
     let mut events = Events::start(observers)?;
-    let ran = run::run(config, &mut events, stop);
+    let ran = run::run_sampled(config, samples, &mut events, stop);
     let ran = ran.map_err(Failure::from).and_then(|report| written.wait(&report).map(|()| report));
     // Also without a report: what is said next must not stand in the progress line.
     events.finish(PATIENCE);

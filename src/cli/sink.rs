@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, IsTerminal, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -57,6 +58,16 @@ impl Sink {
         let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
         let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
         matches!(self, Sink::Stdout) && io::stdout().is_terminal() && !set("NO_COLOR") && !dumb
+    }
+
+    /// Whether it is this very file on a disk; devices and pipes take the bytes of several.
+    ///
+    /// # Errors
+    /// When the kernel does not say.
+    pub(super) fn is_same_file(&self, other: &OutputFile) -> io::Result<bool> {
+        let Sink::File(own) = self else { return Ok(false) };
+        let (own, other) = (own.file.metadata()?, other.file.metadata()?);
+        Ok(own.is_file() && (own.dev(), own.ino()) == (other.dev(), other.ino()))
     }
 
     /// Replaces the contents by what `fill` writes.
@@ -163,7 +174,11 @@ fn rescue(report: &Report, stdout_is_free: bool) {
 }
 
 impl OutputFile {
-    fn open(path: &Path) -> io::Result<OutputFile> {
+    /// Opens it for writing, leaving what is in it.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub(super) fn open(path: &Path) -> io::Result<OutputFile> {
         let new = OpenOptions::new().write(true).create_new(true).open(path);
         let (file, remove) = match new {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
@@ -174,6 +189,27 @@ impl OutputFile {
             new => (new?, true),
         };
         Ok(OutputFile { file, path: path.into(), remove })
+    }
+
+    /// Takes away what was in it; from here on it stays, whatever is written.
+    ///
+    /// # Errors
+    /// When that is not possible.
+    pub(super) fn empty(&mut self) -> io::Result<()> {
+        // Pipes and devices have no length to set.
+        if self.file.metadata()?.is_file() {
+            self.file.set_len(0)?;
+        }
+        self.remove = false;
+        Ok(())
+    }
+
+    /// Writes some of `bytes`, behind what was written before.
+    ///
+    /// # Errors
+    /// When none of them can be written.
+    pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        (&self.file).write(bytes)
     }
 
     fn replace(&mut self, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {

@@ -255,7 +255,21 @@ impl Page<'_> {
         for (i, share) in shares.iter().enumerate() {
             self.line(if i == 0 { "workers" } else { "" }, share)?;
         }
-        self.line("memory", format_args!("{} at most", human::bytes(generator.max_rss_bytes)))
+        self.line("memory", format_args!("{} at most", human::bytes(generator.max_rss_bytes)))?;
+        self.samples()
+    }
+
+    fn samples(&mut self) -> fmt::Result {
+        let samples = &self.report.samples;
+        let Some(file) = &samples.file else { return Ok(()) };
+        let waits = self.report.generator.workers.iter().map(|worker| worker.samples_wait_s);
+        let longest = micros(waits.fold(0.0, f64::max) * 1e6);
+        let written = human::count(samples.written);
+        let what = if samples.error.is_some() { "and not all" } else { "all" };
+        self.line(
+            "samples",
+            format_args!("{written} to {file}, {what} of them; a worker waited for {longest} at most"),
+        )
     }
 
     fn spectra(&mut self) -> Result<(), HistogramError> {

@@ -5,8 +5,8 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use super::{
     ConfigSection, Connections, ERROR_KINDS, Environment, Generator, Latency, LatencySection, OriginEntry,
-    Percentiles, Report, Requests, SCHEMA_VERSION, ScenarioParts, SeriesSection, Throughput, TimelineEntry,
-    TlsSection, Tool, WorkerSection,
+    Percentiles, Report, Requests, SCHEMA_VERSION, SamplesSection, ScenarioParts, SeriesSection, Throughput,
+    TimelineEntry, TlsSection, Tool, WorkerSection,
 };
 use crate::stats::histogram::Histogram;
 use crate::stats::snapshot::ErrorCounts;
@@ -74,6 +74,7 @@ impl Report {
             series: SeriesSection::of(&summary.tally),
             latency: latency(summary),
             generator: generator(summary, parts.readings, parts.max_rss_bytes),
+            samples: samples(parts.readings),
             checks: scenarios.map(|s| s.checks()).unwrap_or_default(),
             thresholds: scenarios.map(|s| s.thresholds()).unwrap_or_default(),
             timeline: summary.timeline.iter().map(timeline_entry).collect(),
@@ -180,6 +181,16 @@ fn worker_section(worker: &WorkerReadings) -> WorkerSection {
         enters: worker.enters,
         cq_overflows: worker.cq_overflows,
         buffer_starvations: worker.buffer_starvations,
+        samples_wait_s: worker.samples_wait.as_secs_f64(),
+    }
+}
+
+fn samples(readings: &Readings) -> SamplesSection {
+    let Some(samples) = &readings.samples else { return SamplesSection::default() };
+    SamplesSection {
+        file: Some(samples.place.clone()),
+        written: samples.written,
+        error: samples.error.clone(),
     }
 }
 

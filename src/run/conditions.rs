@@ -3,11 +3,12 @@
 use super::config::RunConfig;
 use super::coordinator::Course;
 use super::machine::{self, StealTicks};
+use super::samples::Written;
 use crate::plan::workload::Workload;
 use crate::stats::layout::Layout;
 use crate::stats::tally::Tally;
-use crate::units::Nanos;
-use crate::verdict::{Arrivals, Keys, Readings, WorkerReadings};
+use crate::units::{Nanos, human};
+use crate::verdict::{Arrivals, Keys, Readings, Samples, WorkerReadings};
 
 /// What was read before the load began.
 pub(super) struct Conditions {
@@ -26,6 +27,7 @@ impl Conditions {
         course: &Course,
         pinned: &[bool],
         spinning: bool,
+        written: Option<Written>,
     ) -> Readings {
         let workers = config.cores.iter().zip(&course.finished).zip(pinned);
         let workers = workers.map(|((&core, finished), &pinned)| {
@@ -41,6 +43,7 @@ impl Conditions {
                 enters: readings.driver.enters,
                 turns: readings.turns,
                 pinned,
+                samples_wait: readings.samples.waited,
             }
         });
         let stood_still = course.finished.iter().map(|f| f.readings.stood_still).max();
@@ -57,7 +60,18 @@ impl Conditions {
             steal_share: machine::steal_ticks().share_since(&self.steal, &config.cores),
             shared_cores: machine::shared_cores(&config.cores, target),
             stopped_for: stood_still.unwrap_or(Nanos::ZERO),
+            samples: written.map(|written| samples(written, course)),
         }
+    }
+}
+
+fn samples(written: Written, course: &Course) -> Samples {
+    let lost: u64 = course.finished.iter().map(|f| f.readings.samples.lost).sum();
+    let stopped = || format!("stopped while {} samples could not be handed over", human::count(lost));
+    Samples {
+        place: written.place,
+        written: written.samples,
+        error: written.error.or_else(|| (lost > 0).then(stopped)),
     }
 }
 

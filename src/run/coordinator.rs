@@ -64,6 +64,8 @@ pub(super) struct Coordinator<'a> {
     /// A connection has come about, or the user was told that none had.
     reach_is_known: bool,
     judge: Judge,
+    /// The user was told that samples are not written any more.
+    samples_failed: bool,
 }
 
 impl<'a> Coordinator<'a> {
@@ -94,6 +96,7 @@ impl<'a> Coordinator<'a> {
             aborted: false,
             reach_is_known: false,
             judge,
+            samples_failed: false,
         }
     }
 
@@ -170,6 +173,12 @@ impl<'a> Coordinator<'a> {
             if self.open.is_some() {
                 self.enter(Phase::Drain);
             }
+        }
+        if !self.samples_failed
+            && let Some(failure) = self.crew.samples_failure()
+        {
+            self.samples_failed = true;
+            self.events.notice(&failure);
         }
         let now = clock::now();
         if now >= self.next_beat && self.phase != Phase::Measure && self.events.detail() > Detail::Nothing {

@@ -11,10 +11,14 @@ use super::config::RunConfig;
 use super::job::{Job, Work};
 use super::means::{Ballot, Elected, Means, election};
 use super::names;
+use super::samples::{self, Writer, Written};
 use crate::driver;
 use crate::driver::epoll::EpollDriver;
+use crate::observer::StopFlag;
+use crate::stats::samples::{Legend, Sink};
 use crate::stats::snapshot::Snapshot;
 use crate::worker::channel::{Channel, Control, Message};
+use crate::worker::samples::SampleEnds;
 
 /// Snapshots on their way per worker: one fills, one is merged.
 const SNAPSHOTS: usize = 2;
@@ -29,11 +33,18 @@ pub(super) struct Crew {
     threads: Vec<JoinHandle<bool>>,
     /// Looks names up while load is sent, where that can be needed.
     names: Option<names::Handle>,
+    /// Writes samples down, where that was asked for.
+    writer: Option<Writer>,
 }
 
 impl Crew {
     /// Starts one thread per core of `config.cores`. They agree on a driver; then each begins to connect.
-    pub(super) fn start(config: &RunConfig, work: &Work, spin: bool) -> Result<Crew, RunError> {
+    pub(super) fn start(
+        config: &RunConfig,
+        work: &Work,
+        spin: bool,
+        samples: Option<(Box<dyn Sink>, Legend)>,
+    ) -> Result<Crew, RunError> {
         let workers = config.cores.len();
         // Each worker has at most its snapshots, one `Connected` and one last word under way.
         let (out, messages) = bounded(workers * (SNAPSHOTS + 3));
@@ -45,8 +56,10 @@ impl Crew {
             emptied: Vec::with_capacity(workers),
             threads: Vec::with_capacity(workers),
             names: None,
+            writer: None,
         };
-        let seated = crew.seat(config, work, spin, out, ballot);
+        let streams = crew.write(samples, workers)?;
+        let seated = crew.seat(config, work, spin, streams, out, ballot);
         // By value: an election that is not held sends those home that wait for it.
         match seated.and_then(move |()| election.decide(workers).map_err(RunError::from)) {
             Ok(means) => {
@@ -54,7 +67,7 @@ impl Crew {
                 Ok(crew)
             }
             Err(e) => {
-                crew.join();
+                crew.join(&StopFlag::new());
                 Err(e)
             }
         }
@@ -66,6 +79,7 @@ impl Crew {
         config: &RunConfig,
         work: &Work,
         spin: bool,
+        streams: Vec<SampleEnds>,
         out: Sender<(u32, Message)>,
         ballot: Ballot,
     ) -> Result<(), RunError> {
@@ -73,6 +87,7 @@ impl Crew {
         let (names, handle) = started.unzip();
         self.names = handle;
         let mut names = names.unwrap_or_default().into_iter();
+        let mut streams = streams.into_iter();
         for (worker, &core) in config.cores.iter().enumerate() {
             let (give, emptied) = bounded(SNAPSHOTS);
             for _ in 0..SNAPSHOTS {
@@ -83,6 +98,7 @@ impl Crew {
                 core,
                 ballot: ballot.clone(),
                 job: Job::share_of(config, work, worker as u32, spin, names.next()),
+                samples: streams.next(),
                 channel: Channel { out: out.clone(), emptied },
                 control: Arc::clone(&self.control),
             };
@@ -98,15 +114,34 @@ impl Crew {
         let _ = self.emptied[snapshot.worker as usize].try_send(snapshot);
     }
 
-    /// Ends the load, waits for every thread to end, and says which were pinned.
-    pub(super) fn join(self) -> Vec<bool> {
+    /// Starts whoever writes samples down, if anybody wants them, and returns each worker's ends of the streams to it.
+    fn write(
+        &mut self,
+        samples: Option<(Box<dyn Sink>, Legend)>,
+        workers: usize,
+    ) -> Result<Vec<SampleEnds>, RunError> {
+        let Some((sink, legend)) = samples else { return Ok(Vec::new()) };
+        let started = samples::start(sink, legend, workers, &self.control);
+        let (streams, writer) = started.map_err(RunError::Thread)?;
+        self.writer = Some(writer);
+        Ok(streams)
+    }
+
+    /// Why samples are not written any more.
+    pub(super) fn samples_failure(&self) -> Option<String> {
+        self.writer.as_ref().and_then(Writer::failure)
+    }
+
+    /// Ends the load, waits for every thread to end, and says which were pinned, and what came of the samples. Once `stop`
+    /// is set it does not wait for long for samples that nobody takes.
+    pub(super) fn join(self, stop: &StopFlag) -> (Vec<bool>, Option<Written>) {
         self.control.stop();
         // Nobody may be left waiting for room in the channel: without a receiver every send returns at once.
         drop(self.messages);
-        let pinned = self.threads.into_iter().map(|t| t.join().unwrap_or(false)).collect();
+        let pinned: Vec<bool> = self.threads.into_iter().map(|t| t.join().unwrap_or(false)).collect();
         // With the workers all who could ask have gone.
         self.names.into_iter().for_each(names::Handle::join);
-        pinned
+        (pinned, self.writer.map(|writer| writer.finish(stop)))
     }
 }
 
@@ -115,6 +150,7 @@ struct Seat {
     core: usize,
     ballot: Ballot,
     job: Job,
+    samples: Option<SampleEnds>,
     channel: Channel,
     control: Arc<Control>,
 }
@@ -125,15 +161,15 @@ impl Seat {
         let pinned = core_affinity::set_for_current(core_affinity::CoreId { id: self.core });
         driver::tighten_timers();
         let number = self.job.worker();
-        let Seat { job, ballot, channel, control, .. } = self;
+        let Seat { job, samples, ballot, channel, control, .. } = self;
         let begun = match ballot.cast(job.driver_config()) {
             None => return pinned,
             Some(Elected::Uring(driver)) => {
-                job.carry_out(*driver, &channel, &control);
+                job.carry_out(*driver, samples, &channel, &control);
                 Ok(())
             }
             Some(Elected::Epoll) => EpollDriver::new(job.driver_config())
-                .map(|driver| job.carry_out(driver, &channel, &control))
+                .map(|driver| job.carry_out(driver, samples, &channel, &control))
                 .map_err(|e| explain_epoll(&e)),
         };
         if let Err(cause) = begun {

@@ -16,6 +16,7 @@ use crate::units::Nanos;
 use crate::worker::channel::{Channel, Control};
 use crate::worker::names::Names;
 use crate::worker::pool::PoolConfig;
+use crate::worker::samples::SampleEnds;
 use crate::worker::users::UsersConfig;
 use crate::worker::{Clocks, OriginSpec, Worker, WorkerConfig};
 
@@ -119,26 +120,35 @@ impl Job {
     }
 
     /// Carries it out, through tunnels and TLS where there are any, or may be.
-    pub(super) fn carry_out(mut self, driver: impl AddRoute, channel: &Channel, control: &Control) {
+    pub(super) fn carry_out(
+        mut self,
+        driver: impl AddRoute,
+        samples: Option<SampleEnds>,
+        channel: &Channel,
+        control: &Control,
+    ) {
         // Where every way is direct, workers meet the driver itself.
         if self.names.is_none() && self.routes.iter().all(Route::is_direct) {
-            return self.work(driver, channel, control);
+            return self.work(driver, samples, channel, control);
         }
         let (routes, payloads) =
             (std::mem::take(&mut self.routes), std::mem::take(&mut self.driver.payloads));
         let transport = Transport::new(driver, self.driver.slots, payloads, routes);
-        self.work(transport, channel, control);
+        self.work(transport, samples, channel, control);
     }
 
-    fn work(self, driver: impl AddRoute, channel: &Channel, control: &Control) {
+    fn work(self, driver: impl AddRoute, samples: Option<SampleEnds>, channel: &Channel, control: &Control) {
         let clocks = Clocks { cpu: machine::thread_cpu, wall: clock::wall };
         let Job { task, worker, names, .. } = self;
         match task {
             Task::Plain(plan, pool) => {
-                Worker::plain(driver, plan, worker, pool, names, channel, clocks).run(control);
+                Worker::plain(driver, plan, worker, pool, names, channel, clocks)
+                    .sampled(samples)
+                    .run(control);
             }
             Task::Scenarios(users) => {
-                Worker::scenarios(driver, worker, users, names, channel, clocks).run(control);
+                let worker = Worker::scenarios(driver, worker, users, names, channel, clocks);
+                worker.sampled(samples).run(control);
             }
         }
     }

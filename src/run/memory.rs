@@ -3,6 +3,7 @@
 
 use super::RunError;
 use super::config::RunConfig;
+use super::samples;
 use crate::stats::histogram::TABLE_BYTES;
 use crate::stats::layout::Layout;
 
@@ -25,15 +26,16 @@ const SERIES: u64 = 4 << 10;
 /// A request in flight.
 const REQUEST: u64 = 32;
 
-/// Asks the kernel for as much memory as the run will need, and gives it back.
+/// Asks the kernel for as much memory as the run will need, and gives it back. `sampled`: every sample is kept until it is written.
 ///
 /// Limits on address space (RLIMIT_AS, strict overcommit) show here. A limit on resident memory, such as a cgroup's,
 /// does not: there the kernel ends the process later.
 ///
 /// # Errors
 /// When it is not to be had.
-pub(super) fn ask_for(config: &RunConfig, layout: &Layout) -> Result<(), RunError> {
-    let needed = estimate(config, layout);
+pub(super) fn ask_for(config: &RunConfig, layout: &Layout, sampled: bool) -> Result<(), RunError> {
+    let samples = if sampled { samples::memory(config.cores.len() as u64) } else { 0 };
+    let needed = estimate(config, layout) + samples;
     // Not from the allocator: glibc's keeps blocks of any size that was once freed, and fills them by hand.
     let granted = usize::try_from(needed).is_ok_and(|bytes| memmap2::MmapMut::map_anon(bytes.max(1)).is_ok());
     if granted { Ok(()) } else { Err(RunError::Memory { needed }) }

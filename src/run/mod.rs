@@ -15,6 +15,7 @@ mod job;
 mod judge;
 mod means;
 mod memory;
+mod samples;
 
 use std::io;
 use std::sync::Arc;
@@ -28,7 +29,9 @@ use crate::http::request::RequestError;
 use crate::observer::{Phase, StopFlag};
 use crate::plan::Plan;
 use crate::report::{Report, ReportParts, ScenarioParts};
+use crate::stats::layout::Layout;
 use crate::stats::outcome::ErrorKind;
+use crate::stats::samples::{Legend, Sink};
 use crate::units::human;
 use crate::verdict;
 
@@ -94,8 +97,21 @@ pub enum RunError {
 /// # Errors
 /// When no load could be sent at all. A run that met errors on the way has a report that says so.
 pub fn run(config: &RunConfig, events: &mut Events, stop: &StopFlag) -> Result<Arc<Report>, RunError> {
+    run_sampled(config, None, events, stop)
+}
+
+/// [`run`], which hands every sample to a sink as well. Takes as long as that takes, unless `stop` is set.
+///
+/// # Errors
+/// As [`run`]. A sink that fails makes the verdict INVALID.
+pub fn run_sampled(
+    config: &RunConfig,
+    samples: Option<Box<dyn Sink>>,
+    events: &mut Events,
+    stop: &StopFlag,
+) -> Result<Arc<Report>, RunError> {
     let layout = Arc::new(config.layout());
-    memory::ask_for(config, &layout)?;
+    memory::ask_for(config, &layout, samples.is_some())?;
     let work = match &config.workload {
         Some(workload) => Work::scenarios(workload, &layout),
         None => Work::Plain(Plan::compile(&describe::request(config), config.pipeline as u16)?),
@@ -105,19 +121,20 @@ pub fn run(config: &RunConfig, events: &mut Events, stop: &StopFlag) -> Result<A
     let conditions = Conditions::read();
     // Workers connect as soon as they have a driver.
     events.phase(Phase::Connect);
-    let mut crew = Crew::start(config, &work, spin)?;
+    let samples = samples.map(|sink| (sink, legend(config, &layout)));
+    let mut crew = Crew::start(config, &work, spin, samples)?;
     let means = std::mem::take(&mut crew.means);
     if let Some(note) = &means.note {
         events.notice(note);
     }
     let judge = Judge::new(Arc::clone(&layout), config.thresholds.clone());
     let outcome = Coordinator::new(config, &crew, &layout, events, stop, judge).conduct();
-    let pinned = crew.join();
+    let (pinned, written) = crew.join(stop);
     let course = outcome?;
     if course.gave_up() {
         events.notice("no connection could be had for longer than the connect time limit: stopped early");
     }
-    let readings = conditions.readings(config, &course, &pinned, spin);
+    let readings = conditions.readings(config, &course, &pinned, spin, written);
     let samples: Vec<_> = course.finished.iter().flat_map(|f| f.samples.iter().cloned()).collect();
     let workload = config.workload.as_deref();
     let steps: Vec<String> =
@@ -144,6 +161,16 @@ pub fn run(config: &RunConfig, events: &mut Events, stop: &StopFlag) -> Result<A
     }));
     events.report(&report);
     Ok(report)
+}
+
+/// What samples' numbers stand for.
+fn legend(config: &RunConfig, layout: &Arc<Layout>) -> Legend {
+    Legend {
+        layout: Arc::clone(layout),
+        method: config.method.clone(),
+        url: config.target.to_string(),
+        epoch: clock::wall() - clock::now(),
+    }
 }
 
 /// Whether the workers spin. `auto`: in the open model, when they have their cores for themselves. A

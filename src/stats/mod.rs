@@ -7,6 +7,7 @@ pub mod metrics;
 pub mod outcome;
 pub mod recorder;
 pub mod registry;
+pub mod samples;
 pub mod series;
 pub mod snapshot;
 pub mod summary;

@@ -303,6 +303,27 @@ fn the_worst_comes_first() {
     assert!(verdict.reasons[0].contains("descriptors") && verdict.reasons[1].contains("core 0"));
 }
 
+#[test]
+fn samples_that_the_load_waited_for_are_told() {
+    let (mut readings, summary) = sound(false);
+    readings.workers[0].samples_wait = Nanos::from_millis(500);
+    assert_valid(&readings, &summary); // nobody asked for any: there is no such wait
+    readings.samples = Some(Samples { place: "all.ndjson".into(), written: 1_000, error: None });
+    let verdict = evaluate(&readings, &summary);
+    assert_only(&verdict, Status::Suspect, &["--samples", "core 3", "25.0 %", "1.0 %", "faster disk"]);
+    readings.workers[0].samples_wait = Nanos::from_millis(20);
+    assert_valid(&readings, &summary);
+}
+
+#[test]
+fn samples_that_are_incomplete_are_not_what_was_asked_for() {
+    let (mut readings, summary) = sound(false);
+    let error = Some("No space left on device".into());
+    readings.samples = Some(Samples { place: "all.ndjson".into(), written: 1_234, error });
+    let parts = ["all.ndjson", "incomplete", "1,234", "No space left", "--samples"];
+    assert_only(&evaluate(&readings, &summary), Status::Invalid, &parts);
+}
+
 proptest! {
     /// No readings, however absurd, make it panic, print NaN, or give a verdict without reasons.
     #[test]

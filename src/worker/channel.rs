@@ -12,6 +12,7 @@ pub use crate::stats::tally::CheckSample;
 use crate::units::Nanos;
 
 pub use super::links::OriginUse;
+use super::samples::SampleReadings;
 
 /// Read by every worker each turn, written by the coordinator: start time and stop flag.
 #[derive(Debug, Default)]
@@ -117,6 +118,8 @@ pub struct LoopReadings {
     pub cpu: (Nanos, Nanos),
     /// The driver's own.
     pub driver: DriverCounters,
+    /// What came of the stream of samples, over the whole run.
+    pub samples: SampleReadings,
 }
 
 impl LoopReadings {

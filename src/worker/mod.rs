@@ -14,6 +14,7 @@ mod links;
 pub mod names;
 mod phases;
 pub mod pool;
+pub mod samples;
 mod timers;
 mod turn;
 pub mod users;
@@ -26,6 +27,7 @@ use crate::units::Nanos;
 use channel::{Channel, LoopReadings};
 use links::{Links, Owner};
 pub use links::{OriginSpec, OriginUse};
+use samples::{SampleEnds, Samples};
 use turn::Turn;
 
 /// What every worker of a run is told, whoever owns its connections.
@@ -182,6 +184,12 @@ impl<'a, D: AddRoute, O: LoadOwner> Worker<'a, D, O> {
             readings: LoopReadings::default(),
             clocks,
         }
+    }
+
+    /// The same, which hands every sample over as well, if anybody wants them.
+    pub fn sampled(mut self, ends: Option<SampleEnds>) -> Self {
+        self.links.samples = ends.map(Samples::to).unwrap_or_default();
+        self
     }
 
     /// Tells the collector. One that is gone needs no response.

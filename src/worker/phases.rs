@@ -97,6 +97,7 @@ impl<D: AddRoute, O: LoadOwner> Worker<'_, D, O> {
         }
         self.owner.begin_measuring(&mut self.links);
         self.links.recorder.close_window_at(self.links.window.close);
+        self.links.samples.begin(open);
         self.edge = open + self.config.interval;
         self.readings = LoopReadings::begun(self.links.driver.counters(), (self.clocks.cpu)());
         Ok(())
@@ -165,6 +166,7 @@ impl<D: AddRoute, O: LoadOwner> Worker<'_, D, O> {
 
     fn finish(&mut self, gave_up: bool) -> Finished {
         let rest = self.owner.finish(&mut self.links);
+        self.readings.samples = self.links.samples.finish();
         self.hand_over(true);
         let close = self.links.window.close;
         Finished {

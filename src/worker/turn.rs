@@ -86,10 +86,12 @@ impl<D: AddRoute, O: LoadOwner> Worker<'_, D, O> {
     #[inline]
     fn account(&mut self, now: Nanos) {
         self.readings.turns += 1;
+        // Waiting for room for samples has a figure of its own.
+        let waited = self.links.samples.take_waited();
         if self.before.did {
-            self.readings.busy += now - self.before.began;
+            self.readings.busy += now - self.before.began - waited;
         }
-        let late = now - self.before.next_due;
+        let late = now - self.before.next_due - waited;
         if late > self.readings.stood_still {
             self.readings.stood_still = late;
         }
@@ -130,6 +132,7 @@ impl<D: AddRoute, O: LoadOwner> Worker<'_, D, O> {
             passed = self.edge;
             self.edge += self.config.interval;
         }
+        self.links.samples.hand_over();
         if let Ok(empty) = self.channel.emptied.try_recv() {
             self.owner.gauge(&mut self.links);
             let mut full = self.links.recorder.rotate(empty);

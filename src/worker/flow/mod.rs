@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 use super::exchange::Exchange;
 use super::links::Origins;
+use super::samples::Samples;
 use super::users::Ask;
 use crate::driver::PayloadId;
 use crate::http::response::{Expect, Response};
@@ -29,6 +30,7 @@ use crate::stats::metrics;
 use crate::stats::outcome::ErrorKind;
 use crate::stats::recorder::Recorder;
 use crate::stats::registry::{KeyRef, Kind, KindConflict, Role, SeriesId};
+use crate::stats::samples::{Judgement, Record};
 use crate::stats::tally::CheckSample;
 use crate::units::Nanos;
 
@@ -258,6 +260,7 @@ pub struct Moves<'a> {
     pub(super) spare: &'a mut Spare,
     pub(super) origins: &'a mut Origins,
     pub(super) recorder: &'a mut Recorder,
+    pub(super) samples: &'a mut Samples,
     pub(super) checks: &'a mut Checks,
     /// The scenario's tally for the stage of the iteration.
     pub(super) tally: u32,
@@ -316,6 +319,10 @@ impl Moves<'_> {
             return;
         }
         let key = self.checks.layout.places[mark.place as usize].first_check as usize + index;
+        if self.samples.are_wanted() {
+            let judgement = Judgement { check: key as u32, stage: mark.stage, passed, at: self.now };
+            self.samples.push(Record::Check(judgement));
+        }
         let series = self.checks.layout.checks[key].first_series + u32::from(mark.stage);
         let Some(rate) = self.recorder.tally.rate_mut(series) else { return };
         if passed {

@@ -24,6 +24,7 @@ use super::batching::Batching;
 use super::channel::Tried;
 use super::exchange::Exchange;
 use super::names::Names;
+use super::samples::Samples;
 use super::timers::Timers;
 use super::{Window, WorkerConfig};
 use crate::driver::{Driver, PayloadId};
@@ -179,6 +180,7 @@ struct Limits {
 pub(super) struct Links<D, O: Owner> {
     pub(super) driver: D,
     pub(super) recorder: Recorder,
+    pub(super) samples: Samples,
     pub(super) window: Window,
     pub(super) origins: Origins,
     pub(super) batching: Batching,
@@ -220,6 +222,7 @@ impl<D: AddRoute, O: Owner> Links<D, O> {
         let rotation = Rotation::new(config.worker, config.workers);
         Links {
             recorder,
+            samples: Samples::default(),
             window: Window::NOT_YET,
             origins: Origins::new(&config.origins, names, rotation, config.dns_ttl, now),
             batching: Batching::new(now),

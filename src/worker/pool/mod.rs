@@ -20,6 +20,7 @@ use crate::plan::Plan;
 use crate::plan::request_template::RenderError;
 use crate::stats::outcome::{ErrorKind, Sample};
 use crate::stats::recorder::Recorder;
+use crate::stats::samples::{Record, RequestEnd};
 use crate::stats::snapshot::Snapshot;
 use crate::transport::AddRoute;
 use crate::units::Nanos;
@@ -185,6 +186,30 @@ impl Pool {
     }
 }
 
+/// Hands a measured request's end over.
+#[inline(never)]
+fn sample<D: AddRoute>(
+    links: &mut PoolLinks<D>,
+    exchange: &Exchange<()>,
+    result: Result<Response, ErrorKind>,
+    done: Nanos,
+) {
+    links.samples.push(Record::Request(RequestEnd {
+        place: 0,
+        stage: 0,
+        expected: result.is_ok(),
+        result: result.map(|response| response.status),
+        scheduled: exchange.scheduled,
+        sent: exchange.sent,
+        first_byte: exchange.first_byte,
+        done,
+        body_bytes: result.map_or(0, |response| response.body_len),
+        blocked: Nanos::ZERO,
+        connecting: Nanos::ZERO,
+        securing: Nanos::ZERO,
+    }));
+}
+
 impl Owner for Pool {
     type Ask = ();
     type OfLink = InQueue;
@@ -269,6 +294,9 @@ impl Owner for Pool {
                 status: response.status,
             });
             links.last_done = now;
+            if links.samples.are_wanted() {
+                sample(links, &exchange, Ok(response), now);
+            }
         } else if now >= links.window.open {
             links.recorder.carried_over(now);
         }
@@ -282,10 +310,13 @@ impl Owner for Pool {
         links: &mut PoolLinks<D>,
         exchange: Exchange<()>,
         kind: ErrorKind,
-        _: Nanos,
+        now: Nanos,
     ) {
         if links.window.measures(exchange.scheduled) {
             links.recorder.failed(kind);
+            if links.samples.are_wanted() {
+                sample(links, &exchange, Err(kind), now);
+            }
         }
     }
 

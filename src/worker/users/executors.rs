@@ -7,6 +7,7 @@ use super::user::{self, State};
 use super::{Flow, UserLinks, Users};
 use crate::load::{Arrivals, Pacer, RateStages, Schedule};
 use crate::plan::workload::{ArrivalPlan, Executor, Scenario, Workload};
+use crate::stats::samples::IterationFate;
 use crate::transport::AddRoute;
 use crate::units::Nanos;
 use crate::worker::flow::UserKey;
@@ -467,7 +468,9 @@ impl<F: Flow> Users<F> {
             // An arrival counts when its first request does, or here.
             links.recorder.counts.scheduled += 1;
             links.recorder.dropped();
-            self.tally_at(links, index, scheduled).dropped += 1;
+            let (_, slot) = self.stage_and_slot(links.window.start, index, scheduled);
+            links.recorder.tally.scenarios[slot as usize].dropped += 1;
+            self.sample_iteration(links, index, slot, IterationFate::Dropped(1), scheduled, Nanos::ZERO);
         }
     }
 
@@ -559,8 +562,12 @@ impl<F: Flow> Users<F> {
                 }
                 _ => 0,
             };
-            let slot = self.config.layout.scenarios[index].first_slot as usize;
-            links.recorder.tally.scenarios[slot].dropped += owed;
+            let slot = self.config.layout.scenarios[index].first_slot;
+            links.recorder.tally.scenarios[slot as usize].dropped += owed;
+            if owed > 0 {
+                let now = links.driver.now();
+                self.sample_iteration(links, index, slot, IterationFate::Dropped(owed), now, Nanos::ZERO);
+            }
         }
     }
 }

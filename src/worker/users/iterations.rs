@@ -2,6 +2,7 @@
 
 use super::executors::Phase;
 use super::{Ask, Flow, State, UserLinks, Users};
+use crate::stats::samples::IterationFate;
 use crate::stats::tally::ScenarioTally;
 use crate::transport::AddRoute;
 use crate::units::Nanos;
@@ -73,8 +74,10 @@ impl<F: Flow> Users<F> {
     fn drop_taken<D: AddRoute>(&mut self, links: &mut UserLinks<D, F>, vu: u32) {
         let index = usize::from(self.users[vu as usize].key.scenario);
         if self.runners[index].takes_shared() {
-            let slot = self.config.layout.scenarios[index].first_slot as usize;
-            links.recorder.tally.scenarios[slot].dropped += 1;
+            let slot = self.config.layout.scenarios[index].first_slot;
+            links.recorder.tally.scenarios[slot as usize].dropped += 1;
+            let now = links.driver.now();
+            self.sample_iteration(links, index, slot, IterationFate::Dropped(1), now, Nanos::ZERO);
         }
     }
 
@@ -120,6 +123,7 @@ impl<F: Flow> Users<F> {
             spare: &mut self.spare,
             origins: &mut links.origins,
             recorder: &mut links.recorder,
+            samples: &mut links.samples,
             checks: &mut self.checks,
             tally: user.tally,
         };
@@ -178,6 +182,7 @@ impl<F: Flow> Users<F> {
         self.cut_off_requests(links, vu);
         let user = &mut self.users[vu as usize];
         let (counts, slot, begun) = (user.counts, user.tally, user.begun);
+        let index = usize::from(user.key.scenario);
         user.has_arrival = false;
         user.leave_by = Nanos::MAX;
         user.timers.clear();
@@ -187,6 +192,9 @@ impl<F: Flow> Users<F> {
             tally.completed += 1;
             tally.broken += u64::from(ending == Ending::Broken);
             tally.iteration_duration.record(now - begun);
+            let broken = ending == Ending::Broken;
+            let fate = if broken { IterationFate::Broken } else { IterationFate::Completed };
+            self.sample_iteration(links, index, slot, fate, now, now - begun);
         }
         if self.config.workload.connections.close_after_iteration {
             self.reset_connections(links, vu);
@@ -212,7 +220,9 @@ impl<F: Flow> Users<F> {
         user.goes_on = false;
         user.timers.clear();
         if user.counts {
-            links.recorder.tally.scenarios[user.tally as usize].interrupted += 1;
+            let (index, slot, begun) = (usize::from(user.key.scenario), user.tally, user.begun);
+            links.recorder.tally.scenarios[slot as usize].interrupted += 1;
+            self.sample_iteration(links, index, slot, IterationFate::Interrupted, now, now - begun);
         }
         self.go_off(links, vu);
     }

@@ -174,7 +174,7 @@ impl<F: Flow> Owner for Users<F> {
     ) {
         let spent = timings(&exchange, now);
         if exchange.ask.terms.measured {
-            self.record_response(links, &exchange, &spent, response.status, now);
+            self.record_response(links, &exchange, &spent, response, now);
         } else if now >= links.window.open {
             links.recorder.carried_over(now);
         }
@@ -203,7 +203,7 @@ impl<F: Flow> Owner for Users<F> {
         let spent = timings(&exchange, now);
         let duration = if exchange.sent == Nanos::MAX { Nanos::ZERO } else { now - exchange.sent };
         if exchange.ask.terms.measured {
-            self.record_failure(links, &exchange.ask, &spent, kind, duration);
+            self.record_failure(links, &exchange, &spent, kind, now);
         }
         // What came of it is no response.
         self.spare.put(exchange.ask.parts.take());

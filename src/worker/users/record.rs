@@ -1,8 +1,10 @@
 //! What a request came to, in figures.
 
 use super::{Ask, Flow, UserLinks, Users};
+use crate::http::response::Response;
 use crate::stats::layout::{Condition, series_at};
 use crate::stats::outcome::ErrorKind;
+use crate::stats::samples::{IterationEnd, IterationFate, Record, RequestEnd};
 use crate::stats::series::Requests;
 use crate::transport::AddRoute;
 use crate::units::Nanos;
@@ -38,9 +40,10 @@ impl<F: Flow> Users<F> {
         links: &mut UserLinks<D, F>,
         exchange: &Exchange<Ask>,
         spent: &Timings,
-        status: u16,
+        response: Response,
         now: Nanos,
     ) {
+        let status = response.status;
         let Exchange { scheduled, sent, first_byte, ref ask } = *exchange;
         let expected = ask.expected.as_ref().is_some_and(|set| set.contains(status));
         let in_window = now < links.recorder.window_end();
@@ -68,22 +71,48 @@ impl<F: Flow> Users<F> {
                 record_waits(series, spent);
             }
         });
+        if links.samples.are_wanted() {
+            sample_request(links, exchange, spent, Ok(response), expected, now);
+        }
     }
 
     pub(super) fn record_failure<D: AddRoute>(
         &self,
         links: &mut UserLinks<D, F>,
-        ask: &Ask,
+        exchange: &Exchange<Ask>,
         spent: &Timings,
         kind: ErrorKind,
-        took: Nanos,
+        now: Nanos,
     ) {
+        let took = if exchange.sent == Nanos::MAX { Nanos::ZERO } else { now - exchange.sent };
         links.recorder.failed(kind);
-        self.each_series(links, ask, false, Condition::Error(kind), |series| {
+        self.each_series(links, &exchange.ask, false, Condition::Error(kind), |series| {
             series.failed += 1;
             series.failed_time.record(took);
             record_waits(series, spent);
         });
+        if links.samples.are_wanted() {
+            sample_request(links, exchange, spent, Err(kind), false, now);
+        }
+    }
+
+    /// Hands over what became of an iteration, whose scenario's tally is that of its stage. `at`: when it was over, `took` since it began.
+    #[inline]
+    pub(super) fn sample_iteration<D: AddRoute>(
+        &self,
+        links: &mut UserLinks<D, F>,
+        index: usize,
+        slot: u32,
+        fate: IterationFate,
+        at: Nanos,
+        took: Nanos,
+    ) {
+        if links.samples.are_wanted() {
+            let first = self.config.layout.scenarios[index].first_slot;
+            let stage = (slot - first) as u16;
+            let end = IterationEnd { scenario: index as u32, stage, fate, at, took };
+            links.samples.push(Record::Iteration(end));
+        }
     }
 
     /// The base series of a sample, and those of the watches whose condition it meets.
@@ -112,6 +141,33 @@ impl<F: Flow> Users<F> {
             }
         }
     }
+}
+
+/// Hands a measured request's end over.
+#[inline(never)]
+fn sample_request<D: AddRoute, F: Flow>(
+    links: &mut UserLinks<D, F>,
+    exchange: &Exchange<Ask>,
+    spent: &Timings,
+    result: Result<Response, ErrorKind>,
+    expected: bool,
+    done: Nanos,
+) {
+    let terms = &exchange.ask.terms;
+    links.samples.push(Record::Request(RequestEnd {
+        place: terms.place,
+        stage: terms.stage,
+        expected,
+        result: result.map(|response| response.status),
+        scheduled: exchange.scheduled,
+        sent: exchange.sent,
+        first_byte: exchange.first_byte,
+        done,
+        body_bytes: result.map_or(0, |response| response.body_len),
+        blocked: spent.blocked,
+        connecting: spent.connecting,
+        securing: spent.securing,
+    }));
 }
 
 /// What a request waited for before it was sent.

@@ -1,0 +1,215 @@
+//! The thread that writes samples down, off the workers.
+
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, bounded};
+
+use crate::clock;
+use crate::observer::StopFlag;
+use crate::stats::samples::{Block, Legend, Sink};
+use crate::units::Nanos;
+use crate::worker::channel::Control;
+use crate::worker::samples::SampleEnds;
+
+/// Blocks of a worker: about 6 MiB, or what a fast one fills in some tenths of a second, so that a disk may be slow for a moment.
+const BLOCKS: usize = 32;
+
+/// How often the end of the writing is looked for, and whether the user has had enough.
+const GLANCE: Nanos = Nanos::from_millis(20);
+
+/// Once the run was stopped by a signal, what is left is written as long as something is in this time.
+const PATIENCE: Nanos = Nanos::from_secs(2);
+
+/// What came of the samples.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Written {
+    /// Where they went.
+    pub(super) place: String,
+    /// Samples that were written.
+    pub(super) samples: u64,
+    /// Why not all of them were.
+    pub(super) error: Option<String>,
+}
+
+/// Bytes that the blocks of so many workers take.
+pub(super) fn memory(workers: u64) -> u64 {
+    workers * BLOCKS as u64 * Block::bytes()
+}
+
+/// The thread that writes.
+pub(super) struct Writer {
+    thread: JoinHandle<()>,
+    place: String,
+    /// Nothing comes of it; it breaks when the thread is done.
+    over: Receiver<()>,
+    progress: Arc<Progress>,
+}
+
+/// How far the thread has come.
+#[derive(Debug, Default)]
+struct Progress {
+    samples: AtomicU64,
+    failure: OnceLock<String>,
+}
+
+/// What the thread takes with it.
+struct Desk {
+    sink: Box<dyn Sink>,
+    legend: Legend,
+    filled: Receiver<Block>,
+    emptied: Vec<Sender<Block>>,
+}
+
+/// Starts the thread. Returns each worker's ends too.
+///
+/// # Errors
+/// When no thread can be had.
+pub(super) fn start(
+    sink: Box<dyn Sink>,
+    legend: Legend,
+    workers: usize,
+    control: &Arc<Control>,
+) -> io::Result<(Vec<SampleEnds>, Writer)> {
+    let (full, filled) = bounded(workers * BLOCKS);
+    let place = sink.place();
+    let mut desk = Desk { sink, legend, filled, emptied: Vec::with_capacity(workers) };
+    let mut ends = Vec::with_capacity(workers);
+    for worker in 0..workers {
+        let (give, emptied) = bounded(BLOCKS);
+        for _ in 0..BLOCKS {
+            give.send(Block::of(worker as u32)).expect("the channel holds that many");
+        }
+        desk.emptied.push(give);
+        ends.push(SampleEnds { full: full.clone(), emptied, control: Arc::clone(control) });
+    }
+    let (over_with, over) = bounded(0);
+    let progress = Arc::new(Progress::default());
+    let told = Arc::clone(&progress);
+    let thread = thread::Builder::new().name("squall-samples".into()).spawn(move || {
+        // With the desk the channels go: no worker waits for a writer that has failed.
+        if let Err(e) = desk.write(&told.samples) {
+            let _ = told.failure.set(e.to_string());
+        }
+        drop(over_with);
+    })?;
+    Ok((ends, Writer { thread, place, over, progress }))
+}
+
+impl Desk {
+    /// Until every worker has gone.
+    fn write(mut self, samples: &AtomicU64) -> io::Result<()> {
+        // Without one no worker has come to measure: what an earlier run has left stays.
+        let Ok(mut block) = self.filled.recv() else { return Ok(()) };
+        self.sink.begin(&self.legend)?;
+        loop {
+            self.sink.take(&block)?;
+            samples.fetch_add(block.records.len() as u64, Ordering::Relaxed);
+            block.records.clear();
+            // A worker that has gone wants none back.
+            let _ = self.emptied[block.worker as usize].send(block);
+            block = match self.filled.try_recv() {
+                Ok(block) => block,
+                Err(TryRecvError::Disconnected) => break,
+                Err(TryRecvError::Empty) => {
+                    self.sink.flush()?;
+                    match self.filled.recv() {
+                        Ok(block) => block,
+                        Err(_) => break,
+                    }
+                }
+            };
+        }
+        self.sink.flush()
+    }
+}
+
+impl Writer {
+    /// What went wrong, as soon as it did.
+    pub(super) fn failure(&self) -> Option<String> {
+        let error = self.progress.failure.get()?;
+        Some(format!("cannot write samples to {}: {error}; going on without them", self.place))
+    }
+
+    /// Waits until all is written. The workers have gone; once `stop` is set it waits only as long as it gets on.
+    pub(super) fn finish(self, stop: &StopFlag) -> Written {
+        let glance = Duration::from_nanos(GLANCE.0);
+        let written = || self.progress.samples.load(Ordering::Relaxed);
+        let (mut samples, mut since) = (written(), clock::now());
+        while self.over.recv_timeout(glance) == Err(RecvTimeoutError::Timeout) {
+            if !stop.is_set() || written() > samples {
+                (samples, since) = (written(), clock::now());
+            } else if clock::now() - since > PATIENCE {
+                // The thread is left alone with its write; it ends with the process.
+                let error = format!("stopped, and what was left was not taken within {PATIENCE}");
+                return Written { place: self.place, samples, error: Some(error) };
+            }
+        }
+        let error = match self.thread.join() {
+            Ok(()) => self.progress.failure.get().cloned(),
+            Err(_) => Some("the thread that writes has panicked".into()),
+        };
+        Written { place: self.place, samples: self.progress.samples.load(Ordering::Relaxed), error }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A sink that fails at the second block.
+    struct Failing(u32);
+
+    impl Sink for Failing {
+        fn place(&self) -> String {
+            "nowhere".into()
+        }
+
+        fn begin(&mut self, _: &Legend) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn take(&mut self, _: &Block) -> io::Result<()> {
+            self.0 += 1;
+            if self.0 > 1 { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn legend() -> Legend {
+        Legend { layout: Arc::default(), method: "GET".into(), url: "/".into(), epoch: Nanos::ZERO }
+    }
+
+    #[test]
+    fn a_failure_shows_at_once_and_closes_the_stream() {
+        let control = Arc::new(Control::new());
+        let (mut ends, writer) = start(Box::new(Failing(0)), legend(), 1, &control).unwrap();
+        let ends = ends.pop().unwrap();
+        assert_eq!(writer.failure(), None);
+        let block = || ends.emptied.recv().unwrap();
+        ends.full.send(block()).unwrap();
+        ends.full.send(block()).unwrap();
+        // Whoever waits for an empty block is let go.
+        while ends.emptied.recv().is_ok() {}
+        assert!(ends.full.send(Block::of(0)).is_err());
+        let written = writer.finish(&StopFlag::new());
+        assert_eq!(written.samples, 0);
+        assert!(written.error.is_some_and(|error| !error.is_empty()));
+    }
+
+    #[test]
+    fn workers_that_never_measured_leave_the_sink_alone() {
+        let control = Arc::new(Control::new());
+        let (ends, writer) = start(Box::new(Failing(9)), legend(), 3, &control).unwrap();
+        assert_eq!(ends.len(), 3);
+        drop(ends);
+        let written = writer.finish(&StopFlag::new());
+        assert_eq!(written, Written { place: "nowhere".into(), ..Written::default() });
+    }
+}

@@ -1,5 +1,6 @@
 //! Latency histograms: hdrhistogram with bounds that are the same everywhere, so that merging is exact.
 
+use std::sync::OnceLock;
 use std::{fmt, io};
 
 use base64::Engine as _;
@@ -187,11 +188,12 @@ impl Histogram {
     /// As base64 of the HdrHistogram V2 format with deflate, which HdrHistogram's tools in all
     /// languages read. Values are in ns.
     pub fn to_base64(&self) -> String {
-        let mut bytes = Vec::new();
-        V2DeflateSerializer::new()
-            .serialize(self.0.as_ref().unwrap_or(&new_table()), &mut bytes)
-            .expect("writing to memory does not fail, and the counters fit the format");
-        BASE64.encode(bytes)
+        // Most reports have some that are empty.
+        static EMPTY: OnceLock<String> = OnceLock::new();
+        match &self.0 {
+            Some(table) if !table.is_empty() => encode(table),
+            _ => EMPTY.get_or_init(|| encode(&new_table())).clone(),
+        }
     }
 
     /// The inverse of [`Histogram::to_base64`]. Histograms of other bounds are taken too and rounded
@@ -208,6 +210,14 @@ impl Histogram {
         own.table().add(&foreign).map_err(|_| HistogramError::Range)?;
         Ok(own)
     }
+}
+
+fn encode(table: &hdrhistogram::Histogram<u64>) -> String {
+    let mut bytes = Vec::new();
+    V2DeflateSerializer::new()
+        .serialize(table, &mut bytes)
+        .expect("writing to memory does not fail, and the counters fit the format");
+    BASE64.encode(bytes)
 }
 
 /// The memory of a table, in bytes.

@@ -1,7 +1,8 @@
 //! Who else runs here: whether the target does, and on which cores.
 
 use std::collections::BTreeSet;
-use std::fs;
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
@@ -37,15 +38,15 @@ pub fn is_local(addr: IpAddr) -> bool {
 /// process is such a one).
 ///
 /// `None` when that cannot be known: the target is remote, in another network namespace, or belongs
-/// to another user. Reads the kernel's socket table and looks at every process once (0.1 s where many
-/// sockets are in TIME_WAIT); call it before the workers are pinned, since the target may be in this
+/// to another user. Looks at every process once; call it before the workers are pinned, since the target may be in this
 /// very process.
 pub fn listener_cores(addr: SocketAddr) -> Option<Vec<usize>> {
     if !is_local(addr.ip()) {
         return None;
     }
-    let mut sockets = parse_listeners(&read("/proc/self/net/tcp").unwrap_or_default());
-    sockets.extend(parse_listeners(&read("/proc/self/net/tcp6").unwrap_or_default()));
+    let tables =
+        ["/proc/self/net/tcp", "/proc/self/net/tcp6"].into_iter().filter_map(|path| File::open(path).ok());
+    let sockets: Vec<Listener> = tables.flat_map(|table| read_listeners(BufReader::new(table))).collect();
     cores_of(&inodes_serving(&sockets, addr))
 }
 
@@ -99,19 +100,25 @@ struct Listener {
     inode: u64,
 }
 
-/// Listening sockets in /proc/net/tcp or tcp6 (proc_net_tcp.rst in the kernel's documentation).
-fn parse_listeners(table: &str) -> Vec<Listener> {
+/// Listening sockets in /proc/net/tcp or tcp6. They come first there (proc_net_tcp.rst in the kernel's documentation), and what follows
+/// is not read: it can be tens of thousands of sockets in TIME_WAIT.
+fn read_listeners(table: impl BufRead) -> Vec<Listener> {
     const LISTEN: &str = "0A";
-    let listeners = table.lines().filter_map(|line| {
-        let words: Vec<&str> = line.split_ascii_whitespace().collect();
-        if *words.get(3)? != LISTEN {
-            return None;
-        }
-        let (ip, port) = words.get(1)?.split_once(':')?;
-        let port = u16::from_str_radix(port, 16).ok()?;
-        Some(Listener { local: SocketAddr::new(parse_ip(ip)?, port), inode: words.get(9)?.parse().ok()? })
-    });
-    listeners.collect()
+    let listens = |line: &String| line.split_ascii_whitespace().nth(3) == Some(LISTEN);
+    table
+        .lines()
+        .skip(1)
+        .map_while(Result::ok)
+        .take_while(listens)
+        .filter_map(|line| parse_listener(&line))
+        .collect()
+}
+
+fn parse_listener(line: &str) -> Option<Listener> {
+    let words: Vec<&str> = line.split_ascii_whitespace().collect();
+    let (ip, port) = words.get(1)?.split_once(':')?;
+    let port = u16::from_str_radix(port, 16).ok()?;
+    Some(Listener { local: SocketAddr::new(parse_ip(ip)?, port), inode: words.get(9)?.parse().ok()? })
 }
 
 /// Addresses are printed as words of 32 bits in the machine's own byte order.
@@ -207,14 +214,14 @@ mod tests {
         \x20  1: 00000000000000000000000001000000:0051 00000000000000000000000000000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 5555 1 0 100 0 0 10 0\n";
 
     fn serving(table: &str, addr: &str) -> Vec<u64> {
-        let found = inodes_serving(&parse_listeners(table), addr.parse().unwrap());
+        let found = inodes_serving(&read_listeners(table.as_bytes()), addr.parse().unwrap());
         found.into_iter().collect()
     }
 
     #[test]
     #[cfg(target_endian = "little")]
     fn listening_sockets_are_found_as_the_kernel_finds_them() {
-        assert_eq!(parse_listeners(TCP).len(), 2, "established ones are no listeners");
+        assert_eq!(read_listeners(TCP.as_bytes()).len(), 2, "established ones are no listeners");
         assert_eq!(serving(TCP, "127.0.0.1:8080"), [1111], "the very address wins");
         assert_eq!(serving(TCP, "127.0.0.2:8080"), [2222]);
         assert!(serving(TCP, "127.0.0.1:8081").is_empty());

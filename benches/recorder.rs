@@ -5,10 +5,12 @@ use std::hint::black_box;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 
 use squall::rng::Rng;
+use squall::stats::layout::{Layout, Tags};
 use squall::stats::outcome::Sample;
 use squall::stats::recorder::Recorder;
 use squall::stats::snapshot::Snapshot;
 use squall::stats::summary::SummaryBuilder;
+use squall::stats::wire;
 use squall::units::Nanos;
 
 /// Exponential service times around 50 µs: they touch as many counters as a real run does.
@@ -64,6 +66,34 @@ fn filled() -> Snapshot {
     recorder.rotate(Snapshot::new(0))
 }
 
+/// A second of 5,000 requests of a plan, over 50 series.
+fn of_a_plan() -> Snapshot {
+    let mut layout = Layout::default();
+    let scenario = layout.add_scenario("main", "constant-vus", Tags::new(), Vec::new());
+    for step in 0..25 {
+        layout.add_place(scenario, step, [("name".to_owned(), step.to_string())].into(), &[]);
+    }
+    let mut recorder = Recorder::of_scenarios(&layout);
+    for (n, sample) in samples(true).iter().cycle().take(5_000).enumerate() {
+        recorder.noticed(Nanos(300));
+        let requests = recorder.tally.requests_mut(n % 50).expect("a series of requests");
+        requests.completed += 1;
+        requests.alike.record(sample.done - sample.sent);
+        requests.blocked.record(sample.sent - sample.scheduled);
+    }
+    recorder.rotate(Snapshot::new(0))
+}
+
+fn on_the_wire(c: &mut Criterion) {
+    let snapshot = of_a_plan();
+    let bytes = wire::write(&snapshot);
+    let mut group = c.benchmark_group("snapshot of 50 series");
+    group.throughput(Throughput::Bytes(bytes.len() as u64));
+    group.bench_function("write", |b| b.iter(|| wire::write(black_box(&snapshot))));
+    group.bench_function("read", |b| b.iter(|| wire::read(black_box(&bytes))));
+    group.finish();
+}
+
 fn interval(c: &mut Criterion) {
     let full = filled();
     let mut group = c.benchmark_group("interval");
@@ -82,5 +112,5 @@ fn interval(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, record, interval);
+criterion_group!(benches, record, on_the_wire, interval);
 criterion_main!(benches);

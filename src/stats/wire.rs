@@ -1,7 +1,8 @@
 //! Snapshots as bytes: for files, and for other machines.
 //!
 //! `SQSN`, the version as one byte, then the figures in postcard's encoding (lengths and integers as varints). Histograms are their counters
-//! that are not zero, each with its distance from the one before. Merging what was read is merging what was written, exactly.
+//! that are not zero, each with its distance from the one before: mostly a byte for both. Merging what was read is merging what was
+//! written, exactly.
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -47,8 +48,11 @@ fn damaged(what: impl Into<String>) -> WireError {
     WireError::Damaged { what: what.into() }
 }
 
-/// Counters that are not zero: distance from the one before, and count.
-type Steps = Vec<(u16, u64)>;
+/// Counters that are not zero, in ascending order. Each as one LEB128 number, mostly of one byte: four times the distance from the one before
+/// (the first: from 0), and the count less one; from [`MORE`] on that, and the rest of the count behind it.
+type Steps = Vec<u8>;
+/// Counts less one from here on go on in a number of their own.
+const MORE: u64 = 3;
 
 #[derive(Serialize, Deserialize)]
 struct Whole {
@@ -198,26 +202,55 @@ fn dense_steps(histogram: &Histogram) -> Steps {
 }
 
 fn steps(histogram: &CompactHistogram) -> Steps {
-    let mut before = 0;
-    let distance = |(counter, count): (u16, u64)| {
+    let (mut bytes, mut before) = (Vec::new(), 0);
+    for (counter, count) in histogram.counters() {
         let distance = counter - before;
         before = counter;
-        (distance, count)
-    };
-    histogram.counters().map(distance).collect()
+        let more = (count - 1).min(MORE);
+        put_number(&mut bytes, u64::from(distance) << 2 | more);
+        if more == MORE {
+            put_number(&mut bytes, count - 1 - MORE);
+        }
+    }
+    bytes
 }
 
-fn read_steps(steps: &[(u16, u64)]) -> Result<CompactHistogram, WireError> {
+/// As LEB128: seven bits a byte, the lowest first.
+fn put_number(bytes: &mut Vec<u8>, mut number: u64) {
+    while number >= 0x80 {
+        bytes.push(number as u8 | 0x80);
+        number >>= 7;
+    }
+    bytes.push(number as u8);
+}
+
+fn take_number(bytes: &mut std::slice::Iter<'_, u8>) -> Result<u64, WireError> {
+    let mut number = 0;
+    for shift in (0..56).step_by(7) {
+        let byte = *bytes.next().ok_or_else(|| damaged("a histogram that is cut off"))?;
+        number |= u64::from(byte & 0x7f) << shift;
+        if byte < 0x80 {
+            return Ok(number);
+        }
+    }
+    Err(damaged("a number that is too long"))
+}
+
+fn read_steps(steps: &[u8]) -> Result<CompactHistogram, WireError> {
     let mut counters = Vec::with_capacity(steps.len());
-    let (mut at, mut all) = (0u16, 0u64);
-    for (number, (distance, count)) in steps.iter().enumerate() {
+    let (mut at, mut all, mut bytes) = (0u64, 0u64, steps.iter());
+    while !bytes.as_slice().is_empty() {
+        let number = take_number(&mut bytes)?;
+        let (distance, more) = (number >> 2, number & 3);
+        let count = 1 + more + if more == MORE { take_number(&mut bytes)? } else { 0 };
         // The first may be counter 0; every other one is a later one.
-        if *distance == 0 && number > 0 {
+        if distance == 0 && !counters.is_empty() {
             return Err(damaged("a histogram with a step twice"));
         }
-        at = at.checked_add(*distance).ok_or_else(|| damaged("a histogram beyond its end"))?;
-        all = plausible(all + plausible(*count)?)?;
-        counters.push((at, *count));
+        at += distance;
+        all = plausible(all + plausible(count)?)?;
+        let counter = u16::try_from(at).map_err(|_| damaged("a histogram beyond its end"))?;
+        counters.push((counter, count));
     }
     CompactHistogram::of_counters(counters)
         .ok_or_else(|| damaged("a histogram with a step that there is not"))

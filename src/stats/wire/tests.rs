@@ -127,3 +127,28 @@ fn what_is_no_snapshot_is_refused_by_name() {
     bytes.push(0);
     assert_eq!(read(&bytes), Err(damaged("1 bytes behind its end")));
 }
+
+/// A second of 5,000 requests, spread over 50 series.
+#[test]
+fn a_snapshot_of_fifty_series_is_small() {
+    let mut layout = Layout::default();
+    let scenario = layout.add_scenario("main", "constant-vus", Tags::new(), Vec::new());
+    for step in 0..25 {
+        let tags: Tags = [("name".to_owned(), format!("step {step}"))].into();
+        layout.add_place(scenario, step, tags, &[]);
+    }
+    let mut recorder = Recorder::of_scenarios(&layout);
+    let mut rng = crate::rng::Rng::new(1);
+    for n in 0..5_000usize {
+        let took = Nanos((-rng.unit().ln() * 2e6) as u64 + 300_000);
+        recorder.noticed(Nanos(took.0 / 100));
+        let requests = recorder.tally.requests_mut(n % 50).expect("a series of requests");
+        requests.completed += 1;
+        for table in [&mut requests.service_time, &mut requests.first_byte, &mut requests.response_time] {
+            table.record(took);
+        }
+        requests.start_lag.record(Nanos(took.0 / 50));
+    }
+    let bytes = write(&recorder.rotate(Snapshot::new(0))).len();
+    assert!(bytes <= 40_000, "{bytes}");
+}

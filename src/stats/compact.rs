@@ -131,26 +131,27 @@ impl CompactHistogram {
     }
 
     /// Counters that are not zero with their counts, in ascending order.
-    pub(crate) fn counters(&self) -> impl Iterator<Item = (u16, u64)> + '_ {
-        let (few, many) = match &self.store {
-            Store::Few(few) => (Some(few), None),
-            Store::Many(chunks) => (None, Some(chunks)),
-        };
-        let few = few.into_iter().flatten().map(|(counter, count)| (*counter, u64::from(*count)));
-        few.chain(many.into_iter().flat_map(|chunks| chunks.counters())).filter(|(_, count)| *count > 0)
+    #[inline]
+    pub(crate) fn each_counter(&self, mut f: impl FnMut(u16, u64)) {
+        match &self.store {
+            Store::Few(few) => few.iter().for_each(|(counter, count)| f(*counter, u64::from(*count))),
+            Store::Many(chunks) => chunks.each(f),
+        }
     }
 
-    /// One of these counters. `None` where one of them is beyond the values of u64, or all together are more than u64 holds.
-    pub(crate) fn of_counters(counters: impl IntoIterator<Item = (u16, u64)>) -> Option<CompactHistogram> {
-        let mut built = CompactHistogram::default();
-        for (at, count) in counters {
-            built.len.checked_add(count)?;
-            if count == 0 || at > counter(u64::MAX) {
-                return None;
-            }
-            built.add(at, count);
+    fn counters(&self) -> impl Iterator<Item = (u16, u64)> + '_ {
+        let mut all = Vec::new();
+        self.each_counter(|counter, count| all.push((counter, count)));
+        all.into_iter()
+    }
+
+    /// Adds to a counter. False where it is beyond the values of u64.
+    pub(crate) fn add_counter(&mut self, at: u16, count: u64) -> bool {
+        let exists = at <= counter(u64::MAX);
+        if exists {
+            self.add(at, count);
         }
-        Some(built)
+        exists
     }
 
     /// The smallest values of the steps that hold some, with their counts, in ascending order.
@@ -166,12 +167,12 @@ impl CompactHistogram {
 
     /// Adds another's values to this one's, exactly.
     pub fn merge(&mut self, other: &CompactHistogram) {
-        other.counters().for_each(|(counter, count)| self.add(counter, count));
+        other.each_counter(|counter, count| self.add(counter, count));
     }
 
     /// Adds its values to a dense one, exactly; those above one hour as one hour.
     pub fn merge_into(&self, to: &mut Histogram) {
-        self.iter().for_each(|(value, count)| to.record_n(Nanos(value), count));
+        self.each_counter(|counter, count| to.record_n(Nanos(value(counter)), count));
     }
 
     /// Adds a dense one's values, exactly.
@@ -290,20 +291,18 @@ impl Chunks {
         }
     }
 
-    fn counters(&self) -> impl Iterator<Item = (u16, u64)> + '_ {
+    /// Counters that are not zero with their counts, in ascending order.
+    fn each(&self, mut f: impl FnMut(u16, u64)) {
         let chunks = (usize::from(self.first)..).zip(&self.places).filter(|(_, place)| **place != NONE);
-        chunks.flat_map(move |(chunk, place)| {
-            let index = usize::from(place & INDEX);
-            (0..CHUNK).map(move |at| {
-                let count = match place >> 14 {
-                    0 => u64::from(self.bytes[index][at]),
-                    1 => u64::from(self.shorts[index][at]),
-                    2 => u64::from(self.words[index][at]),
-                    _ => self.longs[index][at],
-                };
-                ((chunk * CHUNK + at) as u16, count)
-            })
-        })
+        for (chunk, place) in chunks {
+            let (index, first) = (usize::from(place & INDEX), (chunk * CHUNK) as u16);
+            match place >> 14 {
+                0 => each_byte(&self.bytes[index], first, &mut f),
+                1 => each_counter(&self.shorts[index], first, &mut f),
+                2 => each_counter(&self.words[index], first, &mut f),
+                _ => each_counter(&self.longs[index], first, &mut f),
+            }
+        }
     }
 
     /// Chunks keep the width that they have come to.
@@ -321,6 +320,30 @@ impl Chunks {
                     + 2 * self.shorts.capacity()
                     + 4 * self.words.capacity()
                     + 8 * self.longs.capacity())
+    }
+}
+
+/// Eight at a time: most are zero.
+fn each_byte(counters: &[u8; CHUNK], first: u16, f: &mut impl FnMut(u16, u64)) {
+    for (eight, at) in counters.as_chunks::<8>().0.iter().zip((first..).step_by(8)) {
+        let mut left = u64::from_le_bytes(*eight);
+        while left != 0 {
+            let byte = left.trailing_zeros() / 8;
+            f(at + byte as u16, left >> (8 * byte) & 0xff);
+            left &= !(0xff << (8 * byte));
+        }
+    }
+}
+
+fn each_counter<W: Copy>(counters: &[W; CHUNK], first: u16, f: &mut impl FnMut(u16, u64))
+where
+    u64: From<W>,
+{
+    for (counter, at) in counters.iter().zip(first..) {
+        let count = u64::from(*counter);
+        if count > 0 {
+            f(at, count);
+        }
     }
 }
 
@@ -403,7 +426,9 @@ mod tests {
             (0..times).for_each(|_| merged.merge(&of(&b)));
             let all: Vec<u64> = (0..times).flat_map(|_| b.iter()).chain(&a).copied().collect();
             prop_assert_eq!(&merged, &of(&all));
-            prop_assert_eq!(CompactHistogram::of_counters(merged.counters()), Some(merged.clone()));
+            let mut again = CompactHistogram::default();
+            merged.each_counter(|counter, count| assert!(again.add_counter(counter, count)));
+            prop_assert_eq!(&again, &merged);
             merged.clear();
             prop_assert!(merged.is_empty() && merged.iter().next().is_none());
             merged.merge(&of(&a));
@@ -427,8 +452,7 @@ mod tests {
         }
         let all = 1 + 250 + 5 + 65_000 + (1 << 20) + (1 << 33) + (1 << 40);
         assert_eq!(compact.counters().collect::<Vec<_>>(), [(7, all)]);
-        assert_eq!(CompactHistogram::of_counters([(7, u64::MAX), (8, 1)]), None);
-        assert_eq!(CompactHistogram::of_counters([(u16::MAX, 1)]), None);
+        assert!(!compact.add_counter(u16::MAX, 1));
     }
 
     #[test]

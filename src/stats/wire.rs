@@ -203,7 +203,7 @@ fn dense_steps(histogram: &Histogram) -> Steps {
 
 fn steps(histogram: &CompactHistogram) -> Steps {
     let (mut bytes, mut before) = (Vec::new(), 0);
-    for (counter, count) in histogram.counters() {
+    histogram.each_counter(|counter, count| {
         let distance = counter - before;
         before = counter;
         let more = (count - 1).min(MORE);
@@ -211,7 +211,7 @@ fn steps(histogram: &CompactHistogram) -> Steps {
         if more == MORE {
             put_number(&mut bytes, count - 1 - MORE);
         }
-    }
+    });
     bytes
 }
 
@@ -237,23 +237,24 @@ fn take_number(bytes: &mut std::slice::Iter<'_, u8>) -> Result<u64, WireError> {
 }
 
 fn read_steps(steps: &[u8]) -> Result<CompactHistogram, WireError> {
-    let mut counters = Vec::with_capacity(steps.len());
+    let mut built = CompactHistogram::default();
     let (mut at, mut all, mut bytes) = (0u64, 0u64, steps.iter());
     while !bytes.as_slice().is_empty() {
         let number = take_number(&mut bytes)?;
         let (distance, more) = (number >> 2, number & 3);
         let count = 1 + more + if more == MORE { take_number(&mut bytes)? } else { 0 };
         // The first may be counter 0; every other one is a later one.
-        if distance == 0 && !counters.is_empty() {
+        if distance == 0 && !built.is_empty() {
             return Err(damaged("a histogram with a step twice"));
         }
         at += distance;
         all = plausible(all + plausible(count)?)?;
-        let counter = u16::try_from(at).map_err(|_| damaged("a histogram beyond its end"))?;
-        counters.push((counter, count));
+        let counter = u16::try_from(at).unwrap_or(u16::MAX);
+        if !built.add_counter(counter, count) {
+            return Err(damaged("a histogram with a step that there is not"));
+        }
     }
-    CompactHistogram::of_counters(counters)
-        .ok_or_else(|| damaged("a histogram with a step that there is not"))
+    Ok(built)
 }
 
 fn counts_part(counts: &Counts) -> CountsPart {

@@ -145,13 +145,22 @@ impl CompactHistogram {
         all.into_iter()
     }
 
-    /// Adds to a counter. False where it is beyond the values of u64.
-    pub(crate) fn add_counter(&mut self, at: u16, count: u64) -> bool {
-        let exists = at <= counter(u64::MAX);
-        if exists {
-            self.add(at, count);
+    /// One of these counters, in ascending order, each once and above zero. `None` where one is beyond the values of u64.
+    pub(crate) fn of_counters(counters: &[(u16, u64)]) -> Option<CompactHistogram> {
+        let mut built = CompactHistogram::default();
+        let Some((last, _)) = counters.last() else { return Some(built) };
+        if *last > counter(u64::MAX) {
+            return None;
         }
-        exists
+        built.len = counters.iter().map(|(_, count)| count).sum();
+        let few =
+            counters.len() <= FEW_MAX && counters.iter().all(|(_, count)| *count <= u64::from(u32::MAX));
+        built.store = if few {
+            Store::Few(counters.iter().map(|(counter, count)| (*counter, *count as u32)).collect())
+        } else {
+            Store::Many(Box::new(Chunks::of(counters)))
+        };
+        Some(built)
     }
 
     /// The smallest values of the steps that hold some, with their counts, in ascending order.
@@ -227,6 +236,25 @@ impl CompactHistogram {
 }
 
 impl Chunks {
+    /// Of counters in ascending order; there is at least one.
+    fn of(counters: &[(u16, u64)]) -> Chunks {
+        let chunk_of = |(counter, _): &(u16, u64)| usize::from(*counter) / CHUNK;
+        let (first, last) = (chunk_of(&counters[0]), chunk_of(&counters[counters.len() - 1]));
+        let mut chunks =
+            Chunks { places: vec![NONE; last - first + 1], first: first as u16, ..Chunks::default() };
+        chunks.bytes.reserve(chunks.places.len().min(counters.len()));
+        for run in counters.chunk_by(|a, b| chunk_of(a) == chunk_of(b)) {
+            let place = &mut chunks.places[chunk_of(&run[0]) - first];
+            *place = match run.iter().map(|(_, count)| *count).max().unwrap_or(0) {
+                0..0x100 => put(&mut chunks.bytes, run, 0, |count| count as u8),
+                0x100..0x1_0000 => put(&mut chunks.shorts, run, 1, |count| count as u16),
+                0x1_0000..0x1_0000_0000 => put(&mut chunks.words, run, 2, |count| count as u32),
+                _ => put(&mut chunks.longs, run, 3, |count| count),
+            };
+        }
+        chunks
+    }
+
     #[inline]
     fn add(&mut self, counter: u16, count: u64) {
         let (chunk, at) = (usize::from(counter) / CHUNK, usize::from(counter) % CHUNK);
@@ -321,6 +349,19 @@ impl Chunks {
                     + 4 * self.words.capacity()
                     + 8 * self.longs.capacity())
     }
+}
+
+/// Appends a chunk of these counters; where it is then.
+fn put<W: Copy + Default>(
+    chunks: &mut Vec<[W; CHUNK]>,
+    counters: &[(u16, u64)],
+    width: u16,
+    narrow: impl Fn(u64) -> W,
+) -> u16 {
+    let mut chunk = [W::default(); CHUNK];
+    counters.iter().for_each(|(counter, count)| chunk[usize::from(*counter) % CHUNK] = narrow(*count));
+    chunks.push(chunk);
+    width << 14 | (chunks.len() - 1) as u16
 }
 
 /// Eight at a time: most are zero.
@@ -426,9 +467,13 @@ mod tests {
             (0..times).for_each(|_| merged.merge(&of(&b)));
             let all: Vec<u64> = (0..times).flat_map(|_| b.iter()).chain(&a).copied().collect();
             prop_assert_eq!(&merged, &of(&all));
-            let mut again = CompactHistogram::default();
-            merged.each_counter(|counter, count| assert!(again.add_counter(counter, count)));
+            let counters: Vec<(u16, u64)> = merged.counters().collect();
+            let mut again = CompactHistogram::of_counters(&counters).expect("they are in range");
             prop_assert_eq!(&again, &merged);
+            again.merge(&of(&a));
+            let mut more = merged.clone();
+            more.merge(&of(&a));
+            prop_assert_eq!(&again, &more);
             merged.clear();
             prop_assert!(merged.is_empty() && merged.iter().next().is_none());
             merged.merge(&of(&a));
@@ -452,7 +497,16 @@ mod tests {
         }
         let all = 1 + 250 + 5 + 65_000 + (1 << 20) + (1 << 33) + (1 << 40);
         assert_eq!(compact.counters().collect::<Vec<_>>(), [(7, all)]);
-        assert!(!compact.add_counter(u16::MAX, 1));
+        assert_eq!(CompactHistogram::of_counters(&[(u16::MAX, 1)]), None);
+        for count in [1, 255, 256, 65_535, 65_536, (1 << 32) - 1, 1 << 32] {
+            let one = CompactHistogram::of_counters(&[(7, count)]).expect("it is in range");
+            assert_eq!(one.counters().collect::<Vec<_>>(), [(7, count)]);
+            let many: Vec<(u16, u64)> = (0..100).map(|n| (n * 3, count)).collect();
+            assert_eq!(
+                CompactHistogram::of_counters(&many).map(|h| h.counters().collect::<Vec<_>>()),
+                Some(many)
+            );
+        }
     }
 
     #[test]

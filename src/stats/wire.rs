@@ -5,6 +5,7 @@
 //! written, exactly.
 
 use serde::{Deserialize, Serialize};
+use serde_bytes::ByteBuf;
 use thiserror::Error;
 
 use crate::stats::compact::CompactHistogram;
@@ -50,7 +51,7 @@ fn damaged(what: impl Into<String>) -> WireError {
 
 /// Counters that are not zero, in ascending order. Each as one LEB128 number, mostly of one byte: four times the distance from the one before
 /// (the first: from 0), and the count less one; from [`MORE`] on that, and the rest of the count behind it.
-type Steps = Vec<u8>;
+type Steps = ByteBuf;
 /// Counts less one from here on go on in a number of their own.
 const MORE: u64 = 3;
 
@@ -202,7 +203,7 @@ fn dense_steps(histogram: &Histogram) -> Steps {
 }
 
 fn steps(histogram: &CompactHistogram) -> Steps {
-    let (mut bytes, mut before) = (Vec::new(), 0);
+    let (mut bytes, mut before) = (Vec::with_capacity(64), 0);
     histogram.each_counter(|counter, count| {
         let distance = counter - before;
         before = counter;
@@ -212,7 +213,7 @@ fn steps(histogram: &CompactHistogram) -> Steps {
             put_number(&mut bytes, count - 1 - MORE);
         }
     });
-    bytes
+    ByteBuf::from(bytes)
 }
 
 /// As LEB128: seven bits a byte, the lowest first.
@@ -237,24 +238,22 @@ fn take_number(bytes: &mut std::slice::Iter<'_, u8>) -> Result<u64, WireError> {
 }
 
 fn read_steps(steps: &[u8]) -> Result<CompactHistogram, WireError> {
-    let mut built = CompactHistogram::default();
+    let mut counters = Vec::with_capacity(steps.len());
     let (mut at, mut all, mut bytes) = (0u64, 0u64, steps.iter());
     while !bytes.as_slice().is_empty() {
         let number = take_number(&mut bytes)?;
         let (distance, more) = (number >> 2, number & 3);
         let count = 1 + more + if more == MORE { take_number(&mut bytes)? } else { 0 };
         // The first may be counter 0; every other one is a later one.
-        if distance == 0 && !built.is_empty() {
+        if distance == 0 && !counters.is_empty() {
             return Err(damaged("a histogram with a step twice"));
         }
         at += distance;
         all = plausible(all + plausible(count)?)?;
-        let counter = u16::try_from(at).unwrap_or(u16::MAX);
-        if !built.add_counter(counter, count) {
-            return Err(damaged("a histogram with a step that there is not"));
-        }
+        counters.push((u16::try_from(at).map_err(|_| damaged("a histogram beyond its end"))?, count));
     }
-    Ok(built)
+    CompactHistogram::of_counters(&counters)
+        .ok_or_else(|| damaged("a histogram with a step that there is not"))
 }
 
 fn counts_part(counts: &Counts) -> CountsPart {

@@ -84,8 +84,15 @@ impl Collector {
         &self.builder
     }
 
-    pub(super) fn finish(mut self, duration: Nanos, in_flight: u64, backlog: u64) -> Summary {
-        self.builder.push_rest(&self.rest);
+    /// What came behind the window, which is in the totals from here on: after the last interval.
+    pub(super) fn take_rest(&mut self) -> Snapshot {
+        let rest = std::mem::take(&mut self.rest);
+        self.builder.push_rest(&rest);
+        rest
+    }
+
+    /// After [`take_rest`](Collector::take_rest).
+    pub(super) fn finish(self, duration: Nanos, in_flight: u64, backlog: u64) -> Summary {
         self.builder.finish(duration, in_flight, backlog)
     }
 }

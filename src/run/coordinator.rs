@@ -117,6 +117,7 @@ impl<'a> Coordinator<'a> {
         if self.open.is_none() {
             return Err(RunError::Interrupted);
         }
+        self.hand_on_the_rest();
         Ok(self.course())
     }
 
@@ -216,6 +217,18 @@ impl<'a> Coordinator<'a> {
                 self.crew.control.stop();
             }
         }
+    }
+
+    /// What came behind the window: an interval without a point, so that intervals add up to the report.
+    fn hand_on_the_rest(&mut self) {
+        let rest = self.collector.take_rest();
+        let so_far = self.collector.so_far().counts();
+        (self.progress.completed, self.progress.failed) = (so_far.completed, so_far.failed);
+        if rest.counts == Counts::default() {
+            return self.collector.recycle(rest);
+        }
+        self.enter(Phase::Drain);
+        self.tell(None, rest);
     }
 
     /// Tells the observers that want to know of an interval, and takes its snapshot back for the next ones.

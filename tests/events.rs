@@ -100,7 +100,7 @@ fn watch(
 ) -> (Result<Arc<Report>, RunError>, Nanos, Vec<Attendance>) {
     let mut events = Events::start(observers).unwrap();
     let began = clock::now();
-    let ran = run::run(config, &mut events, &StopFlag::new());
+    let ran = run::run(config, &mut events, &StopFlag::new()).map(|ran| ran.report);
     (ran, clock::now() - began, events.finish(Nanos::from_secs(8)))
 }
 
@@ -247,7 +247,11 @@ fn an_observer_that_panics_is_dropped_and_the_run_goes_on() {
 fn without_observers_there_is_a_report_all_the_same() {
     let _together = together();
     let config = config(url(), |raw| raw.requests = Some(500));
-    let report = run::run(&config, &mut Events::silent(), &StopFlag::new()).unwrap();
+    let ran = run::run(&config, &mut Events::silent(), &StopFlag::new()).unwrap();
+    // Figures are numbers with their histograms, and the report is made of them.
+    let report = ran.report;
+    assert_eq!(ran.summary.counts.completed, report.requests.completed);
+    assert_eq!(ran.summary.latency.response_time, report.latency.response_time.histogram().unwrap());
     assert_eq!(report.requests.completed, 500);
     assert_eq!(report.config.interval_s, 0.1);
 }

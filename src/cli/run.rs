@@ -78,7 +78,7 @@ pub(super) fn carry_out(
     observers.push(Box::new(writer));
     let mut events = Events::start(observers)?;
     let ran = run::run_sampled(config, samples, &mut events, stop);
-    let ran = ran.map_err(Failure::from).and_then(|report| written.wait(&report).map(|()| report));
+    let ran = ran.map_err(Failure::from).and_then(|ran| written.wait(&ran.report).map(|()| ran.report));
     // Also without a report: what is said next must not stand in the progress line.
     events.finish(PATIENCE);
     ran

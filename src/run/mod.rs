@@ -32,8 +32,10 @@ use crate::report::{Report, ReportParts, ScenarioParts};
 use crate::stats::layout::Layout;
 use crate::stats::outcome::ErrorKind;
 use crate::stats::samples::{Legend, Sink};
+use crate::stats::summary::Summary;
+use crate::threshold::{Outcome, Threshold};
 use crate::units::human;
-use crate::verdict;
+use crate::verdict::{self, Readings};
 
 use conditions::Conditions;
 use config::{RunConfig, WaitMode};
@@ -89,6 +91,21 @@ pub enum RunError {
     Interrupted,
 }
 
+/// What a run came to: numbers, with the histograms behind them, and the report that is made of them.
+#[derive(Clone, Debug)]
+pub struct RunResult {
+    /// Totals, latencies, series and the timeline.
+    pub summary: Summary,
+    /// What the numbers of the series stand for.
+    pub layout: Arc<Layout>,
+    /// How the thresholds came out, and which of them ended the run.
+    pub thresholds: Vec<(Threshold, Outcome, bool)>,
+    /// What the verdict was made of.
+    pub readings: Readings,
+    /// The same as it is written out, with the verdict.
+    pub report: Arc<Report>,
+}
+
 /// Sends the load that `config` describes, tells the observers of `events` about it, and reports.
 ///
 /// Blocks until the run is over: at most the time limit for connecting, warm-up, duration and drain; or, once
@@ -96,7 +113,7 @@ pub enum RunError {
 ///
 /// # Errors
 /// When no load could be sent at all. A run that met errors on the way has a report that says so.
-pub fn run(config: &RunConfig, events: &mut Events, stop: &StopFlag) -> Result<Arc<Report>, RunError> {
+pub fn run(config: &RunConfig, events: &mut Events, stop: &StopFlag) -> Result<RunResult, RunError> {
     run_sampled(config, None, events, stop)
 }
 
@@ -109,7 +126,7 @@ pub fn run_sampled(
     samples: Option<Box<dyn Sink>>,
     events: &mut Events,
     stop: &StopFlag,
-) -> Result<Arc<Report>, RunError> {
+) -> Result<RunResult, RunError> {
     let layout = Arc::new(config.layout());
     memory::ask_for(config, &layout, samples.is_some())?;
     let work = match &config.workload {
@@ -160,7 +177,7 @@ pub fn run_sampled(
         max_rss_bytes: machine::max_rss_bytes(),
     }));
     events.report(&report);
-    Ok(report)
+    Ok(RunResult { summary: course.summary, layout, thresholds: course.judged, readings, report })
 }
 
 /// What samples' numbers stand for.

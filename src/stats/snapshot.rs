@@ -132,10 +132,9 @@ pub struct Counts {
     pub connect_errors: ErrorCounts,
 }
 
-impl Counts {
-    /// Adds another's counts to this one's.
-    pub fn merge(&mut self, other: &Counts) {
-        // Taken apart so that a field added later cannot be forgotten here.
+/// The plain numbers of [`Counts`], by `&` or `&mut`. Taken apart so that one added later cannot be forgotten.
+macro_rules! numbers {
+    ($counts:expr) => {{
         let Counts {
             scheduled,
             started,
@@ -149,67 +148,52 @@ impl Counts {
             reconnects,
             connect_failures,
             stale,
-            status,
-            errors,
-            connect_errors,
-        } = other;
-        self.scheduled += scheduled;
-        self.started += started;
-        self.completed += completed;
-        self.completed_in_window += completed_in_window;
-        self.failed += failed;
-        self.dropped += dropped;
-        self.sent_bytes += sent_bytes;
-        self.received_bytes += received_bytes;
-        self.connects += connects;
-        self.reconnects += reconnects;
-        self.connect_failures += connect_failures;
-        self.stale += stale;
-        self.status.merge(status);
-        self.errors.merge(errors);
-        self.connect_errors.merge(connect_errors);
+            status: _,
+            errors: _,
+            connect_errors: _,
+        } = $counts;
+        [
+            scheduled,
+            started,
+            completed,
+            completed_in_window,
+            failed,
+            dropped,
+            sent_bytes,
+            received_bytes,
+            connects,
+            reconnects,
+            connect_failures,
+            stale,
+        ]
+    }};
+}
+
+impl Counts {
+    /// Its plain numbers, in a fixed order.
+    pub(super) fn numbers(&self) -> [&u64; 12] {
+        numbers!(self)
     }
 
-    /// Sets everything to zero without allocating.
+    /// The same, to be filled.
+    pub(super) fn numbers_mut(&mut self) -> [&mut u64; 12] {
+        numbers!(self)
+    }
+
+    /// Adds another's counts to this one's.
+    pub fn merge(&mut self, other: &Counts) {
+        self.numbers_mut().into_iter().zip(other.numbers()).for_each(|(to, from)| *to += from);
+        self.status.merge(&other.status);
+        self.errors.merge(&other.errors);
+        self.connect_errors.merge(&other.connect_errors);
+    }
+
+    /// Sets everything to zero without allocating: a new value instead of this would allocate the status table.
     pub fn clear(&mut self) {
-        // Taken apart so that a field added later cannot be forgotten here. A new value instead of
-        // this would allocate the status table.
-        let Counts {
-            scheduled,
-            started,
-            completed,
-            completed_in_window,
-            failed,
-            dropped,
-            sent_bytes,
-            received_bytes,
-            connects,
-            reconnects,
-            connect_failures,
-            stale,
-            status,
-            errors,
-            connect_errors,
-        } = self;
-        for count in [
-            scheduled,
-            started,
-            completed,
-            completed_in_window,
-            failed,
-            dropped,
-            sent_bytes,
-            received_bytes,
-            connects,
-            reconnects,
-            connect_failures,
-            stale,
-        ] {
-            *count = 0;
-        }
-        status.clear();
-        *errors = ErrorCounts::default();
-        *connect_errors = ErrorCounts::default();
+        self.numbers_mut().into_iter().for_each(|number| *number = 0);
+        self.status.clear();
+        self.errors = ErrorCounts::default();
+        self.connect_errors = ErrorCounts::default();
     }
 }
 
@@ -239,9 +223,9 @@ pub struct Latencies {
     pub tls_handshake: Histogram,
 }
 
-impl Latencies {
-    /// Adds another's values to this one's, exactly.
-    pub fn merge(&mut self, other: &Latencies) {
+/// The histograms of [`Latencies`], by `&` or `&mut`. Taken apart so that one added later cannot be forgotten.
+macro_rules! tables {
+    ($latencies:expr) => {{
         let Latencies {
             whole,
             split_service,
@@ -251,27 +235,30 @@ impl Latencies {
             pickup_lag,
             connect,
             tls_handshake,
-        } = other;
-        self.whole.merge(whole);
-        self.split_service.merge(split_service);
-        self.split_first_byte.merge(split_first_byte);
-        self.response_time.merge(response_time);
-        self.start_lag.merge(start_lag);
-        self.pickup_lag.merge(pickup_lag);
-        self.connect.merge(connect);
-        self.tls_handshake.merge(tls_handshake);
+        } = $latencies;
+        [whole, split_service, split_first_byte, response_time, start_lag, pickup_lag, connect, tls_handshake]
+    }};
+}
+
+impl Latencies {
+    /// Its histograms, in a fixed order.
+    pub(super) fn tables(&self) -> [&Histogram; 8] {
+        tables!(self)
+    }
+
+    /// The same, to be filled.
+    pub(super) fn tables_mut(&mut self) -> [&mut Histogram; 8] {
+        tables!(self)
+    }
+
+    /// Adds another's values to this one's, exactly.
+    pub fn merge(&mut self, other: &Latencies) {
+        self.tables_mut().into_iter().zip(other.tables()).for_each(|(to, from)| to.merge(from));
     }
 
     /// Forgets everything, without allocating.
     pub fn clear(&mut self) {
-        self.whole.clear();
-        self.split_service.clear();
-        self.split_first_byte.clear();
-        self.response_time.clear();
-        self.start_lag.clear();
-        self.pickup_lag.clear();
-        self.connect.clear();
-        self.tls_handshake.clear();
+        self.tables_mut().into_iter().for_each(Histogram::clear);
     }
 
     /// The quantities that are reported. `started` is how many requests were started: in the closed

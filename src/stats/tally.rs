@@ -38,17 +38,50 @@ pub struct ScenarioTally {
     pub vus_max: u64,
 }
 
+/// What of a [`ScenarioTally`] adds up, by `&` or `&mut`. Taken apart so that one added later cannot be forgotten.
+macro_rules! sums {
+    ($tally:expr) => {{
+        let ScenarioTally {
+            scheduled,
+            started,
+            completed,
+            broken,
+            interrupted,
+            dropped,
+            redirects_refused,
+            sent_bytes,
+            received_bytes,
+            iteration_duration: _,
+            vus: _,
+            vus_max: _,
+        } = $tally;
+        [
+            scheduled,
+            started,
+            completed,
+            broken,
+            interrupted,
+            dropped,
+            redirects_refused,
+            sent_bytes,
+            received_bytes,
+        ]
+    }};
+}
+
 impl ScenarioTally {
+    /// What adds up, in a fixed order.
+    pub(super) fn sums(&self) -> [&u64; 9] {
+        sums!(self)
+    }
+
+    /// The same, to be filled.
+    pub(super) fn sums_mut(&mut self) -> [&mut u64; 9] {
+        sums!(self)
+    }
+
     fn add_counts(&mut self, other: &ScenarioTally) {
-        self.scheduled += other.scheduled;
-        self.started += other.started;
-        self.completed += other.completed;
-        self.broken += other.broken;
-        self.interrupted += other.interrupted;
-        self.dropped += other.dropped;
-        self.redirects_refused += other.redirects_refused;
-        self.sent_bytes += other.sent_bytes;
-        self.received_bytes += other.received_bytes;
+        self.sums_mut().into_iter().zip(other.sums()).for_each(|(to, from)| *to += from);
         self.iteration_duration.merge(&other.iteration_duration);
     }
 

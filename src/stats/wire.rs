@@ -13,7 +13,7 @@ use crate::stats::histogram::Histogram;
 use crate::stats::outcome::ErrorKind;
 use crate::stats::registry::{KeyRef, Kind, Registry, Role};
 use crate::stats::series::{Figures, Gauge, Rate, Requests, Trend};
-use crate::stats::snapshot::{Counts, ErrorCounts, Latencies, Snapshot, StatusCounts};
+use crate::stats::snapshot::{Counts, ErrorCounts, Snapshot, StatusCounts};
 use crate::stats::tally::{ScenarioTally, Tally};
 use crate::units::Nanos;
 
@@ -119,7 +119,8 @@ enum FiguresPart {
 
 #[derive(Serialize, Deserialize)]
 struct ScenarioPart {
-    counts: [u64; 11],
+    sums: [u64; 9],
+    vus: [u64; 2],
     duration: Steps,
 }
 
@@ -128,7 +129,7 @@ pub fn write(snapshot: &Snapshot) -> Vec<u8> {
     let whole = Whole {
         worker: snapshot.worker,
         counts: counts_part(&snapshot.counts),
-        latencies: latencies(&snapshot.latencies).map(dense_steps),
+        latencies: snapshot.latencies.tables().map(dense_steps),
         tally: tally_part(&snapshot.tally),
         gauges: [snapshot.connections, snapshot.vus, snapshot.in_flight, snapshot.backlog],
         end: snapshot.end.0,
@@ -155,7 +156,7 @@ pub fn read(bytes: &[u8]) -> Result<Snapshot, WireError> {
     }
     let mut snapshot = Snapshot::new(whole.worker);
     snapshot.counts = read_counts(whole.counts)?;
-    for (to, steps) in latencies_mut(&mut snapshot.latencies).into_iter().zip(&whole.latencies) {
+    for (to, steps) in snapshot.latencies.tables_mut().into_iter().zip(&whole.latencies) {
         read_steps(steps)?.merge_into(to);
     }
     snapshot.tally = read_tally(whole.tally)?;
@@ -168,34 +169,6 @@ pub fn read(bytes: &[u8]) -> Result<Snapshot, WireError> {
 
 fn plausible(count: u64) -> Result<u64, WireError> {
     if count <= COUNT_MAX { Ok(count) } else { Err(damaged(format!("a count of {count}"))) }
-}
-
-fn latencies(all: &Latencies) -> [&Histogram; 8] {
-    let Latencies {
-        whole,
-        split_service,
-        split_first_byte,
-        response_time,
-        start_lag,
-        pickup_lag,
-        connect,
-        tls_handshake,
-    } = all;
-    [whole, split_service, split_first_byte, response_time, start_lag, pickup_lag, connect, tls_handshake]
-}
-
-fn latencies_mut(all: &mut Latencies) -> [&mut Histogram; 8] {
-    let Latencies {
-        whole,
-        split_service,
-        split_first_byte,
-        response_time,
-        start_lag,
-        pickup_lag,
-        connect,
-        tls_handshake,
-    } = all;
-    [whole, split_service, split_first_byte, response_time, start_lag, pickup_lag, connect, tls_handshake]
 }
 
 fn dense_steps(histogram: &Histogram) -> Steps {
@@ -257,43 +230,13 @@ fn read_steps(steps: &[u8]) -> Result<CompactHistogram, WireError> {
 }
 
 fn counts_part(counts: &Counts) -> CountsPart {
-    let Counts {
-        scheduled,
-        started,
-        completed,
-        completed_in_window,
-        failed,
-        dropped,
-        sent_bytes,
-        received_bytes,
-        connects,
-        reconnects,
-        connect_failures,
-        stale,
-        status,
-        errors,
-        connect_errors,
-    } = counts;
     let by_kind =
         |errors: &ErrorCounts| errors.iter().map(|(kind, count)| (kind.key().to_owned(), count)).collect();
     CountsPart {
-        numbers: [
-            *scheduled,
-            *started,
-            *completed,
-            *completed_in_window,
-            *failed,
-            *dropped,
-            *sent_bytes,
-            *received_bytes,
-            *connects,
-            *reconnects,
-            *connect_failures,
-            *stale,
-        ],
-        status: status.iter().collect(),
-        errors: by_kind(errors),
-        connect_errors: by_kind(connect_errors),
+        numbers: counts.numbers().map(|number| *number),
+        status: counts.status.iter().collect(),
+        errors: by_kind(&counts.errors),
+        connect_errors: by_kind(&counts.connect_errors),
     }
 }
 
@@ -314,38 +257,13 @@ fn read_counts(part: CountsPart) -> Result<Counts, WireError> {
             return Err(damaged(format!("the status {code}")));
         }
     }
-    part.numbers.iter().try_for_each(|number| plausible(*number).map(drop))?;
-    let [
-        scheduled,
-        started,
-        completed,
-        completed_in_window,
-        failed,
-        dropped,
-        sent_bytes,
-        received_bytes,
-        connects,
-        reconnects,
-        connect_failures,
-        stale,
-    ] = part.numbers;
-    Ok(Counts {
-        scheduled,
-        started,
-        completed,
-        completed_in_window,
-        failed,
-        dropped,
-        sent_bytes,
-        received_bytes,
-        connects,
-        reconnects,
-        connect_failures,
-        stale,
-        status,
-        errors: by_kind(part.errors)?,
-        connect_errors: by_kind(part.connect_errors)?,
-    })
+    let mut counts = Counts { status, ..Counts::default() };
+    for (to, number) in counts.numbers_mut().into_iter().zip(part.numbers) {
+        *to = plausible(number)?;
+    }
+    counts.errors = by_kind(part.errors)?;
+    counts.connect_errors = by_kind(part.connect_errors)?;
+    Ok(counts)
 }
 
 /// Texts by number, each once.
@@ -504,67 +422,21 @@ fn read_figures(part: FiguresPart) -> Result<Figures, WireError> {
 }
 
 fn scenario_part(tally: &ScenarioTally) -> ScenarioPart {
-    let ScenarioTally {
-        scheduled,
-        started,
-        completed,
-        broken,
-        interrupted,
-        dropped,
-        redirects_refused,
-        sent_bytes,
-        received_bytes,
-        iteration_duration,
-        vus,
-        vus_max,
-    } = tally;
     ScenarioPart {
-        counts: [
-            *scheduled,
-            *started,
-            *completed,
-            *broken,
-            *interrupted,
-            *dropped,
-            *redirects_refused,
-            *sent_bytes,
-            *received_bytes,
-            *vus,
-            *vus_max,
-        ],
-        duration: steps(iteration_duration),
+        sums: tally.sums().map(|number| *number),
+        vus: [tally.vus, tally.vus_max],
+        duration: steps(&tally.iteration_duration),
     }
 }
 
 fn read_scenario(part: &ScenarioPart) -> Result<ScenarioTally, WireError> {
-    part.counts.iter().try_for_each(|count| plausible(*count).map(drop))?;
-    let [
-        scheduled,
-        started,
-        completed,
-        broken,
-        interrupted,
-        dropped,
-        redirects_refused,
-        sent_bytes,
-        received_bytes,
-        vus,
-        vus_max,
-    ] = part.counts;
-    Ok(ScenarioTally {
-        scheduled,
-        started,
-        completed,
-        broken,
-        interrupted,
-        dropped,
-        redirects_refused,
-        sent_bytes,
-        received_bytes,
-        iteration_duration: read_steps(&part.duration)?,
-        vus,
-        vus_max,
-    })
+    let mut tally =
+        ScenarioTally { iteration_duration: read_steps(&part.duration)?, ..ScenarioTally::default() };
+    for (to, number) in tally.sums_mut().into_iter().zip(part.sums) {
+        *to = plausible(number)?;
+    }
+    (tally.vus, tally.vus_max) = (plausible(part.vus[0])?, plausible(part.vus[1])?);
+    Ok(tally)
 }
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ use squall::plan::workload::{
 };
 use squall::stats::metrics;
 use squall::stats::registry::{Kind, SERIES_MAX};
-use squall::stats::series::{Figures, Rate};
+use squall::stats::series::{Counter, Figures, Rate};
 use squall::stats::snapshot::Snapshot;
 use squall::stats::summary::{Summary, SummaryBuilder};
 use squall::transport::AddRoute;
@@ -379,10 +379,10 @@ fn metrics_of_a_flow_are_bounded_and_none_of_their_values_is_lost() {
     let custom = metrics::custom(tally);
     // Two whole iterations, in each 1,000 twos; and what went to others is said.
     assert_eq!(summary.counts.completed, 2);
-    assert_eq!(custom[&("items", Kind::Counter)], Figures::Counter(4_000.0));
+    assert_eq!(custom[&("items", Kind::Counter)], Figures::Counter(Counter { sum: 4_000.0, samples: 2_000 }));
     let Figures::Trend(size) = &custom[&("size", Kind::Trend)] else { panic!("{custom:?}") };
     assert_eq!((size.len(), size.min, size.max), (4, -1.0, 250.0));
-    let Figures::Gauge(Some(depth)) = &custom[&("depth", Kind::Gauge)] else { panic!("{custom:?}") };
+    let Figures::Gauge(depth) = &custom[&("depth", Kind::Gauge)] else { panic!("{custom:?}") };
     assert_eq!(depth.value, 2_000.0);
     assert_eq!(custom[&("good", Kind::Rate)], Figures::Rate(Rate { passes: 2, fails: 2 }));
 }

@@ -262,9 +262,15 @@ impl ScenarioParts<'_> {
             let value = metrics::value(metric, &filter, self.layout, self.tally);
             (metric.name.to_owned(), metric_entry(&value, self.elapsed))
         };
-        let own = metrics::custom(self.tally).into_iter();
-        let own =
-            own.map(|((name, kind), figures)| (name.to_owned(), custom_entry(kind, &figures, self.elapsed)));
+        let own = metrics::custom(self.tally);
+        // Two workers may have met one name with two kinds before they knew of each other: neither hides the other.
+        let kinds = |name: &str| own.keys().filter(|(other, _)| *other == name).count();
+        let named = |name: &str, kind: Kind| {
+            if kinds(name) > 1 { format!("{name} ({})", kind.name()) } else { name.to_owned() }
+        };
+        let own = own
+            .iter()
+            .map(|((name, kind), figures)| (named(name, *kind), custom_entry(*kind, figures, self.elapsed)));
         // A metric of one's own cannot have the name of one that there is.
         own.chain(METRICS.into_iter().map(entry)).collect()
     }
@@ -301,10 +307,11 @@ fn custom_entry(kind: Kind, figures: &Figures, elapsed: Nanos) -> MetricEntry {
     let seconds = elapsed.as_secs_f64();
     let values = match figures {
         Figures::Requests(_) => Vec::new(),
-        Figures::Counter(sum) => {
-            vec![("count", *sum), ("rate", if seconds > 0.0 { sum / seconds } else { 0.0 })]
+        Figures::Counter(counter) => {
+            let rate = if seconds > 0.0 { counter.sum / seconds } else { 0.0 };
+            vec![("count", counter.sum), ("rate", rate)]
         }
-        Figures::Gauge(last) => vec![("value", last.map_or(0.0, |last| last.value))],
+        Figures::Gauge(gauge) => vec![("value", gauge.value)],
         Figures::Rate(rate) => vec![
             ("rate", rate.passes as f64 / (rate.passes + rate.fails).max(1) as f64),
             ("passes", rate.passes as f64),

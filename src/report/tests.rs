@@ -104,3 +104,43 @@ fn readers_pass_over_keys_that_later_versions_add() {
     let read: Report = serde_json::from_value(value).unwrap();
     assert_eq!(read, sample::closed());
 }
+
+/// Two workers that took one name for two kinds: both stand in the report, and what went to others is said.
+#[test]
+fn metrics_of_ones_own_are_reported_by_kind_where_names_clash() {
+    use crate::stats::layout::Layout;
+    use crate::stats::registry::{KeyRef, Kind, Role};
+    use crate::stats::tally::Tally;
+    use crate::units::Nanos;
+
+    let mut layout = Layout::default();
+    layout.bound_series(2);
+    layout.add_scenario("main", "constant-vus", [].into(), Vec::new());
+    let of = |kind, value: f64, tags: u32| {
+        let mut tally = Tally::new(&layout);
+        for tag in 0..tags {
+            let tag = tag.to_string();
+            let key = KeyRef { metric: "own", kind, tags: &[("n", &tag)], role: Role::Plain };
+            let id = tally.series_of(key).expect("of one kind");
+            tally.add(id, value, Nanos::ZERO);
+        }
+        tally
+    };
+    let mut all = of(Kind::Counter, 2.0, 5);
+    all.merge(&of(Kind::Trend, 7.0, 1));
+    let parts = ScenarioParts {
+        layout: &layout,
+        tally: &all,
+        thresholds: &[],
+        samples: &[],
+        steps: &[],
+        elapsed: Nanos::from_secs(2),
+    };
+    let metrics = parts.metrics();
+    assert_eq!(metrics["own (counter)"].values["count"], 10.0);
+    assert_eq!(metrics["own (counter)"].values["rate"], 5.0);
+    assert_eq!(metrics["own (trend)"].values["med"], 7.0);
+    assert!(!metrics.contains_key("own"));
+    // Three of the five tags, and the trend, which came when there was no room any more.
+    assert_eq!(SeriesSection::of(&all), SeriesSection { count: 2, bound: 2, other_samples: 4 });
+}

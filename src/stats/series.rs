@@ -107,13 +107,24 @@ impl Requests {
     }
 }
 
+/// The sum of a counter.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Counter {
+    /// Of all values.
+    pub sum: f64,
+    /// How many there were.
+    pub samples: u64,
+}
+
 /// The last value of a gauge.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Gauge {
     /// When it was set, as time since the start of measuring.
     pub at: Nanos,
-    /// The value.
+    /// The value; meaningless where it was never set.
     pub value: f64,
+    /// How often it was set.
+    pub samples: u64,
 }
 
 /// How often something passed.
@@ -211,9 +222,9 @@ pub enum Figures {
     /// Of requests.
     Requests(Box<Requests>),
     /// A sum.
-    Counter(f64),
-    /// The last value, once there is one.
-    Gauge(Option<Gauge>),
+    Counter(Counter),
+    /// The last value.
+    Gauge(Gauge),
     /// A share.
     Rate(Rate),
     /// A distribution.
@@ -225,8 +236,8 @@ impl Figures {
     pub fn new(kind: Kind) -> Figures {
         match kind {
             Kind::Requests => Figures::Requests(Box::default()),
-            Kind::Counter => Figures::Counter(0.0),
-            Kind::Gauge => Figures::Gauge(None),
+            Kind::Counter => Figures::Counter(Counter::default()),
+            Kind::Gauge => Figures::Gauge(Gauge::default()),
             Kind::Rate => Figures::Rate(Rate::default()),
             Kind::Trend => Figures::Trend(Box::default()),
         }
@@ -251,8 +262,11 @@ impl Figures {
         }
         match self {
             Figures::Requests(_) => debug_assert!(false, "requests are recorded by what they took"),
-            Figures::Counter(sum) => *sum += value,
-            Figures::Gauge(last) => *last = Some(Gauge { at, value }),
+            Figures::Counter(counter) => {
+                counter.sum += value;
+                counter.samples += 1;
+            }
+            Figures::Gauge(gauge) => *gauge = Gauge { at, value, samples: gauge.samples + 1 },
             Figures::Rate(rate) if value != 0.0 => rate.passes += 1,
             Figures::Rate(rate) => rate.fails += 1,
             Figures::Trend(trend) => trend.record(value),
@@ -264,19 +278,23 @@ impl Figures {
     pub fn merge(&mut self, other: &Figures) {
         match (self, other) {
             (Figures::Requests(to), Figures::Requests(from)) => to.merge(from),
-            (Figures::Counter(to), Figures::Counter(from)) => *to += from,
+            (Figures::Counter(to), Figures::Counter(from)) => {
+                to.sum += from.sum;
+                to.samples += from.samples;
+            }
             (Figures::Rate(to), Figures::Rate(from)) => {
                 to.passes += from.passes;
                 to.fails += from.fails;
             }
             (Figures::Trend(to), Figures::Trend(from)) => to.merge(from),
-            (Figures::Gauge(to), Figures::Gauge(Some(from))) => {
-                let later = to.is_none_or(|to| (to.at, to.value) < (from.at, from.value));
-                if later {
-                    *to = Some(*from);
+            (Figures::Gauge(to), Figures::Gauge(from)) => {
+                let samples = to.samples + from.samples;
+                let later = to.samples == 0 || (to.at, to.value) < (from.at, from.value);
+                if later && from.samples > 0 {
+                    *to = *from;
                 }
+                to.samples = samples;
             }
-            (Figures::Gauge(_), Figures::Gauge(None)) => {}
             _ => debug_assert!(false, "series of one key are of one kind"),
         }
     }
@@ -285,19 +303,19 @@ impl Figures {
     pub fn clear(&mut self) {
         match self {
             Figures::Requests(requests) => requests.clear(),
-            Figures::Counter(sum) => *sum = 0.0,
-            Figures::Gauge(last) => *last = None,
+            Figures::Counter(counter) => *counter = Counter::default(),
+            Figures::Gauge(gauge) => *gauge = Gauge::default(),
             Figures::Rate(rate) => *rate = Rate::default(),
             Figures::Trend(trend) => trend.clear(),
         }
     }
 
-    /// How many samples it holds; of gauges whether there is one, of counters whether there is a sum.
+    /// How many samples went into it.
     pub fn samples(&self) -> u64 {
         match self {
             Figures::Requests(requests) => requests.completed + requests.failed,
-            Figures::Counter(sum) => u64::from(*sum != 0.0),
-            Figures::Gauge(last) => u64::from(last.is_some()),
+            Figures::Counter(counter) => counter.samples,
+            Figures::Gauge(gauge) => gauge.samples,
             Figures::Rate(rate) => rate.passes + rate.fails,
             Figures::Trend(trend) => trend.len(),
         }
@@ -339,8 +357,9 @@ mod tests {
         };
         for (a, b) in [(at(1, 9.0), at(2, 3.0)), (at(2, 3.0), at(1, 9.0)), (at(2, 3.0), at(2, 1.0))] {
             let mut merged = a;
+            merged.merge(&Figures::new(Kind::Gauge));
             merged.merge(&b);
-            assert_eq!(merged, at(2, 3.0));
+            assert_eq!(merged, Figures::Gauge(Gauge { at: Nanos(2), value: 3.0, samples: 2 }));
         }
     }
 

@@ -12,7 +12,7 @@ use crate::stats::compact::CompactHistogram;
 use crate::stats::histogram::Histogram;
 use crate::stats::outcome::ErrorKind;
 use crate::stats::registry::{KeyRef, Kind, Registry, Role};
-use crate::stats::series::{Figures, Gauge, Rate, Requests, Trend};
+use crate::stats::series::{Counter, Figures, Gauge, Rate, Requests, Trend};
 use crate::stats::snapshot::{Counts, ErrorCounts, Snapshot, StatusCounts};
 use crate::stats::tally::{ScenarioTally, Tally};
 use crate::units::Nanos;
@@ -111,8 +111,8 @@ enum RolePart {
 #[derive(Serialize, Deserialize)]
 enum FiguresPart {
     Requests { counts: [u64; 3], tables: Vec<(u8, Steps)> },
-    Counter(f64),
-    Gauge(Option<(u64, f64)>),
+    Counter(f64, u64),
+    Gauge { at: u64, value: f64, samples: u64 },
     Rate(u64, u64),
     Trend { ends: [f64; 3], values: Steps, negative: Steps },
 }
@@ -375,8 +375,10 @@ fn figures_part(figures: &Figures) -> FiguresPart {
                 tables: tables.map(|(number, table)| (number, steps(table))).collect(),
             }
         }
-        Figures::Counter(sum) => FiguresPart::Counter(*sum),
-        Figures::Gauge(last) => FiguresPart::Gauge(last.map(|last| (last.at.0, last.value))),
+        Figures::Counter(counter) => FiguresPart::Counter(counter.sum, counter.samples),
+        Figures::Gauge(Gauge { at, value, samples }) => {
+            FiguresPart::Gauge { at: at.0, value: *value, samples: *samples }
+        }
         Figures::Rate(rate) => FiguresPart::Rate(rate.passes, rate.fails),
         Figures::Trend(trend) => FiguresPart::Trend {
             ends: [trend.sum, trend.min, trend.max],
@@ -402,11 +404,12 @@ fn read_figures(part: FiguresPart) -> Result<Figures, WireError> {
             }
             Figures::Requests(Box::new(requests))
         }
-        FiguresPart::Counter(sum) => Figures::Counter(finite(sum)?),
-        FiguresPart::Gauge(last) => Figures::Gauge(match last {
-            Some((at, value)) => Some(Gauge { at: Nanos(at), value: finite(value)? }),
-            None => None,
-        }),
+        FiguresPart::Counter(sum, samples) => {
+            Figures::Counter(Counter { sum: finite(sum)?, samples: plausible(samples)? })
+        }
+        FiguresPart::Gauge { at, value, samples } => {
+            Figures::Gauge(Gauge { at: Nanos(at), value: finite(value)?, samples: plausible(samples)? })
+        }
         FiguresPart::Rate(passes, fails) => {
             Figures::Rate(Rate { passes: plausible(passes)?, fails: plausible(fails)? })
         }

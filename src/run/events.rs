@@ -219,8 +219,9 @@ impl Seat {
         let shared = Arc::new(Shared::default());
         let known = Arc::clone(&shared);
         let thread = thread::Builder::new().name(format!("squall-{name}")).spawn(move || {
-            // Goes last, also when the observer panics: it stands for the thread.
+            // Goes last, also when the observer panics: it stands for the thread. What a closure has captured would go after it.
             let _staying: Sender<Infallible> = staying;
+            let events = events;
             attend(observer, &events, &known);
         })?;
         Ok(Seat { name, detail, queue: Some(queue), lost: 0, shared, gone, thread, parted: None })

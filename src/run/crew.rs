@@ -46,8 +46,8 @@ impl Crew {
         samples: Option<(Box<dyn Sink>, Legend)>,
     ) -> Result<Crew, RunError> {
         let workers = config.cores.len();
-        // Each worker has at most its snapshots, one `Connected` and one last word under way.
-        let (out, messages) = bounded(workers * (SNAPSHOTS + 3));
+        // Each worker has at most its snapshots, one `Connected`, those of the window's end and of the drain, and one last word under way.
+        let (out, messages) = bounded(workers * (SNAPSHOTS + 4));
         let (election, ballot) = election(config.driver, workers);
         let mut crew = Crew {
             control: Arc::new(Control::new()),

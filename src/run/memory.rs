@@ -9,8 +9,8 @@ use crate::stats::layout::Layout;
 
 /// Histograms of a snapshot that are there from the start.
 const TABLES_PER_SNAPSHOT: u64 = 6;
-/// Snapshots of a worker: two on their way, the one that is filled, the last word.
-const SNAPSHOTS_PER_WORKER: u64 = 4;
+/// Snapshots of a worker: two on their way, the one that is filled, those of the window's end and of the drain.
+const SNAPSHOTS_PER_WORKER: u64 = 5;
 /// Those that the coordinator merges into, that which observers look at, and what the report is made from. An observer
 /// that does not come back holds some more.
 const SNAPSHOTS_OF_ALL: u64 = 6;

@@ -304,19 +304,11 @@ impl Total {
 }
 
 fn custom_entry(kind: Kind, figures: &Figures, elapsed: Nanos) -> MetricEntry {
-    let seconds = elapsed.as_secs_f64();
     let values = match figures {
         Figures::Requests(_) => Vec::new(),
-        Figures::Counter(counter) => {
-            let rate = if seconds > 0.0 { counter.sum / seconds } else { 0.0 };
-            vec![("count", counter.sum), ("rate", rate)]
-        }
+        Figures::Counter(counter) => counter_values(counter.sum, elapsed),
         Figures::Gauge(gauge) => vec![("value", gauge.value)],
-        Figures::Rate(rate) => vec![
-            ("rate", rate.passes as f64 / (rate.passes + rate.fails).max(1) as f64),
-            ("passes", rate.passes as f64),
-            ("fails", rate.fails as f64),
-        ],
+        Figures::Rate(rate) => rate_values(rate.passes, rate.passes + rate.fails),
         Figures::Trend(trend) => {
             let at = |name, percent| (name, trend.percentile(percent));
             let ends = [("avg", trend.mean()), ("min", trend.min), ("max", trend.max)];
@@ -324,24 +316,14 @@ fn custom_entry(kind: Kind, figures: &Figures, elapsed: Nanos) -> MetricEntry {
             ends.into_iter().chain(percentiles).collect()
         }
     };
-    let finite = |(name, value): (&str, f64)| (name.to_owned(), super::build::finite(value));
-    MetricEntry { kind: kind.name().into(), values: values.into_iter().map(finite).collect() }
+    entry(kind, values)
 }
 
 fn metric_entry(value: &Value, elapsed: Nanos) -> MetricEntry {
-    let seconds = elapsed.as_secs_f64();
-    let per_second = |count: u64| if seconds > 0.0 { count as f64 / seconds } else { 0.0 };
     let (kind, values) = match value {
-        Value::Count(count) => ("counter", vec![("count", *count as f64), ("rate", per_second(*count))]),
-        Value::Gauge(now) => ("gauge", vec![("value", *now as f64)]),
-        Value::Rate { hits, all } => (
-            "rate",
-            vec![
-                ("rate", *hits as f64 / (*all).max(1) as f64),
-                ("passes", *hits as f64),
-                ("fails", (*all - *hits) as f64),
-            ],
-        ),
+        Value::Count(count) => (Kind::Counter, counter_values(*count as f64, elapsed)),
+        Value::Gauge(now) => (Kind::Gauge, vec![("value", *now as f64)]),
+        Value::Rate { hits, all } => (Kind::Rate, rate_values(*hits, *all)),
         Value::Trend(trend) => {
             let at = |percentile| millis(trend.percentile(percentile).0 as f64);
             let mean = if trend.max() == Nanos::ZERO { 0.0 } else { millis(trend.mean()) };
@@ -354,9 +336,23 @@ fn metric_entry(value: &Value, elapsed: Nanos) -> MetricEntry {
                 ("p(95)", at(95.0)),
                 ("p(99)", at(99.0)),
             ];
-            ("trend", values)
+            (Kind::Trend, values)
         }
     };
+    entry(kind, values)
+}
+
+fn counter_values(count: f64, elapsed: Nanos) -> Vec<(&'static str, f64)> {
+    let seconds = elapsed.as_secs_f64();
+    vec![("count", count), ("rate", if seconds > 0.0 { count / seconds } else { 0.0 })]
+}
+
+fn rate_values(hits: u64, all: u64) -> Vec<(&'static str, f64)> {
+    let rate = hits as f64 / all.max(1) as f64;
+    vec![("rate", rate), ("passes", hits as f64), ("fails", (all - hits) as f64)]
+}
+
+fn entry(kind: Kind, values: Vec<(&str, f64)>) -> MetricEntry {
     let finite = |(name, value): (&str, f64)| (name.to_owned(), super::build::finite(value));
-    MetricEntry { kind: kind.into(), values: values.into_iter().map(finite).collect() }
+    MetricEntry { kind: kind.name().into(), values: values.into_iter().map(finite).collect() }
 }

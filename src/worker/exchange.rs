@@ -1,6 +1,9 @@
 //! One request and its response.
 
 use crate::http::protocol::Entry;
+use crate::http::response::Response;
+use crate::stats::outcome::ErrorKind;
+use crate::stats::samples::RequestEnd;
 use crate::units::Nanos;
 
 /// One request and its response, from when it was meant to start until its last byte. Whoever began it is told how it ended.
@@ -24,6 +27,24 @@ impl<A> Exchange<A> {
     #[inline]
     pub(super) fn new(scheduled: Nanos, ask: A) -> Exchange<A> {
         Exchange { scheduled, sent: Nanos::MAX, first_byte: Nanos::MAX, ask }
+    }
+
+    /// Its end at `done` as a sample; what the owner knows beside it is still to be filled in.
+    pub(super) fn end(&self, result: Result<Response, ErrorKind>, done: Nanos) -> RequestEnd {
+        RequestEnd {
+            place: 0,
+            stage: 0,
+            expected: result.is_ok(),
+            result: result.map(|response| response.status),
+            scheduled: self.scheduled,
+            sent: self.sent,
+            first_byte: self.first_byte,
+            done,
+            body_bytes: result.map_or(0, |response| response.body_len),
+            blocked: Nanos::ZERO,
+            connecting: Nanos::ZERO,
+            securing: Nanos::ZERO,
+        }
     }
 }
 

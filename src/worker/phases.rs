@@ -138,17 +138,7 @@ impl<D: AddRoute, O: LoadOwner> Worker<'_, D, O> {
         let wall = now - self.links.window.open;
         self.readings = self.readings.ended(self.links.driver.counters(), (self.clocks.cpu)(), wall);
         // What comes from here on is of the drain.
-        self.hand_over(false);
-    }
-
-    /// Says what has happened since the last edge: of the window, or of the drain behind it.
-    fn hand_over(&mut self, drain: bool) {
-        self.owner.gauge(&mut self.links);
-        let mut full = self.links.recorder.rotate(Snapshot::new(self.config.worker));
-        let close = self.links.window.close;
-        self.describe(&mut full, close);
-        full.drain = drain;
-        self.say(Message::Interval(full));
+        self.hand_over(Snapshot::new(self.config.worker), self.links.window.close, false);
     }
 
     fn drain(&mut self) -> io::Result<()> {
@@ -167,8 +157,8 @@ impl<D: AddRoute, O: LoadOwner> Worker<'_, D, O> {
     fn finish(&mut self, gave_up: bool) -> Finished {
         let rest = self.owner.finish(&mut self.links);
         self.readings.samples = self.links.samples.finish();
-        self.hand_over(true);
         let close = self.links.window.close;
+        self.hand_over(Snapshot::new(self.config.worker), close, true);
         Finished {
             in_flight: rest.in_flight,
             backlog: rest.backlog,

@@ -134,19 +134,21 @@ impl<D: AddRoute, O: LoadOwner> Worker<'_, D, O> {
         }
         self.links.samples.hand_over();
         if let Ok(empty) = self.channel.emptied.try_recv() {
-            self.owner.gauge(&mut self.links);
-            let mut full = self.links.recorder.rotate(empty);
-            self.describe(&mut full, passed);
-            self.say(Message::Interval(full));
+            self.hand_over(empty, passed, false);
         }
     }
 
-    pub(super) fn describe(&self, snapshot: &mut Snapshot, edge: Nanos) {
-        snapshot.worker = self.config.worker;
-        snapshot.connections = u64::from(self.links.open());
-        snapshot.in_flight = self.links.in_flight();
-        snapshot.end = edge - self.links.window.open;
-        self.owner.describe(snapshot);
+    /// Says what has happened since the last edge, up to this one: of the window, or of the drain behind it.
+    pub(super) fn hand_over(&mut self, empty: Snapshot, edge: Nanos, drain: bool) {
+        self.owner.gauge(&mut self.links);
+        let mut full = self.links.recorder.rotate(empty);
+        full.worker = self.config.worker;
+        full.connections = u64::from(self.links.open());
+        full.in_flight = self.links.in_flight();
+        full.end = edge - self.links.window.open;
+        full.drain = drain;
+        self.owner.describe(&mut full);
+        self.say(Message::Interval(full));
     }
 }
 

@@ -20,7 +20,7 @@ use crate::plan::Plan;
 use crate::plan::request_template::RenderError;
 use crate::stats::outcome::{ErrorKind, Sample};
 use crate::stats::recorder::Recorder;
-use crate::stats::samples::{Record, RequestEnd};
+use crate::stats::samples::Record;
 use crate::stats::snapshot::Snapshot;
 use crate::transport::AddRoute;
 use crate::units::Nanos;
@@ -194,20 +194,7 @@ fn sample<D: AddRoute>(
     result: Result<Response, ErrorKind>,
     done: Nanos,
 ) {
-    links.samples.push(Record::Request(RequestEnd {
-        place: 0,
-        stage: 0,
-        expected: result.is_ok(),
-        result: result.map(|response| response.status),
-        scheduled: exchange.scheduled,
-        sent: exchange.sent,
-        first_byte: exchange.first_byte,
-        done,
-        body_bytes: result.map_or(0, |response| response.body_len),
-        blocked: Nanos::ZERO,
-        connecting: Nanos::ZERO,
-        securing: Nanos::ZERO,
-    }));
+    links.samples.push(Record::Request(exchange.end(result, done)));
 }
 
 impl Owner for Pool {

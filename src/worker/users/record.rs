@@ -158,15 +158,10 @@ fn sample_request<D: AddRoute, F: Flow>(
         place: terms.place,
         stage: terms.stage,
         expected,
-        result: result.map(|response| response.status),
-        scheduled: exchange.scheduled,
-        sent: exchange.sent,
-        first_byte: exchange.first_byte,
-        done,
-        body_bytes: result.map_or(0, |response| response.body_len),
         blocked: spent.blocked,
         connecting: spent.connecting,
         securing: spent.securing,
+        ..exchange.end(result, done)
     }));
 }
 

@@ -103,7 +103,7 @@ fn interval(c: &mut Criterion) {
         b.iter_batched_ref(filled, |snapshot| snapshot.clear(), BatchSize::LargeInput);
     });
     let mut builder = SummaryBuilder::new(true);
-    group.bench_function("summary push", |b| b.iter(|| builder.push(black_box(&full)).t));
+    group.bench_function("summary push", |b| b.iter(|| builder.push(black_box(&full))));
     let mut recorder = Recorder::new(true);
     let mut shell = Some(Snapshot::new(0));
     group.bench_function("rotate", |b| {

@@ -64,8 +64,7 @@ impl Collector {
         }
         let (number, merged) = self.pending.pop_first()?;
         self.handed_on = number;
-        let point = self.builder.push(&merged).clone();
-        Some((point, merged))
+        Some((self.builder.push(&merged)?, merged))
     }
 
     /// A snapshot in which nothing is.

@@ -219,7 +219,7 @@ impl Layout {
         let tags: Vec<(&str, &str)> = all.into_iter().collect();
         let watch = more.iter().any(|(name, _)| CONDITIONS.contains(name));
         let role = if watch { Role::Watch } else { Role::Plain };
-        self.registry.append_known(KeyRef { metric, kind, tags: &tags, role });
+        self.registry.append(KeyRef { metric, kind, tags: &tags, role });
     }
 
     /// How many entries the scenario tallies have.

@@ -1,5 +1,13 @@
 //! What happened: every measurement type lives here.
 
+/// These fields of a value, by `&` or `&mut` as it is. All of its fields are named, so that one added later cannot be forgotten.
+macro_rules! fields {
+    ($value:expr, $type:ident { $($field:ident),+ $(,)? } but { $($other:ident),* $(,)? }) => {{
+        let $type { $($field,)+ $($other: _,)* } = $value;
+        [$($field),+]
+    }};
+}
+
 pub mod compact;
 pub mod histogram;
 pub mod layout;

@@ -6,6 +6,7 @@ use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use hashbrown::HashTable;
+use serde::{Deserialize, Serialize};
 
 /// Series that samples may make, beside those that are known before the run, unless asked otherwise.
 pub const SERIES_MAX: u32 = 2_000;
@@ -19,8 +20,8 @@ const OTHER_METRIC: &str = "other";
 
 type State = BuildHasherDefault<DefaultHasher>;
 
-/// What the figures of a series are, and so what can be asked of them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+/// What the figures of a series are, and so what can be asked of them. The order is that of the wire's numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Kind {
     /// Requests with all of their times: k6's `http_req*` metrics in one.
     Requests,
@@ -64,8 +65,8 @@ struct KeyParts {
     role: Role,
 }
 
-/// What a series is for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+/// What a series is for. The order is that of the wire's numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Role {
     /// To hold samples that no other one holds.
     #[default]
@@ -107,6 +108,10 @@ impl Key {
     pub fn is_watch(&self) -> bool {
         self.0.role == Role::Watch
     }
+
+    fn hash(&self) -> u64 {
+        hash(self.metric(), self.kind(), self.role(), self.tags())
+    }
 }
 
 impl PartialEq for Key {
@@ -139,12 +144,7 @@ pub struct KeyRef<'a> {
 
 impl KeyRef<'_> {
     fn hash(&self) -> u64 {
-        let mut hasher = State::default().build_hasher();
-        self.metric.hash(&mut hasher);
-        self.kind.hash(&mut hasher);
-        self.role.hash(&mut hasher);
-        self.tags.iter().for_each(|tag| tag.hash(&mut hasher));
-        hasher.finish()
+        hash(self.metric, self.kind, self.role, self.tags.iter().copied())
     }
 
     fn is(&self, key: &Key) -> bool {
@@ -155,6 +155,13 @@ impl KeyRef<'_> {
             && tags.len() == self.tags.len()
             && tags.iter().zip(self.tags).all(|((name, value), tag)| (&**name, &**value) == *tag)
     }
+}
+
+fn hash<'a>(metric: &str, kind: Kind, role: Role, tags: impl Iterator<Item = (&'a str, &'a str)>) -> u64 {
+    let mut hasher = State::default().build_hasher();
+    (metric, kind, role).hash(&mut hasher);
+    tags.for_each(|tag| tag.hash(&mut hasher));
+    hasher.finish()
 }
 
 /// A metric that exists already with figures of another kind.
@@ -221,8 +228,11 @@ impl Registry {
 
     /// Appends one that is known before the run: it does not count for the bound. Also where there is one of this key already: those of a
     /// plan stand in the plan's order.
-    pub fn append_known(&mut self, key: KeyRef<'_>) -> SeriesId {
-        self.append(key)
+    pub fn append(&mut self, key: KeyRef<'_>) -> SeriesId {
+        let metric = self.text(key.metric);
+        let tags = key.tags.iter().map(|(name, value)| (self.text(name), self.text(value))).collect();
+        let parts = KeyParts { metric, kind: key.kind, tags, role: key.role };
+        self.push(Key(Arc::new(parts)))
     }
 
     /// The same, or the one that there is.
@@ -255,18 +265,17 @@ impl Registry {
 
     /// The number here of another registry's series, made where need be.
     pub(super) fn adopt(&mut self, key: &Key) -> SeriesId {
-        let tags: Vec<(&str, &str)> = key.tags().collect();
-        let wanted = KeyRef { metric: key.metric(), kind: key.kind(), tags: &tags, role: key.role() };
-        let hash = wanted.hash();
-        if let Some(known) = self.table.find(hash, |number| self.keys[*number as usize] == *key) {
+        let known = self.table.find(key.hash(), |number| self.keys[*number as usize] == *key);
+        if let Some(known) = known {
             return SeriesId(*known);
         }
         let counts = key.role() == Role::Plain;
         if !counts || self.made < self.bound() {
             self.made += u32::from(counts);
-            return self.push(key.clone(), hash);
+            return self.push(key.clone());
         }
-        self.other(wanted)
+        let tags: Vec<(&str, &str)> = key.tags().collect();
+        self.other(KeyRef { metric: key.metric(), kind: key.kind(), tags: &tags, role: key.role() })
     }
 
     /// The series of all others of a metric.
@@ -279,31 +288,17 @@ impl Registry {
     /// Takes over what `other`, of which this one is the beginning, has beyond it.
     pub(super) fn follow(&mut self, other: &Registry) {
         for key in &other.keys[self.keys.len().min(other.keys.len())..] {
-            let tags: Vec<(&str, &str)> = key.tags().collect();
-            let hash =
-                KeyRef { metric: key.metric(), kind: key.kind(), tags: &tags, role: key.role() }.hash();
-            self.push(key.clone(), hash);
+            self.push(key.clone());
         }
         (self.made, self.max) = (other.made, other.max);
     }
 
-    fn append(&mut self, key: KeyRef<'_>) -> SeriesId {
-        let metric = self.text(key.metric);
-        let tags = key.tags.iter().map(|(name, value)| (self.text(name), self.text(value))).collect();
-        let parts = KeyParts { metric, kind: key.kind, tags, role: key.role };
-        self.push(Key(Arc::new(parts)), key.hash())
-    }
-
-    fn push(&mut self, key: Key, hash: u64) -> SeriesId {
+    fn push(&mut self, key: Key) -> SeriesId {
         let number = self.keys.len() as u32;
         self.kinds.entry(Arc::clone(&key.0.metric)).or_insert(key.kind());
-        self.keys.push(key);
         let Registry { table, keys, .. } = self;
-        table.insert_unique(hash, number, |number| {
-            let key = &keys[*number as usize];
-            let tags: Vec<(&str, &str)> = key.tags().collect();
-            KeyRef { metric: key.metric(), kind: key.kind(), tags: &tags, role: key.role() }.hash()
-        });
+        table.insert_unique(key.hash(), number, |number| keys[*number as usize].hash());
+        keys.push(key);
         SeriesId(number)
     }
 

@@ -44,39 +44,26 @@ pub struct Requests {
     pub failed_time: CompactHistogram,
 }
 
-/// The tables of [`Requests`], by `&` or `&mut`. Taken apart so that one added later cannot be forgotten.
+/// The tables of [`Requests`], by `&` or `&mut`.
 macro_rules! tables {
-    ($series:expr) => {{
-        let Requests {
-            completed: _,
-            failed: _,
-            completed_in_window: _,
-            alike,
-            service_time,
-            first_byte,
-            response_time,
-            start_lag,
-            receiving,
-            sending,
-            blocked,
-            connecting,
-            tls_handshaking,
-            failed_time,
-        } = $series;
-        [
-            alike,
-            service_time,
-            first_byte,
-            response_time,
-            start_lag,
-            receiving,
-            sending,
-            blocked,
-            connecting,
-            tls_handshaking,
-            failed_time,
-        ]
-    }};
+    ($series:expr) => {
+        fields!(
+            $series,
+            Requests {
+                alike,
+                service_time,
+                first_byte,
+                response_time,
+                start_lag,
+                receiving,
+                sending,
+                blocked,
+                connecting,
+                tls_handshaking,
+                failed_time,
+            } but { completed, failed, completed_in_window }
+        )
+    };
 }
 
 impl Requests {

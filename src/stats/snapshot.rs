@@ -132,41 +132,27 @@ pub struct Counts {
     pub connect_errors: ErrorCounts,
 }
 
-/// The plain numbers of [`Counts`], by `&` or `&mut`. Taken apart so that one added later cannot be forgotten.
+/// The plain numbers of [`Counts`], by `&` or `&mut`.
 macro_rules! numbers {
-    ($counts:expr) => {{
-        let Counts {
-            scheduled,
-            started,
-            completed,
-            completed_in_window,
-            failed,
-            dropped,
-            sent_bytes,
-            received_bytes,
-            connects,
-            reconnects,
-            connect_failures,
-            stale,
-            status: _,
-            errors: _,
-            connect_errors: _,
-        } = $counts;
-        [
-            scheduled,
-            started,
-            completed,
-            completed_in_window,
-            failed,
-            dropped,
-            sent_bytes,
-            received_bytes,
-            connects,
-            reconnects,
-            connect_failures,
-            stale,
-        ]
-    }};
+    ($counts:expr) => {
+        fields!(
+            $counts,
+            Counts {
+                scheduled,
+                started,
+                completed,
+                completed_in_window,
+                failed,
+                dropped,
+                sent_bytes,
+                received_bytes,
+                connects,
+                reconnects,
+                connect_failures,
+                stale,
+            } but { status, errors, connect_errors }
+        )
+    };
 }
 
 impl Counts {
@@ -223,21 +209,23 @@ pub struct Latencies {
     pub tls_handshake: Histogram,
 }
 
-/// The histograms of [`Latencies`], by `&` or `&mut`. Taken apart so that one added later cannot be forgotten.
+/// The histograms of [`Latencies`], by `&` or `&mut`.
 macro_rules! tables {
-    ($latencies:expr) => {{
-        let Latencies {
-            whole,
-            split_service,
-            split_first_byte,
-            response_time,
-            start_lag,
-            pickup_lag,
-            connect,
-            tls_handshake,
-        } = $latencies;
-        [whole, split_service, split_first_byte, response_time, start_lag, pickup_lag, connect, tls_handshake]
-    }};
+    ($latencies:expr) => {
+        fields!(
+            $latencies,
+            Latencies {
+                whole,
+                split_service,
+                split_first_byte,
+                response_time,
+                start_lag,
+                pickup_lag,
+                connect,
+                tls_handshake,
+            } but {}
+        )
+    };
 }
 
 impl Latencies {

@@ -120,11 +120,11 @@ impl SummaryBuilder {
     }
 
     /// Takes the next interval, already merged over the workers, and says what happened in it. It
-    /// begins where the one before ended, the first one at 0. What is of the drain is in no point: there the last one is returned.
-    pub fn push(&mut self, interval: &Snapshot) -> &TimelinePoint {
+    /// begins where the one before ended, the first one at 0. What is of the drain is in no point.
+    pub fn push(&mut self, interval: &Snapshot) -> Option<TimelinePoint> {
         self.push_rest(interval);
         if interval.drain {
-            return &self.timeline.latest;
+            return None;
         }
         let point = TimelinePoint {
             t: self.end.max(interval.end),
@@ -136,7 +136,8 @@ impl SummaryBuilder {
             vus: interval.vus,
         };
         self.end = point.t;
-        self.timeline.push(point)
+        self.timeline.push(&point);
+        Some(point)
     }
 
     /// Takes what came behind the window: it is in all totals, and in no point of the timeline.
@@ -195,20 +196,18 @@ struct Timeline {
     /// Intervals of the last one.
     last: u64,
     points: Vec<TimelinePoint>,
-    /// What was appended last, by itself.
-    latest: TimelinePoint,
 }
 
 impl Timeline {
     fn new(max: usize) -> Timeline {
-        Timeline { max, each: 1, last: 1, points: Vec::new(), latest: TimelinePoint::default() }
+        Timeline { max, each: 1, last: 1, points: Vec::new() }
     }
 
     /// Appends one interval.
-    fn push(&mut self, point: TimelinePoint) -> &TimelinePoint {
+    fn push(&mut self, point: &TimelinePoint) {
         match self.points.last_mut().filter(|_| self.last < self.each) {
             Some(last) => {
-                last.append(&point);
+                last.append(point);
                 self.last += 1;
             }
             None => {
@@ -219,8 +218,6 @@ impl Timeline {
         if self.points.len() > self.max {
             self.coarsen();
         }
-        self.latest = point;
-        &self.latest
     }
 
     /// Makes two and two one.

@@ -38,35 +38,24 @@ pub struct ScenarioTally {
     pub vus_max: u64,
 }
 
-/// What of a [`ScenarioTally`] adds up, by `&` or `&mut`. Taken apart so that one added later cannot be forgotten.
+/// What of a [`ScenarioTally`] adds up, by `&` or `&mut`.
 macro_rules! sums {
-    ($tally:expr) => {{
-        let ScenarioTally {
-            scheduled,
-            started,
-            completed,
-            broken,
-            interrupted,
-            dropped,
-            redirects_refused,
-            sent_bytes,
-            received_bytes,
-            iteration_duration: _,
-            vus: _,
-            vus_max: _,
-        } = $tally;
-        [
-            scheduled,
-            started,
-            completed,
-            broken,
-            interrupted,
-            dropped,
-            redirects_refused,
-            sent_bytes,
-            received_bytes,
-        ]
-    }};
+    ($tally:expr) => {
+        fields!(
+            $tally,
+            ScenarioTally {
+                scheduled,
+                started,
+                completed,
+                broken,
+                interrupted,
+                dropped,
+                redirects_refused,
+                sent_bytes,
+                received_bytes,
+            } but { iteration_duration, vus, vus_max }
+        )
+    };
 }
 
 impl ScenarioTally {

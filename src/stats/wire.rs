@@ -87,25 +87,9 @@ struct TallyPart {
 #[derive(Serialize, Deserialize)]
 struct KeyPart {
     metric: u32,
-    kind: KindPart,
-    role: RolePart,
+    kind: Kind,
+    role: Role,
     tags: Vec<(u32, u32)>,
-}
-
-#[derive(Clone, Copy, Serialize, Deserialize)]
-enum KindPart {
-    Requests,
-    Counter,
-    Gauge,
-    Rate,
-    Trend,
-}
-
-#[derive(Clone, Copy, Serialize, Deserialize)]
-enum RolePart {
-    Plain,
-    Watch,
-    Other,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -288,8 +272,8 @@ fn tally_part(tally: &Tally) -> TallyPart {
     for key in tally.registry().keys() {
         keys.push(KeyPart {
             metric: texts.number(key.metric()),
-            kind: kind_part(key.kind()),
-            role: role_part(key.role()),
+            kind: key.kind(),
+            role: key.role(),
             tags: key.tags().map(|(name, value)| (texts.number(name), texts.number(value))).collect(),
         });
     }
@@ -300,42 +284,6 @@ fn tally_part(tally: &Tally) -> TallyPart {
         keys,
         figures: tally.series().map(|(_, figures)| figures_part(figures)).collect(),
         scenarios: tally.scenarios.iter().map(scenario_part).collect(),
-    }
-}
-
-fn kind_part(kind: Kind) -> KindPart {
-    match kind {
-        Kind::Requests => KindPart::Requests,
-        Kind::Counter => KindPart::Counter,
-        Kind::Gauge => KindPart::Gauge,
-        Kind::Rate => KindPart::Rate,
-        Kind::Trend => KindPart::Trend,
-    }
-}
-
-fn read_kind(kind: KindPart) -> Kind {
-    match kind {
-        KindPart::Requests => Kind::Requests,
-        KindPart::Counter => Kind::Counter,
-        KindPart::Gauge => Kind::Gauge,
-        KindPart::Rate => Kind::Rate,
-        KindPart::Trend => Kind::Trend,
-    }
-}
-
-fn role_part(role: Role) -> RolePart {
-    match role {
-        Role::Plain => RolePart::Plain,
-        Role::Watch => RolePart::Watch,
-        Role::Other => RolePart::Other,
-    }
-}
-
-fn read_role(role: RolePart) -> Role {
-    match role {
-        RolePart::Plain => Role::Plain,
-        RolePart::Watch => Role::Watch,
-        RolePart::Other => Role::Other,
     }
 }
 
@@ -351,13 +299,8 @@ fn read_tally(part: TallyPart) -> Result<Tally, WireError> {
         if !tags.is_sorted_by(|a, b| a.0 < b.0) {
             return Err(damaged("tags out of order"));
         }
-        let key = KeyRef {
-            metric: text(key.metric)?,
-            kind: read_kind(key.kind),
-            tags: &tags,
-            role: read_role(key.role),
-        };
-        registry.append_known(key);
+        let key = KeyRef { metric: text(key.metric)?, kind: key.kind, tags: &tags, role: key.role };
+        registry.append(key);
     }
     registry.set_made(part.made);
     let series: Vec<Figures> = part.figures.into_iter().map(read_figures).collect::<Result<_, _>>()?;

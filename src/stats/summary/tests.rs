@@ -58,7 +58,7 @@ proptest! {
         let mut timeline = Timeline::new(max);
         for (i, latencies) in runs.iter().enumerate() {
             let point = point(i as u64, latencies);
-            prop_assert_eq!(timeline.push(point.clone()), &point);
+            timeline.push(&point);
         }
         let points = timeline.finish();
         prop_assert!(points.len() <= max);
@@ -89,7 +89,7 @@ proptest! {
         let mut points = Vec::new();
         for (i, latencies) in runs.iter().enumerate() {
             let end = Nanos((i as u64 + 1) * SECOND.0);
-            points.push(builder.push(&interval(open_model, end, latencies)).clone());
+            points.extend(builder.push(&interval(open_model, end, latencies)));
         }
         let all = runs.concat();
         prop_assert_eq!(builder.counts().completed, all.len() as u64);
@@ -116,7 +116,7 @@ fn the_timeline_is_bounded_however_long_the_run() {
     const MAX: usize = 32;
     let mut timeline = Timeline::new(MAX);
     for i in 0..1_000 {
-        timeline.push(point(i, &[1_000_000]));
+        timeline.push(&point(i, &[1_000_000]));
         let kept = timeline.points.len();
         assert!(kept <= MAX, "{kept} points after {i} intervals");
     }

@@ -5,7 +5,7 @@ mod common;
 use std::process::Command;
 
 use common::plain::{self, Framing};
-use common::run::{Done, drivers, squall, start_command};
+use common::run::{Done, alone, drivers, squall, start_command, together};
 use common::seccomp::{Calls, with_io_uring_refused, with_refused};
 use common::sysctl::{Sysctl, with_sysctl};
 
@@ -38,6 +38,7 @@ fn names_gate(text: &str, errno: i32, parts: [&str; 2]) {
 
 #[test]
 fn auto_goes_on_with_epoll_and_says_so() {
+    let _together = together();
     let (url, bytes) = plain::start(Framing::Length, 100);
     for (errno, parts) in GATES {
         let args = [&url, "-n", "2000", "-c", "8", "--format", "json", "--allow-invalid"];
@@ -56,6 +57,7 @@ fn auto_goes_on_with_epoll_and_says_so() {
 
 #[test]
 fn epoll_that_was_asked_for_needs_no_note() {
+    let _together = together();
     let (url, _) = plain::start(Framing::Length, 100);
     let args = [&url, "-n", "200", "-c", "2", "--format", "json", "--allow-invalid", "--driver", "epoll"];
     let done = under_filter(&mut squall(&args), libc::EPERM).exits(0).balanced();
@@ -66,6 +68,7 @@ fn epoll_that_was_asked_for_needs_no_note() {
 
 #[test]
 fn uring_that_was_asked_for_is_an_error() {
+    let _together = together();
     let (url, _) = plain::start(Framing::Length, 100);
     for (errno, parts) in GATES {
         let done = under_filter(&mut squall(&[&url, "-n", "10", "--driver", "uring"]), errno).exits(1);
@@ -77,6 +80,7 @@ fn uring_that_was_asked_for_is_an_error() {
 
 #[test]
 fn the_target_names_the_gate() {
+    let _together = together();
     for (errno, parts) in GATES {
         let mut command = squall(&["target", "--listen", "127.0.0.1:0", "--threads", "1"]);
         // tokio-uring 0.5 leaks its runtime when it gets no ring; the process ends then anyway.
@@ -112,6 +116,7 @@ fn under_sysctl(sysctl: Sysctl, parts: &[&str], absent: &[&str]) -> Result<(), S
 
 #[test]
 fn each_sysctl_value_is_named_with_its_way_out() {
+    let _together = together();
     let all = Sysctl { disabled: 2, group: -1, privileged: false };
     let everybody = ["for everybody", "kernel.io_uring_disabled = 2", "sysctl -w kernel.io_uring_disabled=0"];
     let nobody = Sysctl { disabled: 1, ..all };
@@ -141,6 +146,7 @@ fn id(which: &str) -> u32 {
 /// Whom the sysctl lets through is refused by something else, and sent to the right place.
 #[test]
 fn a_sysctl_that_lets_us_through_is_not_blamed() {
+    let _together = together();
     let group = i32::try_from(id("-g")).unwrap();
     let root = id("-u") == 0;
     let excepted = [
@@ -159,6 +165,7 @@ const SHORT: [&str; 6] = ["-n", "500", "-c", "4", "--format", "json"];
 
 #[test]
 fn a_ring_is_halved_while_memory_is_short_and_the_run_says_so() {
+    let _together = together();
     if !drivers().contains(&"uring") {
         return;
     }
@@ -180,6 +187,7 @@ fn a_ring_is_halved_while_memory_is_short_and_the_run_says_so() {
 
 #[test]
 fn without_memory_for_any_ring_epoll_goes_on() {
+    let _together = together();
     let (url, _) = plain::start(Framing::Length, 100);
     // For the smallest ring, and for what is registered with one (sparse files, buffers).
     let without = [Calls::SetupAbove(0), Calls::Register(13), Calls::Register(22)];
@@ -231,6 +239,8 @@ fn little_locked_memory_gives_small_rings_or_epoll() {
     if !drivers().contains(&"uring") {
         return;
     }
+    // The kernel counts locked memory by user: the rings of the other tests would be counted too.
+    let _alone = alone();
     let (url, _) = plain::start(Framing::Length, 100);
     assert_eq!(with_locked_memory(&url, 8 << 20), ("uring".into(), String::new()));
     let (driver, note) = with_locked_memory(&url, 0);

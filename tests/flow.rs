@@ -85,6 +85,10 @@ impl TwoAtOnce {
 impl Flow for TwoAtOnce {
     type State = Own;
 
+    fn anew(&self, _: &UsersConfig, _: u32, _: u32) -> TwoAtOnce {
+        unreachable!("there is one window")
+    }
+
     fn user(&self, _: &UserKey) -> Own {
         Own::default()
     }
@@ -228,6 +232,7 @@ fn carry_out_flow<F: Flow, D: AddRoute>(
         workload,
         layout,
         seed: 1,
+        keeps_connections: false,
     };
     let config = WorkerConfig {
         worker: 0,
@@ -294,6 +299,10 @@ struct Measuring(Rc<StatusSet>);
 
 impl Flow for Measuring {
     type State = u32;
+
+    fn anew(&self, _: &UsersConfig, _: u32, _: u32) -> Measuring {
+        unreachable!("there is one window")
+    }
 
     fn user(&self, _: &UserKey) -> u32 {
         0

@@ -206,6 +206,7 @@ fn calls_of_a_worker(requests: u64, load: LoadModel, sampled: bool) -> u64 {
     };
     let pool = PoolConfig {
         connections: 4,
+        places: 4,
         load,
         requests: (!load.is_open()).then_some(requests),
         duration: None,

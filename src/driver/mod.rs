@@ -176,6 +176,17 @@ pub struct TlsReadings {
     pub agreed: Option<TlsAgreed>,
 }
 
+impl TlsReadings {
+    /// What came behind an earlier reading.
+    pub fn since(&self, earlier: &TlsReadings) -> TlsReadings {
+        TlsReadings {
+            handshakes: self.handshakes - earlier.handshakes,
+            resumed: self.resumed - earlier.resumed,
+            agreed: self.agreed,
+        }
+    }
+}
+
 /// What a TLS handshake agreed on, by the names of the registries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TlsAgreed {

@@ -1,5 +1,7 @@
 //! What a template can refer to while it is filled in.
 
+use std::sync::Arc;
+
 use super::data::DataSet;
 use crate::rng::Rng;
 use crate::units::Nanos;
@@ -22,5 +24,5 @@ pub struct Scope<'a> {
     /// The row of each data set in this iteration.
     pub rows: &'a [u64],
     /// The data sets.
-    pub data: &'a [DataSet],
+    pub data: &'a [Arc<DataSet>],
 }

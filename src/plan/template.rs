@@ -17,6 +17,7 @@
 mod slot;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::data::DataSet;
 use super::request_template::RenderError;
@@ -29,7 +30,7 @@ pub struct Names<'a> {
     /// Variables that steps extract, by their number.
     pub variables: &'a [String],
     /// Data sets, by their number.
-    pub data: &'a [DataSet],
+    pub data: &'a [Arc<DataSet>],
     /// Variables whose value is known.
     pub constants: &'a BTreeMap<String, String>,
     /// The environment.

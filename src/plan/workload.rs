@@ -17,7 +17,7 @@ use crate::load::{Arrivals, RateStages, VuStages};
 use crate::units::{Nanos, Rate};
 
 /// All that is to be done in a run.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Workload {
     /// Where requests go. Never empty. A virtual user has one connection to each.
     pub origins: Vec<Origin>,
@@ -28,7 +28,7 @@ pub struct Workload {
     /// Who does it when; side by side. Never empty.
     pub scenarios: Vec<Scenario>,
     /// Rows that templates take values from.
-    pub data: Vec<DataSet>,
+    pub data: Vec<Arc<DataSet>>,
     /// Names of the variables that steps extract; their number is the index of [`Extract::variable`].
     pub variables: Vec<String>,
     /// How connections are kept.
@@ -61,7 +61,7 @@ pub struct Origin {
 }
 
 /// One request and what to make of its answer.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Step {
     /// k6's tag `name`. Unique among steps.
     pub name: Arc<str>,
@@ -113,7 +113,7 @@ pub struct Flow {
 }
 
 /// Who does what when.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Scenario {
     /// k6's tag `scenario`.
     pub name: Arc<str>,

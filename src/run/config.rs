@@ -4,6 +4,7 @@
 //! [`RunConfig::validate`] is the only way from one to the other, and reports every problem that it
 //! finds at once.
 
+mod change;
 mod connect;
 mod error;
 mod host;
@@ -22,6 +23,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+pub use self::change::Change;
 pub use self::connect::{Dialing, Override, RawConnect};
 pub use self::error::{ConfigError, Problem};
 pub use self::names::{HostPattern, NameRules};
@@ -139,7 +141,7 @@ pub struct RunConfig {
     /// The request's own headers, in order; names are tokens, values without CR, LF and NUL.
     pub headers: Vec<(String, String)>,
     /// The request's body; with `pipeline` copies of it below 1 GiB.
-    pub body: Vec<u8>,
+    pub body: Arc<[u8]>,
     /// Connections in total, at least one for each worker.
     pub connections: u32,
     /// Connections beside them, for origins that responses lead to.
@@ -321,7 +323,7 @@ fn validate_on(raw: RawConfig, host: &impl Host) -> Result<RunConfig, ConfigErro
         target,
         method: request.method,
         headers: request.headers,
-        body: request.body,
+        body: request.body.into(),
         connections,
         spare_connections: workers.spare(users.filter(|_| names.open_ended), origins.len(), room),
         counted_by: option,

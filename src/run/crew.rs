@@ -2,13 +2,14 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::RunError;
 use super::config::RunConfig;
-use super::job::{Job, Work};
+use super::job::{Job, Orders, Places, Work};
 use super::means::{Ballot, Elected, Means, election};
 use super::names;
 use super::samples::{self, Writer, Written};
@@ -23,14 +24,18 @@ use crate::worker::samples::SampleEnds;
 /// Snapshots on their way per worker: one fills, one is merged.
 const SNAPSHOTS: usize = 2;
 
-/// The workers of a run, and the coordinator's ends of their channels.
+/// The workers of a session, and the coordinator's ends of their channels.
 pub(super) struct Crew {
     pub(super) control: Arc<Control>,
     pub(super) messages: Receiver<(u32, Message)>,
     /// What they carry the bytes with.
     pub(super) means: Means,
     emptied: Vec<Sender<Snapshot>>,
-    threads: Vec<JoinHandle<bool>>,
+    orders: Vec<Orders>,
+    threads: Vec<JoinHandle<()>>,
+    /// Which of them are on their cores.
+    pinned: Arc<[AtomicBool]>,
+    places: Places,
     /// Looks names up while load is sent, where that can be needed.
     names: Option<names::Handle>,
     /// Writes samples down, where that was asked for.
@@ -42,6 +47,7 @@ impl Crew {
     pub(super) fn start(
         config: &RunConfig,
         work: &Work,
+        places: Places,
         spin: bool,
         samples: Option<(Box<dyn Sink>, Legend)>,
     ) -> Result<Crew, RunError> {
@@ -54,7 +60,10 @@ impl Crew {
             messages,
             means: Means::default(),
             emptied: Vec::with_capacity(workers),
+            orders: Vec::with_capacity(workers),
             threads: Vec::with_capacity(workers),
+            pinned: config.cores.iter().map(|_| AtomicBool::new(false)).collect(),
+            places,
             names: None,
             writer: None,
         };
@@ -67,7 +76,7 @@ impl Crew {
                 Ok(crew)
             }
             Err(e) => {
-                crew.join(&StopFlag::new());
+                crew.join();
                 Err(e)
             }
         }
@@ -94,10 +103,13 @@ impl Crew {
                 give.send(Snapshot::new(worker as u32)).expect("the channel holds that many");
             }
             self.emptied.push(give);
+            let (job, orders) = Job::share_of(config, work, worker as u32, self.places, spin, names.next());
+            self.orders.push(orders);
             let seat = Seat {
                 core,
                 ballot: ballot.clone(),
-                job: Job::share_of(config, work, worker as u32, spin, names.next()),
+                job,
+                pinned: Arc::clone(&self.pinned),
                 samples: streams.next(),
                 channel: Channel { out: out.clone(), emptied },
                 control: Arc::clone(&self.control),
@@ -127,21 +139,40 @@ impl Crew {
         Ok(streams)
     }
 
+    /// Has all workers do another window, of the same kind of work. All must have finished the one before.
+    pub(super) fn next_window(&self, config: &RunConfig, work: &Work, spin: bool) {
+        self.control.rewind();
+        for (worker, orders) in self.orders.iter().enumerate() {
+            orders.send(config, work, worker as u32, self.places, spin);
+        }
+    }
+
+    /// Which workers are on their cores.
+    pub(super) fn pinned(&self) -> Vec<bool> {
+        self.pinned.iter().map(|pinned| pinned.load(Ordering::Relaxed)).collect()
+    }
+
+    /// Waits until the `handed_over` samples of a window are written, if anybody wants samples, and says what came of them. Once
+    /// `stop` is set it does not wait for long for samples that nobody takes.
+    pub(super) fn written(&mut self, handed_over: u64, stop: &StopFlag) -> Option<Written> {
+        self.writer.as_mut().map(|writer| writer.catch_up(handed_over, stop))
+    }
+
     /// Why samples are not written any more.
     pub(super) fn samples_failure(&self) -> Option<String> {
         self.writer.as_ref().and_then(Writer::failure)
     }
 
-    /// Ends the load, waits for every thread to end, and says which were pinned, and what came of the samples. Once `stop`
-    /// is set it does not wait for long for samples that nobody takes.
-    pub(super) fn join(self, stop: &StopFlag) -> (Vec<bool>, Option<Written>) {
+    /// Ends the load, and waits for every thread to end.
+    pub(super) fn join(self) {
         self.control.stop();
-        // Nobody may be left waiting for room in the channel: without a receiver every send returns at once.
-        drop(self.messages);
-        let pinned: Vec<bool> = self.threads.into_iter().map(|t| t.join().unwrap_or(false)).collect();
+        // Nobody may be left waiting for room in the channel, or for another window: without the other end each call returns at once.
+        drop((self.messages, self.orders));
+        for thread in self.threads {
+            let _ = thread.join();
+        }
         // With the workers all who could ask have gone.
         self.names.into_iter().for_each(names::Handle::join);
-        (pinned, self.writer.map(|writer| writer.finish(stop)))
     }
 }
 
@@ -150,20 +181,22 @@ struct Seat {
     core: usize,
     ballot: Ballot,
     job: Job,
+    pinned: Arc<[AtomicBool]>,
     samples: Option<SampleEnds>,
     channel: Channel,
     control: Arc<Control>,
 }
 
 impl Seat {
-    /// The thread's life; true when it could be pinned.
-    fn work(self) -> bool {
+    /// The thread's life.
+    fn work(self) {
         let pinned = core_affinity::set_for_current(core_affinity::CoreId { id: self.core });
         driver::tighten_timers();
         let number = self.job.worker();
+        self.pinned[number as usize].store(pinned, Ordering::Relaxed);
         let Seat { job, samples, ballot, channel, control, .. } = self;
         let begun = match ballot.cast(job.driver_config()) {
-            None => return pinned,
+            None => return,
             Some(Elected::Uring(driver)) => {
                 job.carry_out(*driver, samples, &channel, &control);
                 Ok(())
@@ -175,7 +208,6 @@ impl Seat {
         if let Err(cause) = begun {
             let _ = channel.out.send((number, Message::Broken(cause)));
         }
-        pinned
     }
 }
 

@@ -16,7 +16,7 @@ pub(super) fn request(config: &RunConfig) -> Request {
         target: config.target.target.clone(),
         authority: config.target.authority(),
         headers: config.headers.clone(),
-        body: config.body.clone(),
+        body: config.body.to_vec(),
     };
     if let Some(forward) = config.way.proxy.as_ref().and_then(|proxy| proxy.forward(&config.target)) {
         request.target.insert_str(0, &forward.prefix);

@@ -1,7 +1,9 @@
-//! What the workers of a run are to do, and one worker's share of it.
+//! What the workers of a window are to do, and one worker's share of it.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+
+use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::config::RunConfig;
 use super::machine;
@@ -13,14 +15,14 @@ use crate::plan::workload::Workload;
 use crate::stats::layout::Layout;
 use crate::transport::{AddRoute, Route, Transport};
 use crate::units::Nanos;
-use crate::worker::channel::{Channel, Control};
+use crate::worker::channel::{Channel, Control, NextWindow};
 use crate::worker::names::Names;
 use crate::worker::pool::PoolConfig;
 use crate::worker::samples::SampleEnds;
 use crate::worker::users::UsersConfig;
 use crate::worker::{Clocks, OriginSpec, Worker, WorkerConfig};
 
-/// The whole run's work.
+/// The whole window's work.
 pub(super) enum Work {
     /// One request, over and over.
     Plain(Plan),
@@ -40,7 +42,14 @@ impl Work {
     }
 }
 
-/// One worker's share.
+/// How many connections, or users, the windows of a session may have, and whether there may be more than one window.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Places {
+    pub(super) most: u32,
+    pub(super) windows: bool,
+}
+
+/// One worker's share of the first window, and all that it needs for any.
 pub(super) struct Job {
     task: Task,
     worker: WorkerConfig,
@@ -51,8 +60,32 @@ pub(super) struct Job {
 }
 
 enum Task {
-    Plain(Plan, PoolConfig),
-    Scenarios(UsersConfig),
+    Plain(Plan, PoolConfig, Receiver<NextWindow<PoolConfig>>),
+    Scenarios(UsersConfig, Receiver<NextWindow<UsersConfig>>),
+}
+
+/// Through which a worker hears of other windows. Without it there are none.
+pub(super) enum Orders {
+    Plain(Sender<NextWindow<PoolConfig>>),
+    Scenarios(Sender<NextWindow<UsersConfig>>),
+}
+
+impl Orders {
+    /// Tells worker `worker` of another window of the same kind of work.
+    pub(super) fn send(&self, config: &RunConfig, work: &Work, worker: u32, places: Places, spin: bool) {
+        let warmup = config.warmup;
+        // A worker that has gone is missed elsewhere.
+        match self {
+            Orders::Plain(orders) => {
+                let _ = orders.send(NextWindow { load: pool_config(config, worker, places), warmup, spin });
+            }
+            Orders::Scenarios(orders) => {
+                if let Some(load) = users_config(config, work, worker, places) {
+                    let _ = orders.send(NextWindow { load, warmup, spin });
+                }
+            }
+        }
+    }
 }
 
 impl Job {
@@ -60,33 +93,29 @@ impl Job {
         config: &RunConfig,
         work: &Work,
         worker: u32,
+        places: Places,
         spin: bool,
         names: Option<Names>,
-    ) -> Job {
+    ) -> (Job, Orders) {
         let workers = config.cores.len() as u32;
         let (endpoints, origins) = origins(config, work);
         let counts = origins.iter().map(|origin| origin.endpoints.1 as usize);
         let routes = counts.zip(&config.way.routes).flat_map(|(count, route)| vec![route.clone(); count]);
-        let (task, slots, payloads) = match work {
+        let (task, orders, slots, payloads) = match work {
             Work::Plain(plan) => {
-                let pool = pool_config(config, worker);
-                let slots = pool.connections;
-                (Task::Plain(plan.clone(), pool), slots, vec![Arc::clone(&plan.payload)])
+                let (orders, windows) = bounded(1);
+                let pool = pool_config(config, worker, places);
+                let (slots, payloads) = (pool.places, vec![Arc::clone(&plan.payload)]);
+                (Task::Plain(plan.clone(), pool, windows), Orders::Plain(orders), slots, payloads)
             }
-            Work::Scenarios { workload, layout, taken } => {
-                let users = UsersConfig {
-                    workload: Arc::clone(workload),
-                    layout: Arc::clone(layout),
-                    taken: Arc::clone(taken),
-                    connections: UsersConfig::connections(workload, worker, workers)
-                        + share(u64::from(config.spare_connections), worker, workers) as u32,
-                    seed: config.seed,
-                };
+            Work::Scenarios { workload, .. } => {
+                let (orders, windows) = bounded(1);
+                let users = users_config(config, work, worker, places).expect("the work is scenarios");
                 let slots = users.connections;
-                (Task::Scenarios(users), slots, payloads(workload))
+                (Task::Scenarios(users, windows), Orders::Scenarios(orders), slots, payloads(workload))
             }
         };
-        Job {
+        let job = Job {
             task,
             routes: routes.collect(),
             driver: DriverConfig {
@@ -108,7 +137,8 @@ impl Job {
                 spin,
             },
             names,
-        }
+        };
+        (job, orders)
     }
 
     pub(super) fn worker(&self) -> u32 {
@@ -141,22 +171,23 @@ impl Job {
         let clocks = Clocks { cpu: machine::thread_cpu, wall: clock::wall };
         let Job { task, worker, names, .. } = self;
         match task {
-            Task::Plain(plan, pool) => {
-                Worker::plain(driver, plan, worker, pool, names, channel, clocks)
-                    .sampled(samples)
-                    .run(control);
+            Task::Plain(plan, pool, windows) => {
+                let worker = Worker::plain(driver, plan, worker, pool, names, channel, clocks);
+                worker.sampled(samples).serve(control, &windows);
             }
-            Task::Scenarios(users) => {
+            Task::Scenarios(users, windows) => {
                 let worker = Worker::scenarios(driver, worker, users, names, channel, clocks);
-                worker.sampled(samples).run(control);
+                worker.sampled(samples).serve(control, &windows);
             }
         }
     }
 }
 
-fn pool_config(config: &RunConfig, worker: u32) -> PoolConfig {
+/// One worker's share of a plain window.
+fn pool_config(config: &RunConfig, worker: u32, places: Places) -> PoolConfig {
     let workers = config.cores.len() as u32;
     PoolConfig {
+        places: share(u64::from(places.most), worker, workers) as u32,
         connections: share(u64::from(config.connections), worker, workers) as u32,
         load: config.load,
         requests: config.requests.map(|n| share(n, worker, workers)),
@@ -164,6 +195,24 @@ fn pool_config(config: &RunConfig, worker: u32) -> PoolConfig {
         timeout: config.timeout,
         max_backlog: share(config.max_backlog, worker, workers),
     }
+}
+
+/// One worker's share of a window of scenarios.
+fn users_config(config: &RunConfig, work: &Work, worker: u32, places: Places) -> Option<UsersConfig> {
+    let Work::Scenarios { workload, layout, taken } = work else { return None };
+    let workers = config.cores.len() as u32;
+    let own = UsersConfig::connections(workload, worker, workers);
+    // Each scenario's users are dealt out by themselves.
+    let most = places.most.div_ceil(workers) + workload.scenarios.len() as u32;
+    let most = if places.windows { most.saturating_mul(workload.origins.len() as u32) } else { 0 };
+    Some(UsersConfig {
+        workload: Arc::clone(workload),
+        layout: Arc::clone(layout),
+        taken: Arc::clone(taken),
+        connections: own.max(most) + share(u64::from(config.spare_connections), worker, workers) as u32,
+        seed: config.seed,
+        keeps_connections: places.windows,
+    })
 }
 
 /// Zero where nothing is https.

@@ -16,34 +16,29 @@ mod judge;
 mod means;
 mod memory;
 mod samples;
+pub mod session;
 
 use std::io;
 use std::sync::Arc;
 
 use thiserror::Error;
 
-use crate::clock;
 use crate::driver::failure::Failure;
 use crate::driver::uring::SetupError;
 use crate::http::request::RequestError;
-use crate::observer::{Phase, StopFlag};
-use crate::plan::Plan;
-use crate::report::{Report, ReportParts, ScenarioParts};
+use crate::observer::StopFlag;
+use crate::report::Report;
 use crate::stats::layout::Layout;
 use crate::stats::outcome::ErrorKind;
-use crate::stats::samples::{Legend, Sink};
+use crate::stats::samples::Sink;
 use crate::stats::summary::Summary;
 use crate::threshold::{Outcome, Threshold};
 use crate::units::human;
-use crate::verdict::{self, Readings};
+use crate::verdict::Readings;
 
-use conditions::Conditions;
-use config::{RunConfig, WaitMode};
-use coordinator::Coordinator;
-use crew::Crew;
+use config::{Change, ConfigError, RunConfig};
 use events::Events;
-use job::Work;
-use judge::Judge;
+use session::Session;
 
 /// Why there is no report.
 #[derive(Debug, Error)]
@@ -86,6 +81,12 @@ pub enum RunError {
         /// Why not.
         cause: String,
     },
+    /// A window of a session cannot be as it was asked for.
+    #[error(transparent)]
+    Window(#[from] ConfigError),
+    /// A session has ended with an earlier window's error.
+    #[error("the session is over: an earlier window has failed")]
+    SessionIsOver,
     /// Stopped by a signal before any load was sent.
     #[error("interrupted before any load was sent")]
     Interrupted,
@@ -127,77 +128,7 @@ pub fn run_sampled(
     events: &mut Events,
     stop: &StopFlag,
 ) -> Result<RunResult, RunError> {
-    let layout = Arc::new(config.layout());
-    memory::ask_for(config, &layout, samples.is_some())?;
-    let work = match &config.workload {
-        Some(workload) => Work::scenarios(workload, &layout),
-        None => Work::Plain(Plan::compile(&describe::request(config), config.pipeline as u16)?),
-    };
-    let spin = spins(config);
-    let started_at = clock::wall();
-    let conditions = Conditions::read();
-    // Workers connect as soon as they have a driver.
-    events.phase(Phase::Connect);
-    let samples = samples.map(|sink| (sink, legend(config, &layout)));
-    let mut crew = Crew::start(config, &work, spin, samples)?;
-    let means = std::mem::take(&mut crew.means);
-    if let Some(note) = &means.note {
-        events.notice(note);
-    }
-    let judge = Judge::new(Arc::clone(&layout), config.thresholds.clone());
-    let outcome = Coordinator::new(config, &crew, &layout, events, stop, judge).conduct();
-    let (pinned, written) = crew.join(stop);
-    let course = outcome?;
-    if course.gave_up() {
-        events.notice("no connection could be had for longer than the connect time limit: stopped early");
-    }
-    let readings = conditions.readings(config, &course, &pinned, spin, written);
-    let samples: Vec<_> = course.finished.iter().flat_map(|f| f.samples.iter().cloned()).collect();
-    let workload = config.workload.as_deref();
-    let steps: Vec<String> =
-        workload.iter().flat_map(|w| &w.steps).map(|step| step.name.to_string()).collect();
-    let report = Arc::new(Report::new(ReportParts {
-        scenarios: workload.map(|_| ScenarioParts {
-            layout: &layout,
-            tally: &course.summary.tally,
-            thresholds: &course.judged,
-            samples: &samples,
-            steps: &steps,
-            elapsed: course.summary.duration,
-        }),
-        config: describe::settings(config),
-        environment: describe::environment(config, &means),
-        tls: describe::tls(config, course.finished.iter().map(|f| f.tls)),
-        origins: describe::origins(course.finished.iter().flat_map(|f| &f.origins)),
-        summary: &course.summary,
-        verdict: verdict::evaluate(&readings, &course.summary),
-        readings: &readings,
-        aborted: course.aborted,
-        started_at,
-        max_rss_bytes: machine::max_rss_bytes(),
-    }));
-    events.report(&report);
-    Ok(RunResult { summary: course.summary, layout, thresholds: course.judged, readings, report })
-}
-
-/// What samples' numbers stand for.
-fn legend(config: &RunConfig, layout: &Arc<Layout>) -> Legend {
-    Legend {
-        layout: Arc::clone(layout),
-        method: config.method.clone(),
-        url: config.target.to_string(),
-        epoch: clock::wall() - clock::now(),
-    }
-}
-
-/// Whether the workers spin. `auto`: in the open model, when they have their cores for themselves. A
-/// closed loop has no schedule to be late for, and its sleep is paid for by the target.
-fn spins(config: &RunConfig) -> bool {
-    match config.wait {
-        WaitMode::Spin => true,
-        WaitMode::Sleep => false,
-        WaitMode::Auto => config.is_open() && config.cores_to_spare,
-    }
+    Session::of_one_window(config.clone(), samples).window(&Change::default(), events, stop)
 }
 
 fn nothing_connected(config: &RunConfig, failure: Option<(ErrorKind, Option<Failure>)>) -> RunError {

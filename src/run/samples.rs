@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::thread::{self, JoinHandle};
+use std::thread;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, bounded};
@@ -19,7 +19,7 @@ use crate::worker::samples::SampleEnds;
 const BLOCKS: usize = 32;
 
 /// How often the end of the writing is looked for, and whether the user has had enough.
-const GLANCE: Nanos = Nanos::from_millis(20);
+const GLANCE: Nanos = Nanos::from_millis(2);
 
 /// Once the run was stopped by a signal, what is left is written as long as something is in this time.
 const PATIENCE: Nanos = Nanos::from_secs(2);
@@ -42,17 +42,23 @@ pub(super) fn memory(workers: u64) -> u64 {
 
 /// The thread that writes.
 pub(super) struct Writer {
-    thread: JoinHandle<()>,
     place: String,
     /// Nothing comes of it; it breaks when the thread is done.
     over: Receiver<()>,
     progress: Arc<Progress>,
+    /// Blocks that the workers have handed over in the windows so far.
+    blocks: u64,
+    /// Samples that were told of.
+    told: u64,
 }
 
 /// How far the thread has come.
 #[derive(Debug, Default)]
 struct Progress {
+    /// Samples that the sink has taken.
     samples: AtomicU64,
+    /// Blocks that it has taken and written out.
+    blocks: AtomicU64,
     failure: OnceLock<String>,
 }
 
@@ -89,25 +95,27 @@ pub(super) fn start(
     let (over_with, over) = bounded(0);
     let progress = Arc::new(Progress::default());
     let told = Arc::clone(&progress);
-    let thread = thread::Builder::new().name("squall-samples".into()).spawn(move || {
+    thread::Builder::new().name("squall-samples".into()).spawn(move || {
         // With the desk the channels go: no worker waits for a writer that has failed.
-        if let Err(e) = desk.write(&told.samples) {
+        if let Err(e) = desk.write(&told) {
             let _ = told.failure.set(e.to_string());
         }
         drop(over_with);
     })?;
-    Ok((ends, Writer { thread, place, over, progress }))
+    Ok((ends, Writer { place, over, progress, blocks: 0, told: 0 }))
 }
 
 impl Desk {
     /// Until every worker has gone.
-    fn write(mut self, samples: &AtomicU64) -> io::Result<()> {
+    fn write(mut self, progress: &Progress) -> io::Result<()> {
         // Without one no worker has come to measure: what an earlier run has left stays.
         let Ok(mut block) = self.filled.recv() else { return Ok(()) };
         self.sink.begin(&self.legend)?;
+        let mut blocks = 0;
         loop {
             self.sink.take(&block)?;
-            samples.fetch_add(block.records.len() as u64, Ordering::Relaxed);
+            blocks += 1;
+            progress.samples.fetch_add(block.records.len() as u64, Ordering::Relaxed);
             block.records.clear();
             // A worker that has gone wants none back.
             let _ = self.emptied[block.worker as usize].send(block);
@@ -116,6 +124,7 @@ impl Desk {
                 Err(TryRecvError::Disconnected) => break,
                 Err(TryRecvError::Empty) => {
                     self.sink.flush()?;
+                    progress.blocks.store(blocks, Ordering::Release);
                     match self.filled.recv() {
                         Ok(block) => block,
                         Err(_) => break,
@@ -123,7 +132,9 @@ impl Desk {
                 }
             };
         }
-        self.sink.flush()
+        self.sink.flush()?;
+        progress.blocks.store(blocks, Ordering::Release);
+        Ok(())
     }
 }
 
@@ -134,25 +145,31 @@ impl Writer {
         Some(format!("cannot write samples to {}: {error}; going on without them", self.place))
     }
 
-    /// Waits until all is written. The workers have gone; once `stop` is set it waits only as long as it gets on.
-    pub(super) fn finish(self, stop: &StopFlag) -> Written {
+    /// Waits until `blocks` more of the workers' blocks are written, and says what came of them: of a window, or of all. Once `stop` is set it
+    /// waits only as long as it gets on.
+    pub(super) fn catch_up(&mut self, blocks: u64, stop: &StopFlag) -> Written {
+        self.blocks += blocks;
         let glance = Duration::from_nanos(GLANCE.0);
-        let written = || self.progress.samples.load(Ordering::Relaxed);
-        let (mut samples, mut since) = (written(), clock::now());
-        while self.over.recv_timeout(glance) == Err(RecvTimeoutError::Timeout) {
-            if !stop.is_set() || written() > samples {
-                (samples, since) = (written(), clock::now());
+        let samples = || self.progress.samples.load(Ordering::Relaxed);
+        let (mut written, mut since) = (samples(), clock::now());
+        let mut error = None;
+        while self.progress.blocks.load(Ordering::Acquire) < self.blocks {
+            if self.over.recv_timeout(glance) != Err(RecvTimeoutError::Timeout) {
+                let failure = self.progress.failure.get().cloned();
+                error = Some(failure.unwrap_or_else(|| "the thread that writes has panicked".into()));
+                break;
+            }
+            if !stop.is_set() || samples() > written {
+                (written, since) = (samples(), clock::now());
             } else if clock::now() - since > PATIENCE {
                 // The thread is left alone with its write; it ends with the process.
-                let error = format!("stopped, and what was left was not taken within {PATIENCE}");
-                return Written { place: self.place, samples, error: Some(error) };
+                error = Some(format!("stopped, and what was left was not taken within {PATIENCE}"));
+                break;
             }
         }
-        let error = match self.thread.join() {
-            Ok(()) => self.progress.failure.get().cloned(),
-            Err(_) => Some("the thread that writes has panicked".into()),
-        };
-        Written { place: self.place, samples: self.progress.samples.load(Ordering::Relaxed), error }
+        let all = samples();
+        let samples = all - std::mem::replace(&mut self.told, all);
+        Written { place: self.place.clone(), samples, error }
     }
 }
 
@@ -189,7 +206,7 @@ mod tests {
     #[test]
     fn a_failure_shows_at_once_and_closes_the_stream() {
         let control = Arc::new(Control::new());
-        let (mut ends, writer) = start(Box::new(Failing(0)), legend(), 1, &control).unwrap();
+        let (mut ends, mut writer) = start(Box::new(Failing(0)), legend(), 1, &control).unwrap();
         let ends = ends.pop().unwrap();
         assert_eq!(writer.failure(), None);
         let block = || ends.emptied.recv().unwrap();
@@ -198,7 +215,7 @@ mod tests {
         // Whoever waits for an empty block is let go.
         while ends.emptied.recv().is_ok() {}
         assert!(ends.full.send(Block::of(0)).is_err());
-        let written = writer.finish(&StopFlag::new());
+        let written = writer.catch_up(2, &StopFlag::new());
         assert_eq!(written.samples, 0);
         assert!(written.error.is_some_and(|error| !error.is_empty()));
     }
@@ -206,10 +223,10 @@ mod tests {
     #[test]
     fn workers_that_never_measured_leave_the_sink_alone() {
         let control = Arc::new(Control::new());
-        let (ends, writer) = start(Box::new(Failing(9)), legend(), 3, &control).unwrap();
+        let (ends, mut writer) = start(Box::new(Failing(9)), legend(), 3, &control).unwrap();
         assert_eq!(ends.len(), 3);
         drop(ends);
-        let written = writer.finish(&StopFlag::new());
+        let written = writer.catch_up(0, &StopFlag::new());
         assert_eq!(written, Written { place: "nowhere".into(), ..Written::default() });
     }
 }

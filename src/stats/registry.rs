@@ -285,6 +285,12 @@ impl Registry {
         self.reserve(KeyRef { tags: &tags, role: Role::Other, ..key })
     }
 
+    /// Whether it is the beginning of another one: the same keys, not merely equal ones.
+    pub(super) fn begins(&self, other: &Registry) -> bool {
+        let same = |(own, other): (&Key, &Key)| Arc::ptr_eq(&own.0, &other.0);
+        self.keys.len() <= other.keys.len() && self.keys.iter().zip(&other.keys).all(same)
+    }
+
     /// Takes over what `other`, of which this one is the beginning, has beyond it.
     pub(super) fn follow(&mut self, other: &Registry) {
         for key in &other.keys[self.keys.len().min(other.keys.len())..] {

@@ -241,8 +241,11 @@ impl Tally {
         set
     }
 
-    /// Takes the shape of `other`, of which it is an earlier state of the same worker, or nothing yet.
+    /// Takes the shape of `other`, of which it is mostly an earlier state of the same worker, or nothing yet. Both hold nothing, or this one does.
     pub(super) fn follow(&mut self, other: &Tally) {
+        if !self.registry.begins(&other.registry) {
+            *self = Tally::default(); // it is of another window
+        }
         self.registry.follow(&other.registry);
         self.grow();
         if self.scenarios.len() < other.scenarios.len() {

@@ -40,6 +40,12 @@ impl Control {
         }
     }
 
+    /// Back to where nothing has started, for another window. Every worker must have [finished](Message::Finished) the one before.
+    pub fn rewind(&self) {
+        self.stop.store(false, Ordering::Relaxed);
+        self.start.store(0, Ordering::Release);
+    }
+
     /// Ends the load now; what is in flight is still waited for.
     pub fn stop(&self) {
         self.stop.store(true, Ordering::Release);
@@ -82,7 +88,18 @@ pub struct Tried {
     pub last_failure: Option<(ErrorKind, Option<Failure>)>,
 }
 
-/// What a worker knows at its end.
+/// Another window on the same thread, ring and connections.
+#[derive(Clone, Debug)]
+pub struct NextWindow<L> {
+    /// The worker's share of its load.
+    pub load: L,
+    /// Load before it is measured.
+    pub warmup: Nanos,
+    /// Spin between completions instead of sleeping.
+    pub spin: bool,
+}
+
+/// What a worker knows at the end of a window.
 #[derive(Clone, Debug)]
 pub struct Finished {
     /// Measured requests sent and neither answered nor failed.
@@ -95,11 +112,11 @@ pub struct Finished {
     pub gave_up: bool,
     /// Readings for the verdict.
     pub readings: LoopReadings,
-    /// What its TLS handshakes came to, over the whole run.
+    /// What its TLS handshakes came to, since the window before.
     pub tls: TlsReadings,
     /// The first responses that failed a check, a few of each.
     pub samples: Vec<CheckSample>,
-    /// What it did with each origin.
+    /// What it did with each origin, since the window before.
     pub origins: Vec<OriginUse>,
 }
 
@@ -118,7 +135,7 @@ pub struct LoopReadings {
     pub cpu: (Nanos, Nanos),
     /// The driver's own.
     pub driver: DriverCounters,
-    /// What came of the stream of samples, over the whole run.
+    /// What came of the stream of samples, since the window before.
     pub samples: SampleReadings,
 }
 
@@ -154,7 +171,7 @@ pub enum Message {
     Connected(Connected),
     /// What happened up to an interval's edge.
     Interval(Snapshot),
-    /// The worker is done.
+    /// The worker is done with a window.
     Finished(Box<Finished>),
     /// The driver broke: the worker cannot go on.
     Broken(String),

@@ -19,7 +19,7 @@ mod timers;
 mod turn;
 pub mod users;
 
-use crate::driver::Driver;
+use crate::driver::{Driver, TlsReadings};
 use crate::stats::snapshot::Snapshot;
 use crate::transport::AddRoute;
 use crate::units::Nanos;
@@ -84,8 +84,17 @@ impl Window {
     }
 }
 
+/// Who is given a load to send.
+pub trait TakesLoad {
+    /// One worker's share of a window's load.
+    type Load;
+}
+
 /// Who sends load over a worker's connections, and when.
-trait LoadOwner: Owner {
+trait LoadOwner: Owner + TakesLoad {
+    /// Makes ready for another window: for its load, on the connections that there are. Books, schedules and users are new ones.
+    fn take_on<D: AddRoute>(&mut self, links: &mut Links<D, Self>, config: &WorkerConfig, load: Self::Load);
+
     /// How many connections are to be tried before the load begins; `None`: they are opened when they are needed.
     fn opens_first(&self) -> Option<u32>;
 
@@ -129,11 +138,12 @@ trait LoadOwner: Owner {
     /// Fills in what a snapshot says of the present state.
     fn describe(&self, snapshot: &mut Snapshot);
 
-    /// The last word: settles what is neither done nor lost.
+    /// The last word of a window: settles what is neither done nor lost. What is still in flight is cut off, so that nothing of it comes
+    /// into another window.
     fn finish<D: AddRoute>(&mut self, links: &mut Links<D, Self>) -> Rest;
 }
 
-/// What is left when a worker ends.
+/// What is left when a window ends.
 #[derive(Debug, Default)]
 struct Rest {
     /// Measured requests that were begun and are neither answered nor failed.
@@ -158,7 +168,16 @@ pub struct Worker<'a, D: Driver, O: LoadOwner> {
     /// No time limit is enforced before this: see [`turn::grace`].
     timers_from: Nanos,
     readings: LoopReadings,
+    /// What had been done when the window before ended.
+    before_window: Done,
     clocks: Clocks,
+}
+
+/// What is counted from a worker's beginning on.
+#[derive(Debug, Default)]
+struct Done {
+    origins: Vec<OriginUse>,
+    tls: TlsReadings,
 }
 
 #[expect(private_bounds, reason = "as above")]
@@ -182,6 +201,7 @@ impl<'a, D: AddRoute, O: LoadOwner> Worker<'a, D, O> {
             before: Turn { began: now, did: false, next_due: Nanos::MAX },
             timers_from: Nanos::ZERO,
             readings: LoopReadings::default(),
+            before_window: Done::default(),
             clocks,
         }
     }

@@ -1,9 +1,12 @@
-//! From the first connection to the last word: connect, wait for the start, warm up, measure, drain.
+//! From the first connection to the last word: connect, wait for the start, warm up, measure, drain; and again, where there is
+//! another window.
 
 use std::io;
 
-use super::channel::{Connected, Control, Finished, LoopReadings, Message};
-use super::{LoadOwner, Window, Worker};
+use crossbeam_channel::{Receiver, TryRecvError};
+
+use super::channel::{Connected, Control, Finished, LoopReadings, Message, NextWindow};
+use super::{Done, LoadOwner, OriginUse, Window, Worker};
 use crate::stats::snapshot::Snapshot;
 use crate::transport::AddRoute;
 use crate::units::Nanos;
@@ -35,15 +38,53 @@ impl<D: AddRoute, O: LoadOwner> Worker<'_, D, O> {
     /// Opens the connections that are to be opened first, waits for the start, sends the load, drains, and reports.
     ///
     /// Returns when everything was said through the channel; a driver that breaks is said there too.
-    pub fn run(mut self, control: &Control) {
-        let said = match self.phases(control) {
-            Ok(finished) => Message::Finished(Box::new(finished)),
-            Err(e) => Message::Broken(e.to_string()),
-        };
-        self.say(said);
+    pub fn run(self, control: &Control) {
+        let (_, none) = crossbeam_channel::bounded(0);
+        self.serve(control, &none);
     }
 
-    fn phases(&mut self, control: &Control) -> io::Result<Finished> {
+    /// [`run`](Worker::run), and the same again for each window that comes by `windows`, until nobody can send any more.
+    pub fn serve(mut self, control: &Control, windows: &Receiver<NextWindow<O::Load>>) {
+        loop {
+            match self.window(control) {
+                Ok(finished) => self.say(Message::Finished(Box::new(finished))),
+                Err(e) => return self.say(Message::Broken(e.to_string())),
+            }
+            match self.wait_for_window(windows) {
+                Ok(Some(next)) => self.take_on(next),
+                Ok(None) => return,
+                Err(e) => return self.say(Message::Broken(e.to_string())),
+            }
+        }
+    }
+
+    /// `None` when there is no other.
+    fn wait_for_window(
+        &mut self,
+        windows: &Receiver<NextWindow<O::Load>>,
+    ) -> io::Result<Option<NextWindow<O::Load>>> {
+        loop {
+            match windows.try_recv() {
+                Ok(next) => return Ok(Some(next)),
+                Err(TryRecvError::Disconnected) => return Ok(None),
+                Err(TryRecvError::Empty) => {}
+            }
+            let soon = self.links.driver.now() + LOOK_FOR_START;
+            self.turn(soon)?;
+        }
+    }
+
+    /// Makes ready for another window.
+    fn take_on(&mut self, next: NextWindow<O::Load>) {
+        self.config.warmup = next.warmup;
+        self.config.spin = next.spin;
+        self.links.window = Window::NOT_YET;
+        self.links.last_done = Nanos::ZERO;
+        self.shut = Shut::default();
+        self.owner.take_on(&mut self.links, &self.config, next.load);
+    }
+
+    fn window(&mut self, control: &Control) -> io::Result<Finished> {
         let connected = self.connect(control)?;
         self.say(Message::Connected(connected));
         if !self.wait_for_start(control)? {
@@ -156,20 +197,33 @@ impl<D: AddRoute, O: LoadOwner> Worker<'_, D, O> {
 
     fn finish(&mut self, gave_up: bool) -> Finished {
         let rest = self.owner.finish(&mut self.links);
-        self.readings.samples = self.links.samples.finish();
+        self.readings.samples = self.links.samples.end();
         let close = self.links.window.close;
         self.hand_over(Snapshot::new(self.config.worker), close, true);
+        let done = Done { origins: self.links.origin_uses(), tls: self.links.driver.tls() };
+        let before = std::mem::replace(&mut self.before_window, done);
+        let done = &self.before_window;
         Finished {
             in_flight: rest.in_flight,
             backlog: rest.backlog,
             measured_until: close,
             gave_up,
             readings: self.readings,
-            tls: self.links.driver.tls(),
+            tls: done.tls.since(&before.tls),
             samples: rest.samples,
-            origins: self.links.origin_uses(),
+            origins: uses_since(&done.origins, &before.origins),
         }
     }
+}
+
+/// What was done with each origin since it had been used as `before` says.
+fn uses_since(uses: &[OriginUse], before: &[OriginUse]) -> Vec<OriginUse> {
+    let mut uses = uses.to_vec();
+    for (now, then) in uses.iter_mut().zip(before) {
+        now.connections -= then.connections;
+        now.requests -= then.requests;
+    }
+    uses
 }
 
 #[cfg(test)]

@@ -38,6 +38,8 @@ pub struct SampleEnds {
 pub struct SampleReadings {
     /// How long the worker waited for an empty block.
     pub waited: Nanos,
+    /// Blocks that were handed over.
+    pub blocks: u64,
     /// Samples that could not be handed over, because nobody took them any more.
     pub lost: u64,
 }
@@ -61,7 +63,7 @@ pub(super) struct Samples(Option<Box<Stream>>);
 #[derive(Debug)]
 struct Stream {
     ends: SampleEnds,
-    /// The one that is being filled; `None` once nobody takes any more.
+    /// The one that is being filled; `None` between windows, and once nobody takes any more.
     block: Option<Block>,
     open: Nanos,
     /// Waited since it was last asked.
@@ -87,6 +89,10 @@ impl Samples {
     pub(super) fn begin(&mut self, open: Nanos) {
         if let Some(stream) = &mut self.0 {
             stream.open = open;
+            // The one before it ended the window before.
+            if stream.block.is_none() {
+                stream.block = stream.ends.emptied.try_recv().ok();
+            }
         }
     }
 
@@ -125,13 +131,14 @@ impl Samples {
         }
     }
 
-    /// Hands over what is left: nothing more will come.
-    pub(super) fn finish(&mut self) -> SampleReadings {
-        let Some(mut stream) = self.0.take() else { return SampleReadings::default() };
+    /// The window is over: hands over what is left of it.
+    pub(super) fn end(&mut self) -> SampleReadings {
+        let Some(stream) = &mut self.0 else { return SampleReadings::default() };
         if stream.open > Nanos::ZERO {
             stream.exchange_for(None);
+            stream.open = Nanos::ZERO;
         }
-        stream.readings
+        std::mem::take(&mut stream.readings)
     }
 }
 
@@ -180,6 +187,8 @@ impl Stream {
         if self.ends.full.send(full).is_err() {
             self.readings.lost += count;
             self.block = None;
+        } else {
+            self.readings.blocks += 1;
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The way from texts of a plan to what a worker fills in.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::http::request::RequestError;
 use crate::plan::data::DataSet;
@@ -17,7 +18,7 @@ pub(super) struct Names {
     /// What steps extract, in the order of the numbers.
     pub(super) variables: Vec<String>,
     /// Rows of files.
-    pub(super) data: Vec<DataSet>,
+    pub(super) data: Vec<Arc<DataSet>>,
 }
 
 /// Why a request cannot be used, and which of a step's keys is at fault.
@@ -32,7 +33,7 @@ impl Names {
     fn with<T>(
         &self,
         variables: &[String],
-        data: &[DataSet],
+        data: &[Arc<DataSet>],
         work: impl FnOnce(&template::Names<'_>) -> T,
     ) -> T {
         let env = |name: &str| self.env.get(name).cloned();

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use super::bind::Names;
 use super::context::Context;
@@ -122,7 +123,7 @@ fn names(form: &PlanForm, around: &Surroundings<'_>, cx: &mut Context<'_>) -> Na
 }
 
 /// Where each user has a row of its own, there must be one for each.
-fn enough_rows(data: &[DataSet], scenarios: &[Scenario], cx: &mut Context<'_>) {
+fn enough_rows(data: &[Arc<DataSet>], scenarios: &[Scenario], cx: &mut Context<'_>) {
     let users: u64 = scenarios.iter().map(|scenario| u64::from(scenario.executor.max_vus())).sum();
     for set in data.iter().filter(|set| set.is_unique() && set.rows() < users) {
         let message = format!(
@@ -220,7 +221,7 @@ fn full(path: &[&str], metric: &str, item: &ThresholdItem, cx: &mut Context<'_>)
     Some((path, threshold))
 }
 
-fn data(form: &PlanForm, base_dir: &Path, cx: &mut Context<'_>) -> Vec<DataSet> {
+fn data(form: &PlanForm, base_dir: &Path, cx: &mut Context<'_>) -> Vec<Arc<DataSet>> {
     let mut sets = Vec::new();
     for name in cx.keys(&["data"]) {
         let Some(set) = form.data.get(&name) else { continue };
@@ -241,7 +242,7 @@ fn data(form: &PlanForm, base_dir: &Path, cx: &mut Context<'_>) -> Vec<DataSet> 
             },
             name: name.clone(),
         };
-        sets.extend(cx.note(&["data", &name, "file"], DataSet::load(&spec)));
+        sets.extend(cx.note(&["data", &name, "file"], DataSet::load(&spec)).map(Arc::new));
     }
     sets
 }

@@ -140,10 +140,13 @@ pub(super) fn max_backlog(raw: &RawConfig, load: &LoadModel, problems: &mut Prob
             BACKLOG_MAX
         }
         Some(asked) => asked,
-        None => {
-            schedule.rate.arrivals_in(BACKLOG_DEFAULT_TIME).clamp(BACKLOG_DEFAULT_MIN, BACKLOG_DEFAULT_MAX)
-        }
+        None => default_backlog(schedule.rate),
     }
+}
+
+/// The backlog of a rate, unless asked otherwise.
+pub(super) fn default_backlog(rate: Rate) -> u64 {
+    rate.arrivals_in(BACKLOG_DEFAULT_TIME).clamp(BACKLOG_DEFAULT_MIN, BACKLOG_DEFAULT_MAX)
 }
 
 /// Reads `-p`.

@@ -165,7 +165,7 @@ fn given_options_arrive() {
     assert_eq!((config.duration, config.requests), (schedule.end, Some(1_000)));
     assert_eq!((config.connections, config.cores), (8, vec![2, 3]));
     assert_eq!((config.pipeline, config.max_backlog), (16, 7));
-    assert_eq!((config.method.as_str(), config.body.as_slice()), ("PUT", &b"{}"[..]));
+    assert_eq!((config.method.as_str(), &*config.body), ("PUT", &b"{}"[..]));
     let headers = [("X-A", "b"), ("x-a", "c:d")].map(|(n, v)| (n.to_owned(), v.to_owned()));
     assert_eq!(config.headers, headers);
     assert_eq!(config.timeout, Nanos::from_secs(2));

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use super::exchange::Exchange;
 use super::links::Origins;
 use super::samples::Samples;
-use super::users::Ask;
+use super::users::{Ask, UsersConfig};
 use crate::driver::PayloadId;
 use crate::http::response::{Expect, Response};
 use crate::http::url::Url;
@@ -40,9 +40,12 @@ const SAMPLES_MAX: u8 = 3;
 const EXCERPT_MAX: usize = 256;
 
 /// Decides what virtual users do.
-pub trait Flow {
+pub trait Flow: Sized {
     /// What a user keeps, over all of its iterations.
     type State;
+
+    /// The same for another window, which the users of worker `worker` of `workers` begin afresh.
+    fn anew(&self, users: &UsersConfig, worker: u32, workers: u32) -> Self;
 
     /// A new user.
     fn user(&self, user: &UserKey) -> Self::State;

@@ -22,6 +22,7 @@ use crate::plan::workload::{Step, Think, Workload};
 use crate::rng::Rng;
 use crate::stats::layout::Layout;
 use crate::units::Nanos;
+use crate::worker::users::UsersConfig;
 
 /// The only timer of a plan: the pause behind a step.
 const PAUSE: TimerId = TimerId(0);
@@ -283,6 +284,10 @@ impl PlanFlow {
 
 impl Flow for PlanFlow {
     type State = PlanUser;
+
+    fn anew(&self, users: &UsersConfig, worker: u32, workers: u32) -> PlanFlow {
+        PlanFlow::new(&users.workload, &users.layout, worker, workers, users.seed)
+    }
 
     fn user(&self, key: &UserKey) -> PlanUser {
         PlanUser {

@@ -303,6 +303,14 @@ impl<D: AddRoute, O: Owner> Links<D, O> {
         self.timers.next()
     }
 
+    /// Counts anew which connections were tried: those that stand were.
+    pub(super) fn count_tried_anew(&mut self) {
+        for link in &mut self.links {
+            link.tried = link.is_open();
+        }
+        self.tried = Tried { tried: self.open, came_about: self.open, last_failure: None };
+    }
+
     /// True when nothing waits to be sent on any connection.
     pub(super) fn nothing_queued(&self) -> bool {
         self.links.iter().all(|link| link.queued() == 0)
@@ -324,22 +332,24 @@ impl<D: AddRoute, O: Owner> Links<D, O> {
         self.links[slot as usize].h1.unqueue(&mut self.store, slot)
     }
 
-    /// What was done with each origin.
-    pub(super) fn origin_uses(&mut self) -> Vec<OriginUse> {
+    /// What was done with each origin so far.
+    pub(super) fn origin_uses(&self) -> Vec<OriginUse> {
+        let mut uses = self.origins.uses();
         for link in &self.links {
-            self.origins.get_mut(link.origin).requests += u64::from(link.requests);
+            uses[link.origin as usize].requests += u64::from(link.requests);
         }
-        self.origins.uses()
+        uses
     }
 
-    /// Measured exchanges that were sent and are not over. Takes them out: for the end.
-    pub(super) fn measured_in_flight(&mut self) -> u64 {
+    /// Cuts off what was sent and is not over, with its connections, and says how much of it was measured.
+    pub(super) fn cut_off_measured(&mut self) -> u64 {
         let (mut count, window) = (0, self.window);
-        for slot in 0..self.links.len() as u32 {
-            let link = &mut self.links[slot as usize];
-            while let Some(id) = link.h1.due() {
-                let exchange = link.h1.finish(&mut self.store, slot, id);
-                count += u64::from(window.measures(exchange.scheduled));
+        for slot in 0..self.len() {
+            if self.get(slot).has_sent() {
+                let sent = |exchange: ExchangeOf<O>| exchange.sent != Nanos::MAX;
+                self.abandon(slot, Manner::Close, |exchange| {
+                    count += u64::from(window.measures(exchange.scheduled) && sent(exchange));
+                });
             }
         }
         count

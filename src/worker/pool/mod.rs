@@ -9,7 +9,7 @@ use super::channel::Channel;
 use super::exchange::Exchange;
 use super::links::{Bytes, Known, Link, Links, Origins, Owner, Step};
 use super::names::Names;
-use super::{Clocks, LoadOwner, Rest, Window, Worker, WorkerConfig};
+use super::{Clocks, LoadOwner, Rest, TakesLoad, Window, Worker, WorkerConfig};
 use crate::driver::{Driver, PayloadId};
 use crate::http::error::ParseError;
 use crate::http::h1::H1;
@@ -33,8 +33,10 @@ const PAYLOAD: PayloadId = PayloadId(0);
 /// One worker's share of a plain run.
 #[derive(Clone, Debug)]
 pub struct PoolConfig {
-    /// Connections of this worker, at least 1.
+    /// Connections of this worker in this window, at least 1.
     pub connections: u32,
+    /// Connections that there is room for, as many as the driver has slots: at least those of any window.
+    pub places: u32,
     /// The load model of the whole run; the worker takes its share of the arrivals.
     pub load: LoadModel,
     /// Closed model: this worker's share of `-n`.
@@ -56,18 +58,25 @@ pub struct Pool {
     /// Open connections with room for a request, longest idle first (no micro-bursts on a few). Each stands in it at most
     /// once.
     idle: VecDeque<u32>,
+    /// A window is over, and the next one has not come: nothing is opened.
+    between_windows: bool,
 }
 
-/// Whether a connection stands in the queue of idle ones.
+/// What a connection does.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct InQueue(bool);
+pub(super) struct Place {
+    /// It stands in the queue of idle ones.
+    in_queue: bool,
+    /// This window has no use for it.
+    unused: bool,
+}
 
 type PoolLinks<D> = Links<D, Pool>;
 
 impl<'a, D: AddRoute> Worker<'a, D, Pool> {
     /// A worker of a plain run that has done nothing yet.
     ///
-    /// `driver` has `pool.connections` slots and `plan.payload` as its payload 0.
+    /// `driver` has `pool.places` slots and `plan.payload` as its payload 0.
     pub fn plain(
         driver: D,
         plan: Plan,
@@ -77,13 +86,14 @@ impl<'a, D: AddRoute> Worker<'a, D, Pool> {
         channel: &'a Channel,
         clocks: Clocks,
     ) -> Worker<'a, D, Pool> {
-        let recorder = Recorder::new(matches!(pool.load, LoadModel::Open(_)));
-        let mut links = Links::new(driver, &config, names, recorder, pool.connections, plan.pipeline);
+        let recorder = Recorder::new(pool.load.is_open());
+        let mut links = Links::new(driver, &config, names, recorder, pool.places, plan.pipeline);
         for slot in 0..pool.connections {
             links.want(slot, Nanos::ZERO);
         }
         let owner = Pool {
             source: Source::new(&config, &pool),
+            between_windows: false,
             idle: VecDeque::with_capacity(pool.connections as usize),
             notify: plan.notify(),
             plan,
@@ -97,7 +107,7 @@ impl Pool {
     /// Puts an open connection with room into the queue of idle ones.
     #[inline]
     fn offer<D: AddRoute>(&mut self, links: &mut PoolLinks<D>, slot: u32) {
-        if !std::mem::replace(&mut links.get_mut(slot).own.0, true) {
+        if !std::mem::replace(&mut links.get_mut(slot).own.in_queue, true) {
             self.idle.push_back(slot);
         }
     }
@@ -106,7 +116,7 @@ impl Pool {
     #[inline]
     fn take_idle<D: AddRoute>(&mut self, links: &mut PoolLinks<D>) -> Option<u32> {
         while let Some(slot) = self.idle.pop_front() {
-            links.get_mut(slot).own.0 = false;
+            links.get_mut(slot).own.in_queue = false;
             // Since it was queued it may have been closed, and even be open again.
             if links.has_room(slot) {
                 return Some(slot);
@@ -199,7 +209,7 @@ fn sample<D: AddRoute>(
 
 impl Owner for Pool {
     type Ask = ();
-    type OfLink = InQueue;
+    type OfLink = Place;
     const BACK_OFF_MAX: Nanos = Nanos::MAX;
     const MAY_END_CONNECTIONS: bool = false;
     const TAKES_BACK: bool = true;
@@ -324,12 +334,34 @@ impl Owner for Pool {
         }
     }
 
-    fn reopens(&self, _: &Link<Pool>) -> bool {
-        true
+    fn reopens(&self, link: &Link<Pool>) -> bool {
+        !self.between_windows && !link.own.unused
     }
 }
 
+impl TakesLoad for Pool {
+    type Load = PoolConfig;
+}
+
 impl LoadOwner for Pool {
+    fn take_on<D: AddRoute>(&mut self, links: &mut PoolLinks<D>, config: &WorkerConfig, load: PoolConfig) {
+        links.recorder = Recorder::new(load.load.is_open());
+        self.source = Source::new(config, &load);
+        self.config = load;
+        self.between_windows = false;
+        let now = links.driver.now();
+        for slot in 0..links.len() {
+            let unused = slot >= self.config.connections;
+            links.get_mut(slot).own.unused = unused;
+            if unused {
+                links.give_up(slot);
+            } else {
+                links.want(slot, now);
+            }
+        }
+        links.count_tried_anew();
+    }
+
     fn opens_first(&self) -> Option<u32> {
         Some(self.config.connections)
     }
@@ -415,8 +447,9 @@ impl LoadOwner for Pool {
     }
 
     fn finish<D: AddRoute>(&mut self, links: &mut PoolLinks<D>) -> Rest {
+        self.between_windows = true;
         Rest {
-            in_flight: links.measured_in_flight(),
+            in_flight: links.cut_off_measured(),
             backlog: self.source.measured_backlog(&links.window),
             samples: Vec::new(),
         }

@@ -34,7 +34,7 @@ fn a_full_stream_waits_and_loses_nothing() {
         samples.begin(Nanos(5));
         (0..COUNT).for_each(|number| samples.push(record(number)));
         let waited = samples.take_waited();
-        let readings = samples.finish();
+        let readings = samples.end();
         assert_eq!(readings.waited, waited);
         readings
     });
@@ -68,7 +68,7 @@ fn a_writer_that_has_gone_keeps_nobody() {
         let count = 10 * RECORDS as u32;
         (0..count).for_each(|number| samples.push(record(number)));
         samples.hand_over();
-        let readings = samples.finish();
+        let readings = samples.end();
         assert!(readings.lost > 0 && readings.lost <= u64::from(count), "{readings:?}");
     }
 }
@@ -79,7 +79,7 @@ fn a_run_that_is_stopped_waits_only_so_long_for_a_writer_that_stands_still() {
     control.stop();
     let since = clock::now();
     (0..RECORDS as u32 + 5).for_each(|number| samples.push(record(number)));
-    let readings = samples.finish();
+    let readings = samples.end();
     let took = clock::now() - since;
     assert_eq!(readings.lost, 5);
     assert!(took > PATIENCE && took < PATIENCE + Nanos::from_secs(2), "{took}");
@@ -110,7 +110,7 @@ fn without_a_stream_nothing_is_kept() {
     assert!(!samples.are_wanted());
     samples.push(record(1));
     samples.hand_over();
-    assert_eq!(samples.finish(), SampleReadings::default());
+    assert_eq!(samples.end(), SampleReadings::default());
     assert_eq!(size_of::<Samples>(), size_of::<usize>());
     // A record must stay small: a worker writes one for each request.
     assert!(size_of::<Record>() <= 96, "{}", size_of::<Record>());

@@ -10,24 +10,34 @@ use crate::worker::links::{Manner, State};
 /// Places for connections.
 pub(super) struct Places {
     free: Vec<u32>,
+    /// Nobody's either, with connections that users of an earlier window have left.
+    kept: Vec<u32>,
     /// Users that have none.
     without: u32,
 }
 
 impl Places {
-    pub(super) fn new(places: u32, users: u32) -> Places {
-        Places { free: (0..places).rev().collect(), without: users }
+    pub(super) fn new(places: u32) -> Places {
+        Places { free: (0..places).rev().collect(), kept: Vec::new(), without: 0 }
     }
 
-    /// One for a user that has places already, or for one that has none. With at least as many places as users each user can have
-    /// one at any time: nobody takes a second one that somebody without any could come for.
-    fn take(&mut self, has_one: bool) -> Option<u32> {
-        if !has_one {
-            let place = self.free.pop()?;
-            self.without -= 1;
-            return Some(place);
+    /// Nobody has a place, and so many users may come for one.
+    pub(super) fn are_for(&mut self, users: u32) {
+        self.without = users;
+    }
+
+    /// One for a user that has places already, or for one that has none; best one whose connection `suits`. With at least as many
+    /// places as users each user can have one at any time: nobody takes a second one that somebody without any could come for.
+    fn take(&mut self, has_one: bool, suits: impl Fn(u32) -> bool) -> Option<u32> {
+        if has_one && self.free.len() + self.kept.len() <= self.without as usize {
+            return None;
         }
-        (self.free.len() > self.without as usize).then(|| self.free.pop())?
+        let place = match self.kept.iter().rposition(|place| suits(*place)) {
+            Some(at) => self.kept.swap_remove(at),
+            None => self.free.pop().or_else(|| self.kept.pop())?,
+        };
+        self.without -= u32::from(!has_one);
+        Some(place)
     }
 }
 
@@ -72,12 +82,16 @@ impl<F: Flow> Users<F> {
         if closed != NONE {
             return Some(closed);
         }
-        if let Some(slot) = self.places.take(self.users[user as usize].first_link != NONE) {
+        let suits = |slot| links.get(slot).is_open() && links.get(slot).origin() == origin;
+        if let Some(slot) = self.places.take(self.users[user as usize].first_link != NONE, suits) {
             let first = std::mem::replace(&mut self.users[user as usize].first_link, slot);
+            if !suits(slot) {
+                links.abandon(slot, Manner::Close, |_| {});
+                links.send_to(slot, origin);
+            }
             let link = links.get_mut(slot);
             link.own.user = user;
             link.own.next = first;
-            links.send_to(slot, origin);
             return Some(slot);
         }
         // No more than there is room for: one to another origin makes way.
@@ -106,14 +120,24 @@ impl<F: Flow> Users<F> {
         }
     }
 
-    /// Closes all connections of a user that is not to use them any more, and gives their places back.
-    pub(super) fn give_up_connections<D: AddRoute>(&mut self, links: &mut UserLinks<D, F>, user: u32) {
+    /// Lets go all connections of a user that is not to use them any more, and what is under way on them. They are closed, or
+    /// stay for users of the next window.
+    pub(super) fn give_up_connections<D: AddRoute>(
+        &mut self,
+        links: &mut UserLinks<D, F>,
+        user: u32,
+        stay: bool,
+    ) {
         let mut at = std::mem::replace(&mut self.users[user as usize].first_link, NONE);
         self.places.without += u32::from(at != NONE);
         while at != NONE {
             self.cut_off(links, at);
-            links.abandon(at, Manner::Close, |_| {});
-            self.places.free.push(at);
+            if stay && links.get(at).is_open() {
+                self.places.kept.push(at);
+            } else {
+                links.abandon(at, Manner::Close, |_| {});
+                self.places.free.push(at);
+            }
             let link = links.get_mut(at);
             at = std::mem::take(&mut link.own).next;
         }
@@ -178,11 +202,30 @@ mod tests {
 
     #[test]
     fn nobody_takes_the_place_of_somebody_who_has_none() {
-        let mut places = Places::new(3, 2);
-        assert_eq!(places.take(false), Some(0));
-        assert_eq!(places.take(true), Some(1), "one to spare");
-        assert_eq!(places.take(true), None, "the last one is the other user's");
-        assert_eq!(places.take(false), Some(2));
-        assert_eq!(places.take(false), None);
+        let mut places = Places::new(3);
+        places.are_for(2);
+        let nothing = |_| false;
+        assert_eq!(places.take(false, nothing), Some(0));
+        assert_eq!(places.take(true, nothing), Some(1), "one to spare");
+        assert_eq!(places.take(true, nothing), None, "the last one is the other user's");
+        assert_eq!(places.take(false, nothing), Some(2));
+        assert_eq!(places.take(false, nothing), None);
+    }
+
+    #[test]
+    fn connections_that_were_left_serve_whom_they_suit() {
+        let mut places = Places::new(2);
+        places.kept = vec![7, 8, 9];
+        places.are_for(4);
+        assert_eq!(places.take(false, |place| place == 8), Some(8));
+        assert_eq!(
+            places.take(false, |_| false),
+            Some(0),
+            "an empty place is better than one that does not suit"
+        );
+        assert_eq!(places.take(true, |_| true), Some(9), "three places, two users that have none");
+        assert_eq!(places.take(true, |_| true), None);
+        assert_eq!(places.take(false, |_| false), Some(1));
+        assert_eq!(places.take(false, |_| false), Some(7), "it makes way");
     }
 }

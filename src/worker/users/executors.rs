@@ -356,7 +356,8 @@ impl<F: Flow> Users<F> {
         }
         user.state = State::Off;
         user.pause_until = Nanos::MAX;
-        let runner = &mut self.runners[usize::from(user.key.scenario)];
+        let index = usize::from(user.key.scenario);
+        let runner = &mut self.runners[index];
         if std::mem::take(&mut user.has_arrival) {
             runner.backlog.push_back(user.scheduled); // it came in time, and will not begin
         }
@@ -366,7 +367,8 @@ impl<F: Flow> Users<F> {
         if runner.active == 0 && (none_comes || runner.phase == Phase::Stopping) {
             runner.phase = Phase::Over;
         }
-        self.give_up_connections(links, vu);
+        let window_ends = self.stopped || self.runners[index].phase != Phase::Running;
+        self.give_up_connections(links, vu, self.config.keeps_connections && window_ends);
     }
 
     /// No iteration begins any more.

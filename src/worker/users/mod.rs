@@ -21,7 +21,7 @@ use super::flow::{Checks, Flow, Spare, TimerId};
 use super::links::Links;
 use super::names::Names;
 use super::timers::Timers;
-use super::{Clocks, LoadOwner, Rest, Worker, WorkerConfig};
+use super::{Clocks, LoadOwner, Rest, TakesLoad, Worker, WorkerConfig};
 use crate::plan::workload::Workload;
 use crate::stats::layout::Layout;
 use crate::stats::recorder::Recorder;
@@ -48,6 +48,8 @@ pub struct UsersConfig {
     pub connections: u32,
     /// Seed of everything random.
     pub seed: u64,
+    /// There may be other windows: connections of users that go off at a window's end stay, for those of the next.
+    pub keeps_connections: bool,
 }
 
 impl UsersConfig {
@@ -127,12 +129,27 @@ impl<'a, D: AddRoute, F: Flow> Worker<'a, D, Users<F>> {
     ) -> Worker<'a, D, Users<F>> {
         let recorder = Recorder::of_scenarios(&users.layout);
         let links = Links::new(driver, &config, names, recorder, users.connections, 1);
+        let places = Places::new(users.connections);
+        let owner = Users::new(&config, users, flow, places, clocks.wall);
+        Worker::of(links, owner, config, channel, clocks)
+    }
+}
+
+impl<F: Flow> Users<F> {
+    fn new(
+        config: &WorkerConfig,
+        users: UsersConfig,
+        flow: F,
+        mut places: Places,
+        wall: fn() -> Nanos,
+    ) -> Users<F> {
         let (runners, keys) = executors::cast(&users.workload, config.worker, config.workers);
-        let owner = Users {
+        places.are_for(keys.len() as u32);
+        Users {
             users: keys.iter().map(|key| User::new(*key, flow.user(key))).collect(),
             timers: Timers::with_capacity(keys.len() + 1),
             ready: VecDeque::with_capacity(keys.len()),
-            places: Places::new(users.connections, keys.len() as u32),
+            places,
             without_place: VecDeque::new(),
             next_exchange: 0,
             checks: Checks::new(&users.layout),
@@ -144,22 +161,36 @@ impl<'a, D: AddRoute, F: Flow> Worker<'a, D, Users<F>> {
             stopped: false,
             worker: config.worker,
             workers: config.workers,
-            wall: clocks.wall,
+            wall,
             runners,
             flow,
             config: users,
-        };
-        Worker::of(links, owner, config, channel, clocks)
+        }
     }
-}
 
-impl<F: Flow> Users<F> {
     fn are_all_over(&self) -> bool {
         self.runners.iter().all(Runner::is_over)
     }
 }
 
+impl<F: Flow> TakesLoad for Users<F> {
+    type Load = UsersConfig;
+}
+
 impl<F: Flow> LoadOwner for Users<F> {
+    fn take_on<D: AddRoute>(
+        &mut self,
+        links: &mut UserLinks<D, F>,
+        config: &WorkerConfig,
+        load: UsersConfig,
+    ) {
+        links.recorder = Recorder::of_scenarios(&load.layout);
+        let flow = self.flow.anew(&load, config.worker, config.workers);
+        let places = std::mem::replace(&mut self.places, Places::new(0));
+        *self = Users::new(config, load, flow, places, self.wall);
+        links.count_tried_anew();
+    }
+
     fn opens_first(&self) -> Option<u32> {
         None
     }

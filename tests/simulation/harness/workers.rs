@@ -168,6 +168,7 @@ pub(crate) fn run_plain(
     };
     let pool = PoolConfig {
         connections: config.connections,
+        places: config.connections,
         load: config.load,
         requests: config.requests,
         duration: config.duration,
@@ -204,6 +205,7 @@ pub(crate) fn run_users(mut probe: Probe<'_>, config: VuWorkerConfig, channel: &
         layout: config.layout,
         taken: config.taken,
         seed: config.seed,
+        keeps_connections: false,
     };
     let names = probe.resolver();
     Worker::scenarios(probe, common, users, Some(names), channel, CLOCKS).run(control);

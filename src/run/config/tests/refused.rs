@@ -174,7 +174,7 @@ fn bodies_are_judged() {
     let path = dir.path().join("body.bin");
     std::fs::write(&path, [0, 255, 10]).unwrap();
     let file = |path: &std::path::Path| RawConfig { body_file: Some(path.into()), ..remote() };
-    assert_eq!(accept(file(&path)).body, [0, 255, 10]);
+    assert_eq!(*accept(file(&path)).body, [0, 255, 10]);
 
     let missing = dir.path().join("missing");
     assert_refused(file(&missing), "--body-file", &["cannot read", "missing", "No such file"]);

@@ -1,0 +1,209 @@
+//! A session: threads, rings and connections that serve several windows, each with its own load and its own books.
+
+use std::sync::Arc;
+
+use super::conditions::Conditions;
+use super::config::{Change, RunConfig, WaitMode};
+use super::coordinator::{Coordinator, Course};
+use super::crew::Crew;
+use super::events::Events;
+use super::job::{Places, Work};
+use super::judge::Judge;
+use super::samples::Written;
+use super::{RunError, RunResult, describe, machine, memory};
+use crate::clock;
+use crate::observer::{Phase, StopFlag};
+use crate::plan::Plan;
+use crate::report::{Report, ReportParts, ScenarioParts};
+use crate::stats::layout::Layout;
+use crate::stats::samples::{Legend, Sink};
+use crate::units::Nanos;
+use crate::verdict;
+
+/// Threads, rings and connections for several windows: probes of a search, repetitions.
+///
+/// A window is what [`run`](super::run()) is: connections are opened as far as they are not there yet, load is sent, measured from the end
+/// of its warm-up on, drained, and reported. What a window has not got when its drain is over is cut off, connections included, and stays in its
+/// books as in flight at the end: nothing of it comes into the next one. Between windows no load is sent.
+///
+/// Dropped, a session ends its threads and connections.
+pub struct Session {
+    config: RunConfig,
+    places: Places,
+    layout: Arc<Layout>,
+    sink: Option<Box<dyn Sink>>,
+    state: State,
+}
+
+enum State {
+    /// There was no window yet.
+    Fresh,
+    /// The workers wait for the next one.
+    Ready(Crew),
+    /// An error has ended it.
+    Over,
+}
+
+impl Session {
+    /// One for windows that are derived from `config`, which has as many connections or users as any of them may have. Nothing is started
+    /// before the first window. Every sample of every window goes to `sink`, if there is one.
+    pub fn new(config: RunConfig, sink: Option<Box<dyn Sink>>) -> Session {
+        Session::of(config, sink, true)
+    }
+
+    /// One whose only window is `config`.
+    pub(super) fn of_one_window(config: RunConfig, sink: Option<Box<dyn Sink>>) -> Session {
+        Session::of(config, sink, false)
+    }
+
+    fn of(config: RunConfig, sink: Option<Box<dyn Sink>>, windows: bool) -> Session {
+        let places = Places { most: config.connections, windows };
+        let layout = Arc::new(config.layout());
+        Session { config, places, layout, sink, state: State::Fresh }
+    }
+
+    /// Sends the load of the session's configuration as `change` has it, tells the observers of `events` about it, and reports.
+    ///
+    /// Blocks until the window is over, as [`run`](super::run()) does.
+    ///
+    /// # Errors
+    /// [`RunError::Window`] when there can be no such window: the session goes on. All others end the session.
+    pub fn window(
+        &mut self,
+        change: &Change,
+        events: &mut Events,
+        stop: &StopFlag,
+    ) -> Result<RunResult, RunError> {
+        let config = self.config.changed(change)?;
+        let spin = spins(&config);
+        let work = self.work(&config)?;
+        let started_at = clock::wall();
+        let conditions = Conditions::read();
+        let mut crew = match std::mem::replace(&mut self.state, State::Over) {
+            State::Over => return Err(RunError::SessionIsOver),
+            // Workers connect as soon as they have a driver.
+            State::Fresh => self.begin(&config, &work, spin, events)?,
+            State::Ready(crew) => {
+                events.phase(Phase::Connect);
+                crew.next_window(&config, &work, spin);
+                crew
+            }
+        };
+        let judge = Judge::new(Arc::clone(&self.layout), config.thresholds.clone());
+        let outcome = Coordinator::new(&config, &crew, &self.layout, events, stop, judge).conduct();
+        let course = match outcome {
+            Ok(course) => course,
+            Err(e) => {
+                crew.join();
+                return Err(e);
+            }
+        };
+        if course.gave_up() {
+            events.notice("no connection could be had for longer than the connect time limit: stopped early");
+        }
+        let blocks = course.finished.iter().map(|finished| finished.readings.samples.blocks).sum();
+        let written = crew.written(blocks, stop);
+        let result = Outcome { config: &config, course, conditions, written, started_at, spin };
+        let result = result.told(&crew, &self.layout, events);
+        self.state = State::Ready(crew);
+        Ok(result)
+    }
+
+    fn work(&self, config: &RunConfig) -> Result<Work, RunError> {
+        Ok(match &config.workload {
+            Some(workload) => Work::scenarios(workload, &self.layout),
+            None => Work::Plain(Plan::compile(&describe::request(config), config.pipeline as u16)?),
+        })
+    }
+
+    /// Starts the threads, with the first window's work.
+    fn begin(
+        &mut self,
+        config: &RunConfig,
+        work: &Work,
+        spin: bool,
+        events: &mut Events,
+    ) -> Result<Crew, RunError> {
+        memory::ask_for(&self.config, &self.layout, self.sink.is_some())?;
+        events.phase(Phase::Connect);
+        let samples = self.sink.take().map(|sink| (sink, legend(config, &self.layout)));
+        let crew = Crew::start(config, work, self.places, spin, samples)?;
+        if let Some(note) = &crew.means.note {
+            events.notice(note);
+        }
+        Ok(crew)
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        if let State::Ready(crew) = std::mem::replace(&mut self.state, State::Over) {
+            crew.join();
+        }
+    }
+}
+
+/// What came of a window, before it is told.
+struct Outcome<'a> {
+    config: &'a RunConfig,
+    course: Course,
+    conditions: Conditions,
+    written: Option<Written>,
+    started_at: Nanos,
+    spin: bool,
+}
+
+impl Outcome<'_> {
+    /// Makes the report, tells it, and returns what it was made of.
+    fn told(self, crew: &Crew, layout: &Arc<Layout>, events: &mut Events) -> RunResult {
+        let Outcome { config, course, conditions, written, started_at, spin } = self;
+        let readings = conditions.readings(config, &course, &crew.pinned(), spin, written);
+        let samples: Vec<_> = course.finished.iter().flat_map(|f| f.samples.iter().cloned()).collect();
+        let workload = config.workload.as_deref();
+        let steps: Vec<String> =
+            workload.iter().flat_map(|w| &w.steps).map(|step| step.name.to_string()).collect();
+        let report = Arc::new(Report::new(ReportParts {
+            scenarios: workload.map(|_| ScenarioParts {
+                layout,
+                tally: &course.summary.tally,
+                thresholds: &course.judged,
+                samples: &samples,
+                steps: &steps,
+                elapsed: course.summary.duration,
+            }),
+            config: describe::settings(config),
+            environment: describe::environment(config, &crew.means),
+            tls: describe::tls(config, course.finished.iter().map(|f| f.tls)),
+            origins: describe::origins(course.finished.iter().flat_map(|f| &f.origins)),
+            summary: &course.summary,
+            verdict: verdict::evaluate(&readings, &course.summary),
+            readings: &readings,
+            aborted: course.aborted,
+            started_at,
+            max_rss_bytes: machine::max_rss_bytes(),
+        }));
+        events.report(&report);
+        let layout = Arc::clone(layout);
+        RunResult { summary: course.summary, layout, thresholds: course.judged, readings, report }
+    }
+}
+
+/// What samples' numbers stand for.
+fn legend(config: &RunConfig, layout: &Arc<Layout>) -> Legend {
+    Legend {
+        layout: Arc::clone(layout),
+        method: config.method.clone(),
+        url: config.target.to_string(),
+        epoch: clock::wall() - clock::now(),
+    }
+}
+
+/// Whether the workers spin. `auto`: in the open model, when they have their cores for themselves. A
+/// closed loop has no schedule to be late for, and its sleep is paid for by the target.
+fn spins(config: &RunConfig) -> bool {
+    match config.wait {
+        WaitMode::Spin => true,
+        WaitMode::Sleep => false,
+        WaitMode::Auto => config.is_open() && config.cores_to_spare,
+    }
+}

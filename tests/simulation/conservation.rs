@@ -89,7 +89,7 @@ fn load() -> impl Strategy<Value = (Option<Rate>, Arrivals)> {
 }
 
 /// Any world that the command line can ask for, in small.
-fn world() -> impl Strategy<Value = World> {
+pub(crate) fn world() -> impl Strategy<Value = World> {
     let limits = (prop_oneof![Just(100_000), 0..50u64], 5..200u64, 0..400u64);
     (script(), load(), end(), 1..=16u16, 1..=40u32, limits, quirks()).prop_map(
         |(script, (rate, arrivals), (requests, duration), pipeline, connections, limits, quirks)| {

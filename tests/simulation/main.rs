@@ -9,6 +9,7 @@ mod harness;
 mod latency;
 mod random_worlds;
 mod schedule;
+mod sessions;
 mod timeouts;
 mod vus;
 mod world;

@@ -132,7 +132,7 @@ impl World {
         )
     }
 
-    fn plan(&self) -> Plan {
+    pub(crate) fn plan(&self) -> Plan {
         let request = Request {
             method: "GET".into(),
             target: "/".into(),
@@ -150,12 +150,12 @@ impl World {
         self.rate.map(|rate| Schedule { rate, arrivals, seed, end, limit })
     }
 
-    fn worker_config(&self) -> WorkerConfig {
+    pub(crate) fn worker_config(&self) -> WorkerConfig {
         let load = self.schedule().map_or(LoadModel::Closed, LoadModel::Open);
         WorkerConfig { load, requests: self.requests, ..self.worker.clone() }
     }
 
-    fn sim_script(&self, plan: &Plan) -> SimScript {
+    pub(crate) fn sim_script(&self, plan: &Plan) -> SimScript {
         SimScript { request_len: Some(plan.request_len), ..self.script.clone() }
     }
 }

@@ -84,9 +84,13 @@ pub(crate) struct Probe<'a> {
     emptied: Option<(Sender<Snapshot>, Nanos)>,
     /// The worker's questions about origins that no plan names, where the replies go, and how many there were.
     names: Option<(Receiver<Lookup>, Sender<Found>, u32)>,
+    /// Is called after each wait, with the time and the peer's books: leads the worker through its windows.
+    leader: Option<Leader<'a>>,
     seen: Seen,
     report: Rc<RefCell<Seen>>,
 }
+
+type Leader<'a> = Box<dyn FnMut(Nanos, PeerBooks) + 'a>;
 
 impl<'a> Probe<'a> {
     pub(crate) fn new(
@@ -108,6 +112,7 @@ impl<'a> Probe<'a> {
             busy: (Nanos::ZERO, 0),
             emptied: None,
             names: None,
+            leader: None,
             seen: Seen::default(),
             report: Rc::clone(report),
         }
@@ -116,6 +121,12 @@ impl<'a> Probe<'a> {
     /// Lets it send emptied snapshots to the worker, by [`Quirks::emptied`].
     pub(crate) fn with_collector(mut self, emptied: Sender<Snapshot>) -> Probe<'a> {
         self.emptied = self.quirks.emptied.map(|(from, _)| (emptied, from));
+        self
+    }
+
+    /// Has `leader` lead the worker.
+    pub(crate) fn led_by(mut self, leader: impl FnMut(Nanos, PeerBooks) + 'a) -> Probe<'a> {
+        self.leader = Some(Box::new(leader));
         self
     }
 
@@ -257,6 +268,9 @@ impl Driver for Probe<'_> {
         self.stop_if_due();
         let now = self.sim.now();
         self.collect(now + self.ahead);
+        if let Some(leader) = &mut self.leader {
+            leader(now + self.ahead, self.sim.books());
+        }
         self.watch(now - before);
         Ok(())
     }

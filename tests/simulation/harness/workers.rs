@@ -10,7 +10,7 @@ use squall::plan::workload::Workload;
 use squall::stats::layout::Layout;
 use squall::units::Nanos;
 use squall::worker::channel::{Channel, Control};
-use squall::worker::pool::PoolConfig;
+use squall::worker::pool::{Pool, PoolConfig};
 use squall::worker::users::UsersConfig;
 use squall::worker::{Clocks, OriginSpec, Worker};
 
@@ -142,6 +142,19 @@ pub(crate) fn endpoint() -> Endpoint {
     Endpoint { addr: addr.into(), source: None, congestion: None }
 }
 
+/// A plain worker's share of a window; the driver has `places` slots.
+pub(crate) fn pool_config(config: &WorkerConfig, places: u32) -> PoolConfig {
+    PoolConfig {
+        connections: config.connections,
+        places,
+        load: config.load,
+        requests: config.requests,
+        duration: config.duration,
+        timeout: config.timeout,
+        max_backlog: config.max_backlog,
+    }
+}
+
 /// Carries a plain worker's share out.
 pub(crate) fn run_plain(
     probe: Probe<'_>,
@@ -150,6 +163,17 @@ pub(crate) fn run_plain(
     channel: &Channel,
     control: &Control,
 ) {
+    plain_worker(probe, plan, &config, config.connections, channel).run(control);
+}
+
+/// A plain worker, whose driver has `places` slots.
+pub(crate) fn plain_worker<'a>(
+    probe: Probe<'a>,
+    plan: Plan,
+    config: &WorkerConfig,
+    places: u32,
+    channel: &'a Channel,
+) -> Worker<'a, Probe<'a>, Pool> {
     let common = squall::worker::WorkerConfig {
         worker: config.worker,
         workers: config.workers,
@@ -166,16 +190,8 @@ pub(crate) fn run_plain(
         interval: config.interval,
         spin: config.spin,
     };
-    let pool = PoolConfig {
-        connections: config.connections,
-        places: config.connections,
-        load: config.load,
-        requests: config.requests,
-        duration: config.duration,
-        timeout: config.timeout,
-        max_backlog: config.max_backlog,
-    };
-    Worker::plain(probe, plan, common, pool, None, channel, CLOCKS).run(control);
+    let pool = pool_config(config, places);
+    Worker::plain(probe, plan, common, pool, None, channel, CLOCKS)
 }
 
 /// Carries one worker's share of scenarios out.

@@ -39,7 +39,7 @@ enum State {
     /// There was no window yet.
     Fresh,
     /// The workers wait for the next one.
-    Ready(Crew),
+    Ready(Box<Crew>),
     /// An error has ended it.
     Over,
 }
@@ -123,11 +123,11 @@ impl Session {
         work: &Work,
         spin: bool,
         events: &mut Events,
-    ) -> Result<Crew, RunError> {
+    ) -> Result<Box<Crew>, RunError> {
         memory::ask_for(&self.config, &self.layout, self.sink.is_some())?;
         events.phase(Phase::Connect);
         let samples = self.sink.take().map(|sink| (sink, legend(config, &self.layout)));
-        let crew = Crew::start(config, work, self.places, spin, samples)?;
+        let crew = Box::new(Crew::start(config, work, self.places, spin, samples)?);
         if let Some(note) = &crew.means.note {
             events.notice(note);
         }

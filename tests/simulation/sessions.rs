@@ -67,7 +67,7 @@ fn run(worlds: &[World]) -> Vec<Told> {
                     let builder = std::mem::replace(&mut builder, SummaryBuilder::new(open));
                     let measured = finished.measured_until - start - worlds[at].worker.warmup;
                     let summary = builder.finish(measured, finished.in_flight, finished.backlog);
-                    told.borrow_mut().push(Told { summary, finished: *finished, start, peer: peer.clone() });
+                    told.borrow_mut().push(Told { summary, finished: *finished, start, peer });
                     control.rewind();
                     match next {
                         Some(next) => {

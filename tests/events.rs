@@ -12,7 +12,7 @@ use squall::clock;
 use squall::observer::{Detail, Interval, Observer, Phase, StopFlag};
 use squall::report::Report;
 use squall::run::config::{RawConfig, RunConfig};
-use squall::run::events::{Attendance, End, Events};
+use squall::run::events::{End, Events, ObserverOutcome};
 use squall::run::{self, RunError};
 use squall::units::Nanos;
 
@@ -97,7 +97,7 @@ fn text(text: &str) -> Option<String> {
 fn watch(
     config: &RunConfig,
     observers: Vec<Box<dyn Observer>>,
-) -> (Result<Arc<Report>, RunError>, Nanos, Vec<Attendance>) {
+) -> (Result<Arc<Report>, RunError>, Nanos, Vec<ObserverOutcome>) {
     let mut events = Events::start(observers).unwrap();
     let began = clock::now();
     let ran = run::run(config, &mut events, &StopFlag::new()).map(|ran| ran.report);
@@ -113,7 +113,7 @@ fn an_observer_that_sleeps_for_a_second_in_each_call_costs_nobody_anything() {
     });
     let (slow, slow_book) = Scribe::who_sleeps(Nanos::from_secs(1));
     let (fast, book) = Scribe::who_sleeps(Nanos::ZERO);
-    let (ran, took, attendance) = watch(&config, vec![slow, fast]);
+    let (ran, took, outcomes) = watch(&config, vec![slow, fast]);
 
     let report = ran.unwrap();
     // Eight intervals in its queue alone would take it eight seconds.
@@ -124,10 +124,10 @@ fn an_observer_that_sleeps_for_a_second_in_each_call_costs_nobody_anything() {
     assert!(report.timeline.len() > 5, "workers had to skip intervals: {:?}", report.timeline);
 
     let (slow_book, book) = (slow_book.lock().unwrap(), book.lock().unwrap());
-    assert!(attendance.iter().all(|attendance| attendance.end == End::Told), "{attendance:?}");
+    assert!(outcomes.iter().all(|outcomes| outcomes.end == End::Told), "{outcomes:?}");
     assert!(slow_book.lost > 0, "{:?}", slow_book.calls);
     let all = |book: &Book| book.intervals.len() as u64 + book.lost;
-    assert_eq!((slow_book.lost, book.lost), (attendance[0].lost, attendance[1].lost));
+    assert_eq!((slow_book.lost, book.lost), (outcomes[0].lost, outcomes[1].lost));
     assert_eq!(all(&slow_book), all(&book), "each interval is told or counted as lost");
     assert_eq!(slow_book.phases, book.phases);
     assert_eq!(slow_book.calls.last(), Some(&"report"));
@@ -206,14 +206,14 @@ fn what_connects_for_long_is_seen_to_and_a_run_without_a_report_ends_for_all() {
     let addr = serve(|mut stream| while matches!(stream.read(&mut [0; 512]), Ok(1..)) {});
     let config = config(format!("https://{addr}/"), |raw| raw.tls.timeout = text("800ms"));
     let (scribe, book) = Scribe::who_sleeps(Nanos::ZERO);
-    let (ran, _, attendance) = watch(&config, vec![scribe]);
+    let (ran, _, outcomes) = watch(&config, vec![scribe]);
     assert!(matches!(ran, Err(RunError::NothingConnected { .. })), "{ran:?}");
     let book = book.lock().unwrap();
     assert_eq!(book.phases, [Phase::Connect]);
     assert!(book.intervals.len() as u64 + book.lost >= 2, "{:?}", book.calls);
     assert!(book.intervals.iter().all(|interval| interval.phase == Phase::Connect));
     assert!(book.reports.is_empty());
-    assert_eq!(attendance[0].end, End::Told);
+    assert_eq!(outcomes[0].end, End::Told);
 }
 
 /// Fails at the first interval.
@@ -234,10 +234,10 @@ fn an_observer_that_panics_is_dropped_and_the_run_goes_on() {
     // Long enough for a stack to be printed while the host has other things to do.
     let config = config(url(), |raw| raw.duration = text("3s"));
     let (scribe, book) = Scribe::who_sleeps(Nanos::ZERO);
-    let (ran, _, attendance) = watch(&config, vec![Box::new(Broken), scribe]);
+    let (ran, _, outcomes) = watch(&config, vec![Box::new(Broken), scribe]);
     let report = ran.unwrap();
-    assert_eq!(attendance[0].end, End::Panicked("it breaks, as it is meant to".into()));
-    assert_eq!(attendance[1].end, End::Told);
+    assert_eq!(outcomes[0].end, End::Panicked("it breaks, as it is meant to".into()));
+    assert_eq!(outcomes[1].end, End::Told);
     let book = book.lock().unwrap();
     assert_eq!(book.intervals.last().unwrap().counts.completed, report.requests.completed);
     assert!(book.notices.iter().any(|notice| notice.contains("the broken one has panicked")), "{book:?}");

@@ -472,7 +472,7 @@ impl Driver for EpollDriver {
         if !self.pool.is_empty() {
             self.ready.extend(self.starved.drain(..));
         }
-        self.knock_again();
+        self.retry_refused();
         self.send_queued();
         loop {
             let busy = !self.done.is_empty() || !self.ready.is_empty() || !self.outbox.is_empty();
@@ -497,7 +497,7 @@ impl Driver for EpollDriver {
             if over {
                 return Ok(());
             }
-            self.knock_again();
+            self.retry_refused();
             self.send_queued();
         }
     }

@@ -116,14 +116,14 @@ impl DataSet {
 
     /// Which row an iteration gets.
     ///
-    /// `ticket` is the number of the iteration among all that ask for a row of this set in the whole
+    /// `iteration` is the number of the iteration among all that ask for a row of this set in the whole
     /// run (worker i of n counts i, i + n, …); `vu` is the virtual user's number over all scenarios, from 0.
     /// `None`: the rows have run out, and the set was told to stop then, or has no row for this user.
-    pub fn row_for(&self, ticket: u64, vu: u64, rng: &mut Rng) -> Option<u64> {
+    pub fn row_for(&self, iteration: u64, vu: u64, rng: &mut Rng) -> Option<u64> {
         let rows = self.rows();
         let number = match self.order {
             Order::Random => return Some(rng.below(rows)),
-            Order::Sequential => ticket,
+            Order::Sequential => iteration,
             Order::Unique => return (vu < rows).then_some(vu),
         };
         match self.at_end {

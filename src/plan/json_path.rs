@@ -7,10 +7,10 @@ use serde_json::Value;
 
 /// A compiled path.
 #[derive(Clone, Debug)]
-pub struct JsonPath(Way);
+pub struct JsonPath(Path);
 
 #[derive(Clone, Debug)]
-enum Way {
+enum Path {
     Plain(Vec<Segment>),
     Query(Box<JpQuery>),
 }
@@ -28,21 +28,21 @@ impl JsonPath {
     /// When it is not a path.
     pub fn compile(text: &str) -> Result<JsonPath, String> {
         if let Some(segments) = plain(text) {
-            return Ok(JsonPath(Way::Plain(segments)));
+            return Ok(JsonPath(Path::Plain(segments)));
         }
         let query = parse_json_path(text)
             .map_err(|e| format!("`{text}` is not a JSON path such as $.user.tags[0]: {e}"))?;
-        Ok(JsonPath(Way::Query(Box::new(query))))
+        Ok(JsonPath(Path::Query(Box::new(query))))
     }
 
     /// The first value that it leads to.
     pub fn find<'a>(&self, value: &'a Value) -> Option<&'a Value> {
         match &self.0 {
-            Way::Plain(segments) => segments.iter().try_fold(value, |at, segment| match segment {
+            Path::Plain(segments) => segments.iter().try_fold(value, |at, segment| match segment {
                 Segment::Key(key) => at.get(key),
                 Segment::Index(index) => at.get(index),
             }),
-            Way::Query(query) => js_path_process(query, value)
+            Path::Query(query) => js_path_process(query, value)
                 .ok()?
                 .into_iter()
                 .next()

@@ -151,11 +151,11 @@ pub enum Executor {
         /// How long a user that is one too many may go on with its iteration.
         graceful_ramp_down: Nanos,
     },
-    /// All take from one pot.
+    /// All share one number of iterations: whoever is free does the next.
     SharedIterations {
         /// How many users.
         vus: u32,
-        /// The pot.
+        /// How many, over all users.
         iterations: u64,
         /// No iteration begins after this.
         max_duration: Nanos,

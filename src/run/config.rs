@@ -13,9 +13,9 @@ mod names;
 mod ports;
 mod proxy;
 mod request;
+mod routes;
 mod tls;
 mod values;
-mod way;
 mod workers;
 mod workload;
 
@@ -28,9 +28,9 @@ pub use self::connect::{Dialing, Override, RawConnect};
 pub use self::error::{ConfigError, Problem};
 pub use self::names::{HostPattern, NameRules};
 pub use self::proxy::Proxy;
+pub use self::routes::Routes;
 pub use self::tls::{RawTls, TlsChoice};
 pub use self::values::{DriverChoice, WaitMode};
-pub use self::way::Way;
 
 use self::error::Problems;
 use self::host::{Host, ThisHost};
@@ -197,7 +197,7 @@ pub struct RunConfig {
     /// The addresses of each of the workload's origins.
     pub origin_addresses: Vec<Vec<SocketAddr>>,
     /// How the origins are reached.
-    pub way: Way,
+    pub routes: Routes,
     /// What may be looked up while load is sent.
     pub names: NameRules,
     /// What the whole must come to, from the plan and `--threshold`. Only with scenarios.
@@ -261,27 +261,27 @@ fn planned(raw: &RawConfig, problems: &mut Problems) -> Result<Planned, ConfigEr
 }
 
 /// How everything is reached.
-struct Ways {
-    way: Way,
+struct Access {
+    routes: Routes,
     /// The names whose addresses are called.
     asked: Vec<Url>,
     names: NameRules,
     dialing: Dialing,
 }
 
-fn ways(
+fn access(
     raw: &RawConfig,
     target: Option<&Url>,
     mut workload: Option<&mut Workload>,
     host: &impl Host,
     problems: &mut Problems,
-) -> Ways {
-    let way = way::way(raw, target, workload.as_deref_mut(), problems);
-    let asked = way.asked(target, workload.as_deref());
+) -> Access {
+    let routes = routes::routes(raw, target, workload.as_deref_mut(), problems);
+    let asked = routes.asked(target, workload.as_deref());
     let open_ended = workload.is_some_and(|workload| workload.follows_redirects());
     let dialing = connect::dialing(raw, &asked, open_ended, host, problems);
     let names = names::rules(raw, &asked, &dialing, open_ended, problems);
-    Ways { way, asked, names, dialing }
+    Access { routes, asked, names, dialing }
 }
 
 /// As [`RunConfig::validate`], on a host that may be a test's.
@@ -308,8 +308,8 @@ fn validate_on(raw: RawConfig, host: &impl Host) -> Result<RunConfig, ConfigErro
         workload::of_flags(&raw, target.as_ref()?, &request, &times, load, &mut problems)
     });
     let thresholds = workload::thresholds(&raw, own_thresholds, workload.as_ref(), &mut problems);
-    let Ways { way, asked, names, dialing } =
-        ways(&raw, target.as_ref(), workload.as_mut(), host, &mut problems);
+    let Access { routes, asked, names, dialing } =
+        access(&raw, target.as_ref(), workload.as_mut(), host, &mut problems);
     let users = workload.as_ref().map(|w| workload::users(&raw, w, room, &mut problems));
     let connections = users.unwrap_or(connections);
 
@@ -350,7 +350,7 @@ fn validate_on(raw: RawConfig, host: &impl Host) -> Result<RunConfig, ConfigErro
         allow_invalid: raw.allow_invalid,
         origin_addresses: if workload.is_some() { origins } else { Vec::new() },
         workload: workload.map(Arc::new),
-        way,
+        routes,
         names,
         thresholds,
     })

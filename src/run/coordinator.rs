@@ -6,9 +6,9 @@ use crossbeam_channel::RecvTimeoutError;
 
 use super::collector::Collector;
 use super::config::RunConfig;
-use super::crew::Crew;
 use super::events::Events;
 use super::judge::Judge;
+use super::threads::Threads;
 use super::{RunError, nothing_connected};
 use crate::clock;
 use crate::observer::{Detail, Interval, Phase, Progress, StopFlag, Totals};
@@ -20,7 +20,7 @@ use crate::units::Nanos;
 use crate::worker::channel::{Connected, Finished, Message, Tried};
 
 /// How often to look for Ctrl-C.
-const GLANCE: Nanos = Nanos::from_millis(20);
+const POLL_EVERY: Nanos = Nanos::from_millis(20);
 
 /// From "all are connected" to the first request: time for every worker to see it.
 const LEAD: Nanos = Nanos::from_millis(1);
@@ -45,7 +45,7 @@ impl Course {
 
 pub(super) struct Coordinator<'a> {
     config: &'a RunConfig,
-    crew: &'a Crew,
+    threads: &'a Threads,
     layout: &'a Arc<Layout>,
     events: &'a mut Events,
     stop: &'a StopFlag,
@@ -71,7 +71,7 @@ pub(super) struct Coordinator<'a> {
 impl<'a> Coordinator<'a> {
     pub(super) fn new(
         config: &'a RunConfig,
-        crew: &'a Crew,
+        threads: &'a Threads,
         layout: &'a Arc<Layout>,
         events: &'a mut Events,
         stop: &'a StopFlag,
@@ -81,7 +81,7 @@ impl<'a> Coordinator<'a> {
         let now = clock::now();
         Coordinator {
             config,
-            crew,
+            threads,
             layout,
             events,
             stop,
@@ -104,8 +104,8 @@ impl<'a> Coordinator<'a> {
     pub(super) fn conduct(mut self) -> Result<Course, RunError> {
         while self.finished.iter().any(Option::is_none) {
             self.watch();
-            let glance = std::time::Duration::from_nanos(GLANCE.0);
-            match self.crew.messages.recv_timeout(glance) {
+            let poll_every = std::time::Duration::from_nanos(POLL_EVERY.0);
+            match self.threads.messages.recv_timeout(poll_every) {
                 Ok((worker, message)) => self.hear(worker, message)?,
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => {
@@ -133,7 +133,7 @@ impl<'a> Coordinator<'a> {
             }
             Message::Interval(mut snapshot) => {
                 self.collector.add(&mut snapshot);
-                self.crew.give_back(snapshot);
+                self.threads.give_back(snapshot);
                 self.hand_on();
             }
             Message::Finished(finished) => {
@@ -160,7 +160,7 @@ impl<'a> Coordinator<'a> {
         }
         let start = clock::now() + LEAD;
         self.open = Some(start + self.config.warmup);
-        self.crew.control.start(start);
+        self.threads.control.start(start);
         let phase = if self.config.warmup > Nanos::ZERO { Phase::Warmup } else { Phase::Measure };
         self.enter(phase);
         Ok(())
@@ -170,13 +170,13 @@ impl<'a> Coordinator<'a> {
     fn watch(&mut self) {
         if !self.aborted && self.stop.is_set() {
             self.aborted = true;
-            self.crew.control.stop();
+            self.threads.control.stop();
             if self.open.is_some() {
                 self.enter(Phase::Drain);
             }
         }
         if !self.samples_failed
-            && let Some(failure) = self.crew.samples_failure()
+            && let Some(failure) = self.threads.samples_failure()
         {
             self.samples_failed = true;
             self.events.notice(&failure);
@@ -214,7 +214,7 @@ impl<'a> Coordinator<'a> {
             self.tell(Some(point), snapshot);
             if !self.aborted && self.judge.gives_up(self.collector.so_far().tally(), elapsed) {
                 self.events.notice("a threshold with abortOnFail has failed: stopped");
-                self.crew.control.stop();
+                self.threads.control.stop();
             }
         }
     }

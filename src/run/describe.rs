@@ -1,8 +1,8 @@
 //! The configuration in the words of others: as a request, as the report's settings and environment.
 
+use super::backend::Backend;
 use super::config::RunConfig;
 use super::machine;
-use super::means::Means;
 use crate::driver::TlsReadings;
 use crate::http::request::Request;
 use crate::load::{Arrivals, LoadModel, Schedule};
@@ -18,7 +18,7 @@ pub(super) fn request(config: &RunConfig) -> Request {
         headers: config.headers.clone(),
         body: config.body.to_vec(),
     };
-    if let Some(forward) = config.way.proxy.as_ref().and_then(|proxy| proxy.forward(&config.target)) {
+    if let Some(forward) = config.routes.proxy.as_ref().and_then(|proxy| proxy.forward(&config.target)) {
         request.target.insert_str(0, &forward.prefix);
         request.headers.extend(forward.authorization.map(|value| ("Proxy-Authorization".into(), value)));
     }
@@ -59,7 +59,7 @@ pub(super) fn settings(config: &RunConfig) -> ConfigSection {
         tcp_congestion: dialing.congestion.clone(),
         dns_ttl_s: config.names.ttl.map(Nanos::as_secs_f64),
         allow_hosts: config.names.allowed.iter().map(ToString::to_string).collect(),
-        proxy: config.way.proxy.as_ref().map(|proxy| format!("http://{}", proxy.url.authority())),
+        proxy: config.routes.proxy.as_ref().map(|proxy| format!("http://{}", proxy.url.authority())),
         warmup_s: config.warmup.as_secs_f64(),
         interval_s: config.interval.as_secs_f64(),
         drain_s: config.drain.as_secs_f64(),
@@ -72,7 +72,7 @@ pub(super) fn settings(config: &RunConfig) -> ConfigSection {
 
 /// What was asked of TLS and what came of it; `readings` are the workers'.
 pub(super) fn tls(config: &RunConfig, readings: impl Iterator<Item = TlsReadings>) -> TlsSection {
-    let Some(choice) = &config.way.tls else { return TlsSection::default() };
+    let Some(choice) = &config.routes.tls else { return TlsSection::default() };
     let all = readings.fold(TlsReadings::default(), |all, one| TlsReadings {
         handshakes: all.handshakes + one.handshakes,
         resumed: all.resumed + one.resumed,
@@ -113,16 +113,16 @@ pub(super) fn origins<'a>(uses: impl Iterator<Item = &'a OriginUse>) -> Vec<Orig
     all
 }
 
-pub(super) fn environment(config: &RunConfig, means: &Means) -> Environment {
+pub(super) fn environment(config: &RunConfig, backend: &Backend) -> Environment {
     let facts = machine::facts();
     Environment {
         kernel: facts.kernel,
         cpu: facts.cpu_model,
         cores: facts.cores,
         clocksource: facts.clocksource,
-        driver: means.driver().into(),
-        driver_note: means.note.clone(),
-        ring_features: means.features.iter().map(|&feature| feature.into()).collect(),
+        driver: backend.driver().into(),
+        driver_note: backend.note.clone(),
+        ring_features: backend.features.iter().map(|&feature| feature.into()).collect(),
         congestion_control: match &config.dialing {
             dialing if dialing.unix_socket.is_some() => None,
             dialing => dialing.congestion.clone().or(facts.congestion_control),

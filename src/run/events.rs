@@ -36,7 +36,7 @@ const KEPT: usize = INTERVALS + 2;
 /// [`finish`](Events::finish) waits for that.
 #[derive(Debug, Default)]
 pub struct Events {
-    seats: Vec<Seat>,
+    subscriptions: Vec<Subscription>,
     /// How many intervals there were.
     number: u64,
     /// Intervals that were handed out.
@@ -45,7 +45,7 @@ pub struct Events {
 
 /// How an observer has come through.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Attendance {
+pub struct ObserverOutcome {
     /// The observer's.
     pub name: &'static str,
     /// Intervals that it was not told of.
@@ -78,14 +78,15 @@ impl Events {
     /// # Errors
     /// [`RunError::Observer`] when one cannot be had.
     pub fn start(observers: Vec<Box<dyn Observer>>) -> Result<Events, RunError> {
-        let seats: Result<Vec<Seat>, _> = observers.into_iter().map(Seat::take).collect();
-        Ok(Events { seats: seats.map_err(RunError::Observer)?, number: 0, lent: Vec::new() })
+        let subscriptions: Result<Vec<Subscription>, _> =
+            observers.into_iter().map(Subscription::take).collect();
+        Ok(Events { subscriptions: subscriptions.map_err(RunError::Observer)?, number: 0, lent: Vec::new() })
     }
 
     /// The most that an observer wants to know of intervals.
     pub(super) fn detail(&self) -> Detail {
-        let told = self.seats.iter().filter(|seat| seat.queue.is_some());
-        told.map(|seat| seat.detail).max().unwrap_or(Detail::Nothing)
+        let told = self.subscriptions.iter().filter(|subscription| subscription.queue.is_some());
+        told.map(|subscription| subscription.detail).max().unwrap_or(Detail::Nothing)
     }
 
     /// Tells of a phase.
@@ -118,8 +119,10 @@ impl Events {
         let filled = Arc::get_mut(&mut interval).expect("it is new, or nobody looks at it");
         filled.number = self.number;
         fill(filled);
-        for seat in self.seats.iter_mut().filter(|seat| seat.detail > Detail::Nothing) {
-            seat.offer(&interval);
+        for subscription in
+            self.subscriptions.iter_mut().filter(|subscription| subscription.detail > Detail::Nothing)
+        {
+            subscription.offer(&interval);
         }
         if self.lent.len() == KEPT {
             self.lent.remove(0);
@@ -132,31 +135,35 @@ impl Events {
     /// still behind are told no more intervals, so that they come to the report.
     ///
     /// Threads of observers that are still busy then go on by themselves, and end with the process.
-    pub fn finish(mut self, at_most: Nanos) -> Vec<Attendance> {
+    pub fn finish(mut self, at_most: Nanos) -> Vec<ObserverOutcome> {
         self.close();
         let began = clock::now();
         let hurry = began + Nanos(at_most.0 / 2);
-        self.seats.iter().for_each(|seat| _ = seat.is_gone_by(hurry));
-        self.seats.iter().for_each(|seat| seat.shared.hurry.store(true, Ordering::Relaxed));
-        let seats = std::mem::take(&mut self.seats);
-        seats.into_iter().map(|seat| seat.leave(began + at_most)).collect()
+        self.subscriptions.iter().for_each(|subscription| _ = subscription.is_gone_by(hurry));
+        self.subscriptions
+            .iter()
+            .for_each(|subscription| subscription.shared.hurry.store(true, Ordering::Relaxed));
+        let subscriptions = std::mem::take(&mut self.subscriptions);
+        subscriptions.into_iter().map(|subscription| subscription.leave(began + at_most)).collect()
     }
 
     fn tell(&mut self, event: &Event) {
-        self.seats.iter_mut().for_each(|seat| seat.put(event.clone()));
+        self.subscriptions.iter_mut().for_each(|subscription| subscription.put(event.clone()));
         self.part();
     }
 
     /// Tells the others of those who can be told nothing any more since a moment ago.
     fn part(&mut self) {
-        while let Some(parted) = self.seats.iter_mut().find_map(Seat::parted) {
-            self.seats.iter_mut().for_each(|seat| seat.put(Event::Notice(parted.as_str().into())));
+        while let Some(parted) = self.subscriptions.iter_mut().find_map(Subscription::parted) {
+            self.subscriptions
+                .iter_mut()
+                .for_each(|subscription| subscription.put(Event::Notice(parted.as_str().into())));
         }
     }
 
     fn close(&mut self) {
         self.tell(&Event::End);
-        self.seats.iter_mut().for_each(|seat| seat.queue = None);
+        self.subscriptions.iter_mut().for_each(|subscription| subscription.queue = None);
     }
 }
 
@@ -179,7 +186,7 @@ enum Event {
 /// An event, and how many intervals were lost between it and the one before.
 type Told = (u64, Event);
 
-/// What a seat and its thread both know.
+/// What a subscription and its thread both know.
 #[derive(Debug, Default)]
 struct Shared {
     /// Time is running out: no more intervals.
@@ -190,7 +197,7 @@ struct Shared {
 
 /// The bus's end of one observer.
 #[derive(Debug)]
-struct Seat {
+struct Subscription {
     name: &'static str,
     detail: Detail,
     /// None when it is told nothing more.
@@ -202,17 +209,17 @@ struct Seat {
     gone: Receiver<Infallible>,
     thread: JoinHandle<()>,
     /// It can be told nothing more; why, and whether the others know.
-    parted: Option<(Parting, bool)>,
+    parted: Option<(Gone, bool)>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Parting {
+enum Gone {
     Panicked,
     LeftBehind,
 }
 
-impl Seat {
-    fn take(observer: Box<dyn Observer>) -> std::io::Result<Seat> {
+impl Subscription {
+    fn take(observer: Box<dyn Observer>) -> std::io::Result<Subscription> {
         let (name, detail) = (observer.name(), observer.detail());
         let (queue, events) = bounded(EVENTS);
         let (staying, gone) = bounded(0);
@@ -222,9 +229,9 @@ impl Seat {
             // Goes last, also when the observer panics: it stands for the thread. What a closure has captured would go after it.
             let _staying: Sender<Infallible> = staying;
             let events = events;
-            attend(observer, &events, &known);
+            observe(observer, &events, &known);
         })?;
-        Ok(Seat { name, detail, queue: Some(queue), lost: 0, shared, gone, thread, parted: None })
+        Ok(Subscription { name, detail, queue: Some(queue), lost: 0, shared, gone, thread, parted: None })
     }
 
     /// Puts an interval into the queue, or loses it.
@@ -241,25 +248,25 @@ impl Seat {
     /// Puts something into the queue that must not be lost. An observer that has left no room for it is beyond help.
     fn put(&mut self, event: Event) {
         let Some(queue) = &self.queue else { return };
-        let parting = match queue.try_send((self.lost, event)) {
+        let gone_because = match queue.try_send((self.lost, event)) {
             Ok(()) => {
                 self.lost = 0;
                 return;
             }
-            Err(TrySendError::Full(_)) => Parting::LeftBehind,
-            Err(TrySendError::Disconnected(_)) => Parting::Panicked,
+            Err(TrySendError::Full(_)) => Gone::LeftBehind,
+            Err(TrySendError::Disconnected(_)) => Gone::Panicked,
         };
         self.queue = None;
-        self.parted = Some((parting, false));
+        self.parted = Some((gone_because, false));
     }
 
     /// What the others are to be told of its going, once.
     fn parted(&mut self) -> Option<String> {
-        let (parting, told) = self.parted.as_mut().filter(|(_, told)| !*told)?;
+        let (gone_because, told) = self.parted.as_mut().filter(|(_, told)| !*told)?;
         *told = true;
-        let why = match parting {
-            Parting::Panicked => "has panicked",
-            Parting::LeftBehind => "is too far behind",
+        let why = match gone_because {
+            Gone::Panicked => "has panicked",
+            Gone::LeftBehind => "is too far behind",
         };
         Some(format!("the {} {why}: it is told nothing more, and the run goes on without it", self.name))
     }
@@ -269,19 +276,19 @@ impl Seat {
         matches!(self.gone.recv_timeout(rest), Err(RecvTimeoutError::Disconnected))
     }
 
-    fn leave(self, limit: Nanos) -> Attendance {
+    fn leave(self, limit: Nanos) -> ObserverOutcome {
         let gone = self.is_gone_by(limit);
         let end = match self.parted {
             _ if !gone => End::Busy,
-            Some((Parting::LeftBehind, _)) => End::LeftBehind,
+            Some((Gone::LeftBehind, _)) => End::LeftBehind,
             _ => self.thread.join().map_or_else(|panic| End::Panicked(words(&*panic)), |()| End::Told),
         };
-        Attendance { name: self.name, lost: self.shared.lost.load(Ordering::Relaxed), end }
+        ObserverOutcome { name: self.name, lost: self.shared.lost.load(Ordering::Relaxed), end }
     }
 }
 
 /// The life of an observer's thread.
-fn attend(mut observer: Box<dyn Observer>, events: &Receiver<Told>, shared: &Shared) {
+fn observe(mut observer: Box<dyn Observer>, events: &Receiver<Told>, shared: &Shared) {
     let mut lost = 0;
     for (lost_before, event) in events {
         lost += lost_before;

@@ -100,7 +100,8 @@ impl Job {
         let workers = config.cores.len() as u32;
         let (endpoints, origins) = origins(config, work);
         let counts = origins.iter().map(|origin| origin.endpoints.1 as usize);
-        let routes = counts.zip(&config.way.routes).flat_map(|(count, route)| vec![route.clone(); count]);
+        let routes =
+            counts.zip(&config.routes.to_origins).flat_map(|(count, route)| vec![route.clone(); count]);
         let (task, orders, slots, payloads) = match work {
             Work::Plain(plan) => {
                 let (orders, windows) = bounded(1);
@@ -122,7 +123,7 @@ impl Job {
                 slots,
                 payloads,
                 endpoints,
-                expect_large: expects_large(&config.way.routes),
+                expect_large: expects_large(&config.routes.to_origins),
             },
             worker: WorkerConfig {
                 worker,
@@ -217,7 +218,7 @@ fn users_config(config: &RunConfig, work: &Work, worker: u32, places: Places) ->
 
 /// Zero where nothing is https.
 fn tls_timeout(config: &RunConfig) -> Nanos {
-    if config.way.tls.is_some() { config.tls_timeout } else { Nanos::ZERO }
+    if config.routes.tls.is_some() { config.tls_timeout } else { Nanos::ZERO }
 }
 
 /// What is encrypted cannot be dropped in the kernel.

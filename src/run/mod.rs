@@ -6,17 +6,17 @@ pub mod machine;
 mod names;
 pub mod resolve;
 
+mod backend;
 mod collector;
 mod conditions;
 mod coordinator;
-mod crew;
 mod describe;
 mod job;
 mod judge;
-mod means;
 mod memory;
 mod samples;
 pub mod session;
+mod threads;
 
 use std::io;
 use std::sync::Arc;

@@ -17,7 +17,7 @@ use crossbeam_channel::{Receiver, Select, Sender, bounded};
 use tokio::sync::mpsc;
 
 use self::service::{Asked, Event, Service};
-use super::config::{Dialing, NameRules, RunConfig, Way};
+use super::config::{Dialing, NameRules, Routes, RunConfig};
 use super::resolve::{self, Sources};
 use crate::http::url::Url;
 use crate::stats::outcome::ErrorKind;
@@ -37,7 +37,7 @@ pub(super) struct Setup {
     planned: Vec<(Url, Vec<SocketAddr>)>,
     rules: NameRules,
     dialing: Dialing,
-    way: Way,
+    routes: Routes,
     sources: Sources,
     /// For one name.
     limit: Nanos,
@@ -56,7 +56,7 @@ impl Setup {
             planned,
             rules: config.names.clone(),
             dialing: config.dialing.clone(),
-            way: config.way.clone(),
+            routes: config.routes.clone(),
             sources: Sources::default(),
             limit: resolve::RESOLVE_LIMIT,
         }

@@ -19,7 +19,7 @@ use crate::worker::samples::SampleEnds;
 const BLOCKS: usize = 32;
 
 /// How often the end of the writing is looked for, and whether the user has had enough.
-const GLANCE: Nanos = Nanos::from_millis(2);
+const POLL_EVERY: Nanos = Nanos::from_millis(2);
 
 /// Once the run was stopped by a signal, what is left is written as long as something is in this time.
 const PATIENCE: Nanos = Nanos::from_secs(2);
@@ -63,7 +63,7 @@ struct Progress {
 }
 
 /// What the thread takes with it.
-struct Desk {
+struct BlockWriter {
     sink: Box<dyn Sink>,
     legend: Legend,
     filled: Receiver<Block>,
@@ -82,22 +82,22 @@ pub(super) fn start(
 ) -> io::Result<(Vec<SampleEnds>, Writer)> {
     let (full, filled) = bounded(workers * BLOCKS);
     let place = sink.place();
-    let mut desk = Desk { sink, legend, filled, emptied: Vec::with_capacity(workers) };
+    let mut writer = BlockWriter { sink, legend, filled, emptied: Vec::with_capacity(workers) };
     let mut ends = Vec::with_capacity(workers);
     for worker in 0..workers {
         let (give, emptied) = bounded(BLOCKS);
         for _ in 0..BLOCKS {
             give.send(Block::of(worker as u32)).expect("the channel holds that many");
         }
-        desk.emptied.push(give);
+        writer.emptied.push(give);
         ends.push(SampleEnds { full: full.clone(), emptied, control: Arc::clone(control) });
     }
     let (over_with, over) = bounded(0);
     let progress = Arc::new(Progress::default());
     let told = Arc::clone(&progress);
     thread::Builder::new().name("squall-samples".into()).spawn(move || {
-        // With the desk the channels go: no worker waits for a writer that has failed.
-        if let Err(e) = desk.write(&told) {
+        // With the writer the channels go: no worker waits for a writer that has failed.
+        if let Err(e) = writer.write(&told) {
             let _ = told.failure.set(e.to_string());
         }
         drop(over_with);
@@ -105,7 +105,7 @@ pub(super) fn start(
     Ok((ends, Writer { place, over, progress, blocks: 0, told: 0 }))
 }
 
-impl Desk {
+impl BlockWriter {
     /// Until every worker has gone.
     fn write(mut self, progress: &Progress) -> io::Result<()> {
         // Without one no worker has come to measure: what an earlier run has left stays.
@@ -149,12 +149,12 @@ impl Writer {
     /// waits only as long as it gets on.
     pub(super) fn catch_up(&mut self, blocks: u64, stop: &StopFlag) -> Written {
         self.blocks += blocks;
-        let glance = Duration::from_nanos(GLANCE.0);
+        let poll_every = Duration::from_nanos(POLL_EVERY.0);
         let samples = || self.progress.samples.load(Ordering::Relaxed);
         let (mut written, mut since) = (samples(), clock::now());
         let mut error = None;
         while self.progress.blocks.load(Ordering::Acquire) < self.blocks {
-            if self.over.recv_timeout(glance) != Err(RecvTimeoutError::Timeout) {
+            if self.over.recv_timeout(poll_every) != Err(RecvTimeoutError::Timeout) {
                 let failure = self.progress.failure.get().cloned();
                 error = Some(failure.unwrap_or_else(|| "the thread that writes has panicked".into()));
                 break;

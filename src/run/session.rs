@@ -5,11 +5,11 @@ use std::sync::Arc;
 use super::conditions::Conditions;
 use super::config::{Change, RunConfig, WaitMode};
 use super::coordinator::{Coordinator, Course};
-use super::crew::Crew;
 use super::events::Events;
 use super::job::{Places, Work};
 use super::judge::Judge;
 use super::samples::Written;
+use super::threads::Threads;
 use super::{RunError, RunResult, describe, machine, memory};
 use crate::clock;
 use crate::observer::{Phase, StopFlag};
@@ -39,7 +39,7 @@ enum State {
     /// There was no window yet.
     Fresh,
     /// The workers wait for the next one.
-    Ready(Box<Crew>),
+    Ready(Box<Threads>),
     /// An error has ended it.
     Over,
 }
@@ -79,22 +79,22 @@ impl Session {
         let work = self.work(&config)?;
         let started_at = clock::wall();
         let conditions = Conditions::read();
-        let mut crew = match std::mem::replace(&mut self.state, State::Over) {
+        let mut threads = match std::mem::replace(&mut self.state, State::Over) {
             State::Over => return Err(RunError::SessionIsOver),
             // Workers connect as soon as they have a driver.
             State::Fresh => self.begin(&config, &work, spin, events)?,
-            State::Ready(crew) => {
+            State::Ready(threads) => {
                 events.phase(Phase::Connect);
-                crew.next_window(&config, &work, spin);
-                crew
+                threads.next_window(&config, &work, spin);
+                threads
             }
         };
         let judge = Judge::new(Arc::clone(&self.layout), config.thresholds.clone());
-        let outcome = Coordinator::new(&config, &crew, &self.layout, events, stop, judge).conduct();
+        let outcome = Coordinator::new(&config, &threads, &self.layout, events, stop, judge).conduct();
         let course = match outcome {
             Ok(course) => course,
             Err(e) => {
-                crew.join();
+                threads.join();
                 return Err(e);
             }
         };
@@ -102,10 +102,10 @@ impl Session {
             events.notice("no connection could be had for longer than the connect time limit: stopped early");
         }
         let blocks = course.finished.iter().map(|finished| finished.readings.samples.blocks).sum();
-        let written = crew.written(blocks, stop);
+        let written = threads.written(blocks, stop);
         let result = Outcome { config: &config, course, conditions, written, started_at, spin };
-        let result = result.told(&crew, &self.layout, events);
-        self.state = State::Ready(crew);
+        let result = result.told(&threads, &self.layout, events);
+        self.state = State::Ready(threads);
         Ok(result)
     }
 
@@ -123,22 +123,22 @@ impl Session {
         work: &Work,
         spin: bool,
         events: &mut Events,
-    ) -> Result<Box<Crew>, RunError> {
+    ) -> Result<Box<Threads>, RunError> {
         memory::ask_for(&self.config, &self.layout, self.sink.is_some())?;
         events.phase(Phase::Connect);
         let samples = self.sink.take().map(|sink| (sink, legend(config, &self.layout)));
-        let crew = Box::new(Crew::start(config, work, self.places, spin, samples)?);
-        if let Some(note) = &crew.means.note {
+        let threads = Box::new(Threads::start(config, work, self.places, spin, samples)?);
+        if let Some(note) = &threads.backend.note {
             events.notice(note);
         }
-        Ok(crew)
+        Ok(threads)
     }
 }
 
 impl Drop for Session {
     fn drop(&mut self) {
-        if let State::Ready(crew) = std::mem::replace(&mut self.state, State::Over) {
-            crew.join();
+        if let State::Ready(threads) = std::mem::replace(&mut self.state, State::Over) {
+            threads.join();
         }
     }
 }
@@ -155,9 +155,9 @@ struct Outcome<'a> {
 
 impl Outcome<'_> {
     /// Makes the report, tells it, and returns what it was made of.
-    fn told(self, crew: &Crew, layout: &Arc<Layout>, events: &mut Events) -> RunResult {
+    fn told(self, threads: &Threads, layout: &Arc<Layout>, events: &mut Events) -> RunResult {
         let Outcome { config, course, conditions, written, started_at, spin } = self;
-        let readings = conditions.readings(config, &course, &crew.pinned(), spin, written);
+        let readings = conditions.readings(config, &course, &threads.pinned(), spin, written);
         let samples: Vec<_> = course.finished.iter().flat_map(|f| f.samples.iter().cloned()).collect();
         let workload = config.workload.as_deref();
         let steps: Vec<String> =
@@ -172,7 +172,7 @@ impl Outcome<'_> {
                 elapsed: course.summary.duration,
             }),
             config: describe::settings(config),
-            environment: describe::environment(config, &crew.means),
+            environment: describe::environment(config, &threads.backend),
             tls: describe::tls(config, course.finished.iter().map(|f| f.tls)),
             origins: describe::origins(course.finished.iter().flat_map(|f| &f.origins)),
             summary: &course.summary,

@@ -14,7 +14,7 @@
 //! The last flight of the handshake waits for the end of the turn, since the first request mostly follows in the
 //! same turn and then shares its packet.
 
-mod lane;
+mod connection;
 pub mod session;
 pub mod tls;
 mod tunnel;
@@ -23,7 +23,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 
-use lane::{Lane, Stage};
+use connection::{Connection, Stage};
 use session::Progress;
 use tls::{Connector, PeerName};
 
@@ -58,7 +58,7 @@ pub struct Transport<D> {
     connectors: Vec<(Connector, Connector)>,
     payloads: Vec<Arc<[u8]>>,
     /// One for each slot; none before the first connection that is not direct, which most runs never have.
-    lanes: Vec<Lane>,
+    connections: Vec<Connection>,
     slots: u32,
     /// Decrypted bytes of the completion in work.
     plain: Vec<u8>,
@@ -79,7 +79,7 @@ impl<D: Driver> Transport<D> {
             routes: Vec::with_capacity(routes.len()),
             connectors: Vec::new(),
             payloads,
-            lanes: Vec::new(),
+            connections: Vec::new(),
             slots,
             plain: Vec::new(),
             held: None,
@@ -107,19 +107,21 @@ impl<D: Driver> Transport<D> {
     }
 
     #[inline]
-    fn lane(&mut self, conn: ConnId) -> &mut Lane {
-        &mut self.lanes[conn.slot as usize]
+    fn connection(&mut self, conn: ConnId) -> &mut Connection {
+        &mut self.connections[conn.slot as usize]
     }
 
     /// What a completion of the inner driver means; `None`: nothing to the worker.
     fn translate(&mut self, completion: Completion) -> Option<Completion> {
         let Completion { conn, event } = completion;
-        if self.lanes.is_empty() {
+        if self.connections.is_empty() {
             return Some(Completion { conn, event });
         }
-        let lane = self.lane(conn);
+        let connection = self.connection(conn);
         // What is stale is for the worker to count, what is direct passes.
-        if lane.generation != conn.generation || matches!(lane.stage, Stage::Closed | Stage::Direct) {
+        if connection.generation != conn.generation
+            || matches!(connection.stage, Stage::Closed | Stage::Direct)
+        {
             return Some(Completion { conn, event });
         }
         let event = match event {
@@ -131,10 +133,10 @@ impl<D: Driver> Transport<D> {
             }
             Event::Sent => self.sent(conn)?,
             Event::Eof => self.ended(conn)?,
-            Event::Failed(failure) if lane.is_open() => Event::Failed(failure),
+            Event::Failed(failure) if connection.is_open() => Event::Failed(failure),
             Event::Failed(failure) => self.give_up(conn, failure),
             Event::ConnectFailed(failure) => {
-                lane.vacate();
+                connection.vacate();
                 Event::ConnectFailed(failure)
             }
             other @ (Event::Reached | Event::Discarded(_)) => other,
@@ -144,13 +146,13 @@ impl<D: Driver> Transport<D> {
 
     /// TCP stands.
     fn reached(&mut self, conn: ConnId) -> Option<Event> {
-        let lane = &mut self.lanes[conn.slot as usize];
-        if let Some(request) = &self.routes[lane.endpoint as usize].tunnel {
-            lane.stage = Stage::Tunnelling(Box::default());
+        let connection = &mut self.connections[conn.slot as usize];
+        if let Some(request) = &self.routes[connection.endpoint as usize].tunnel {
+            connection.stage = Stage::Tunnelling(Box::default());
             let draft = self.inner.draft(conn.slot);
             draft.clear();
             draft.extend_from_slice(request);
-            lane.sending = true;
+            connection.sending = true;
             self.inner.send(conn, PayloadId::DRAFT, request.len() as u32, true);
             return None;
         }
@@ -159,15 +161,15 @@ impl<D: Driver> Transport<D> {
 
     /// The way to the server is open: TLS begins, if there is any.
     fn begin_tls(&mut self, conn: ConnId) -> Event {
-        let lane = &mut self.lanes[conn.slot as usize];
-        let Some((connector, name)) = &self.routes[lane.endpoint as usize].tls else {
-            lane.stage = Stage::Direct;
+        let connection = &mut self.connections[conn.slot as usize];
+        let Some((connector, name)) = &self.routes[connection.endpoint as usize].tls else {
+            connection.stage = Stage::Direct;
             return Event::Connected(Alpn::None);
         };
         match connector.session(name) {
             Ok(session) => {
-                lane.stage = Stage::Shaking(session);
-                lane.pump(conn, &mut self.inner, &self.payloads);
+                connection.stage = Stage::Shaking(session);
+                connection.pump(conn, &mut self.inner, &self.payloads);
                 Event::Reached
             }
             Err(failure) => self.give_up(conn, Failure::Tls(failure)),
@@ -175,8 +177,8 @@ impl<D: Driver> Transport<D> {
     }
 
     fn data(&mut self, conn: ConnId, buffer: &Buffer) -> Option<Event> {
-        let lane = &mut self.lanes[conn.slot as usize];
-        if let Stage::Tunnelling(tunnel) = &mut lane.stage {
+        let connection = &mut self.connections[conn.slot as usize];
+        if let Stage::Tunnelling(tunnel) = &mut connection.stage {
             return match tunnel.receive(self.inner.bytes(buffer)) {
                 Ok(None) => None,
                 Ok(Some(rest)) => Some(self.tunnelled(conn, rest)),
@@ -184,8 +186,8 @@ impl<D: Driver> Transport<D> {
             };
         }
         self.plain.clear();
-        let shaking = matches!(lane.stage, Stage::Shaking(_));
-        let result = lane.session()?.receive(self.inner.bytes(buffer), &mut self.plain);
+        let shaking = matches!(connection.stage, Stage::Shaking(_));
+        let result = connection.session()?.receive(self.inner.bytes(buffer), &mut self.plain);
         if !shaking {
             return self.opened(conn, result);
         }
@@ -194,7 +196,7 @@ impl<D: Driver> Transport<D> {
             Ok(progress) if progress.established => Some(self.shaken(conn, progress.closed)),
             Ok(progress) if progress.closed => Some(self.give_up(conn, Failure::Tls(TlsFailure::Closed))),
             Ok(_) => {
-                lane.pump(conn, &mut self.inner, &self.payloads);
+                connection.pump(conn, &mut self.inner, &self.payloads);
                 None
             }
         }
@@ -217,10 +219,10 @@ impl<D: Driver> Transport<D> {
 
     /// The handshake is over; `plain` may hold bytes already.
     fn shaken(&mut self, conn: ConnId, closed: bool) -> Event {
-        let lane = &mut self.lanes[conn.slot as usize];
-        lane.open();
-        let alpn = lane.session().map_or(Alpn::None, |session| session.alpn());
-        if let Some((agreed, resumed)) = lane.session().and_then(|session| session.agreed()) {
+        let connection = &mut self.connections[conn.slot as usize];
+        connection.open();
+        let alpn = connection.session().map_or(Alpn::None, |session| session.alpn());
+        if let Some((agreed, resumed)) = connection.session().and_then(|session| session.agreed()) {
             self.readings.handshakes += 1;
             self.readings.resumed += u64::from(resumed);
             self.readings.agreed.get_or_insert(agreed);
@@ -230,7 +232,7 @@ impl<D: Driver> Transport<D> {
             self.held = Some(conn);
         }
         if closed {
-            self.lanes[conn.slot as usize].ended = true;
+            self.connections[conn.slot as usize].ended = true;
             self.ready.push_back(Completion { conn, event: Event::Eof });
         }
         Event::Connected(alpn)
@@ -238,50 +240,50 @@ impl<D: Driver> Transport<D> {
 
     /// What bytes on an open connection meant: first what they decrypt to, then the end that came with them.
     fn opened(&mut self, conn: ConnId, result: Result<Progress, TlsFailure>) -> Option<Event> {
-        let lane = &mut self.lanes[conn.slot as usize];
+        let connection = &mut self.connections[conn.slot as usize];
         let end = match result {
             Ok(Progress { closed: false, .. }) => None,
             Ok(_) => Some(Event::Eof),
             Err(failure) => {
-                lane.say_last_words(conn, &mut self.inner);
+                connection.say_last_words(conn, &mut self.inner);
                 Some(Event::Failed(Failure::Tls(failure)))
             }
         };
-        lane.ended |= end.is_some();
+        connection.ended |= end.is_some();
         if self.plain.is_empty() {
             return end;
         }
-        lane.unanswered = false;
+        connection.unanswered = false;
         self.ready.extend(end.map(|event| Completion { conn, event }));
         Some(Event::Data(Buffer::outside(self.plain.len() as u32)))
     }
 
     fn sent(&mut self, conn: ConnId) -> Option<Event> {
-        let lane = &mut self.lanes[conn.slot as usize];
-        lane.sending = false;
-        if matches!(lane.stage, Stage::Tunnelling(_)) {
+        let connection = &mut self.connections[conn.slot as usize];
+        connection.sending = false;
+        if matches!(connection.stage, Stage::Tunnelling(_)) {
             return None;
         }
-        lane.pump(conn, &mut self.inner, &self.payloads);
-        lane.take_sent().then_some(Event::Sent)
+        connection.pump(conn, &mut self.inner, &self.payloads);
+        connection.take_sent().then_some(Event::Sent)
     }
 
     /// TCP has ended.
     fn ended(&mut self, conn: ConnId) -> Option<Event> {
-        let lane = self.lane(conn);
-        match lane.stage {
+        let connection = self.connection(conn);
+        match connection.stage {
             Stage::Tunnelling(_) => Some(self.give_up(conn, Failure::Proxy(ProxyFailure::Closed))),
             Stage::Shaking(_) => Some(self.give_up(conn, Failure::Tls(TlsFailure::Closed))),
-            _ if lane.ended => None, // was said when close_notify came
+            _ if connection.ended => None, // was said when close_notify came
             _ => Some(Event::Failed(Failure::Truncated)),
         }
     }
 
     /// The connection never came to stand.
     fn give_up(&mut self, conn: ConnId, failure: Failure) -> Event {
-        let lane = &mut self.lanes[conn.slot as usize];
-        lane.say_last_words(conn, &mut self.inner);
-        lane.vacate();
+        let connection = &mut self.connections[conn.slot as usize];
+        connection.say_last_words(conn, &mut self.inner);
+        connection.vacate();
         self.inner.close(conn, false);
         Event::ConnectFailed(failure)
     }
@@ -333,65 +335,65 @@ impl<D: Driver> Driver for Transport<D> {
 
     fn connect(&mut self, conn: ConnId, endpoint: u32) {
         let route = &self.routes[endpoint as usize];
-        if self.lanes.is_empty() && !route.is_direct() {
-            self.lanes.resize_with(self.slots as usize, Lane::default);
+        if self.connections.is_empty() && !route.is_direct() {
+            self.connections.resize_with(self.slots as usize, Connection::default);
         }
-        if let Some(lane) = self.lanes.get_mut(conn.slot as usize) {
-            lane.connect(conn.generation, endpoint, route);
+        if let Some(connection) = self.connections.get_mut(conn.slot as usize) {
+            connection.connect(conn.generation, endpoint, route);
         }
         self.inner.connect(conn, endpoint);
     }
 
     fn send(&mut self, conn: ConnId, payload: PayloadId, len: u32, notify: bool) {
-        match self.lanes.get_mut(conn.slot as usize) {
-            Some(lane) if lane.secure => {
-                lane.queue(payload, len, notify);
-                lane.pump(conn, &mut self.inner, &self.payloads);
+        match self.connections.get_mut(conn.slot as usize) {
+            Some(connection) if connection.secure => {
+                connection.queue(payload, len, notify);
+                connection.pump(conn, &mut self.inner, &self.payloads);
             }
             _ => self.inner.send(conn, payload, len, notify),
         }
     }
 
     fn draft(&mut self, slot: u32) -> &mut Vec<u8> {
-        match self.lanes.get_mut(slot as usize) {
-            Some(lane) if lane.secure => &mut lane.draft,
+        match self.connections.get_mut(slot as usize) {
+            Some(connection) if connection.secure => &mut connection.draft,
             _ => self.inner.draft(slot),
         }
     }
 
     fn drafted(&self, slot: u32) -> &[u8] {
-        match self.lanes.get(slot as usize) {
-            Some(lane) if lane.secure => &lane.draft,
+        match self.connections.get(slot as usize) {
+            Some(connection) if connection.secure => &connection.draft,
             _ => self.inner.drafted(slot),
         }
     }
 
     fn discard(&mut self, conn: ConnId, bytes: u64) {
         // The kernel cannot tell how many bytes of TLS these are: they arrive as data, which is as well.
-        let lane = self.lanes.get(conn.slot as usize);
-        // A connection that is older than the lanes is direct.
-        if lane.is_none_or(|lane| matches!(lane.stage, Stage::Direct | Stage::Closed)) {
+        let connection = self.connections.get(conn.slot as usize);
+        // A connection that is older than the connections is direct.
+        if connection.is_none_or(|connection| matches!(connection.stage, Stage::Direct | Stage::Closed)) {
             self.inner.discard(conn, bytes);
         }
     }
 
     fn close(&mut self, conn: ConnId, reset: bool) {
-        if let Some(lane) = self.lanes.get_mut(conn.slot as usize)
-            && lane.generation == conn.generation
+        if let Some(connection) = self.connections.get_mut(conn.slot as usize)
+            && connection.generation == conn.generation
         {
             if !reset {
-                lane.say_farewell(conn, &mut self.inner);
+                connection.say_farewell(conn, &mut self.inner);
             }
-            lane.vacate();
+            connection.vacate();
         }
         self.inner.close(conn, reset);
     }
 
     fn wait(&mut self, wait: Wait) -> io::Result<()> {
         for slot in self.owing.drain(..) {
-            let lane = &mut self.lanes[slot as usize];
-            let conn = ConnId { slot, generation: lane.generation };
-            lane.pump(conn, &mut self.inner, &self.payloads);
+            let connection = &mut self.connections[slot as usize];
+            let conn = ConnId { slot, generation: connection.generation };
+            connection.pump(conn, &mut self.inner, &self.payloads);
         }
         self.inner.wait(wait)
     }

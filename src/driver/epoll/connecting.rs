@@ -10,7 +10,7 @@ use super::{EpollDriver, State, errno, mark};
 use crate::units::Nanos;
 
 /// A listener with a full queue is asked again after so long.
-const KNOCK: Nanos = Nanos::from_millis(1);
+const RETRY_EVERY: Nanos = Nanos::from_millis(1);
 
 impl EpollDriver {
     pub(super) fn open(&mut self, conn: ConnId, endpoint: u32) -> io::Result<()> {
@@ -35,7 +35,7 @@ impl EpollDriver {
     }
 
     /// Tries the listeners again that had no room.
-    pub(super) fn knock_again(&mut self) {
+    pub(super) fn retry_refused(&mut self) {
         for _ in 0..self.turned_away.len() {
             let Some((conn, endpoint)) = self.turned_away.pop_front() else { return };
             if !self.live(conn) {
@@ -59,7 +59,7 @@ impl EpollDriver {
 
     /// How long to wait at most when `left` is what the worker allows.
     pub(super) fn patience(&self, left: Nanos) -> Nanos {
-        if self.turned_away.is_empty() { left } else { left.min(KNOCK) }
+        if self.turned_away.is_empty() { left } else { left.min(RETRY_EVERY) }
     }
 
     pub(super) fn connected(&mut self, conn: ConnId) {

@@ -119,7 +119,7 @@ pub struct UringDriver {
     /// endpoint of that kind, and never resized from then on.
     sink: ManuallyDrop<Vec<u8>>,
     /// Drafts that the kernel may still read, though their slot has another one, by the token of the send that does.
-    limbo: ManuallyDrop<Vec<(u64, Vec<u8>)>>,
+    retired_drafts: ManuallyDrop<Vec<(u64, Vec<u8>)>>,
     slots: ManuallyDrop<Vec<Slot>>,
     /// Sends behind the rest of a quiet one of their connection, in order. Nearly always empty.
     behind: Vec<Behind>,
@@ -179,7 +179,7 @@ impl UringDriver {
             endpoints: ManuallyDrop::new(config.endpoints.into_iter().map(Arc::new).collect()),
             drafts: ManuallyDrop::new(vec![Vec::new(); config.slots as usize]),
             sink: ManuallyDrop::new(vec![0; if unix { SINK_LEN } else { 0 }]),
-            limbo: ManuallyDrop::new(Vec::new()),
+            retired_drafts: ManuallyDrop::new(Vec::new()),
             slots: ManuallyDrop::new(slots.collect()),
             behind: Vec::new(),
             quiet_rests: 0,
@@ -467,7 +467,7 @@ impl Drop for UringDriver {
                 ManuallyDrop::drop(&mut self.payloads);
                 ManuallyDrop::drop(&mut self.endpoints);
                 ManuallyDrop::drop(&mut self.drafts);
-                ManuallyDrop::drop(&mut self.limbo);
+                ManuallyDrop::drop(&mut self.retired_drafts);
                 ManuallyDrop::drop(&mut self.sink);
                 ManuallyDrop::drop(&mut self.slots);
             }

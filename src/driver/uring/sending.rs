@@ -79,7 +79,7 @@ impl UringDriver {
 
     /// The completion of a send that posts its success.
     pub(super) fn sent(&mut self, conn: ConnId, result: i32) -> Option<Event> {
-        if !self.limbo.is_empty() {
+        if !self.retired_drafts.is_empty() {
             self.free_draft(token::pack(Op::SendNotify, conn));
         }
         if !self.live(conn) {
@@ -179,13 +179,13 @@ impl UringDriver {
             return;
         };
         state.reads_draft = false;
-        self.limbo.push((reader, std::mem::take(&mut self.drafts[slot as usize])));
+        self.retired_drafts.push((reader, std::mem::take(&mut self.drafts[slot as usize])));
     }
 
     /// The send with this token reads no draft any more.
     #[cold]
     fn free_draft(&mut self, reader: u64) {
-        self.limbo.retain(|(of, _)| *of != reader);
+        self.retired_drafts.retain(|(of, _)| *of != reader);
     }
 
     /// The slot is given up.
@@ -200,7 +200,7 @@ impl UringDriver {
         if std::mem::take(&mut slot.reads_draft) {
             // The kernel reads from it until the cancelled send completes.
             let draft = std::mem::take(&mut self.drafts[conn.slot as usize]);
-            self.limbo.push((token::pack(Op::SendNotify, conn), draft));
+            self.retired_drafts.push((token::pack(Op::SendNotify, conn), draft));
         }
     }
 }

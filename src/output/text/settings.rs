@@ -13,8 +13,8 @@ impl Page<'_> {
         self.line("model", model)?;
         let request = self.request();
         self.line("request", request)?;
-        if let Some(ways) = self.ways() {
-            self.line("connect", ways)?;
+        if let Some(routes) = self.routes() {
+            self.line("connect", routes)?;
         }
         let length = self.length();
         self.line("run", length)?;
@@ -32,8 +32,8 @@ impl Page<'_> {
         Ok(())
     }
 
-    /// The ways that connections took, where they were chosen.
-    fn ways(&self) -> Option<String> {
+    /// The routes that connections took, where they were chosen.
+    fn routes(&self) -> Option<String> {
         let config = &self.report.config;
         let mut parts = Vec::new();
         parts.extend(config.unix_socket.as_ref().map(|path| format!("Unix socket {path}")));

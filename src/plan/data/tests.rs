@@ -57,14 +57,14 @@ fn rows_come_in_their_order_and_run_out_as_told() {
     let of = |order, at_end| set(".csv", "a\n1\n2\n3\n", order, at_end).unwrap();
     let mut rng = Rng::new(1);
     let wrap = of(Order::Sequential, AtEnd::Wrap);
-    let rows: Vec<_> = (0..5).map(|ticket| wrap.row_for(ticket, 0, &mut rng)).collect();
+    let rows: Vec<_> = (0..5).map(|iteration| wrap.row_for(iteration, 0, &mut rng)).collect();
     assert_eq!(rows, [Some(0), Some(1), Some(2), Some(0), Some(1)]);
     let stop = of(Order::Sequential, AtEnd::Stop);
     assert_eq!((stop.row_for(2, 9, &mut rng), stop.row_for(3, 9, &mut rng)), (Some(2), None));
     let unique = of(Order::Unique, AtEnd::Wrap);
     assert_eq!((unique.row_for(7, 2, &mut rng), unique.row_for(7, 3, &mut rng)), (Some(2), None));
     let random = of(Order::Random, AtEnd::Stop);
-    assert!((0..100).all(|ticket| random.row_for(ticket, 0, &mut rng).is_some_and(|row| row < 3)));
+    assert!((0..100).all(|iteration| random.row_for(iteration, 0, &mut rng).is_some_and(|row| row < 3)));
 }
 
 #[test]

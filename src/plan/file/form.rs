@@ -97,7 +97,7 @@ pub enum ExecutorName {
     ConstantVus,
     /// A number of users that follows `stages`.
     RampingVus,
-    /// All users take from one pot of `iterations`.
+    /// All users share `iterations`: whoever is free does the next.
     SharedIterations,
     /// Each user does its own `iterations`.
     PerVuIterations,

@@ -133,9 +133,9 @@ fn k6s_executors_are_understood() {
     let Executor::RampingVus { stages, stage_ends, graceful_ramp_down } = ramp else { panic!() };
     assert_eq!((stages.at(Nanos::ZERO), stages.max()), (1, 5));
     assert_eq!((stage_ends, graceful_ramp_down), (vec![Nanos::from_secs(10)], Nanos::from_secs(30)));
-    let pot = executor("executor = \"shared-iterations\"\nvus = 2\niterations = 9");
+    let shared = executor("executor = \"shared-iterations\"\nvus = 2\niterations = 9");
     assert!(
-        matches!(pot, Executor::SharedIterations { vus: 2, iterations: 9, max_duration } if max_duration == Nanos::from_secs(600))
+        matches!(shared, Executor::SharedIterations { vus: 2, iterations: 9, max_duration } if max_duration == Nanos::from_secs(600))
     );
     let rate = executor(
         "executor = \"constant-arrival-rate\"\nrate = 30\ntimeUnit = \"1m\"\nduration = \"10s\"\npreAllocatedVUs = 4",

@@ -303,8 +303,8 @@ fn flags_for_users_make_a_workload() {
     assert_eq!(workload.scenarios[0].executor.name(), "ramping-arrival-rate");
     let checked = RawConfig { checks: vec!["status==200".into()], ..remote() };
     assert_eq!(accept(checked).workload.unwrap().scenarios[0].executor.name(), "constant-vus");
-    let pot = RawConfig { vus: Some(2), requests: Some(9), ..remote() };
-    assert_eq!(accept(pot).workload.unwrap().scenarios[0].executor.name(), "shared-iterations");
+    let shared = RawConfig { vus: Some(2), requests: Some(9), ..remote() };
+    assert_eq!(accept(shared).workload.unwrap().scenarios[0].executor.name(), "shared-iterations");
     let named =
         RawConfig { thresholds: vec!["http_req_duration{scenario:default}: p(95)<1".into()], ..remote() };
     let config = accept(named);

@@ -98,9 +98,9 @@ fn all_is_told_in_order() {
     events.phase(Phase::Measure);
     interval(&mut events);
     report(&mut events);
-    let attendance = events.finish(LONG);
+    let outcomes = events.finish(LONG);
     assert_eq!(told(&log), ["Connect", "1", "note", "Measure", "2", "report"]);
-    assert_eq!(attendance, [Attendance { name: "scribe", lost: 0, end: End::Told }]);
+    assert_eq!(outcomes, [ObserverOutcome { name: "scribe", lost: 0, end: End::Told }]);
 }
 
 #[test]
@@ -111,7 +111,7 @@ fn one_that_is_behind_loses_intervals_and_nothing_else() {
     events.phase(Phase::Connect);
     // That one is in the hands of the slow one, the queue is empty.
     let began = clock::now();
-    while !events.seats[0].queue.as_ref().unwrap().is_empty() {
+    while !events.subscriptions[0].queue.as_ref().unwrap().is_empty() {
         assert!(clock::now() - began < LONG);
     }
     for number in 1..=20 {
@@ -125,11 +125,11 @@ fn one_that_is_behind_loses_intervals_and_nothing_else() {
     interval(&mut events);
     report(&mut events);
     (0..2).for_each(|_| open.send(()).unwrap());
-    let attendance = events.finish(LONG);
+    let outcomes = events.finish(LONG);
     let expected =
         ["Connect", "1", "2", "3", "4", "5", "6", "7", "8", "Drain", "note", "lost 12", "21", "report"];
     assert_eq!(told(&slow_log), expected);
-    assert_eq!(attendance.iter().map(|a| a.lost).collect::<Vec<_>>(), [12, 0]);
+    assert_eq!(outcomes.iter().map(|a| a.lost).collect::<Vec<_>>(), [12, 0]);
     assert_eq!(told(&fast_log).len(), 1 + 20 + 2 + 1 + 1);
 }
 
@@ -139,14 +139,14 @@ fn at_the_end_the_report_comes_before_what_is_old() {
     let mut events = start([slow]);
     (0..INTERVALS).for_each(|_| interval(&mut events));
     report(&mut events);
-    let shared = Arc::clone(&events.seats[0].shared);
+    let shared = Arc::clone(&events.subscriptions[0].shared);
     let finishing = thread::spawn(|| events.finish(Nanos::from_secs(6)));
     while !shared.hurry.load(Ordering::Relaxed) {
         clock::sleep(Nanos::from_millis(10));
     }
     (0..INTERVALS).for_each(|_| open.send(()).unwrap());
-    let attendance = finishing.join().unwrap();
-    assert_eq!(attendance, [Attendance { name: "scribe", lost: 7, end: End::Told }]);
+    let outcomes = finishing.join().unwrap();
+    assert_eq!(outcomes, [ObserverOutcome { name: "scribe", lost: 7, end: End::Told }]);
     assert_eq!(told(&log), ["1", "lost 7", "report"]);
 }
 
@@ -156,12 +156,12 @@ fn losses_are_told_at_the_end_of_a_run_without_a_report() {
     let mut events = start([slow]);
     (0..INTERVALS + 5).for_each(|_| interval(&mut events));
     (0..INTERVALS + 5).for_each(|_| open.send(()).unwrap());
-    let [attendance] = events.finish(LONG).try_into().unwrap();
+    let [outcomes] = events.finish(LONG).try_into().unwrap();
     let intervals = told(&log).iter().filter(|what| !what.starts_with("lost")).count() as u64;
     // The first one may have been in its hands before the queue was full.
     assert!([INTERVALS as u64, INTERVALS as u64 + 1].contains(&intervals), "{:?}", told(&log));
-    assert_eq!(attendance.lost, INTERVALS as u64 + 5 - intervals);
-    assert_eq!(told(&log).last().unwrap(), &format!("lost {}", attendance.lost));
+    assert_eq!(outcomes.lost, INTERVALS as u64 + 5 - intervals);
+    assert_eq!(told(&log).last().unwrap(), &format!("lost {}", outcomes.lost));
 }
 
 #[test]
@@ -176,14 +176,14 @@ fn one_that_never_comes_back_holds_nobody_up() {
         until(&other_log, 2 * number);
     }
     report(&mut events);
-    let attendance = events.finish(Nanos::from_millis(100));
+    let outcomes = events.finish(Nanos::from_millis(100));
     assert!(clock::now() - began < LONG, "{}", clock::now() - began);
-    assert_eq!(attendance[0].end, End::Busy);
+    assert_eq!(outcomes[0].end, End::Busy);
     assert!(told(&log).is_empty());
     let (other_log, notice) = (told(&other_log), "the scribe is too far behind: it is told nothing more");
     assert_eq!(other_log.iter().filter(|what| what.starts_with(notice)).count(), 1, "{other_log:?}");
     assert_eq!(other_log.last().unwrap(), "report");
-    assert_eq!(attendance[1], Attendance { name: "scribe", lost: 0, end: End::Told });
+    assert_eq!(outcomes[1], ObserverOutcome { name: "scribe", lost: 0, end: End::Told });
     drop(open);
 }
 
@@ -195,13 +195,13 @@ fn one_that_panics_is_dropped_and_the_others_are_told() {
     let mut events = start([panics, other]);
     events.phase(Phase::Connect);
     (0..3).for_each(|_| interval(&mut events));
-    assert!(events.seats[0].is_gone_by(clock::now() + LONG));
+    assert!(events.subscriptions[0].is_gone_by(clock::now() + LONG));
     events.phase(Phase::Drain);
     report(&mut events);
-    let attendance = events.finish(LONG);
+    let outcomes = events.finish(LONG);
     assert_eq!(told(&log), ["Connect", "1"]);
-    assert_eq!(attendance[0].end, End::Panicked("no more of 2".into()));
-    assert_eq!(attendance[1].end, End::Told);
+    assert_eq!(outcomes[0].end, End::Panicked("no more of 2".into()));
+    assert_eq!(outcomes[1].end, End::Told);
     let notice = "the scribe has panicked: it is told nothing more, and the run goes on without it";
     // The panic may have been noticed with any interval behind it.
     assert_eq!(told(&other_log).iter().filter(|what| *what == notice).count(), 1);

@@ -63,20 +63,20 @@ impl Service {
         let mut inner = HashMap::new();
         let mut known = HashMap::new();
         // Through a proxy the addresses are the proxy's.
-        let direct = setup.way.proxy.is_none();
+        let direct = setup.routes.proxy.is_none();
         for (url, addresses) in &setup.planned {
             let ips: Vec<IpAddr> = addresses.iter().map(SocketAddr::ip).collect();
             if direct && !ips.is_empty() {
                 inner.insert((url.host.clone(), url.port), ips.iter().any(|ip| reach::is_inner(*ip)));
             }
-            let called = setup.way.proxy.as_ref().map_or(url, |proxy| &proxy.url);
+            let called = setup.routes.proxy.as_ref().map_or(url, |proxy| &proxy.url);
             if setup.dialing.overridden(called).is_none() && !ips.is_empty() {
                 known.insert(called.host.clone(), (ips, clock::now()));
             }
         }
         Service {
             resolver: Arc::new(Resolver::new(setup.sources.clone())),
-            connector: setup.way.connector.clone().map(Ok),
+            connector: setup.routes.connector.clone().map(Ok),
             setup,
             found,
             waiting: HashMap::new(),
@@ -155,7 +155,7 @@ impl Service {
 
     /// Whose addresses are called for `url`: its own, or the proxy's.
     fn called<'a>(&'a self, url: &'a Url) -> &'a Url {
-        self.setup.way.proxy.as_ref().map_or(url, |proxy| &proxy.url)
+        self.setup.routes.proxy.as_ref().map_or(url, |proxy| &proxy.url)
     }
 
     /// Begins lookups, as many as there may be.
@@ -207,7 +207,7 @@ impl Service {
         let inner = self.inner.get(&(from.host.clone(), from.port)).copied();
         let inner = inner.unwrap_or_else(|| reach::is_inner_by_name(&from.host));
         let rules = &self.setup.rules;
-        let allowed = if self.setup.way.proxy.is_none() {
+        let allowed = if self.setup.routes.proxy.is_none() {
             reach::allowed(rules, (from, inner), url, addresses)
         } else if inner
             && !reach::is_inner_by_name(&url.host)
@@ -219,7 +219,7 @@ impl Service {
             Ok(addresses)
         };
         let allowed = allowed.map_err(|cause| Unreachable { kind: ErrorKind::NotAllowed, cause })?;
-        if self.setup.way.proxy.is_none() {
+        if self.setup.routes.proxy.is_none() {
             let inner = allowed.iter().any(|ip| reach::is_inner(*ip));
             self.inner.insert((url.host.clone(), url.port), inner);
         }
@@ -242,7 +242,7 @@ impl Service {
         if url.scheme == Scheme::Http {
             return Ok(Route::default());
         }
-        let tunnel = self.setup.way.proxy.as_ref().and_then(|proxy| proxy.connect(url));
+        let tunnel = self.setup.routes.proxy.as_ref().and_then(|proxy| proxy.connect(url));
         let failed = |cause| Unreachable { kind: ErrorKind::Tls, cause };
         let name = PeerName::new(&url.host).map_err(|e| failed(e.to_string()))?;
         let connector = self.connector.get_or_insert_with(default_connector).clone().map_err(failed)?;
@@ -251,7 +251,7 @@ impl Service {
 
     fn reply(&self, asked: &Asked, result: Result<Ways, Unreachable>, ttl: Nanos) {
         let forward: Option<Forward> =
-            self.setup.way.proxy.as_ref().and_then(|proxy| proxy.forward(&asked.lookup.url));
+            self.setup.routes.proxy.as_ref().and_then(|proxy| proxy.forward(&asked.lookup.url));
         let found = Found { origin: asked.lookup.origin, result, forward, ttl };
         // A worker that has gone needs no reply; one that is there has room for each of its questions.
         let _ = self.found[asked.worker].try_send(found);

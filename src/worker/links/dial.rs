@@ -2,7 +2,7 @@
 
 use super::failure::not_connected;
 use super::link::back_off;
-use super::origins::Way;
+use super::origins::NextAddress;
 use super::{Known, Links, Owner, State, Step};
 use crate::driver::failure::Failure;
 use crate::http::protocol::Protocol;
@@ -58,15 +58,15 @@ impl<D: AddRoute, O: Owner> Links<D, O> {
             return; // no longer wanted
         }
         let origin = link.origin;
-        match self.origins.way(origin, now) {
-            Way::To(address) => {
+        match self.origins.next_address(origin, now) {
+            NextAddress::At(address) => {
                 self.connecting += 1;
                 self.links[slot as usize].since = now;
                 self.dial(slot, address, now);
             }
-            Way::Wait => self.origins.get_mut(origin).waiting.push(slot),
+            NextAddress::Wait => self.origins.get_mut(origin).waiting.push(slot),
             // An attempt like any other, over at once.
-            Way::Unreachable(kind) => self.connect_failed(owner, slot, kind, None, now),
+            NextAddress::Unreachable(kind) => self.connect_failed(owner, slot, kind, None, now),
         }
     }
 

@@ -73,9 +73,9 @@ pub(in crate::worker) struct Origin {
 }
 
 /// What a connection that wants to be opened gets.
-pub(super) enum Way {
+pub(super) enum NextAddress {
     /// This place among the addresses.
-    To(u16),
+    At(u16),
     /// The addresses are being looked up.
     Wait,
     /// There is none.
@@ -158,7 +158,7 @@ impl Origins {
     }
 
     /// Where the next connection to `origin` goes.
-    pub(super) fn way(&mut self, origin: u32, now: Nanos) -> Way {
+    pub(super) fn next_address(&mut self, origin: u32, now: Nanos) -> NextAddress {
         let place = &mut self.all[origin as usize];
         let stale = now >= place.expires && !place.refreshing;
         let ask = match &place.whereabouts {
@@ -171,9 +171,9 @@ impl Origins {
         }
         let place = &mut self.all[origin as usize];
         match &mut place.whereabouts {
-            Whereabouts::Known(addresses) => Way::To(addresses.next(now)),
-            Whereabouts::Asked => Way::Wait,
-            Whereabouts::Unknown { kind, .. } => Way::Unreachable(*kind),
+            Whereabouts::Known(addresses) => NextAddress::At(addresses.next(now)),
+            Whereabouts::Asked => NextAddress::Wait,
+            Whereabouts::Unknown { kind, .. } => NextAddress::Unreachable(*kind),
         }
     }
 

@@ -219,9 +219,9 @@ fn hosts_are_allowed_where_redirects_are_followed() {
     let more = RawConnect { resolve: strings(&["cdn.example:443:192.0.2.9"]), ..RawConnect::default() };
     let secure = RawTls { insecure: true, ..RawTls::default() };
     let config = accept(RawConfig { tls: secure, ..following(more) });
-    assert!(config.way.connector.is_some() && config.way.tls.is_some_and(|choice| choice.insecure));
+    assert!(config.routes.connector.is_some() && config.routes.tls.is_some_and(|choice| choice.insecure));
     let plain = accept(following(RawConnect::default()));
-    assert!(plain.way.connector.is_none() && plain.way.tls.is_some());
+    assert!(plain.routes.connector.is_none() && plain.routes.tls.is_some());
 }
 
 #[test]

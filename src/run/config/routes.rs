@@ -1,4 +1,4 @@
-//! The way to each origin: directly or through a proxy, in the open or through TLS.
+//! The route to each origin: directly or through a proxy, in the open or through TLS.
 
 use super::RawConfig;
 use super::error::Problems;
@@ -11,9 +11,9 @@ use crate::transport::tls::Connector;
 
 /// How the origins are reached.
 #[derive(Clone, Debug)]
-pub struct Way {
+pub struct Routes {
     /// What lies between TCP and HTTP, for each origin of the workload; without one, for the target.
-    pub routes: Vec<Route>,
+    pub to_origins: Vec<Route>,
     /// What was chosen for TLS; `None` where nothing is https, and nothing can become it.
     pub tls: Option<TlsChoice>,
     /// Makes TLS sessions; `None` where no origin is https, and the settings are those of nobody who asked for others.
@@ -22,7 +22,7 @@ pub struct Way {
     pub proxy: Option<Proxy>,
 }
 
-impl Way {
+impl Routes {
     /// Whose addresses are called for each origin of the workload, or without one for the target: its own, or the proxy's.
     pub(super) fn asked(&self, target: Option<&Url>, workload: Option<&Workload>) -> Vec<Url> {
         let called = |origin| self.proxy.as_ref().map_or(origin, |proxy| &proxy.url);
@@ -39,19 +39,19 @@ fn origins<'a>(target: Option<&'a Url>, workload: Option<&'a Workload>) -> Vec<&
 }
 
 /// Reads what the flags say of it, and puts the workload's requests for the proxy, if there is one.
-pub(super) fn way(
+pub(super) fn routes(
     raw: &RawConfig,
     target: Option<&Url>,
     workload: Option<&mut Workload>,
     problems: &mut Problems,
-) -> Way {
+) -> Routes {
     let proxy = proxy::proxy(raw.proxy.as_deref(), problems);
     let tunnel = |origin: &Url| proxy.as_ref()?.connect(origin);
     let open_ended = workload.as_ref().is_some_and(|workload| workload.follows_redirects());
     let origins = origins(target, workload.as_deref());
-    let (routes, tls, connector) = tls::routes(&raw.tls, &origins, open_ended, tunnel, problems);
+    let (to_origins, tls, connector) = tls::routes(&raw.tls, &origins, open_ended, tunnel, problems);
     if let (Some(proxy), Some(workload)) = (&proxy, workload) {
         proxy.forward_all(workload);
     }
-    Way { routes, tls, connector, proxy }
+    Routes { to_origins, tls, connector, proxy }
 }

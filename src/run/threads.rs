@@ -8,9 +8,9 @@ use std::thread::{self, JoinHandle};
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::RunError;
+use super::backend::{Backend, Chosen, Trial, trials};
 use super::config::RunConfig;
 use super::job::{Job, Orders, Places, Work};
-use super::means::{Ballot, Elected, Means, election};
 use super::names;
 use super::samples::{self, Writer, Written};
 use crate::driver;
@@ -25,11 +25,11 @@ use crate::worker::samples::SampleEnds;
 const SNAPSHOTS: usize = 2;
 
 /// The workers of a session, and the coordinator's ends of their channels.
-pub(super) struct Crew {
+pub(super) struct Threads {
     pub(super) control: Arc<Control>,
     pub(super) messages: Receiver<(u32, Message)>,
     /// What they carry the bytes with.
-    pub(super) means: Means,
+    pub(super) backend: Backend,
     emptied: Vec<Sender<Snapshot>>,
     orders: Vec<Orders>,
     threads: Vec<JoinHandle<()>>,
@@ -42,7 +42,7 @@ pub(super) struct Crew {
     writer: Option<Writer>,
 }
 
-impl Crew {
+impl Threads {
     /// Starts one thread per core of `config.cores`. They agree on a driver; then each begins to connect.
     pub(super) fn start(
         config: &RunConfig,
@@ -50,15 +50,15 @@ impl Crew {
         places: Places,
         spin: bool,
         samples: Option<(Box<dyn Sink>, Legend)>,
-    ) -> Result<Crew, RunError> {
+    ) -> Result<Threads, RunError> {
         let workers = config.cores.len();
         // Each worker has at most its snapshots, one `Connected`, those of the window's end and of the drain, and one last word under way.
         let (out, messages) = bounded(workers * (SNAPSHOTS + 4));
-        let (election, ballot) = election(config.driver, workers);
-        let mut crew = Crew {
+        let (trials, trial) = trials(config.driver, workers);
+        let mut threads = Threads {
             control: Arc::new(Control::new()),
             messages,
-            means: Means::default(),
+            backend: Backend::default(),
             emptied: Vec::with_capacity(workers),
             orders: Vec::with_capacity(workers),
             threads: Vec::with_capacity(workers),
@@ -67,30 +67,30 @@ impl Crew {
             names: None,
             writer: None,
         };
-        let streams = crew.write(samples, workers)?;
-        let seated = crew.seat(config, work, spin, streams, out, ballot);
-        // By value: an election that is not held sends those home that wait for it.
-        match seated.and_then(move |()| election.decide(workers).map_err(RunError::from)) {
-            Ok(means) => {
-                crew.means = means;
-                Ok(crew)
+        let streams = threads.write(samples, workers)?;
+        let spawned = threads.spawn(config, work, spin, streams, out, trial);
+        // By value: when nothing is decided the threads that wait for it end.
+        match spawned.and_then(move |()| trials.decide(workers).map_err(RunError::from)) {
+            Ok(backend) => {
+                threads.backend = backend;
+                Ok(threads)
             }
             Err(e) => {
-                crew.join();
+                threads.join();
                 Err(e)
             }
         }
     }
 
-    /// Starts the threads, which alone keep `out` and `ballot`: so their going shows.
-    fn seat(
+    /// Starts the threads, which alone keep `out` and `trial`: so their going shows.
+    fn spawn(
         &mut self,
         config: &RunConfig,
         work: &Work,
         spin: bool,
         streams: Vec<SampleEnds>,
         out: Sender<(u32, Message)>,
-        ballot: Ballot,
+        trial: Trial,
     ) -> Result<(), RunError> {
         let started = names::start(config, config.cores.len()).map_err(RunError::Thread)?;
         let (names, handle) = started.unzip();
@@ -105,16 +105,17 @@ impl Crew {
             self.emptied.push(give);
             let (job, orders) = Job::share_of(config, work, worker as u32, self.places, spin, names.next());
             self.orders.push(orders);
-            let seat = Seat {
+            let worker_thread = WorkerThread {
                 core,
-                ballot: ballot.clone(),
+                trial: trial.clone(),
                 job,
                 pinned: Arc::clone(&self.pinned),
                 samples: streams.next(),
                 channel: Channel { out: out.clone(), emptied },
                 control: Arc::clone(&self.control),
             };
-            let thread = thread::Builder::new().name(format!("squall-{worker}")).spawn(move || seat.work());
+            let thread =
+                thread::Builder::new().name(format!("squall-{worker}")).spawn(move || worker_thread.work());
             self.threads.push(thread.map_err(RunError::Thread)?);
         }
         Ok(())
@@ -177,9 +178,9 @@ impl Crew {
 }
 
 /// Everything that one worker thread takes with it.
-struct Seat {
+struct WorkerThread {
     core: usize,
-    ballot: Ballot,
+    trial: Trial,
     job: Job,
     pinned: Arc<[AtomicBool]>,
     samples: Option<SampleEnds>,
@@ -187,21 +188,21 @@ struct Seat {
     control: Arc<Control>,
 }
 
-impl Seat {
+impl WorkerThread {
     /// The thread's life.
     fn work(self) {
         let pinned = core_affinity::set_for_current(core_affinity::CoreId { id: self.core });
         driver::tighten_timers();
         let number = self.job.worker();
         self.pinned[number as usize].store(pinned, Ordering::Relaxed);
-        let Seat { job, samples, ballot, channel, control, .. } = self;
-        let begun = match ballot.cast(job.driver_config()) {
+        let WorkerThread { job, samples, trial, channel, control, .. } = self;
+        let begun = match trial.attempt(job.driver_config()) {
             None => return,
-            Some(Elected::Uring(driver)) => {
+            Some(Chosen::Uring(driver)) => {
                 job.carry_out(*driver, samples, &channel, &control);
                 Ok(())
             }
-            Some(Elected::Epoll) => EpollDriver::new(job.driver_config())
+            Some(Chosen::Epoll) => EpollDriver::new(job.driver_config())
                 .map(|driver| job.carry_out(driver, samples, &channel, &control))
                 .map_err(|e| explain_epoll(&e)),
         };

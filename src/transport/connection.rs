@@ -35,7 +35,7 @@ struct Pending {
 }
 
 #[derive(Default)]
-pub(super) struct Lane {
+pub(super) struct Connection {
     pub(super) stage: Stage,
     pub(super) generation: u32,
     pub(super) endpoint: u32,
@@ -54,7 +54,7 @@ pub(super) struct Lane {
     pub(super) draft: Vec<u8>,
 }
 
-impl Lane {
+impl Connection {
     pub(super) fn connect(&mut self, generation: u32, endpoint: u32, route: &Route) {
         self.generation = generation;
         self.endpoint = endpoint;

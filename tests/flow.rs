@@ -226,7 +226,7 @@ fn carry_out_flow<F: Flow, D: AddRoute>(
     let workload = Arc::new(workload(service));
     let layout = Arc::new(workload.layout());
     let users = UsersConfig {
-        taken: workload.scenarios.iter().map(|_| AtomicU64::new(0)).collect(),
+        shared_iterations: workload.scenarios.iter().map(|_| AtomicU64::new(0)).collect(),
         // Two of a user's requests are open at once, each on a connection of its own.
         connections: 3,
         workload,

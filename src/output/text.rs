@@ -150,7 +150,7 @@ impl Page<'_> {
         self.line(
             "established",
             format_args!(
-                "{} ({} of them again), failed attempts {failed}",
+                "{} ({} reconnects), failed attempts {failed}",
                 human::count(connections.established),
                 human::count(connections.reconnects)
             ),

@@ -31,14 +31,14 @@ pub(super) enum Work {
         workload: Arc<Workload>,
         layout: Arc<Layout>,
         /// How many iterations were taken of each shared-iterations scenario.
-        taken: Arc<[AtomicU64]>,
+        shared_iterations: Arc<[AtomicU64]>,
     },
 }
 
 impl Work {
     pub(super) fn scenarios(workload: &Arc<Workload>, layout: &Arc<Layout>) -> Work {
-        let taken = workload.scenarios.iter().map(|_| AtomicU64::new(0)).collect();
-        Work::Scenarios { workload: Arc::clone(workload), layout: Arc::clone(layout), taken }
+        let shared_iterations = workload.scenarios.iter().map(|_| AtomicU64::new(0)).collect();
+        Work::Scenarios { workload: Arc::clone(workload), layout: Arc::clone(layout), shared_iterations }
     }
 }
 
@@ -200,7 +200,7 @@ fn pool_config(config: &RunConfig, worker: u32, places: Places) -> PoolConfig {
 
 /// One worker's share of a window of scenarios.
 fn users_config(config: &RunConfig, work: &Work, worker: u32, places: Places) -> Option<UsersConfig> {
-    let Work::Scenarios { workload, layout, taken } = work else { return None };
+    let Work::Scenarios { workload, layout, shared_iterations } = work else { return None };
     let workers = config.cores.len() as u32;
     let own = UsersConfig::connections(workload, worker, workers);
     // Each scenario's users are dealt out by themselves.
@@ -209,7 +209,7 @@ fn users_config(config: &RunConfig, work: &Work, worker: u32, places: Places) ->
     Some(UsersConfig {
         workload: Arc::clone(workload),
         layout: Arc::clone(layout),
-        taken: Arc::clone(taken),
+        shared_iterations: Arc::clone(shared_iterations),
         connections: own.max(most) + share(u64::from(config.spare_connections), worker, workers) as u32,
         seed: config.seed,
         keeps_connections: places.windows,

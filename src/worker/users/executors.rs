@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
 
-use super::user::{self, State};
+use super::user::{self, VuState};
 use super::{Flow, UserLinks, Users};
 use crate::load::{Arrivals, Pacer, RateStages, Schedule};
 use crate::plan::workload::{ArrivalPlan, Executor, Scenario, Workload};
@@ -68,7 +68,11 @@ pub(super) struct Runner {
 }
 
 /// The runners of one worker, and who its users are.
-pub(super) fn cast(workload: &Workload, worker: u32, workers: u32) -> (Vec<Runner>, Vec<UserKey>) {
+pub(super) fn runners_and_users(
+    workload: &Workload,
+    worker: u32,
+    workers: u32,
+) -> (Vec<Runner>, Vec<UserKey>) {
     let (mut runners, mut users, mut number) = (Vec::new(), Vec::new(), 0u32);
     for (index, scenario) in workload.scenarios.iter().enumerate() {
         let total = scenario.executor.max_vus();
@@ -295,7 +299,7 @@ impl<F: Flow> Users<F> {
                 runner.active = there;
                 let idle = runner.first..runner.first + there;
                 runner.idle.extend(idle.clone());
-                idle.for_each(|vu| self.users[vu as usize].state = State::Idle);
+                idle.for_each(|vu| self.users[vu as usize].state = VuState::Idle);
                 self.take_arrivals(links, index, now);
             }
             _ => {
@@ -312,8 +316,8 @@ impl<F: Flow> Users<F> {
         let user = &mut self.users[vu as usize];
         user.leaving = false;
         user.leave_by = Nanos::MAX;
-        if user.state == State::Off {
-            user.state = State::Ready;
+        if user.state == VuState::Off {
+            user.state = VuState::Ready;
             self.ready.push_back(vu);
             self.runners[usize::from(user.key.scenario)].active += 1;
         }
@@ -351,10 +355,10 @@ impl<F: Flow> Users<F> {
     /// A user leaves its place of work; its iteration, if it had one, is over.
     pub(super) fn go_off<D: AddRoute>(&mut self, links: &mut UserLinks<D, F>, vu: u32) {
         let user = &mut self.users[vu as usize];
-        if user.state == State::Off {
+        if user.state == VuState::Off {
             return;
         }
-        user.state = State::Off;
+        user.state = VuState::Off;
         user.pause_until = Nanos::MAX;
         let index = usize::from(user.key.scenario);
         let runner = &mut self.runners[index];
@@ -388,7 +392,7 @@ impl<F: Flow> Users<F> {
         self.runners[index].phase = Phase::Stopping;
         for vu in self.runners[index].users() {
             let user = &mut self.users[vu as usize];
-            if user.state == State::Ready && user.has_arrival {
+            if user.state == VuState::Ready && user.has_arrival {
                 continue; // it came in time
             }
             user.leaving = true;
@@ -493,7 +497,7 @@ impl<F: Flow> Users<F> {
 
     fn arrive(&mut self, vu: u32, scheduled: Nanos) {
         let user = &mut self.users[vu as usize];
-        user.state = State::Ready;
+        user.state = VuState::Ready;
         user.has_arrival = true;
         user.scheduled = scheduled;
         self.ready.push_back(vu);
@@ -515,7 +519,7 @@ impl<F: Flow> Users<F> {
             }
             Executor::SharedIterations { iterations, .. } => {
                 runner.lets_begin(now)
-                    && self.config.taken[index].fetch_add(1, Ordering::Relaxed) < *iterations
+                    && self.config.shared_iterations[index].fetch_add(1, Ordering::Relaxed) < *iterations
             }
             _ => runner.lets_begin(now),
         }
@@ -530,7 +534,7 @@ impl<F: Flow> Users<F> {
             return self.go_off(links, vu);
         }
         if !runner.executor.is_open() {
-            user.state = State::Ready;
+            user.state = VuState::Ready;
             self.ready.push_back(vu);
             return;
         }
@@ -542,7 +546,7 @@ impl<F: Flow> Users<F> {
                 self.arrive(vu, scheduled);
             }
             None => {
-                user.state = State::Idle;
+                user.state = VuState::Idle;
                 runner.idle.push_back(vu);
             }
         }
@@ -555,7 +559,7 @@ impl<F: Flow> Users<F> {
             let owed = match runner.executor {
                 // They are everybody's: one worker answers for them, and takes what is left, so that no other can any more.
                 Executor::SharedIterations { iterations, .. } if self.worker == 0 => {
-                    let taken = self.config.taken[index].fetch_add(iterations, Ordering::Relaxed);
+                    let taken = self.config.shared_iterations[index].fetch_add(iterations, Ordering::Relaxed);
                     iterations.saturating_sub(taken)
                 }
                 Executor::PerVuIterations { iterations, .. } => {

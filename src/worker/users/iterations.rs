@@ -1,7 +1,7 @@
 //! From an iteration's beginning to its end, and all that its flow is told between.
 
 use super::executors::Phase;
-use super::{Ask, Flow, State, UserLinks, Users};
+use super::{Ask, Flow, UserLinks, Users, VuState};
 use crate::stats::samples::IterationFate;
 use crate::stats::tally::ScenarioTally;
 use crate::transport::AddRoute;
@@ -18,8 +18,8 @@ impl<F: Flow> Users<F> {
             let Some(vu) = self.ready.pop_front() else { return };
             let user = &mut self.users[vu as usize];
             match user.state {
-                State::Ready => self.begin_iteration(links, vu, now),
-                State::Running if std::mem::take(&mut user.goes_on) => {
+                VuState::Ready => self.begin_iteration(links, vu, now),
+                VuState::Running if std::mem::take(&mut user.goes_on) => {
                     self.tell_apart(links, vu, What::GoOn, now)
                 }
                 _ => {} // interrupted, or sent off
@@ -43,7 +43,7 @@ impl<F: Flow> Users<F> {
         runner.begun += 1;
         let scheduled = user.has_arrival.then_some(user.scheduled);
         let iteration = Iteration { number: user.iterations, in_scenario, scheduled };
-        user.state = State::Running;
+        user.state = VuState::Running;
         user.iterations += 1;
         user.begun = now;
         user.goes_on = false;
@@ -201,7 +201,7 @@ impl<F: Flow> Users<F> {
         }
         if pause > Nanos::ZERO && !leaving && !self.stopped {
             let user = &mut self.users[vu as usize];
-            user.state = State::Pausing;
+            user.state = VuState::Pausing;
             user.pause_until = now + pause;
             let at = user.pause_until;
             self.timers.set(&mut user.alarm, vu, at);
@@ -236,8 +236,8 @@ impl<F: Flow> Users<F> {
                 continue;
             }
             match user.state {
-                State::Running if user.leave_by <= now => self.interrupt(links, vu, now),
-                State::Running => {
+                VuState::Running if user.leave_by <= now => self.interrupt(links, vu, now),
+                VuState::Running => {
                     // Whatever it sets now is for a later turn, so that a flow cannot keep the loop.
                     for _ in 0..user.timers.len() {
                         let user = &mut self.users[vu as usize];
@@ -248,7 +248,7 @@ impl<F: Flow> Users<F> {
                         self.tell_apart(links, vu, What::Timer(id, at), now);
                     }
                 }
-                State::Pausing if user.pause_until <= now => self.after_iteration(links, vu),
+                VuState::Pausing if user.pause_until <= now => self.after_iteration(links, vu),
                 _ => {}
             }
             let user = &mut self.users[vu as usize];

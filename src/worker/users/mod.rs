@@ -32,7 +32,7 @@ use crate::units::Nanos;
 use connections::Places;
 use executors::Runner;
 pub(in crate::worker) use user::Ask;
-use user::{State, User};
+use user::{User, VuState};
 
 /// One worker's share of a run of scenarios.
 #[derive(Clone, Debug)]
@@ -42,7 +42,7 @@ pub struct UsersConfig {
     /// What is kept apart.
     pub layout: Arc<Layout>,
     /// How many iterations were taken of each shared-iterations scenario, over all workers.
-    pub taken: Arc<[AtomicU64]>,
+    pub shared_iterations: Arc<[AtomicU64]>,
     /// Most connections that this worker may have: [`UsersConfig::connections`], and some to spare where responses may lead to
     /// other origins.
     pub connections: u32,
@@ -143,7 +143,7 @@ impl<F: Flow> Users<F> {
         mut places: Places,
         wall: fn() -> Nanos,
     ) -> Users<F> {
-        let (runners, keys) = executors::cast(&users.workload, config.worker, config.workers);
+        let (runners, keys) = executors::runners_and_users(&users.workload, config.worker, config.workers);
         places.are_for(keys.len() as u32);
         Users {
             users: keys.iter().map(|key| User::new(*key, flow.user(key))).collect(),

@@ -29,7 +29,7 @@ pub(super) fn count(vus: u32, worker: u32, workers: u32) -> u32 {
 ///      └─────────────────────────────────────────────┘
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum State {
+pub(super) enum VuState {
     /// Not at work.
     Off,
     /// Waits for an arrival.
@@ -44,7 +44,7 @@ pub(super) enum State {
 
 pub(super) struct User<S> {
     pub(super) key: UserKey,
-    pub(super) state: State,
+    pub(super) state: VuState,
     /// Is one too many: goes off behind this iteration, or when `leave_by` has come.
     pub(super) leaving: bool,
     /// An arrival waits for it, or is what it runs: meant for `scheduled`.
@@ -76,7 +76,7 @@ impl<S> User<S> {
     pub(super) fn new(key: UserKey, flow: S) -> User<S> {
         User {
             key,
-            state: State::Off,
+            state: VuState::Off,
             leaving: false,
             has_arrival: false,
             counts: false,
@@ -96,14 +96,14 @@ impl<S> User<S> {
     }
 
     pub(super) fn is_running(&self) -> bool {
-        self.state == State::Running
+        self.state == VuState::Running
     }
 
     /// What it waits for by the clock.
     pub(super) fn next_due(&self) -> Nanos {
         match self.state {
-            State::Running => self.timers.next().min(self.leave_by),
-            State::Pausing => self.pause_until,
+            VuState::Running => self.timers.next().min(self.leave_by),
+            VuState::Pausing => self.pause_until,
             _ => Nanos::MAX,
         }
     }

@@ -45,7 +45,7 @@ pub(crate) struct VuWorkerConfig {
     pub(crate) workers: u32,
     pub(crate) workload: Arc<Workload>,
     pub(crate) layout: Arc<Layout>,
-    pub(crate) taken: Arc<[AtomicU64]>,
+    pub(crate) shared_iterations: Arc<[AtomicU64]>,
     /// For each origin the first of its endpoints, and how many it has.
     pub(crate) endpoints: Vec<(u32, u32)>,
     pub(crate) warmup: Nanos,
@@ -84,14 +84,14 @@ pub(crate) fn plain_config() -> WorkerConfig {
 pub(crate) struct Scenarios {
     pub(crate) workload: Arc<Workload>,
     pub(crate) layout: Arc<Layout>,
-    taken: Arc<[AtomicU64]>,
+    shared_iterations: Arc<[AtomicU64]>,
 }
 
 impl Scenarios {
     pub(crate) fn new(workload: Workload) -> Scenarios {
         Scenarios {
             layout: Arc::new(workload.layout()),
-            taken: workload.scenarios.iter().map(|_| AtomicU64::new(0)).collect(),
+            shared_iterations: workload.scenarios.iter().map(|_| AtomicU64::new(0)).collect(),
             workload: Arc::new(workload),
         }
     }
@@ -103,7 +103,7 @@ impl Scenarios {
             workers,
             workload: Arc::clone(&self.workload),
             layout: Arc::clone(&self.layout),
-            taken: Arc::clone(&self.taken),
+            shared_iterations: Arc::clone(&self.shared_iterations),
             endpoints: (0..self.workload.origins.len() as u32).map(|origin| (origin, 1)).collect(),
             warmup: Nanos::ZERO,
             connect_timeout: ms(500),
@@ -219,7 +219,7 @@ pub(crate) fn run_users(mut probe: Probe<'_>, config: VuWorkerConfig, channel: &
         connections: UsersConfig::connections(&config.workload, config.worker, config.workers),
         workload: config.workload,
         layout: config.layout,
-        taken: config.taken,
+        shared_iterations: config.shared_iterations,
         seed: config.seed,
         keeps_connections: false,
     };

@@ -142,5 +142,5 @@ fn metrics_of_ones_own_are_reported_by_kind_where_names_clash() {
     assert_eq!(metrics["own (trend)"].values["med"], 7.0);
     assert!(!metrics.contains_key("own"));
     // Three of the five tags, and the trend, which came when there was no room any more.
-    assert_eq!(SeriesSection::of(&all), SeriesSection { count: 2, bound: 2, other_samples: 4 });
+    assert_eq!(SeriesSection::of(&all, 2), SeriesSection { count: 2, bound: 2, other_samples: 4 });
 }

@@ -52,6 +52,8 @@ pub const TIMEOUT_DEFAULT: Nanos = Nanos::from_secs(10);
 pub const INTERVAL_DEFAULT: Nanos = Nanos::from_secs(1);
 /// Most requests in flight on one connection.
 pub const PIPELINE_MAX: u64 = 1_024;
+/// Most that `--max-series` takes: a series has some kilobytes in each of several snapshots of a worker.
+pub const SERIES_LIMIT: u32 = 100_000;
 
 /// How long requests in flight may take after the end, at most.
 const DRAIN_MAX: Nanos = Nanos::from_secs(5);
@@ -101,6 +103,8 @@ pub struct RawConfig {
     pub warmup: Option<String>,
     /// `--interval`
     pub interval: Option<String>,
+    /// `--max-series`
+    pub max_series: Option<u64>,
     /// `--wait`: `auto`, `spin` or `sleep`
     pub wait: Option<String>,
     /// `--max-backlog`
@@ -186,6 +190,9 @@ pub struct RunConfig {
     /// How often the workers hand their figures over: a point of the timeline, and an event for each observer; 100 ms
     /// or more.
     pub interval: Nanos,
+    /// Series that samples may make, of a flow's own metrics and tags: in a worker, and in what is merged of all; up to [`SERIES_LIMIT`].
+    /// Those of a plan are not among them.
+    pub max_series: u32,
     /// How long requests in flight may take after the end.
     pub drain: Nanos,
     /// Whether a verdict of INVALID still exits 0.
@@ -214,6 +221,7 @@ impl RunConfig {
     /// What the run keeps apart; nothing in plain runs.
     pub(super) fn layout(&self) -> Layout {
         let mut layout = self.workload.as_ref().map(|workload| workload.layout()).unwrap_or_default();
+        layout.bound_series(self.max_series);
         for threshold in &self.thresholds {
             threshold.prepare(&mut layout).expect("it was prepared when the options were judged");
         }
@@ -290,6 +298,7 @@ fn validate_on(raw: RawConfig, host: &impl Host) -> Result<RunConfig, ConfigErro
     let times = load::times(&raw, &mut problems);
     let load = load::model(&raw, times.duration, seed, &mut problems);
     let max_backlog = load::max_backlog(&raw, &load, &mut problems);
+    let max_series = load::max_series(&raw, &mut problems);
     let pipeline = load::pipeline(&raw, &mut problems);
     let request = request::request(&raw, pipeline, &mut problems);
     let usable = host.usable_cores();
@@ -344,6 +353,7 @@ fn validate_on(raw: RawConfig, host: &impl Host) -> Result<RunConfig, ConfigErro
         addresses: origins[0].clone(), // the target is the first origin
         dialing,
         interval: times.interval,
+        max_series,
         drain: times.timeout.min(DRAIN_MAX),
         allow_invalid: raw.allow_invalid,
         origin_addresses: if workload.is_some() { origins } else { Vec::new() },

@@ -108,7 +108,7 @@ impl Desk {
         loop {
             self.sink.take(&block)?;
             samples.fetch_add(block.records.len() as u64, Ordering::Relaxed);
-            block.records.clear();
+            block.clear();
             // A worker that has gone wants none back.
             let _ = self.emptied[block.worker as usize].send(block);
             block = match self.filled.try_recv() {

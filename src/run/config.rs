@@ -293,8 +293,7 @@ fn ways(
 /// As [`RunConfig::validate`], on a host that may be a test's.
 fn validate_on(raw: RawConfig, host: &impl Host) -> Result<RunConfig, ConfigError> {
     let mut problems = Problems::default();
-    let Planned { seed, target, workload: planned, thresholds: own_thresholds } =
-        planned(&raw, &mut problems)?;
+    let Planned { seed, target, workload: planned, thresholds } = planned(&raw, &mut problems)?;
     let times = load::times(&raw, &mut problems);
     let load = load::model(&raw, times.duration, seed, &mut problems);
     let max_backlog = load::max_backlog(&raw, &load, &mut problems);
@@ -308,13 +307,12 @@ fn validate_on(raw: RawConfig, host: &impl Host) -> Result<RunConfig, ConfigErro
     let driver = problems.choice("--driver", raw.driver.as_deref());
     let room = Room::of(driver, &wish, host.descriptors());
     // Where users are counted, they are what needs it.
-    let own = (option == "-c").then_some(room);
-    let connections = workers::connections(&raw, &wish, own, &mut problems);
+    let connections = workers::connections(&raw, &wish, (option == "-c").then_some(room), &mut problems);
     let mut workload = planned.or_else(|| {
         let load = (&load, max_backlog, connections);
         workload::of_flags(&raw, target.as_ref()?, &request, &times, load, &mut problems)
     });
-    let thresholds = workload::thresholds(&raw, own_thresholds, workload.as_ref(), &mut problems);
+    let thresholds = workload::thresholds(&raw, thresholds, workload.as_ref(), &mut problems);
     let Ways { way, asked, names, dialing } =
         ways(&raw, target.as_ref(), workload.as_mut(), host, &mut problems);
     let users = workload.as_ref().map(|w| workload::users(&raw, w, room, &mut problems));

@@ -166,6 +166,8 @@ pub struct ConfigSection {
     pub warmup_s: f64,
     /// How often figures were collected while load was sent.
     pub interval_s: f64,
+    /// Most series that samples could make, of a flow's own metrics and tags.
+    pub max_series: u32,
     /// How long requests in flight may take after the end.
     pub drain_s: f64,
     /// `auto`, `spin` or `sleep`, as asked for; what was done is in `generator.wait`.

@@ -217,4 +217,6 @@ fn percentile(text: &str) -> Result<Option<f64>, String> {
 }
 
 #[cfg(test)]
+mod made;
+#[cfg(test)]
 mod tests;

@@ -141,6 +141,8 @@ fn durations_are_judged_and_users_of_other_tools_get_a_hint() {
     target.assert_refused(&["--timeout", "0"], &["--timeout", "above zero"]);
     target.assert_refused(&["--warmup", "soon"], &["--warmup", "`soon`"]);
     target.assert_refused(&["--interval", "50ms"], &["--interval", "50ms is too short", "at least 100ms"]);
+    target.assert_refused(&["--max-series", "100001"], &["--max-series", "too many", "up to 100000"]);
+    target.assert_refused(&["--max-series", "many"], &["--max-series", "many"]);
 }
 
 #[test]

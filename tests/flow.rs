@@ -1,6 +1,9 @@
 //! The seam between users and what they do, with a flow that is no plan: two requests that are open at once and begun at different
 //! times, a timer between them, a branch on a response, and an end by interrupt. In virtual time and on both drivers.
 
+#[path = "flow/tags.rs"]
+mod tags;
+
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::rc::Rc;
@@ -19,6 +22,7 @@ use squall::plan::status::StatusSet;
 use squall::plan::workload::{
     ConnectionPolicy, Executor, Flow as Steps, Origin, Scenario, Step, Think, Workload,
 };
+use squall::stats::layout::Layout;
 use squall::stats::metrics;
 use squall::stats::registry::{Kind, SERIES_MAX};
 use squall::stats::series::{Counter, Figures, Rate};
@@ -223,8 +227,25 @@ fn carry_out_flow<F: Flow, D: AddRoute>(
     start: impl FnOnce() -> Nanos,
     driver: impl FnOnce(DriverConfig) -> D,
 ) -> Summary {
+    let layout = workload(service).layout();
+    let (snapshots, [measured, in_flight, backlog]) =
+        snapshots_of(flow, peer, service, layout, start, driver);
+    let mut builder = SummaryBuilder::new(true);
+    snapshots.iter().for_each(|snapshot| drop(builder.push(snapshot)));
+    builder.finish(Nanos(measured), in_flight, backlog)
+}
+
+/// What the worker handed over; how long it measured, and what was in flight and waited at the end.
+fn snapshots_of<F: Flow, D: AddRoute>(
+    flow: F,
+    peer: SocketAddr,
+    service: Nanos,
+    layout: Layout,
+    start: impl FnOnce() -> Nanos,
+    driver: impl FnOnce(DriverConfig) -> D,
+) -> (Vec<Snapshot>, [u64; 3]) {
     let workload = Arc::new(workload(service));
-    let layout = Arc::new(workload.layout());
+    let layout = Arc::new(layout);
     let users = UsersConfig {
         shared_iterations: workload.scenarios.iter().map(|_| AtomicU64::new(0)).collect(),
         // Two of a user's requests are open at once, each on a connection of its own.
@@ -265,18 +286,17 @@ fn carry_out_flow<F: Flow, D: AddRoute>(
     let clocks = Clocks { cpu: || (Nanos::ZERO, Nanos::ZERO), wall: || Nanos::ZERO };
     Worker::with_flow(driver, config, users, flow, None, &channel, clocks).run(&control);
     drop(channel);
-    let mut builder = SummaryBuilder::new(true);
-    let mut finished = None;
+    let (mut snapshots, mut finished) = (Vec::new(), None);
     for (_, message) in messages {
         match message {
             Message::Connected(connected) => assert!(matches!(connected, Connected::Lazy)),
-            Message::Interval(snapshot) => drop(builder.push(&snapshot)),
+            Message::Interval(snapshot) => snapshots.push(snapshot),
             Message::Finished(said) => finished = Some(said),
             Message::Broken(cause) => panic!("{cause}"),
         }
     }
     let finished = finished.expect("a last word");
-    builder.finish(finished.measured_until - begin, finished.in_flight, finished.backlog)
+    (snapshots, [(finished.measured_until - begin).0, finished.in_flight, finished.backlog])
 }
 
 /// D was on the way when the user was interrupted: neither answered nor failed.

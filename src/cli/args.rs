@@ -206,6 +206,9 @@ pub(super) struct RunArgs {
     /// How often figures are collected: a row of the timeline, and of the progress line [default: 1s]
     #[arg(long, value_name = "TIME", help_heading = "Output")]
     interval: Option<String>,
+    /// Series that a flow's own metrics and tags may make; what is beyond goes together, and stays in all totals [default: 2000]
+    #[arg(long, value_name = "N", help_heading = "Output")]
+    max_series: Option<u64>,
     /// Print the plan and its first N requests, and send nothing [default N: 3]
     #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "3", require_equals = true, help_heading = "Output")]
     pub(super) dry_run: Option<usize>,
@@ -255,6 +258,7 @@ impl RunArgs {
             proxy: self.secure.proxy.take(),
             warmup: self.warmup.take(),
             interval: self.interval.take(),
+            max_series: self.max_series,
             wait: self.wait.take(),
             max_backlog: self.max_backlog,
             driver: self.driver.take(),

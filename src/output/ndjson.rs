@@ -3,6 +3,7 @@
 //! A line is put together from pieces that are made once for each place, check and scenario, and from numbers: there is
 //! one for each request, and one thread writes those of all workers.
 
+use std::collections::HashMap;
 use std::io::{self, Write};
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -56,8 +57,9 @@ impl<W: Write + Send> Sink for Ndjson<W> {
     }
 
     fn take(&mut self, block: &Block) -> io::Result<()> {
+        self.lines.learn(block);
         for record in &block.records {
-            self.lines.add(record, block.open);
+            self.lines.add(record, block);
             if self.lines.text.len() >= CHUNK {
                 self.write_out()?;
             }
@@ -77,6 +79,8 @@ struct Lines {
     text: Vec<u8>,
     /// Beginnings of lines, up to the first key that differs from sample to sample.
     requests: Vec<Vec<u8>>,
+    /// The same of places that workers have made, by worker and number.
+    made: HashMap<(u32, u32), Vec<u8>>,
     checks: Vec<Vec<u8>>,
     iterations: Vec<Vec<u8>>,
     /// A run of scenarios: with stages and expected statuses.
@@ -91,38 +95,52 @@ impl Lines {
     fn new(legend: &Legend) -> Lines {
         let layout: &Layout = &legend.layout;
         let plain = [("method", legend.method.as_str()), ("url", legend.url.as_str())];
-        let requests = match layout.places.as_slice() {
-            [] => vec![beginning("request", plain.into_iter(), &Tags::new())],
-            places => {
-                places.iter().map(|place| beginning("request", keys(&place.tags), &place.tags)).collect()
-            }
+        let staged = !layout.scenarios.is_empty();
+        let places = layout.places.iter();
+        let requests = match staged {
+            false => vec![beginning("request", plain.into_iter(), &Tags::new())],
+            true => places.map(|place| beginning("request", keys(&place.tags), &place.tags)).collect(),
         };
         let checks = layout.checks.iter().map(|check| beginning("check", keys(&check.tags), &check.tags));
         let scenarios = layout.scenarios.iter();
         Lines {
             text: Vec::with_capacity(CHUNK + LINE),
             requests,
+            made: HashMap::new(),
             checks: checks.collect(),
             iterations: scenarios.map(|key| beginning("iteration", keys(&key.tags), &key.tags)).collect(),
-            staged: !layout.places.is_empty(),
+            staged,
             epoch: legend.epoch,
             second: u64::MAX,
             second_text: String::new(),
         }
     }
 
+    /// What the numbers of places stand for that come with a block.
+    fn learn(&mut self, block: &Block) {
+        for place in &block.places {
+            let tags = place.tags.iter().map(|(name, value)| (name.to_string(), value.to_string()));
+            let tags: Tags = tags.collect();
+            let beginning = beginning("request", keys(&tags), &tags);
+            self.made.insert((block.worker, place.number), beginning);
+        }
+    }
+
     #[inline]
-    fn add(&mut self, record: &Record, open: Nanos) {
+    fn add(&mut self, record: &Record, block: &Block) {
+        let open = block.open;
         match record {
-            Record::Request(end) => self.request(end, open),
+            Record::Request(end) => self.request(end, block.worker, open),
             Record::Check(judgement) => self.check(judgement, open),
             Record::Iteration(end) => self.iteration(end, open),
         }
         self.text.extend_from_slice(b"}\n");
     }
 
-    fn request(&mut self, end: &RequestEnd, open: Nanos) {
-        self.text.extend_from_slice(&self.requests[end.place as usize]);
+    fn request(&mut self, end: &RequestEnd, worker: u32, open: Nanos) {
+        let of_plan = self.requests.get(end.place as usize);
+        let beginning = of_plan.or_else(|| self.made.get(&(worker, end.place)));
+        self.text.extend_from_slice(beginning.map_or(b"{\"type\":\"request\"", Vec::as_slice));
         self.when(end.done, open);
         if self.staged {
             self.stage(end.stage);

@@ -45,6 +45,7 @@ impl Report {
     /// Puts a report together.
     pub fn new(parts: ReportParts<'_>) -> Report {
         let (summary, scenarios) = (parts.summary, parts.scenarios);
+        let max_series = parts.config.max_series;
         let started_at = UNIX_EPOCH + Duration::from_nanos(parts.started_at.0);
         Report {
             schema_version: SCHEMA_VERSION,
@@ -71,7 +72,7 @@ impl Report {
                 errors: by_key(&summary.counts.connect_errors),
             },
             origins: parts.origins,
-            series: SeriesSection::of(&summary.tally),
+            series: SeriesSection::of(&summary.tally, max_series),
             latency: latency(summary),
             generator: generator(summary, parts.readings, parts.max_rss_bytes),
             samples: samples(parts.readings),

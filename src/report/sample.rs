@@ -149,6 +149,7 @@ fn config(open: bool) -> ConfigSection {
         proxy: open.then(|| "http://127.0.0.1:3128".into()),
         warmup_s: if open { 0.5 } else { 0.0 },
         interval_s: 1.0,
+        max_series: 2_000,
         drain_s: 5.0,
         wait: "auto".into(),
         driver: "auto".into(),

@@ -9,7 +9,7 @@ use super::build::section;
 use crate::stats::histogram::Histogram;
 use crate::stats::layout::{CheckKey, Layout, Place, ScenarioKey, series_at};
 use crate::stats::metrics::{self, Filter, Kind, METRICS, Value};
-use crate::stats::series::Figures;
+use crate::stats::series::{Figures, Requests};
 use crate::stats::tally::{CheckSample, Tally};
 use crate::threshold::{Outcome, Threshold, millis};
 use crate::units::Nanos;
@@ -229,6 +229,7 @@ impl ScenarioParts<'_> {
     fn stage(&self, index: u32, key: &ScenarioKey, stage: u32) -> StageEntry {
         let places = self.layout.places.iter().filter(|place| place.scenario == index);
         let total = places.fold(Total::default(), |total, place| total.with(self, place, stage..stage + 1));
+        let total = self.made(&key.name, stage).fold(total, Total::with_series);
         let us = |percentile| total.response.percentile(percentile).0 as f64 / 1e3;
         StageEntry {
             stage,
@@ -238,6 +239,19 @@ impl ScenarioParts<'_> {
             p50_us: us(50.0),
             p99_us: us(99.0),
         }
+    }
+
+    /// Requests of a scenario and stage whose tags were made while load was sent, which are in no place of the layout.
+    fn made(&self, scenario: &str, stage: u32) -> impl Iterator<Item = &Requests> {
+        let stage = stage.to_string();
+        let of_plan = self.layout.registry().keys().len();
+        let made = self.tally.series().skip(of_plan).filter(move |(key, _)| {
+            !key.is_watch() && key.tag("scenario") == Some(scenario) && key.tag("stage") == Some(&stage)
+        });
+        made.filter_map(|(_, figures)| match figures {
+            Figures::Requests(requests) => Some(&**requests),
+            _ => None,
+        })
     }
 
     pub(super) fn steps(&self) -> Vec<StepEntry> {
@@ -290,15 +304,19 @@ impl Total {
         for stage in stages {
             for expected in [true, false] {
                 let number = series_at(place.first_series, stage, expected);
-                let Some(series) = parts.tally.requests(number) else { continue };
-                self.requests += series.completed;
-                self.failed += series.failed;
-                series.alike.merge_into(&mut self.response);
-                series.response_time.merge_into(&mut self.response);
-                series.alike.merge_into(&mut self.service);
-                series.service_time.merge_into(&mut self.service);
+                self = parts.tally.requests(number).into_iter().fold(self, Total::with_series);
             }
         }
+        self
+    }
+
+    fn with_series(mut self, series: &Requests) -> Total {
+        self.requests += series.completed;
+        self.failed += series.failed;
+        series.alike.merge_into(&mut self.response);
+        series.response_time.merge_into(&mut self.response);
+        series.alike.merge_into(&mut self.service);
+        series.service_time.merge_into(&mut self.service);
         self
     }
 }

@@ -142,5 +142,45 @@ fn metrics_of_ones_own_are_reported_by_kind_where_names_clash() {
     assert_eq!(metrics["own (trend)"].values["med"], 7.0);
     assert!(!metrics.contains_key("own"));
     // Three of the five tags, and the trend, which came when there was no room any more.
-    assert_eq!(SeriesSection::of(&all), SeriesSection { count: 2, bound: 2, other_samples: 4 });
+    assert_eq!(SeriesSection::of(&all, 2), SeriesSection { count: 2, bound: 2, other_samples: 4 });
+}
+
+/// The figures of a scenario's stages are those of all of its requests, also of those that no step of a plan sends.
+#[test]
+fn requests_whose_tags_were_made_are_in_their_scenario_and_stage() {
+    use crate::stats::layout::{Condition, Layout};
+    use crate::stats::recorder::Recorder;
+    use crate::units::Nanos;
+
+    let mut layout = Layout::default();
+    layout.bound_series(3);
+    for name in ["a", "b"] {
+        layout.add_scenario(name, "ramping-vus", [].into(), vec![Nanos(1), Nanos(2)]);
+    }
+    let mut recorder = Recorder::of_scenarios(&layout);
+    for number in 0..60u32 {
+        let (url, scenario) = (number.to_string(), if number % 3 == 0 { "a" } else { "b" });
+        let place = recorder.place(&layout, &[("scenario", scenario), ("url", &url)], true).number;
+        let sample = (u32::from(number < 20), true, Condition::Status(200));
+        recorder.record_made(&layout, place, sample, &mut |series| {
+            series.completed += 1;
+            series.alike.record(Nanos::from_millis(5));
+        });
+    }
+    let parts = ScenarioParts {
+        layout: &layout,
+        tally: &recorder.tally,
+        thresholds: &[],
+        samples: &[],
+        steps: &[],
+        elapsed: Nanos::from_secs(2),
+    };
+    let scenarios = parts.scenarios();
+    let requests = scenarios.iter().flat_map(|scenario| scenario.stages.iter().map(|stage| stage.requests));
+    assert_eq!(requests.collect::<Vec<_>>(), [13, 7, 27, 13]);
+    assert!((4_900.0..5_100.0).contains(&scenarios[1].stages[1].p99_us));
+    assert_eq!(
+        SeriesSection::of(&recorder.tally, 3),
+        SeriesSection { count: 3, bound: 3, other_samples: 57 }
+    );
 }

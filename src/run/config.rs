@@ -54,6 +54,8 @@ pub const TIMEOUT_DEFAULT: Nanos = Nanos::from_secs(10);
 pub const INTERVAL_DEFAULT: Nanos = Nanos::from_secs(1);
 /// Most requests in flight on one connection.
 pub const PIPELINE_MAX: u64 = 1_024;
+/// Most that `--max-series` takes: a series has some kilobytes in each of several snapshots of a worker.
+pub const SERIES_LIMIT: u32 = 100_000;
 
 /// How long requests in flight may take after the end, at most.
 const DRAIN_MAX: Nanos = Nanos::from_secs(5);
@@ -103,6 +105,8 @@ pub struct RawConfig {
     pub warmup: Option<String>,
     /// `--interval`
     pub interval: Option<String>,
+    /// `--max-series`
+    pub max_series: Option<u64>,
     /// `--wait`: `auto`, `spin` or `sleep`
     pub wait: Option<String>,
     /// `--max-backlog`
@@ -188,6 +192,9 @@ pub struct RunConfig {
     /// How often the workers hand their figures over: a point of the timeline, and an event for each observer; 100 ms
     /// or more.
     pub interval: Nanos,
+    /// Series that samples may make, of a flow's own metrics and tags: in a worker, and in what is merged of all; up to [`SERIES_LIMIT`].
+    /// Those of a plan are not among them.
+    pub max_series: u32,
     /// How long requests in flight may take after the end.
     pub drain: Nanos,
     /// Whether a verdict of INVALID still exits 0.
@@ -216,6 +223,7 @@ impl RunConfig {
     /// What the run keeps apart; nothing in plain runs.
     pub(super) fn layout(&self) -> Layout {
         let mut layout = self.workload.as_ref().map(|workload| workload.layout()).unwrap_or_default();
+        layout.bound_series(self.max_series);
         for threshold in &self.thresholds {
             threshold.prepare(&mut layout).expect("it was prepared when the options were judged");
         }
@@ -287,11 +295,11 @@ fn access(
 /// As [`RunConfig::validate`], on a host that may be a test's.
 fn validate_on(raw: RawConfig, host: &impl Host) -> Result<RunConfig, ConfigError> {
     let mut problems = Problems::default();
-    let Planned { seed, target, workload: planned, thresholds: own_thresholds } =
-        planned(&raw, &mut problems)?;
+    let Planned { seed, target, workload: planned, thresholds } = planned(&raw, &mut problems)?;
     let times = load::times(&raw, &mut problems);
     let load = load::model(&raw, times.duration, seed, &mut problems);
     let max_backlog = load::max_backlog(&raw, &load, &mut problems);
+    let max_series = load::max_series(&raw, &mut problems);
     let pipeline = load::pipeline(&raw, &mut problems);
     let request = request::request(&raw, pipeline, &mut problems);
     let usable = host.usable_cores();
@@ -301,13 +309,12 @@ fn validate_on(raw: RawConfig, host: &impl Host) -> Result<RunConfig, ConfigErro
     let driver = problems.choice("--driver", raw.driver.as_deref());
     let room = Room::of(driver, &wish, host.descriptors());
     // Where users are counted, they are what needs it.
-    let own = (option == "-c").then_some(room);
-    let connections = workers::connections(&raw, &wish, own, &mut problems);
+    let connections = workers::connections(&raw, &wish, (option == "-c").then_some(room), &mut problems);
     let mut workload = planned.or_else(|| {
         let load = (&load, max_backlog, connections);
         workload::of_flags(&raw, target.as_ref()?, &request, &times, load, &mut problems)
     });
-    let thresholds = workload::thresholds(&raw, own_thresholds, workload.as_ref(), &mut problems);
+    let thresholds = workload::thresholds(&raw, thresholds, workload.as_ref(), &mut problems);
     let Access { routes, asked, names, dialing } =
         access(&raw, target.as_ref(), workload.as_mut(), host, &mut problems);
     let users = workload.as_ref().map(|w| workload::users(&raw, w, room, &mut problems));
@@ -346,6 +353,7 @@ fn validate_on(raw: RawConfig, host: &impl Host) -> Result<RunConfig, ConfigErro
         addresses: origins[0].clone(), // the target is the first origin
         dialing,
         interval: times.interval,
+        max_series,
         drain: times.timeout.min(DRAIN_MAX),
         allow_invalid: raw.allow_invalid,
         origin_addresses: if workload.is_some() { origins } else { Vec::new() },

@@ -62,6 +62,7 @@ pub(super) fn settings(config: &RunConfig) -> ConfigSection {
         proxy: config.routes.proxy.as_ref().map(|proxy| format!("http://{}", proxy.url.authority())),
         warmup_s: config.warmup.as_secs_f64(),
         interval_s: config.interval.as_secs_f64(),
+        max_series: config.max_series,
         drain_s: config.drain.as_secs_f64(),
         wait: config.wait.to_string(),
         driver: config.driver.to_string(),

@@ -44,7 +44,7 @@ impl Work {
 
 /// How many connections, or users, the windows of a session may have, and whether there may be more than one window.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Places {
+pub(super) struct SessionRoom {
     pub(super) most: u32,
     pub(super) windows: bool,
 }
@@ -72,15 +72,15 @@ pub(super) enum Orders {
 
 impl Orders {
     /// Tells worker `worker` of another window of the same kind of work.
-    pub(super) fn send(&self, config: &RunConfig, work: &Work, worker: u32, places: Places, spin: bool) {
+    pub(super) fn send(&self, config: &RunConfig, work: &Work, worker: u32, room: SessionRoom, spin: bool) {
         let warmup = config.warmup;
         // A worker that has gone is missed elsewhere.
         match self {
             Orders::Plain(orders) => {
-                let _ = orders.send(NextWindow { load: pool_config(config, worker, places), warmup, spin });
+                let _ = orders.send(NextWindow { load: pool_config(config, worker, room), warmup, spin });
             }
             Orders::Scenarios(orders) => {
-                if let Some(load) = users_config(config, work, worker, places) {
+                if let Some(load) = users_config(config, work, worker, room) {
                     let _ = orders.send(NextWindow { load, warmup, spin });
                 }
             }
@@ -93,7 +93,7 @@ impl Job {
         config: &RunConfig,
         work: &Work,
         worker: u32,
-        places: Places,
+        room: SessionRoom,
         spin: bool,
         names: Option<Names>,
     ) -> (Job, Orders) {
@@ -105,13 +105,13 @@ impl Job {
         let (task, orders, slots, payloads) = match work {
             Work::Plain(plan) => {
                 let (orders, windows) = bounded(1);
-                let pool = pool_config(config, worker, places);
+                let pool = pool_config(config, worker, room);
                 let (slots, payloads) = (pool.places, vec![Arc::clone(&plan.payload)]);
                 (Task::Plain(plan.clone(), pool, windows), Orders::Plain(orders), slots, payloads)
             }
             Work::Scenarios { workload, .. } => {
                 let (orders, windows) = bounded(1);
-                let users = users_config(config, work, worker, places).expect("the work is scenarios");
+                let users = users_config(config, work, worker, room).expect("the work is scenarios");
                 let slots = users.connections;
                 (Task::Scenarios(users, windows), Orders::Scenarios(orders), slots, payloads(workload))
             }
@@ -185,10 +185,10 @@ impl Job {
 }
 
 /// One worker's share of a plain window.
-fn pool_config(config: &RunConfig, worker: u32, places: Places) -> PoolConfig {
+fn pool_config(config: &RunConfig, worker: u32, room: SessionRoom) -> PoolConfig {
     let workers = config.cores.len() as u32;
     PoolConfig {
-        places: share(u64::from(places.most), worker, workers) as u32,
+        places: share(u64::from(room.most), worker, workers) as u32,
         connections: share(u64::from(config.connections), worker, workers) as u32,
         load: config.load,
         requests: config.requests.map(|n| share(n, worker, workers)),
@@ -199,20 +199,20 @@ fn pool_config(config: &RunConfig, worker: u32, places: Places) -> PoolConfig {
 }
 
 /// One worker's share of a window of scenarios.
-fn users_config(config: &RunConfig, work: &Work, worker: u32, places: Places) -> Option<UsersConfig> {
+fn users_config(config: &RunConfig, work: &Work, worker: u32, room: SessionRoom) -> Option<UsersConfig> {
     let Work::Scenarios { workload, layout, shared_iterations } = work else { return None };
     let workers = config.cores.len() as u32;
     let own = UsersConfig::connections(workload, worker, workers);
     // Each scenario's users are dealt out by themselves.
-    let most = places.most.div_ceil(workers) + workload.scenarios.len() as u32;
-    let most = if places.windows { most.saturating_mul(workload.origins.len() as u32) } else { 0 };
+    let most = room.most.div_ceil(workers) + workload.scenarios.len() as u32;
+    let most = if room.windows { most.saturating_mul(workload.origins.len() as u32) } else { 0 };
     Some(UsersConfig {
         workload: Arc::clone(workload),
         layout: Arc::clone(layout),
         shared_iterations: Arc::clone(shared_iterations),
         connections: own.max(most) + share(u64::from(config.spare_connections), worker, workers) as u32,
         seed: config.seed,
-        keeps_connections: places.windows,
+        keeps_connections: room.windows,
     })
 }
 

@@ -46,7 +46,9 @@ fn estimate(config: &RunConfig, layout: &Layout) -> u64 {
     let workers = config.cores.len() as u64;
     let snapshots = workers * SNAPSHOTS_PER_WORKER + SNAPSHOTS_OF_ALL;
     let tables = snapshots * TABLES_PER_SNAPSHOT;
-    let series = snapshots * layout.registry().keys().len() as u64 * SERIES;
+    // Where tags are made while load is sent, there will be as many series as there may be.
+    let made = if layout.has_any_tags() { u64::from(layout.registry().bound()) } else { 0 };
+    let series = snapshots * (layout.registry().keys().len() as u64 + made) * SERIES;
     let connections = u64::from(config.connections);
     let buffers = (connections * BUFFERS).min(workers * BUFFERS_MAX);
     let state = connections * (CONNECTION + u64::from(config.pipeline) * REQUEST);

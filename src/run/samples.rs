@@ -116,7 +116,7 @@ impl BlockWriter {
             self.sink.take(&block)?;
             blocks += 1;
             progress.samples.fetch_add(block.records.len() as u64, Ordering::Relaxed);
-            block.records.clear();
+            block.clear();
             // A worker that has gone wants none back.
             let _ = self.emptied[block.worker as usize].send(block);
             block = match self.filled.try_recv() {

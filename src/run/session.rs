@@ -6,7 +6,7 @@ use super::conditions::Conditions;
 use super::config::{Change, RunConfig, WaitMode};
 use super::coordinator::{Coordinator, Course};
 use super::events::Events;
-use super::job::{Places, Work};
+use super::job::{SessionRoom, Work};
 use super::judge::Judge;
 use super::samples::Written;
 use super::threads::Threads;
@@ -29,7 +29,7 @@ use crate::verdict;
 /// Dropped, a session ends its threads and connections.
 pub struct Session {
     config: RunConfig,
-    places: Places,
+    room: SessionRoom,
     layout: Arc<Layout>,
     sink: Option<Box<dyn Sink>>,
     state: State,
@@ -57,9 +57,9 @@ impl Session {
     }
 
     fn of(config: RunConfig, sink: Option<Box<dyn Sink>>, windows: bool) -> Session {
-        let places = Places { most: config.connections, windows };
+        let room = SessionRoom { most: config.connections, windows };
         let layout = Arc::new(config.layout());
-        Session { config, places, layout, sink, state: State::Fresh }
+        Session { config, room, layout, sink, state: State::Fresh }
     }
 
     /// Sends the load of the session's configuration as `change` has it, tells the observers of `events` about it, and reports.
@@ -127,7 +127,7 @@ impl Session {
         memory::ask_for(&self.config, &self.layout, self.sink.is_some())?;
         events.phase(Phase::Connect);
         let samples = self.sink.take().map(|sink| (sink, legend(config, &self.layout)));
-        let threads = Box::new(Threads::start(config, work, self.places, spin, samples)?);
+        let threads = Box::new(Threads::start(config, work, self.room, spin, samples)?);
         if let Some(note) = &threads.backend.note {
             events.notice(note);
         }

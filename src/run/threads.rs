@@ -10,7 +10,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use super::RunError;
 use super::backend::{Backend, Chosen, Trial, trials};
 use super::config::RunConfig;
-use super::job::{Job, Orders, Places, Work};
+use super::job::{Job, Orders, SessionRoom, Work};
 use super::names;
 use super::samples::{self, Writer, Written};
 use crate::driver;
@@ -35,7 +35,7 @@ pub(super) struct Threads {
     threads: Vec<JoinHandle<()>>,
     /// Which of them are on their cores.
     pinned: Arc<[AtomicBool]>,
-    places: Places,
+    room: SessionRoom,
     /// Looks names up while load is sent, where that can be needed.
     names: Option<names::Handle>,
     /// Writes samples down, where that was asked for.
@@ -47,7 +47,7 @@ impl Threads {
     pub(super) fn start(
         config: &RunConfig,
         work: &Work,
-        places: Places,
+        room: SessionRoom,
         spin: bool,
         samples: Option<(Box<dyn Sink>, Legend)>,
     ) -> Result<Threads, RunError> {
@@ -63,7 +63,7 @@ impl Threads {
             orders: Vec::with_capacity(workers),
             threads: Vec::with_capacity(workers),
             pinned: config.cores.iter().map(|_| AtomicBool::new(false)).collect(),
-            places,
+            room,
             names: None,
             writer: None,
         };
@@ -103,7 +103,7 @@ impl Threads {
                 give.send(Snapshot::new(worker as u32)).expect("the channel holds that many");
             }
             self.emptied.push(give);
-            let (job, orders) = Job::share_of(config, work, worker as u32, self.places, spin, names.next());
+            let (job, orders) = Job::share_of(config, work, worker as u32, self.room, spin, names.next());
             self.orders.push(orders);
             let worker_thread = WorkerThread {
                 core,
@@ -144,7 +144,7 @@ impl Threads {
     pub(super) fn next_window(&self, config: &RunConfig, work: &Work, spin: bool) {
         self.control.rewind();
         for (worker, orders) in self.orders.iter().enumerate() {
-            orders.send(config, work, worker as u32, self.places, spin);
+            orders.send(config, work, worker as u32, self.room, spin);
         }
     }
 

@@ -7,13 +7,12 @@
 use std::collections::BTreeMap;
 
 use crate::stats::outcome::ErrorKind;
+pub use crate::stats::registry::{CHECKS, REQUESTS};
 use crate::stats::registry::{Key, KeyRef, Kind, Registry, Role};
 use crate::units::Nanos;
 
-/// The metric of requests, with all of their times.
-pub const REQUESTS: &str = "http_req";
-/// The metric of checks.
-pub const CHECKS: &str = "checks";
+/// Tags of requests whose values are known only with the answer, or with the time: squall's own.
+pub const OWN_TAGS: [&str; 4] = ["stage", "expected_response", "status", "error"];
 /// Tags of watches.
 const CONDITIONS: [&str; 2] = ["status", "error"];
 
@@ -31,6 +30,10 @@ pub struct Layout {
     pub checks: Vec<CheckKey>,
     /// Series for thresholds on single statuses or errors; see [`Layout::watch`].
     pub watches: Vec<Watch>,
+    /// What thresholds ask of single statuses or errors; each once.
+    pub conditions: Vec<Condition>,
+    /// Requests may have tags that nobody knows before the run: any may be asked for.
+    any_tags: bool,
     /// The series of all places, checks and watches.
     registry: Registry,
     /// Entries of scenario tallies.
@@ -127,6 +130,8 @@ impl Layout {
             Some(last) => *last = Nanos::MAX,
             None => stage_ends.push(Nanos::MAX),
         }
+        // The report has figures by scenario, also of requests whose own series would be one too many.
+        self.registry.select(REQUESTS, vec![("scenario".into(), name.into())]);
         let first_slot = self.scenario_slots;
         self.scenario_slots += stage_ends.len() as u32;
         self.scenarios.push(ScenarioKey {
@@ -188,6 +193,31 @@ impl Layout {
     /// All series that the plan has, in the order of their numbers.
     pub fn registry(&self) -> &Registry {
         &self.registry
+    }
+
+    /// Requests, and checks, may have tags that are made while load is sent, and are not in this layout.
+    pub fn expect_any_tags(&mut self) {
+        self.any_tags = true;
+    }
+
+    /// Whether a tag that is not in this layout may yet turn up.
+    pub fn has_any_tags(&self) -> bool {
+        self.any_tags
+    }
+
+    /// Somebody asks for the samples of `metric` that have these tags and meet the condition: none of them is lost to all others,
+    /// whatever room there is for series.
+    pub fn select(&mut self, metric: &str, tags: &Tags, stage: Option<u32>, condition: Option<Condition>) {
+        let own = stage.map(|stage| ("stage".to_owned(), stage.to_string()));
+        let condition_tag = condition.map(|condition| {
+            let (name, value) = condition.tag();
+            (name.to_owned(), value)
+        });
+        let given = tags.iter().map(|(name, value)| (name.clone(), value.clone()));
+        self.registry.select(metric, given.chain(own).chain(condition_tag).collect());
+        if let Some(condition) = condition.filter(|condition| !self.conditions.contains(condition)) {
+            self.conditions.push(condition);
+        }
     }
 
     /// So many series can samples make beside them.

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use crate::stats::compact::CompactHistogram;
 use crate::stats::histogram::Histogram;
-use crate::stats::layout::{CHECKS, Condition, Layout, Tags};
+use crate::stats::layout::{CHECKS, Condition, Layout, OWN_TAGS, REQUESTS, Tags};
 use crate::stats::outcome::ErrorKind;
 use crate::stats::registry::Key;
 pub use crate::stats::registry::Kind;
@@ -113,9 +113,6 @@ pub struct Filter {
     pub condition: Option<Condition>,
 }
 
-/// Tags whose values are known only with the answer, or with the time.
-const OTHER_TAGS: [&str; 4] = ["stage", "expected_response", "status", "error"];
-
 impl Filter {
     /// Reads tags and values.
     ///
@@ -166,7 +163,9 @@ impl Filter {
         };
         // A rate of checks where there are none is a rate without samples, which passes.
         let no_checks = self.tags.is_empty() && metric.of == Of::Checks;
-        if !found && !no_checks {
+        // Those of scenarios are known in any case.
+        let may_come = layout.has_any_tags() && !metric.of.is_scenarios();
+        if !found && !no_checks && !may_come {
             return Err(format!("no sample of {} has these tags; there are {known}", metric.name));
         }
         let stages = (0..layout.scenarios.len() as u32).map(|s| layout.stages(s)).max().unwrap_or(1);
@@ -176,6 +175,10 @@ impl Filter {
         let of_requests = !metric.of.is_scenarios() && metric.of != Of::Checks;
         if (self.condition.is_some() || self.expected.is_some()) && !of_requests {
             return Err(format!("{} has no such tag: only figures of requests have it", metric.name));
+        }
+        if !metric.of.is_scenarios() {
+            let of = if of_requests { REQUESTS } else { CHECKS };
+            layout.select(of, &self.tags, self.stage, self.condition);
         }
         if let Some(condition) = self.condition {
             let places: Vec<u32> = (0..layout.places.len() as u32)
@@ -260,7 +263,7 @@ fn tag_names<'a>(all: impl Iterator<Item = &'a Tags>) -> String {
     shown.sort();
     shown.dedup();
     shown.truncate(12);
-    shown.extend(OTHER_TAGS.map(|tag| format!("{tag}:…")));
+    shown.extend(OWN_TAGS.map(|tag| format!("{tag}:…")));
     shown.join(", ")
 }
 

@@ -2,20 +2,24 @@
 
 use std::mem;
 
-use crate::stats::layout::Layout;
+use crate::stats::layout::{Condition, Layout};
 use crate::stats::outcome::{ErrorKind, Sample};
+use crate::stats::places::{Found, Places};
+use crate::stats::series::Requests;
 use crate::stats::snapshot::{Counts, Latencies, Snapshot};
 use crate::stats::tally::Tally;
 use crate::units::Nanos;
 
-/// One worker's statistics of the running interval. Nothing here allocates after [`Recorder::new`],
-/// and nothing is shared: the collector gets the whole interval by [`Recorder::rotate`].
+/// One worker's statistics of the running interval. Nothing here allocates after [`Recorder::new`]
+/// but for places and series that flows make, and nothing is shared: the collector gets the whole interval by [`Recorder::rotate`].
 #[derive(Debug)]
 pub struct Recorder {
     /// What was counted since the last rotation.
     pub counts: Counts,
     /// What scenarios keep apart since the last rotation; empty in plain runs.
     pub tally: Tally,
+    /// Places that flows have made; they stay over all intervals.
+    pub(super) places: Places,
     latencies: Latencies,
     open_model: bool,
     window_end: Nanos,
@@ -28,6 +32,7 @@ impl Recorder {
         Recorder {
             counts: Counts::default(),
             tally: Tally::default(),
+            places: Places::default(),
             latencies: Latencies::default(),
             open_model,
             window_end: Nanos::MAX,
@@ -37,6 +42,36 @@ impl Recorder {
     /// For scenarios: one that keeps apart what `layout` says. Arrivals are iterations then.
     pub fn of_scenarios(layout: &Layout) -> Recorder {
         Recorder { tally: Tally::new(layout), ..Recorder::new(true) }
+    }
+
+    /// The place of requests with these tags; see [`Places::find`]. There is room for as many as series may be made, and once measuring
+    /// has begun for as many again: those that only a warm-up has do not take it from the rest.
+    pub fn place(&mut self, layout: &Layout, tags: &[(&str, &str)], measuring: bool) -> Found {
+        let bound = self.tally.registry().bound();
+        let room = if measuring { bound.saturating_mul(2) } else { bound };
+        self.places.find(layout, &self.tally, tags, room)
+    }
+
+    /// Records a sample of a place that was made: into its series, and into the watch of its condition where there is one. `sample`:
+    /// its stage, whether it is an expected response, and what it came to.
+    #[cold]
+    #[inline(never)]
+    pub fn record_made(
+        &mut self,
+        layout: &Layout,
+        place: u32,
+        sample: (u32, bool, Condition),
+        record: &mut dyn FnMut(&mut Requests),
+    ) {
+        let Recorder { places, tally, .. } = self;
+        let Some(targets) = places.targets(layout, tally, place, sample) else {
+            return debug_assert!(false, "a place comes from the plan, or from `place`");
+        };
+        for id in [Some(targets.series), targets.watch].into_iter().flatten() {
+            if let Some(requests) = tally.requests_mut(id.0 as usize) {
+                record(requests);
+            }
+        }
     }
 
     /// When the window ends.

@@ -8,13 +8,20 @@ use std::sync::Arc;
 use hashbrown::HashTable;
 use serde::{Deserialize, Serialize};
 
+use crate::stats::selectors::{Selector, Selectors};
+
 /// Series that samples may make, beside those that are known before the run, unless asked otherwise.
 pub const SERIES_MAX: u32 = 2_000;
 
+/// The metric of requests, with all of their times.
+pub const REQUESTS: &str = "http_req";
+/// The metric of checks.
+pub const CHECKS: &str = "checks";
+
 /// The tag of series that take what is beyond the bound.
-const OTHER: (&str, &str) = ("other", "true");
-/// What is still told apart there, since totals need it.
-const KEPT: &str = "expected_response";
+pub(super) const OTHER: (&str, &str) = ("other", "true");
+/// What is still told apart there of requests, since totals need it. Both are squall's own, with few values.
+const KEPT: [&str; 2] = ["expected_response", "stage"];
 /// The metric of those whose own would be one too many.
 const OTHER_METRIC: &str = "other";
 
@@ -164,6 +171,15 @@ fn hash<'a>(metric: &str, kind: Kind, role: Role, tags: impl Iterator<Item = (&'
     hasher.finish()
 }
 
+/// Adds to `kept` what of `tags` stays in any case.
+fn keep_own<'t>(kind: Kind, tags: &[(&'t str, &'t str)], kept: &mut Vec<(&'t str, &'t str)>) {
+    for tag in tags.iter().filter(|(name, _)| kind == Kind::Requests && KEPT.contains(name)) {
+        if !kept.contains(tag) {
+            kept.push(*tag);
+        }
+    }
+}
+
 /// A metric that exists already with figures of another kind.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("there is a metric `{metric}` already, a {}: a {} needs another name", known.name(), wanted.name())]
@@ -190,6 +206,8 @@ pub struct Registry {
     made: u32,
     /// Most of them.
     max: Option<u32>,
+    /// What is asked for by tags, and so told apart among all others too.
+    selectors: Arc<Selectors>,
 }
 
 impl Registry {
@@ -205,6 +223,20 @@ impl Registry {
 
     pub(super) fn set_bound(&mut self, max: u32) {
         self.max = Some(max);
+    }
+
+    /// What is asked for by tags.
+    pub(super) fn selectors(&self) -> &Selectors {
+        &self.selectors
+    }
+
+    /// From here on samples of a metric that have these tags are told apart from all others, also where they have no series of their own.
+    pub(super) fn select(&mut self, metric: &str, tags: Vec<(String, String)>) {
+        Arc::make_mut(&mut self.selectors).add(metric, tags);
+    }
+
+    pub(super) fn set_selectors(&mut self, selectors: Vec<Selector>) {
+        self.selectors = Arc::new(Selectors::of(selectors));
     }
 
     /// Series that samples have made.
@@ -259,8 +291,10 @@ impl Registry {
             return Ok(self.append(key));
         }
         // A metric that is new at the bound has none of its own: names can be as many as tags.
-        let metric = if self.kinds.contains_key(key.metric) { key.metric } else { OTHER_METRIC };
-        Ok(self.other(KeyRef { metric, ..key }))
+        let known = [REQUESTS, CHECKS].contains(&key.metric)
+            || self.kinds.contains_key(key.metric)
+            || self.selectors.ask_of(key.metric);
+        Ok(self.other(if known { key } else { KeyRef { metric: OTHER_METRIC, ..key } }))
     }
 
     /// The number here of another registry's series, made where need be.
@@ -278,10 +312,15 @@ impl Registry {
         self.other(KeyRef { metric: key.metric(), kind: key.kind(), tags: &tags, role: key.role() })
     }
 
-    /// The series of all others of a metric.
-    fn other(&mut self, key: KeyRef<'_>) -> SeriesId {
-        let kept = key.tags.iter().copied().find(|(name, _)| *name == KEPT);
-        let tags: Vec<(&str, &str)> = kept.into_iter().chain([OTHER]).collect();
+    /// The series of all others of a metric: of those of them that are asked for by the same tags. So each threshold finds all of its
+    /// samples by their tags, and a sample is in one series, whatever room there was for it in a worker and in what is merged.
+    pub(super) fn other(&mut self, key: KeyRef<'_>) -> SeriesId {
+        let mut tags = self.selectors.kept(key.metric, key.tags, &[]);
+        keep_own(key.kind, key.tags, &mut tags);
+        if tags.iter().all(|(name, _)| *name != OTHER.0) {
+            tags.push(OTHER);
+        }
+        tags.sort_unstable();
         self.reserve(KeyRef { tags: &tags, role: Role::Other, ..key })
     }
 
@@ -291,12 +330,22 @@ impl Registry {
         self.keys.len() <= other.keys.len() && self.keys.iter().zip(&other.keys).all(same)
     }
 
+    /// The watch for samples that meet a condition, `tag` among the key's tags; `None` where nobody asks for them. It is one for all
+    /// that are asked for by the same tags, so that there are few, however many sets of tags there are.
+    pub(super) fn watch(&mut self, key: KeyRef<'_>, tag: (&str, &str)) -> Option<SeriesId> {
+        let mut tags = self.selectors.kept_with(key.metric, key.tags, tag)?;
+        keep_own(key.kind, key.tags, &mut tags);
+        tags.sort_unstable();
+        Some(self.reserve(KeyRef { tags: &tags, role: Role::Watch, ..key }))
+    }
+
     /// Takes over what `other`, of which this one is the beginning, has beyond it.
     pub(super) fn follow(&mut self, other: &Registry) {
         for key in &other.keys[self.keys.len().min(other.keys.len())..] {
             self.push(key.clone());
         }
         (self.made, self.max) = (other.made, other.max);
+        self.selectors = Arc::clone(&other.selectors);
     }
 
     fn push(&mut self, key: Key) -> SeriesId {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::stats::layout::Layout;
 use crate::stats::outcome::ErrorKind;
+use crate::stats::places::PlaceTags;
 use crate::units::Nanos;
 
 /// One thing that was measured. Points in time are on the driver's clock.
@@ -23,7 +24,7 @@ pub enum Record {
 /// How a request ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RequestEnd {
-    /// Index into [`Layout::places`]; 0 in plain runs, which have none.
+    /// Index into [`Layout::places`], or the number of a [`NewPlace`] of the same worker; 0 in plain runs, which have none.
     pub place: u32,
     /// Stage of its scenario in which it was meant to start; 0 in plain runs.
     pub stage: u16,
@@ -97,8 +98,27 @@ pub struct Block {
     pub worker: u32,
     /// When measuring began, on the driver's clock.
     pub open: Nanos,
+    /// Places that were made since the block before. Records of this one, and of later ones of the worker, are of them.
+    pub places: Vec<NewPlace>,
     /// What was measured.
     pub records: Vec<Record>,
+}
+
+impl Block {
+    /// Forgets what is in it, without giving memory back.
+    pub fn clear(&mut self) {
+        self.places.clear();
+        self.records.clear();
+    }
+}
+
+/// A place that a worker has made while load was sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewPlace {
+    /// Its number in this worker, behind those of the layout.
+    pub number: u32,
+    /// Its tags; `other` among them where it is that of all others.
+    pub tags: PlaceTags,
 }
 
 /// What the numbers in records stand for.

@@ -192,6 +192,20 @@ impl Tally {
         Ok(id)
     }
 
+    /// The series of all others that a sample goes to when it is to have none of its own: of those with the same tags that are asked for.
+    pub fn other_of(&mut self, key: KeyRef<'_>) -> SeriesId {
+        let id = self.registry.other(key);
+        self.grow();
+        id
+    }
+
+    /// The watch for a sample that meets a condition, `tag` among the key's tags; `None` where no threshold asks for it.
+    pub fn watch_of(&mut self, key: KeyRef<'_>, tag: (&str, &str)) -> Option<SeriesId> {
+        let id = self.registry.watch(key, tag);
+        self.grow();
+        id
+    }
+
     /// Adds a value of a custom metric; see [`Figures::add`].
     pub fn add(&mut self, id: SeriesId, value: f64, at: Nanos) {
         if let Some(figures) = self.series.get_mut(id.0 as usize) {

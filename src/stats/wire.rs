@@ -12,6 +12,7 @@ use crate::stats::compact::CompactHistogram;
 use crate::stats::histogram::Histogram;
 use crate::stats::outcome::ErrorKind;
 use crate::stats::registry::{KeyRef, Kind, Registry, Role};
+use crate::stats::selectors::Selector;
 use crate::stats::series::{Counter, Figures, Gauge, Rate, Requests, Trend};
 use crate::stats::snapshot::{Counts, ErrorCounts, Snapshot, StatusCounts};
 use crate::stats::tally::{ScenarioTally, Tally};
@@ -19,7 +20,7 @@ use crate::units::Nanos;
 
 const MAGIC: &[u8; 4] = b"SQSN";
 /// Of the encoding; to be raised with every change of it.
-pub const VERSION: u8 = 1;
+pub const VERSION: u8 = 2;
 /// No count is larger, so that sums of many cannot overflow: 285 years of a million a second.
 const COUNT_MAX: u64 = 1 << 53;
 
@@ -79,9 +80,16 @@ struct TallyPart {
     bound: u32,
     made: u32,
     texts: Vec<String>,
+    selectors: Vec<SelectorPart>,
     keys: Vec<KeyPart>,
     figures: Vec<FiguresPart>,
     scenarios: Vec<ScenarioPart>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct SelectorPart {
+    metric: u32,
+    tags: Vec<(u32, u32)>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -277,7 +285,16 @@ fn tally_part(tally: &Tally) -> TallyPart {
             tags: key.tags().map(|(name, value)| (texts.number(name), texts.number(value))).collect(),
         });
     }
+    let mut selectors = Vec::new();
+    for selector in tally.registry().selectors().iter() {
+        let tags = selector.tags.iter();
+        selectors.push(SelectorPart {
+            metric: texts.number(&selector.metric),
+            tags: tags.map(|(name, value)| (texts.number(name), texts.number(value))).collect(),
+        });
+    }
     TallyPart {
+        selectors,
         bound: tally.registry().bound(),
         made: tally.registry().made(),
         texts: texts.all,
@@ -303,6 +320,14 @@ fn read_tally(part: TallyPart) -> Result<Tally, WireError> {
         registry.append(key);
     }
     registry.set_made(part.made);
+    let mut selectors = Vec::with_capacity(part.selectors.len());
+    for selector in &part.selectors {
+        let tags =
+            selector.tags.iter().map(|(name, value)| Ok((text(*name)?.to_owned(), text(*value)?.to_owned())));
+        let tags = tags.collect::<Result<_, WireError>>()?;
+        selectors.push(Selector { metric: text(selector.metric)?.to_owned(), tags });
+    }
+    registry.set_selectors(selectors);
     let series: Vec<Figures> = part.figures.into_iter().map(read_figures).collect::<Result<_, _>>()?;
     let scenarios: Vec<ScenarioTally> = part.scenarios.iter().map(read_scenario).collect::<Result<_, _>>()?;
     Tally::of_parts(registry, series, scenarios)

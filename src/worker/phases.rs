@@ -81,6 +81,7 @@ impl<D: AddRoute, O: LoadOwner> Worker<'_, D, O> {
         self.links.window = Window::NOT_YET;
         self.links.last_done = Nanos::ZERO;
         self.shut = Shut::default();
+        self.links.samples.make_ready();
         self.owner.take_on(&mut self.links, &self.config, next.load);
     }
 

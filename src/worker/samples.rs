@@ -10,7 +10,8 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
 use super::channel::Control;
 use crate::clock;
-use crate::stats::samples::{Block, Record};
+use crate::stats::places::PlaceTags;
+use crate::stats::samples::{Block, NewPlace, Record};
 use crate::units::Nanos;
 
 /// Records in a block: some milliseconds' worth at full speed, so that handing one over costs nothing per record.
@@ -47,7 +48,7 @@ pub struct SampleReadings {
 impl Block {
     /// An empty one of a worker. Memory that is not used is not touched.
     pub fn of(worker: u32) -> Block {
-        Block { worker, open: Nanos::ZERO, records: Vec::with_capacity(RECORDS) }
+        Block { worker, open: Nanos::ZERO, places: Vec::new(), records: Vec::with_capacity(RECORDS) }
     }
 
     /// Bytes that one takes.
@@ -89,10 +90,15 @@ impl Samples {
     pub(super) fn begin(&mut self, open: Nanos) {
         if let Some(stream) = &mut self.0 {
             stream.open = open;
-            // The one before it ended the window before.
-            if stream.block.is_none() {
-                stream.block = stream.ends.emptied.try_recv().ok();
-            }
+        }
+    }
+
+    /// Another window is to come: its first block is taken, since the last one went with the window before.
+    pub(super) fn make_ready(&mut self) {
+        if let Some(stream) = &mut self.0
+            && stream.block.is_none()
+        {
+            stream.block = stream.ends.emptied.try_recv().ok();
         }
     }
 
@@ -109,6 +115,13 @@ impl Samples {
         match &mut stream.block {
             Some(block) if block.records.len() < RECORDS => block.records.push(record),
             _ => stream.push_to_next(record),
+        }
+    }
+
+    /// Says what the number of a place stands for, before the first record that has it.
+    pub(super) fn announce(&mut self, number: u32, tags: PlaceTags) {
+        if let Some(block) = self.0.as_mut().and_then(|stream| stream.block.as_mut()) {
+            block.places.push(NewPlace { number, tags });
         }
     }
 

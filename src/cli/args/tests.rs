@@ -47,7 +47,7 @@ fn every_flag_arrives() {
                 --no-keepalive --cookies --var c=d -k --cacert ca --cert ce --key ke --tls-min 1.3 --tls-resumption \
                 --tls-timeout 7s --proxy p \
                 --unix-socket s --resolve r --resolve q --source 1,2 --source 3 \
-                --tcp-congestion t --interval 2s --dns-ttl 9s --allow-host u --allow-host v";
+                --tcp-congestion t --interval 2s --max-series 8 --dns-ttl 9s --allow-host u --allow-host v";
     let text = |text: &str| Some(text.to_owned());
     assert_eq!(
         raw(line),
@@ -88,6 +88,7 @@ fn every_flag_arrives() {
             proxy: text("p"),
             warmup: text("9s"),
             interval: text("2s"),
+            max_series: Some(8),
             wait: text("spin"),
             max_backlog: Some(10),
             driver: text("epoll"),

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::stats::outcome::ErrorKind;
+use crate::stats::samples::NewPlace;
 
 /// 2026-11-23T23:05:40.000001Z, less the second at which measuring begins.
 const EPOCH: Nanos = Nanos(1_795_475_139_000_001_500);
@@ -20,7 +21,7 @@ fn lines(legend: &Legend, records: Vec<Record>) -> Vec<Value> {
     let mut sink = Ndjson::new(&mut out, "here".into());
     assert_eq!(sink.place(), "here");
     sink.begin(legend).unwrap();
-    sink.take(&Block { worker: 0, open: OPEN, records }).unwrap();
+    sink.take(&Block { worker: 0, open: OPEN, places: Vec::new(), records }).unwrap();
     sink.flush().unwrap();
     let text = String::from_utf8(out).unwrap();
     assert!(text.is_empty() || text.ends_with('\n'));
@@ -150,8 +151,38 @@ fn large_blocks_are_written_in_pieces_and_whole() {
     let mut sink = Ndjson::new(&mut out, String::new());
     sink.begin(&legend(Layout::default())).unwrap();
     let records = vec![Record::Request(answered()); 5_000];
-    sink.take(&Block { worker: 0, open: OPEN, records }).unwrap();
+    sink.take(&Block { worker: 0, open: OPEN, places: Vec::new(), records }).unwrap();
     sink.flush().unwrap();
     assert_eq!(out.0.iter().filter(|byte| **byte == b'\n').count(), 5_000);
     assert!(out.1 > CHUNK / 2 && out.1 < CHUNK + LINE, "{}", out.1);
+}
+
+/// Two workers whose own places have the same number, and a layout without any.
+#[test]
+fn requests_whose_tags_were_made_have_them() {
+    let mut layout = Layout::default();
+    layout.add_scenario("shop", "constant-vus", [].into(), Vec::new());
+    let mut out = Vec::new();
+    let mut sink = Ndjson::new(&mut out, String::new());
+    sink.begin(&legend(layout)).unwrap();
+    for (worker, name) in [(0, "login"), (1, "logout")] {
+        let tags = [("name", name), ("scenario", "shop"), ("team", "a")];
+        let tags = tags.map(|(name, value)| (name.into(), value.into())).into();
+        let mut block =
+            Block { worker, open: OPEN, places: vec![NewPlace { number: 0, tags }], records: vec![] };
+        block.records.push(Record::Request(answered()));
+        sink.take(&block).unwrap();
+        // What a place stands for is said once.
+        block.places.clear();
+        sink.take(&block).unwrap();
+    }
+    sink.flush().unwrap();
+    let text = String::from_utf8(out).unwrap();
+    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let names: Vec<&Value> = lines.iter().map(|line| &line["name"]).collect();
+    assert_eq!(names, ["login", "login", "logout", "logout"]);
+    for line in &lines {
+        assert_eq!((&line["scenario"], &line["stage"]), (&json!("shop"), &json!(0)));
+        assert_eq!(line["tags"], json!({"team": "a"}));
+    }
 }

@@ -1,8 +1,11 @@
 //! When requests start, and how long things may take.
 
 use super::error::Problems;
-use super::{DURATION_DEFAULT, INTERVAL_DEFAULT, PIPELINE_MAX, RawConfig, TIMEOUT_DEFAULT, values};
+use super::{
+    DURATION_DEFAULT, INTERVAL_DEFAULT, PIPELINE_MAX, RawConfig, SERIES_LIMIT, TIMEOUT_DEFAULT, values,
+};
 use crate::load::{Arrivals, LoadModel, Schedule};
+use crate::stats::registry::SERIES_MAX;
 use crate::units::{Nanos, Rate, parse_duration};
 
 /// The backlog's default is at least this many arrivals, …
@@ -147,6 +150,24 @@ pub(super) fn max_backlog(raw: &RawConfig, load: &LoadModel, problems: &mut Prob
 /// The backlog of a rate, unless asked otherwise.
 pub(super) fn default_backlog(rate: Rate) -> u64 {
     rate.arrivals_in(BACKLOG_DEFAULT_TIME).clamp(BACKLOG_DEFAULT_MIN, BACKLOG_DEFAULT_MAX)
+}
+
+/// Reads `--max-series`; 0 gives no set of tags a series of its own.
+pub(super) fn max_series(raw: &RawConfig, problems: &mut Problems) -> u32 {
+    match raw.max_series {
+        None => SERIES_MAX,
+        Some(asked) if asked <= u64::from(SERIES_LIMIT) => asked as u32,
+        Some(asked) => {
+            problems.add(
+                "--max-series",
+                format!(
+                    "{asked} series are too many: up to {SERIES_LIMIT}, since each takes kilobytes in every worker. What is \
+                     beyond goes together and is in all totals; fewer different values of tags need fewer series"
+                ),
+            );
+            SERIES_LIMIT
+        }
+    }
 }
 
 /// Reads `-p`.

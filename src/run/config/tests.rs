@@ -148,6 +148,7 @@ fn given_options_arrive() {
         connect_timeout: some("300ms"),
         warmup: some("5"),
         interval: some("100ms"),
+        max_series: Some(0),
         wait: some("spin"),
         max_backlog: Some(7),
         driver: some("epoll"),
@@ -163,7 +164,7 @@ fn given_options_arrive() {
     assert_eq!(schedule.end, Some(Nanos::from_secs(90)));
     assert_eq!(schedule.limit, Some(1_000));
     assert_eq!((config.duration, config.requests), (schedule.end, Some(1_000)));
-    assert_eq!((config.connections, config.cores), (8, vec![2, 3]));
+    assert_eq!((config.connections, &config.cores), (8, &vec![2, 3]));
     assert_eq!((config.pipeline, config.max_backlog), (16, 7));
     assert_eq!((config.method.as_str(), &*config.body), ("PUT", &b"{}"[..]));
     let headers = [("X-A", "b"), ("x-a", "c:d")].map(|(n, v)| (n.to_owned(), v.to_owned()));
@@ -173,6 +174,7 @@ fn given_options_arrive() {
     assert_eq!(config.connect_timeout, Nanos::from_millis(300));
     assert_eq!(config.warmup, Nanos::from_secs(5));
     assert_eq!(config.interval, Nanos::from_millis(100));
+    assert_eq!((config.max_series, config.layout().registry().bound()), (0, 0));
     assert_eq!((config.wait, config.driver), (WaitMode::Spin, DriverChoice::Epoll));
     assert!(config.allow_invalid && config.cores_to_spare);
 }

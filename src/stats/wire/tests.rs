@@ -122,7 +122,7 @@ fn what_is_no_snapshot_is_refused_by_name() {
     let mut bytes = write(&Snapshot::new(0));
     bytes[4] = 9;
     let error = read(&bytes).unwrap_err().to_string();
-    assert!(error.contains("format 9") && error.contains("reads format 1"), "{error}");
+    assert!(error.contains("format 9") && error.contains("reads format 2"), "{error}");
     bytes[4] = VERSION;
     bytes.push(0);
     assert_eq!(read(&bytes), Err(damaged("1 bytes behind its end")));

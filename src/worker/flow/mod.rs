@@ -25,9 +25,10 @@ use crate::plan::answer::{Answer, Needs};
 use crate::plan::forward::Forward;
 use crate::plan::request_template::RenderError;
 use crate::plan::status::StatusSet;
-use crate::stats::layout::{CHECKS, Layout};
+use crate::stats::layout::{CHECKS, Layout, REQUESTS};
 use crate::stats::metrics;
 use crate::stats::outcome::ErrorKind;
+use crate::stats::places::Found;
 use crate::stats::recorder::Recorder;
 use crate::stats::registry::{KeyRef, Kind, KindConflict, Role, SeriesId};
 use crate::stats::samples::{Judgement, Record};
@@ -154,7 +155,7 @@ pub struct Request {
     pub body_limit: usize,
     /// Statuses that make a response an expected one.
     pub expected: Rc<StatusSet>,
-    /// Index into [`Layout::places`], where its figures go.
+    /// Where its figures go: an index into [`Layout::places`], or what [`Moves::place`] said.
     pub place: u32,
     /// When it was meant to start; `None`: when it is sent.
     pub scheduled: Option<Nanos>,
@@ -206,7 +207,7 @@ pub struct Timings {
 /// Where the figures of a request go.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Mark {
-    /// Index into [`Layout::places`].
+    /// Index into [`Layout::places`], or what [`Moves::place`] said.
     pub place: u32,
     /// Stage of its scenario in which it was meant to start.
     pub stage: u16,
@@ -315,13 +316,32 @@ impl Moves<'_> {
         self.origins.get(origin).forward.as_ref()
     }
 
-    /// Books a check, the `index`-th of the place, on an outcome.
+    /// The place of requests with these tags, for [`Request::place`]; made where there is none yet. Worth keeping: it is looked up by text,
+    /// and what is recorded by it is not. It is good for all users of this worker.
+    ///
+    /// `tags` are sorted by name, each name once: k6's `name`, `method`, `url`, own ones, and `scenario`, without which the requests are in
+    /// no scenario's figures. `stage`, `expected_response`, `status` and `error` are squall's own, added to each sample; given ones are
+    /// passed over. Where it would be one too many (`--max-series`), it is the place of all others; thresholds find its samples all the same.
+    pub fn place(&mut self, tags: &[(&str, &str)]) -> u32 {
+        let measuring = self.now >= self.window_open;
+        let Found { number, new } = self.recorder.place(&self.checks.layout, tags, measuring);
+        if let Some(tags) = new {
+            self.samples.announce(number, tags);
+        }
+        number
+    }
+
+    /// Books a check, the `index`-th of the place, on an outcome. Places that were made while load is sent have none: what a flow checks
+    /// there is a rate of its own, a series of the metric `checks`.
     pub fn check(&mut self, index: usize, passed: bool, outcome: &Outcome) {
         let mark = outcome.mark;
         if !mark.measured {
             return;
         }
-        let key = self.checks.layout.places[mark.place as usize].first_check as usize + index;
+        let Some(place) = self.checks.layout.places.get(mark.place as usize) else {
+            return debug_assert!(false, "a place that was made has no checks");
+        };
+        let key = place.first_check as usize + index;
         if self.samples.are_wanted() {
             let judgement = Judgement { check: key as u32, stage: mark.stage, passed, at: self.now };
             self.samples.push(Record::Check(judgement));
@@ -352,8 +372,10 @@ impl Moves<'_> {
         tags: &[(&str, &str)],
     ) -> Result<SeriesId, KindConflict> {
         debug_assert!(tags.is_sorted_by(|a, b| a.0 < b.0));
-        if let Some(own) = metrics::named(metric).filter(|own| own.kind != kind || own.name != CHECKS) {
-            return Err(KindConflict { metric: metric.into(), known: own.kind, wanted: kind });
+        let own =
+            metrics::named(metric).map(|own| own.kind).or((metric == REQUESTS).then_some(Kind::Requests));
+        if let Some(known) = own.filter(|own| *own != kind || metric != CHECKS) {
+            return Err(KindConflict { metric: metric.into(), known, wanted: kind });
         }
         self.recorder.tally.series_of(KeyRef { metric, kind, tags, role: Role::Plain })
     }

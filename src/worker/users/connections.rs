@@ -7,8 +7,8 @@ use crate::units::Nanos;
 use crate::worker::exchange::Exchange;
 use crate::worker::links::{Manner, State};
 
-/// Places for connections.
-pub(super) struct Places {
+/// ConnectionPlaces for connections.
+pub(super) struct ConnectionPlaces {
     free: Vec<u32>,
     /// Nobody's either, with connections that users of an earlier window have left.
     kept: Vec<u32>,
@@ -16,9 +16,9 @@ pub(super) struct Places {
     without: u32,
 }
 
-impl Places {
-    pub(super) fn new(places: u32) -> Places {
-        Places { free: (0..places).rev().collect(), kept: Vec::new(), without: 0 }
+impl ConnectionPlaces {
+    pub(super) fn new(places: u32) -> ConnectionPlaces {
+        ConnectionPlaces { free: (0..places).rev().collect(), kept: Vec::new(), without: 0 }
     }
 
     /// Nobody has a place, and so many users may come for one.
@@ -202,7 +202,7 @@ mod tests {
 
     #[test]
     fn nobody_takes_the_place_of_somebody_who_has_none() {
-        let mut places = Places::new(3);
+        let mut places = ConnectionPlaces::new(3);
         places.are_for(2);
         let nothing = |_| false;
         assert_eq!(places.take(false, nothing), Some(0));
@@ -214,7 +214,7 @@ mod tests {
 
     #[test]
     fn connections_that_were_left_serve_whom_they_suit() {
-        let mut places = Places::new(2);
+        let mut places = ConnectionPlaces::new(2);
         places.kept = vec![7, 8, 9];
         places.are_for(4);
         assert_eq!(places.take(false, |place| place == 8), Some(8));

@@ -29,7 +29,7 @@ use crate::stats::snapshot::Snapshot;
 use crate::transport::AddRoute;
 use crate::units::Nanos;
 
-use connections::Places;
+use connections::ConnectionPlaces;
 use executors::Runner;
 pub(in crate::worker) use user::Ask;
 use user::{User, VuState};
@@ -78,7 +78,7 @@ pub struct Users<F: Flow> {
     timers: Timers,
     /// Users whose next iteration may begin, or goes on, in this turn.
     ready: VecDeque<u32>,
-    places: Places,
+    places: ConnectionPlaces,
     /// Requests that no place is free for.
     without_place: VecDeque<(u32, Exchange<Ask>)>,
     next_exchange: u32,
@@ -129,7 +129,7 @@ impl<'a, D: AddRoute, F: Flow> Worker<'a, D, Users<F>> {
     ) -> Worker<'a, D, Users<F>> {
         let recorder = Recorder::of_scenarios(&users.layout);
         let links = Links::new(driver, &config, names, recorder, users.connections, 1);
-        let places = Places::new(users.connections);
+        let places = ConnectionPlaces::new(users.connections);
         let owner = Users::new(&config, users, flow, places, clocks.wall);
         Worker::of(links, owner, config, channel, clocks)
     }
@@ -140,7 +140,7 @@ impl<F: Flow> Users<F> {
         config: &WorkerConfig,
         users: UsersConfig,
         flow: F,
-        mut places: Places,
+        mut places: ConnectionPlaces,
         wall: fn() -> Nanos,
     ) -> Users<F> {
         let (runners, keys) = executors::runners_and_users(&users.workload, config.worker, config.workers);
@@ -186,7 +186,7 @@ impl<F: Flow> LoadOwner for Users<F> {
     ) {
         links.recorder = Recorder::of_scenarios(&load.layout);
         let flow = self.flow.anew(&load, config.worker, config.workers);
-        let places = std::mem::replace(&mut self.places, Places::new(0));
+        let places = std::mem::replace(&mut self.places, ConnectionPlaces::new(0));
         *self = Users::new(config, load, flow, places, self.wall);
         links.count_tried_anew();
     }

@@ -126,9 +126,12 @@ impl<F: Flow> Users<F> {
         mut record: impl FnMut(&mut Requests),
     ) {
         let layout = &self.config.layout;
-        let place = &layout.places[ask.terms.place as usize];
-        let tally = &mut links.recorder.tally;
         let stage = u32::from(ask.terms.stage);
+        let Some(place) = layout.places.get(ask.terms.place as usize) else {
+            let sample = (stage, expected, condition);
+            return links.recorder.record_made(layout, ask.terms.place, sample, &mut record);
+        };
+        let tally = &mut links.recorder.tally;
         if let Some(series) = tally.requests_mut(series_at(place.first_series, stage, expected)) {
             record(series);
         }

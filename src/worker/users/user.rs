@@ -185,7 +185,7 @@ pub(in crate::worker) struct Terms {
     pub(super) user: u32,
     pub(super) id: ExchangeId,
     pub(super) origin: u32,
-    /// Index into the layout's places.
+    /// Index into the layout's places; behind them one that the flow has made.
     pub(super) place: u32,
     /// Entry among the scenario tallies, for bytes.
     pub(super) tally: u32,

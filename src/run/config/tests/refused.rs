@@ -51,6 +51,8 @@ fn numbers_out_of_bounds_are_refused() {
     assert_refused(with(|raw| raw.pipeline = Some(1_025)), "-p", &["1025"]);
     assert_refused(with(|raw| raw.threads = Some(5)), "-t", &["5 workers", "4 cores"]);
     assert_refused(with(|raw| raw.connections = Some(u64::MAX)), "-c", &["more than the 16777216"]);
+    let series = with(|raw| raw.max_series = Some(100_001));
+    assert_refused(series, "--max-series", &["100001 series are too many", "up to 100000", "all totals"]);
     assert_refused(
         with(|raw| {
             raw.rate = some("1");

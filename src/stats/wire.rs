@@ -4,8 +4,9 @@
 //! that are not zero, each with its distance from the one before: mostly a byte for both. Merging what was read is merging what was
 //! written, exactly.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
-use serde_bytes::ByteBuf;
 use thiserror::Error;
 
 use crate::stats::compact::CompactHistogram;
@@ -52,38 +53,48 @@ fn damaged(what: impl Into<String>) -> WireError {
 
 /// Counters that are not zero, in ascending order. Each as one LEB128 number, mostly of one byte: four times the distance from the one before
 /// (the first: from 0), and the count less one; from [`MORE`] on that, and the rest of the count behind it.
-type Steps = ByteBuf;
+#[derive(Serialize, Deserialize)]
+struct Steps<'a>(#[serde(borrow, with = "serde_bytes")] Cow<'a, [u8]>);
+
 /// Counts less one from here on go on in a number of their own.
 const MORE: u64 = 3;
 
 #[derive(Serialize, Deserialize)]
-struct Whole {
+struct Whole<'a> {
     worker: u32,
-    counts: CountsPart,
-    latencies: [Steps; 8],
-    tally: TallyPart,
+    #[serde(borrow)]
+    counts: CountsPart<'a>,
+    #[serde(borrow)]
+    latencies: [Steps<'a>; 8],
+    #[serde(borrow)]
+    tally: TallyPart<'a>,
     gauges: [u64; 4],
     end: u64,
     drain: bool,
 }
 
 #[derive(Serialize, Deserialize)]
-struct CountsPart {
+struct CountsPart<'a> {
     numbers: [u64; 12],
     status: Vec<(u16, u64)>,
-    errors: Vec<(String, u64)>,
-    connect_errors: Vec<(String, u64)>,
+    #[serde(borrow)]
+    errors: Vec<(&'a str, u64)>,
+    #[serde(borrow)]
+    connect_errors: Vec<(&'a str, u64)>,
 }
 
 #[derive(Serialize, Deserialize)]
-struct TallyPart {
+struct TallyPart<'a> {
     bound: u32,
     made: u32,
-    texts: Vec<String>,
+    #[serde(borrow)]
+    texts: Vec<&'a str>,
     selectors: Vec<SelectorPart>,
     keys: Vec<KeyPart>,
-    figures: Vec<FiguresPart>,
-    scenarios: Vec<ScenarioPart>,
+    #[serde(borrow)]
+    figures: Vec<FiguresPart<'a>>,
+    #[serde(borrow)]
+    scenarios: Vec<ScenarioPart<'a>>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -101,19 +112,34 @@ struct KeyPart {
 }
 
 #[derive(Serialize, Deserialize)]
-enum FiguresPart {
-    Requests { counts: [u64; 3], tables: Vec<(u8, Steps)> },
+enum FiguresPart<'a> {
+    Requests {
+        counts: [u64; 3],
+        #[serde(borrow)]
+        tables: Vec<(u8, Steps<'a>)>,
+    },
     Counter(f64, u64),
-    Gauge { at: u64, value: f64, samples: u64 },
+    Gauge {
+        at: u64,
+        value: f64,
+        samples: u64,
+    },
     Rate(u64, u64),
-    Trend { ends: [f64; 3], values: Steps, negative: Steps },
+    Trend {
+        ends: [f64; 3],
+        #[serde(borrow)]
+        values: Steps<'a>,
+        #[serde(borrow)]
+        negative: Steps<'a>,
+    },
 }
 
 #[derive(Serialize, Deserialize)]
-struct ScenarioPart {
+struct ScenarioPart<'a> {
     sums: [u64; 9],
     vus: [u64; 2],
-    duration: Steps,
+    #[serde(borrow)]
+    duration: Steps<'a>,
 }
 
 /// The bytes of a snapshot.
@@ -147,11 +173,12 @@ pub fn read(bytes: &[u8]) -> Result<Snapshot, WireError> {
         return Err(damaged(format!("{} bytes behind its end", left.len())));
     }
     let mut snapshot = Snapshot::new(whole.worker);
+    let mut scratch = Counters::new();
     snapshot.counts = read_counts(whole.counts)?;
     for (to, steps) in snapshot.latencies.tables_mut().into_iter().zip(&whole.latencies) {
-        read_steps(steps)?.merge_into(to);
+        read_steps(steps, &mut scratch)?.merge_into(to);
     }
-    snapshot.tally = read_tally(whole.tally)?;
+    snapshot.tally = read_tally(whole.tally, &mut scratch)?;
     whole.gauges.iter().try_for_each(|gauge| plausible(*gauge).map(drop))?;
     [snapshot.connections, snapshot.vus, snapshot.in_flight, snapshot.backlog] = whole.gauges;
     snapshot.end = Nanos(whole.end);
@@ -163,12 +190,12 @@ fn plausible(count: u64) -> Result<u64, WireError> {
     if count <= COUNT_MAX { Ok(count) } else { Err(damaged(format!("a count of {count}"))) }
 }
 
-fn dense_steps(histogram: &Histogram) -> Steps {
+fn dense_steps(histogram: &Histogram) -> Steps<'static> {
     steps(&CompactHistogram::of(histogram))
 }
 
-fn steps(histogram: &CompactHistogram) -> Steps {
-    let (mut bytes, mut before) = (Vec::with_capacity(64), 0);
+fn steps(histogram: &CompactHistogram) -> Steps<'static> {
+    let (mut bytes, mut before) = (Vec::with_capacity(128), 0);
     histogram.each_counter(|counter, count| {
         let distance = counter - before;
         before = counter;
@@ -178,7 +205,7 @@ fn steps(histogram: &CompactHistogram) -> Steps {
             put_number(&mut bytes, count - 1 - MORE);
         }
     });
-    ByteBuf::from(bytes)
+    Steps(Cow::Owned(bytes))
 }
 
 /// As LEB128: seven bits a byte, the lowest first.
@@ -202,9 +229,12 @@ fn take_number(bytes: &mut std::slice::Iter<'_, u8>) -> Result<u64, WireError> {
     Err(damaged("a number that is too long"))
 }
 
-fn read_steps(steps: &[u8]) -> Result<CompactHistogram, WireError> {
-    let mut counters = Vec::with_capacity(steps.len());
-    let (mut at, mut all, mut bytes) = (0u64, 0u64, steps.iter());
+/// Counters of the histogram that is being read; its memory serves them all.
+type Counters = Vec<(u16, u64)>;
+
+fn read_steps(steps: &Steps<'_>, counters: &mut Counters) -> Result<CompactHistogram, WireError> {
+    counters.clear();
+    let (mut at, mut all, mut bytes) = (0u64, 0u64, steps.0.iter());
     while !bytes.as_slice().is_empty() {
         let number = take_number(&mut bytes)?;
         let (distance, more) = (number >> 2, number & 3);
@@ -217,13 +247,12 @@ fn read_steps(steps: &[u8]) -> Result<CompactHistogram, WireError> {
         all = plausible(all + plausible(count)?)?;
         counters.push((u16::try_from(at).map_err(|_| damaged("a histogram beyond its end"))?, count));
     }
-    CompactHistogram::of_counters(&counters)
+    CompactHistogram::of_counters(counters)
         .ok_or_else(|| damaged("a histogram with a step that there is not"))
 }
 
-fn counts_part(counts: &Counts) -> CountsPart {
-    let by_kind =
-        |errors: &ErrorCounts| errors.iter().map(|(kind, count)| (kind.key().to_owned(), count)).collect();
+fn counts_part(counts: &Counts) -> CountsPart<'static> {
+    let by_kind = |errors: &ErrorCounts| errors.iter().map(|(kind, count)| (kind.key(), count)).collect();
     CountsPart {
         numbers: counts.numbers().map(|number| *number),
         status: counts.status.iter().collect(),
@@ -232,8 +261,8 @@ fn counts_part(counts: &Counts) -> CountsPart {
     }
 }
 
-fn read_counts(part: CountsPart) -> Result<Counts, WireError> {
-    let by_kind = |listed: Vec<(String, u64)>| -> Result<ErrorCounts, WireError> {
+fn read_counts(part: CountsPart<'_>) -> Result<Counts, WireError> {
+    let by_kind = |listed: Vec<(&str, u64)>| -> Result<ErrorCounts, WireError> {
         let mut counts = ErrorCounts::default();
         for (key, count) in listed {
             let kind = ErrorKind::ALL.into_iter().find(|kind| kind.key() == key);
@@ -262,19 +291,19 @@ fn read_counts(part: CountsPart) -> Result<Counts, WireError> {
 #[derive(Default)]
 struct Texts<'a> {
     numbers: std::collections::HashMap<&'a str, u32>,
-    all: Vec<String>,
+    all: Vec<&'a str>,
 }
 
 impl<'a> Texts<'a> {
     fn number(&mut self, text: &'a str) -> u32 {
         *self.numbers.entry(text).or_insert_with(|| {
-            self.all.push(text.to_owned());
+            self.all.push(text);
             self.all.len() as u32 - 1
         })
     }
 }
 
-fn tally_part(tally: &Tally) -> TallyPart {
+fn tally_part(tally: &Tally) -> TallyPart<'_> {
     let mut texts = Texts::default();
     let mut keys = Vec::with_capacity(tally.registry().keys().len());
     for key in tally.registry().keys() {
@@ -304,10 +333,10 @@ fn tally_part(tally: &Tally) -> TallyPart {
     }
 }
 
-fn read_tally(part: TallyPart) -> Result<Tally, WireError> {
+fn read_tally(part: TallyPart<'_>, scratch: &mut Counters) -> Result<Tally, WireError> {
     let text = |number: u32| {
         let text = part.texts.get(number as usize);
-        text.map(String::as_str).ok_or_else(|| damaged("a text that there is not"))
+        text.copied().ok_or_else(|| damaged("a text that there is not"))
     };
     let mut registry = Registry::new(part.bound);
     for key in &part.keys {
@@ -328,13 +357,15 @@ fn read_tally(part: TallyPart) -> Result<Tally, WireError> {
         selectors.push(Selector { metric: text(selector.metric)?.to_owned(), tags });
     }
     registry.set_selectors(selectors);
-    let series: Vec<Figures> = part.figures.into_iter().map(read_figures).collect::<Result<_, _>>()?;
-    let scenarios: Vec<ScenarioTally> = part.scenarios.iter().map(read_scenario).collect::<Result<_, _>>()?;
+    let series: Vec<Figures> =
+        part.figures.into_iter().map(|part| read_figures(part, scratch)).collect::<Result<_, _>>()?;
+    let scenarios: Vec<ScenarioTally> =
+        part.scenarios.iter().map(|part| read_scenario(part, scratch)).collect::<Result<_, _>>()?;
     Tally::of_parts(registry, series, scenarios)
         .ok_or_else(|| damaged("series that are not those of their keys"))
 }
 
-fn figures_part(figures: &Figures) -> FiguresPart {
+fn figures_part(figures: &Figures) -> FiguresPart<'static> {
     match figures {
         Figures::Requests(requests) => {
             let tables = (0u8..).zip(requests.tables()).filter(|(_, table)| !table.is_empty());
@@ -356,7 +387,7 @@ fn figures_part(figures: &Figures) -> FiguresPart {
     }
 }
 
-fn read_figures(part: FiguresPart) -> Result<Figures, WireError> {
+fn read_figures(part: FiguresPart<'_>, scratch: &mut Counters) -> Result<Figures, WireError> {
     let finite =
         |value: f64| if value.is_finite() { Ok(value) } else { Err(damaged("a value that is no number")) };
     Ok(match part {
@@ -368,7 +399,7 @@ fn read_figures(part: FiguresPart) -> Result<Figures, WireError> {
             for (number, steps) in tables {
                 let table =
                     all.get_mut(usize::from(number)).ok_or_else(|| damaged("a table that there is not"))?;
-                **table = read_steps(&steps)?;
+                **table = read_steps(&steps, scratch)?;
             }
             Figures::Requests(Box::new(requests))
         }
@@ -386,13 +417,13 @@ fn read_figures(part: FiguresPart) -> Result<Figures, WireError> {
             if min > max {
                 return Err(damaged("a smallest value above the largest"));
             }
-            let (values, negative) = (read_steps(&values)?, read_steps(&negative)?);
+            let (values, negative) = (read_steps(&values, scratch)?, read_steps(&negative, scratch)?);
             Figures::Trend(Box::new(Trend { sum, min, max, values, negative }))
         }
     })
 }
 
-fn scenario_part(tally: &ScenarioTally) -> ScenarioPart {
+fn scenario_part(tally: &ScenarioTally) -> ScenarioPart<'static> {
     ScenarioPart {
         sums: tally.sums().map(|number| *number),
         vus: [tally.vus, tally.vus_max],
@@ -400,9 +431,11 @@ fn scenario_part(tally: &ScenarioTally) -> ScenarioPart {
     }
 }
 
-fn read_scenario(part: &ScenarioPart) -> Result<ScenarioTally, WireError> {
-    let mut tally =
-        ScenarioTally { iteration_duration: read_steps(&part.duration)?, ..ScenarioTally::default() };
+fn read_scenario(part: &ScenarioPart<'_>, scratch: &mut Counters) -> Result<ScenarioTally, WireError> {
+    let mut tally = ScenarioTally {
+        iteration_duration: read_steps(&part.duration, scratch)?,
+        ..ScenarioTally::default()
+    };
     for (to, number) in tally.sums_mut().into_iter().zip(part.sums) {
         *to = plausible(number)?;
     }

@@ -22,8 +22,8 @@ use crate::units::Nanos;
 /// nothing to do then but to take a line away: one that takes longer stands before a terminal or a pipe that takes nothing.
 const PATIENCE: Nanos = Nanos::from_secs(1);
 
-pub(super) fn execute(mut args: RunArgs) -> Result<Exit, Failure> {
-    let raw = args.take_raw();
+pub(super) fn execute(args: RunArgs) -> Result<Exit, Failure> {
+    let raw = args.raw;
     if is_subcommand(&raw.url) {
         return Err(Failure::usage(anyhow!(hints::subcommand_first(&raw.url))));
     }

@@ -7,6 +7,7 @@
 mod change;
 mod connect;
 mod error;
+mod flags;
 mod host;
 mod load;
 mod names;
@@ -20,16 +21,16 @@ mod workers;
 mod workload;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 pub use self::change::Change;
-pub use self::connect::{Dialing, Override, RawConnect};
+pub use self::connect::{Dialing, Override};
 pub use self::error::{ConfigError, Problem};
+pub use self::flags::{RawConfig, RawConnect, RawTls};
 pub use self::names::{HostPattern, NameRules};
 pub use self::proxy::Proxy;
 pub use self::routes::Routes;
-pub use self::tls::{RawTls, TlsChoice};
+pub use self::tls::TlsChoice;
 pub use self::values::{DriverChoice, WaitMode};
 
 use self::error::Problems;
@@ -59,81 +60,6 @@ pub const SERIES_LIMIT: u32 = 100_000;
 
 /// How long requests in flight may take after the end, at most.
 const DRAIN_MAX: Nanos = Nanos::from_secs(5);
-
-/// The options as the flags give them, unjudged. `None` is "not given".
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct RawConfig {
-    /// The URL.
-    pub url: String,
-    /// `-c, --connections`
-    pub connections: Option<u64>,
-    /// `-t, --threads`
-    pub threads: Option<u64>,
-    /// `--cores`, such as `1,3-5`
-    pub cores: Option<String>,
-    /// `-d, --duration`
-    pub duration: Option<String>,
-    /// `-n, --requests`
-    pub requests: Option<u64>,
-    /// `-R, --rate`
-    pub rate: Option<String>,
-    /// `--arrivals`: `uniform` or `poisson`
-    pub arrivals: Option<String>,
-    /// `--seed`
-    pub seed: Option<u64>,
-    /// `-p, --pipeline`
-    pub pipeline: Option<u64>,
-    /// `-m, --method`
-    pub method: Option<String>,
-    /// `-H, --header`, each `Name: value`
-    pub headers: Vec<String>,
-    /// `--body`
-    pub body: Option<String>,
-    /// `--body-file`
-    pub body_file: Option<PathBuf>,
-    /// `--timeout`
-    pub timeout: Option<String>,
-    /// `--connect-timeout`
-    pub connect_timeout: Option<String>,
-    /// `--unix-socket`, `--source` and the like.
-    pub connect: RawConnect,
-    /// `-k`, `--cacert` and the like.
-    pub tls: RawTls,
-    /// `--proxy`
-    pub proxy: Option<String>,
-    /// `--warmup`
-    pub warmup: Option<String>,
-    /// `--interval`
-    pub interval: Option<String>,
-    /// `--max-series`
-    pub max_series: Option<u64>,
-    /// `--wait`: `auto`, `spin` or `sleep`
-    pub wait: Option<String>,
-    /// `--max-backlog`
-    pub max_backlog: Option<u64>,
-    /// `--driver`: `auto`, `uring` or `epoll`
-    pub driver: Option<String>,
-    /// `--allow-invalid`
-    pub allow_invalid: bool,
-    /// `--stage`, each `TIME:TARGET`
-    pub stages: Vec<String>,
-    /// `--vus`
-    pub vus: Option<u64>,
-    /// `--check`
-    pub checks: Vec<String>,
-    /// `--threshold`, each `METRIC:EXPRESSION`
-    pub thresholds: Vec<String>,
-    /// `--max-redirects`
-    pub max_redirects: Option<u32>,
-    /// `--no-keepalive`
-    pub no_keepalive: bool,
-    /// `--requests-per-connection`
-    pub requests_per_connection: Option<u32>,
-    /// `--cookies`
-    pub cookies: bool,
-    /// `--var`, each `NAME=VALUE`
-    pub vars: Vec<String>,
-}
 
 /// A run that can be started. Every figure is in its bounds, and the target has an address.
 #[derive(Clone, Debug)]

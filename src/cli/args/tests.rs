@@ -16,7 +16,7 @@ fn run(line: &str) -> RunArgs {
 }
 
 fn raw(line: &str) -> RawConfig {
-    run(line).take_raw()
+    run(line).raw
 }
 
 #[test]

@@ -22,23 +22,6 @@ pub use self::resolve::Override;
 /// Longest path of a Unix socket: sun_path of sockaddr_un (unix(7)) without the NUL behind it.
 const UNIX_PATH_MAX: usize = 107;
 
-/// The options about connections as the flags give them.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct RawConnect {
-    /// `--unix-socket`
-    pub unix_socket: Option<PathBuf>,
-    /// `--resolve`, each `HOST:PORT:ADDR[,ADDR…]`
-    pub resolve: Vec<String>,
-    /// `--source`, each one or several addresses
-    pub sources: Vec<String>,
-    /// `--tcp-congestion`
-    pub congestion: Option<String>,
-    /// `--dns-ttl`
-    pub dns_ttl: Option<String>,
-    /// `--allow-host`, each `HOST` or `*.HOST`
-    pub allow_hosts: Vec<String>,
-}
-
 /// How connections are dialled: where to, where from, and as what.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Dialing {

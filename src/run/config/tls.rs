@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::RawTls;
 use super::error::Problems;
 use crate::http::url::{Scheme, Url};
 use crate::plan::file::read_limited;
@@ -11,25 +12,6 @@ use crate::transport::tls::{Connector, Identity, MinVersion, PeerName, Roots, Tl
 
 /// More than any file of certificates has.
 const PEM_MAX: u64 = 16 << 20;
-
-/// The options about TLS as the flags give them.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct RawTls {
-    /// `-k, --insecure`
-    pub insecure: bool,
-    /// `--cacert`
-    pub cacert: Option<PathBuf>,
-    /// `--cert`
-    pub cert: Option<PathBuf>,
-    /// `--key`
-    pub key: Option<PathBuf>,
-    /// `--tls-min`: `1.2` or `1.3`
-    pub min_version: Option<String>,
-    /// `--tls-resumption`
-    pub resumption: bool,
-    /// `--tls-timeout`
-    pub timeout: Option<String>,
-}
 
 impl RawTls {
     /// The first flag that was given.

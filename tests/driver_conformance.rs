@@ -15,6 +15,7 @@ use std::os::unix::net::UnixListener;
 use std::sync::mpsc;
 
 use common::rig::*;
+use common::skip::skip;
 use drafts::*;
 use early::*;
 use no_ring::*;
@@ -24,7 +25,7 @@ use squall::driver::failure::Failure;
 use squall::driver::{ConnId, Driver, DriverConfig, Endpoint, PayloadId, Wait};
 use squall::units::Nanos;
 
-/// Runs each test in a module per driver. A driver that this host cannot have is skipped.
+/// Runs each test in a module per driver. One that this host cannot have is said to be left out.
 macro_rules! suite {
     ($($driver:ident: $make:expr),+; $tests:tt) => { $(suite!(@one $driver, $make, $tests);)+ };
     (@one $driver:ident, $make:expr, { $($test:ident),+ $(,)? }) => {
@@ -33,7 +34,7 @@ macro_rules! suite {
             $(#[test]
             fn $test() {
                 if let Err(why) = super::$test($make) {
-                    println!("skipped: {why}");
+                    skip(why);
                 }
             })+
         }

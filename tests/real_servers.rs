@@ -7,19 +7,10 @@ use common::haproxy::Haproxy;
 use common::nginx::{LIMIT, Line, Nginx};
 use common::plain::{self, Framing};
 use common::run::{Done, Running, alone, drivers, run, start, together};
+use common::skip::or_skip;
 use common::target::Target;
 use squall::clock;
 use squall::units::Nanos;
-
-/// The value, or the test ends here, saying why.
-macro_rules! or_skip {
-    ($server:expr) => {
-        match $server {
-            Ok(server) => server,
-            Err(why) => return eprintln!("skipped: {why}"),
-        }
-    };
-}
 
 /// A query that marks the requests of one run in the log.
 fn marked(path: &str, mark: &str) -> String {
@@ -50,7 +41,7 @@ fn equals_log(done: &Done, nginx: &Nginx, mark: &str) -> Vec<Line> {
 #[test]
 fn counts_equal_the_access_log_in_every_model() {
     let _together = together();
-    let nginx = or_skip!(Nginx::start());
+    let Some(nginx) = or_skip(Nginx::start()) else { return };
     for driver in drivers() {
         for (name, args) in [
             ("n", &["-n", "5000", "-c", "20"][..]),
@@ -81,7 +72,7 @@ fn counts_equal_the_access_log_in_every_model() {
 #[test]
 fn every_kind_of_answer_equals_the_access_log() {
     let _together = together();
-    let nginx = or_skip!(Nginx::start());
+    let Some(nginx) = or_skip(Nginx::start()) else { return };
     let body = "0123456789".repeat(1_000);
     for driver in drivers() {
         for (path, method, status, more) in [
@@ -108,7 +99,7 @@ fn every_kind_of_answer_equals_the_access_log() {
 #[test]
 fn a_keep_alive_limit_costs_reconnects_and_no_request() {
     let _together = together();
-    let nginx = or_skip!(Nginx::start());
+    let Some(nginx) = or_skip(Nginx::start()) else { return };
     for driver in drivers() {
         for (name, args) in
             [("n", &["-n", "5000", "-c", "8"][..]), ("open", &["-d", "1s", "-R", "2000", "-c", "8"])]
@@ -130,7 +121,7 @@ fn a_keep_alive_limit_costs_reconnects_and_no_request() {
 #[test]
 fn what_was_pipelined_beyond_the_limit_fails_as_closed() {
     let _together = together();
-    let nginx = or_skip!(Nginx::start());
+    let Some(nginx) = or_skip(Nginx::start()) else { return };
     for driver in drivers() {
         let mark = format!("{driver}-deep");
         let args = ["-n", "5000", "-c", "4", "-p", "8", "--driver", driver];
@@ -146,7 +137,7 @@ fn what_was_pipelined_beyond_the_limit_fails_as_closed() {
 #[test]
 fn large_bodies_are_counted_to_the_last_byte() {
     let _together = together();
-    let nginx = or_skip!(Nginx::start());
+    let Some(nginx) = or_skip(Nginx::start()) else { return };
     for driver in drivers() {
         for (path, size, args) in [
             ("/64k", 64 << 10, &["-n", "500", "-c", "10"][..]),
@@ -182,8 +173,8 @@ fn bodies_that_end_with_the_connection_are_whole() {
 #[test]
 fn counts_equal_the_log_behind_haproxy() {
     let _together = together();
-    let nginx = or_skip!(Nginx::start());
-    let haproxy = or_skip!(Haproxy::start(nginx.port()));
+    let Some(nginx) = or_skip(Nginx::start()) else { return };
+    let Some(haproxy) = or_skip(Haproxy::start(nginx.port())) else { return };
     for driver in drivers() {
         for (name, path, args) in [
             ("small", "/small", &["-n", "3000", "-c", "10"][..]),
@@ -206,8 +197,8 @@ fn counts_equal_the_log_behind_haproxy() {
 #[test]
 fn chunked_and_large_answers_come_whole_through_haproxy() {
     let _together = together();
-    let nginx = or_skip!(Nginx::start());
-    let haproxy = or_skip!(Haproxy::start(nginx.port()));
+    let Some(nginx) = or_skip(Nginx::start()) else { return };
+    let Some(haproxy) = or_skip(Haproxy::start(nginx.port())) else { return };
     for driver in drivers() {
         for (name, path, body, args) in [
             ("chunked", "/included.shtml", 30_000, &["-n", "1000", "-c", "10"][..]),
@@ -244,7 +235,7 @@ fn in_every_way(url: &str, more: &[&str]) -> Vec<(String, Running)> {
 #[test]
 fn a_server_that_is_killed_and_comes_back_is_met_again() {
     let _alone = alone();
-    let mut nginx = or_skip!(Nginx::start());
+    let Some(mut nginx) = or_skip(Nginx::start()) else { return };
     let begun = clock::now();
     let runs = in_every_way(&nginx.url("/small"), &["-d", "4s"]);
     clock::sleep(Nanos::from_millis(1_000));
@@ -286,7 +277,7 @@ fn a_server_that_is_killed_and_comes_back_is_met_again() {
 #[test]
 fn a_server_that_stays_away_does_not_hold_the_run() {
     let _alone = alone();
-    let mut nginx = or_skip!(Nginx::start());
+    let Some(mut nginx) = or_skip(Nginx::start()) else { return };
     let runs = in_every_way(&nginx.url("/small"), &["-d", "2s"]);
     clock::sleep(Nanos::from_millis(800));
     nginx.kill();
@@ -308,7 +299,7 @@ fn a_server_that_stays_away_does_not_hold_the_run() {
 #[test]
 fn a_frozen_server_shows_in_the_response_time() {
     let _alone = alone();
-    let nginx = or_skip!(Nginx::start());
+    let Some(nginx) = or_skip(Nginx::start()) else { return };
     for driver in drivers() {
         let args = ["-d", "3s", "-c", "16", "-R", "2000", "--driver", driver, "-t", "1"];
         let running = start(&nginx.url(&marked("/small", driver)), &args);
@@ -333,7 +324,7 @@ fn a_frozen_server_shows_in_the_response_time() {
 #[test]
 fn a_frozen_server_costs_timeouts() {
     let _alone = alone();
-    let nginx = or_skip!(Nginx::start());
+    let Some(nginx) = or_skip(Nginx::start()) else { return };
     let runs = in_every_way(&nginx.url("/small"), &["-d", "3s", "--timeout", "300ms"]);
     clock::sleep(Nanos::from_millis(1_000));
     nginx.signal("STOP");
@@ -363,7 +354,7 @@ fn a_refused_connection_is_named() {
 #[test]
 fn an_interrupted_run_reports_what_the_log_has() {
     let _together = together();
-    let nginx = or_skip!(Nginx::start());
+    let Some(nginx) = or_skip(Nginx::start()) else { return };
     for (name, model) in [("closed", &["-c", "9"][..]), ("open", &["-c", "9", "-R", "1000"])] {
         let args = [model, &["-d", "60s"]].concat();
         let running = start(&nginx.url(&marked("/small", name)), &args);
@@ -379,7 +370,7 @@ fn an_interrupted_run_reports_what_the_log_has() {
 #[test]
 fn the_second_interrupt_does_not_wait_for_a_frozen_server() {
     let _alone = alone();
-    let nginx = or_skip!(Nginx::start());
+    let Some(nginx) = or_skip(Nginx::start()) else { return };
     let running = start(&nginx.url("/small"), &["-c", "4", "-d", "60s"]);
     clock::sleep(Nanos::from_millis(700));
     nginx.signal("STOP");
@@ -396,7 +387,7 @@ fn the_second_interrupt_does_not_wait_for_a_frozen_server() {
 #[test]
 fn the_target_answers_as_its_routes_say() {
     let _alone = alone();
-    let target = or_skip!(Target::start());
+    let Some(target) = or_skip(Target::start()) else { return };
     for driver in drivers() {
         let runs = |path: &str, args: &[&str]| {
             let done = run(&target.url(path), &[args, &["--driver", driver]].concat()).exits(0).balanced();

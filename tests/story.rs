@@ -10,6 +10,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use common::process::Group;
+use common::skip::{or_skip, skip};
 use common::target::Target;
 use serde_json::Value;
 
@@ -24,7 +25,7 @@ fn runs(name: &str, args: &[&str]) -> bool {
     let found = Command::new(program(name)).args(args).stdout(Stdio::null()).stderr(Stdio::null()).status();
     let there = found.is_ok_and(|status| status.success());
     if !there {
-        eprintln!("skipped: {name} {} does not run here (scripts/test installs it)", args.join(" "));
+        skip(format!("{name} {} does not run here (scripts/test installs it)", args.join(" ")));
     }
     there
 }
@@ -182,10 +183,7 @@ fn executors_count_as_in_k6() {
     if !runs("k6", &["version"]) {
         return;
     }
-    let target = match Target::start() {
-        Ok(target) => target,
-        Err(why) => return eprintln!("skipped: {why}"),
-    };
+    let Some(target) = or_skip(Target::start()) else { return };
     for (ours, theirs, exact) in [
         (
             "executor = \"shared-iterations\"\nvus = 4\niterations = 50",
@@ -232,10 +230,7 @@ fn what_the_time_was_too_short_for_is_dropped_as_in_k6() {
     if !runs("k6", &["version"]) {
         return;
     }
-    let target = match Target::start() {
-        Ok(target) => target,
-        Err(why) => return eprintln!("skipped: {why}"),
-    };
+    let Some(target) = or_skip(Target::start()) else { return };
     for (executor, iterations) in [("shared-iterations", 500), ("per-vu-iterations", 250)] {
         let ours =
             format!("executor = \"{executor}\"\nvus = 2\niterations = {iterations}\nmaxDuration = \"2s\"");

@@ -12,8 +12,11 @@ use squall::target::{Target, TargetConfig, TargetError, start};
 
 #[path = "target/client.rs"]
 mod client;
+#[path = "common/skip.rs"]
+mod skip;
 
 use client::{Client, get};
+use skip::or_skip;
 
 fn config() -> TargetConfig {
     let cores = core_affinity::get_core_ids().expect("the affinity mask");
@@ -27,15 +30,20 @@ fn config() -> TargetConfig {
     }
 }
 
-/// Runs `test` against a target, unless the kernel refuses io_uring here.
-fn with(config: TargetConfig, test: impl FnOnce(&Target)) {
+/// A target, unless the kernel refuses io_uring here.
+fn started(config: TargetConfig) -> Option<Target> {
     match start(config) {
-        Ok(target) => {
-            test(&target);
-            target.stop().expect("no thread panicked");
-        }
-        Err(error @ TargetError::Ring { .. }) => eprintln!("skipped: {error}"),
+        Ok(target) => Some(target),
+        Err(error @ TargetError::Ring { .. }) => or_skip(Err(error)),
         Err(error) => panic!("{error}"),
+    }
+}
+
+/// Runs `test` against a target, if there can be one.
+fn with(config: TargetConfig, test: impl FnOnce(&Target)) {
+    if let Some(target) = started(config) {
+        test(&target);
+        target.stop().expect("no thread panicked");
     }
 }
 
@@ -353,10 +361,7 @@ fn a_stall_holds_everything_until_it_ends() {
 
 #[test]
 fn stopping_finishes_what_is_in_flight() {
-    let target = match start(config()) {
-        Ok(target) => target,
-        Err(error) => return eprintln!("skipped: {error}"),
-    };
+    let Some(target) = started(config()) else { return };
     let addr = target.local_addr();
     let mut idle = Client::connect(addr);
     idle.get("/load-test");
@@ -388,10 +393,7 @@ fn stopping_finishes_what_is_in_flight() {
 
 #[test]
 fn stopping_is_bounded_when_clients_never_finish() {
-    let target = match start(config()) {
-        Ok(target) => target,
-        Err(error) => return eprintln!("skipped: {error}"),
-    };
+    let Some(target) = started(config()) else { return };
     let mut slow = Client::connect(target.local_addr());
     slow.send(get("/bytes/1073741824"));
     let mut waiting = Client::connect(target.local_addr());

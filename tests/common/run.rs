@@ -10,6 +10,7 @@ use squall::units::Nanos;
 
 use super::process::{Group, within};
 use super::rig;
+use super::skip::skip;
 
 /// Far more than any run here takes: reaching it means that one hangs.
 const LIMIT: Nanos = Nanos::from_secs(20);
@@ -26,7 +27,7 @@ pub fn drivers() -> Vec<&'static str> {
     match rig::uring(rig::config(1)) {
         Ok(_) => vec!["uring", "epoll"],
         Err(reason) => {
-            eprintln!("skipped: --driver uring: {reason}");
+            skip(format!("--driver uring: {reason}"));
             vec!["epoll"]
         }
     }

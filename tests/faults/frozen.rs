@@ -8,6 +8,7 @@ use squall::units::Nanos;
 use crate::common::nginx::Nginx;
 use crate::common::process::within;
 use crate::common::run::{Done, alone, drivers, start};
+use crate::common::skip::or_skip;
 use crate::peer;
 use crate::ways::{Model, errors, finish, logged, send, under_way};
 
@@ -22,7 +23,7 @@ fn standstill(done: &Done) -> Option<String> {
 #[test]
 fn a_frozen_server_costs_timeouts_and_is_met_again() {
     let _alone = alone();
-    let nginx = or_skip!(Nginx::start());
+    let Some(nginx) = or_skip(Nginx::start()) else { return };
     let runs = send(&nginx.url("/small"), &Model::ALL, &["-d", "4s", "--timeout", "300ms"]);
     under_way(&runs, &nginx);
     nginx.signal("STOP");
@@ -39,7 +40,7 @@ fn a_frozen_server_costs_timeouts_and_is_met_again() {
 #[test]
 fn a_stall_shows_in_the_response_time_of_every_schedule() {
     let _alone = alone();
-    let nginx = or_skip!(Nginx::start());
+    let Some(nginx) = or_skip(Nginx::start()) else { return };
     let models = [Model::Open, Model::Arrivals];
     let runs = send(&nginx.url("/small"), &models, &["-d", "4s"]);
     under_way(&runs, &nginx);
@@ -63,7 +64,7 @@ fn a_stall_shows_in_the_response_time_of_every_schedule() {
 #[test]
 fn a_server_that_is_frozen_to_the_end_does_not_hold_the_run() {
     let _alone = alone();
-    let nginx = or_skip!(Nginx::start());
+    let Some(nginx) = or_skip(Nginx::start()) else { return };
     let runs = send(&nginx.url("/small"), &Model::ALL, &["-d", "3s", "--timeout", "1s"]);
     under_way(&runs, &nginx);
     nginx.signal("STOP");
@@ -82,7 +83,7 @@ fn a_server_that_is_frozen_to_the_end_does_not_hold_the_run() {
 #[test]
 fn a_frozen_generator_says_so_and_loses_nothing() {
     let _alone = alone();
-    let nginx = or_skip!(Nginx::start());
+    let Some(nginx) = or_skip(Nginx::start()) else { return };
     let runs = send(&nginx.url("/small"), &Model::ALL, &["-d", "4s"]);
     under_way(&runs, &nginx);
     runs.iter().for_each(|run| run.running().signal("STOP"));
@@ -115,7 +116,7 @@ fn a_frozen_generator_says_so_and_loses_nothing() {
 #[test]
 fn answers_that_came_while_the_generator_stood_still_are_no_timeouts() {
     let _alone = alone();
-    let nginx = or_skip!(Nginx::start());
+    let Some(nginx) = or_skip(Nginx::start()) else { return };
     // Few of them, so that the signals reach all within their time.
     let models = [Model::Closed, Model::Users];
     let runs = send(&nginx.url("/small"), &models, &["-d", "4s", "--timeout", "500ms"]);

@@ -6,12 +6,13 @@ use squall::units::Nanos;
 use crate::common::nginx::Nginx;
 use crate::common::process::free_port;
 use crate::common::run::{alone, drivers, run, squall, start_command, together};
+use crate::common::skip::or_skip;
 use crate::ways::{Model, errors, finish, logged, send, under_way};
 
 #[test]
 fn a_killed_server_costs_what_was_in_flight_and_the_run_ends_in_time() {
     let _alone = alone();
-    let mut nginx = or_skip!(Nginx::start());
+    let Some(mut nginx) = or_skip(Nginx::start()) else { return };
     let runs = send(&nginx.url("/small"), &Model::ALL, &["-d", "3s", "--timeout", "1s"]);
     under_way(&runs, &nginx);
     nginx.kill();
@@ -40,7 +41,7 @@ fn a_killed_server_costs_what_was_in_flight_and_the_run_ends_in_time() {
 #[test]
 fn a_server_that_comes_back_is_met_within_a_back_off() {
     let _alone = alone();
-    let mut nginx = or_skip!(Nginx::start());
+    let Some(mut nginx) = or_skip(Nginx::start()) else { return };
     let runs = send(&nginx.url("/small"), &Model::ALL, &["-d", "5s", "--timeout", "1s"]);
     under_way(&runs, &nginx);
     nginx.kill();

@@ -13,6 +13,7 @@ use squall::units::Nanos;
 
 use crate::common::process::{find, within};
 use crate::common::run::{Done, alone, drivers, squall, start, start_command, together};
+use crate::common::skip::or_skip;
 use crate::peer::{self, Peer};
 use crate::ways::{Model, errors, send};
 
@@ -136,9 +137,7 @@ fn limit(pid: u32, which: &str) {
 #[test]
 fn descriptors_that_run_out_in_mid_run_are_named_and_the_run_recovers() {
     let _alone = alone();
-    if let Err(why) = find("prlimit") {
-        return eprintln!("skipped: {why}");
-    }
+    let Some(_) = or_skip(find("prlimit")) else { return };
     let mut tries = Vec::new();
     for driver in drivers() {
         for model in
@@ -198,9 +197,7 @@ fn needs_none(done: &Done) -> bool {
 #[test]
 fn descriptors_that_stay_away_end_in_a_report() {
     let _alone = alone();
-    if let Err(why) = find("prlimit") {
-        return eprintln!("skipped: {why}");
-    }
+    let Some(_) = or_skip(find("prlimit")) else { return };
     for driver in drivers() {
         for model in [&["-c", "4"][..], &["--vus", "4"]] {
             let (url, seen) = peer::start(once_each);
@@ -222,9 +219,7 @@ fn descriptors_that_stay_away_end_in_a_report() {
 #[test]
 fn too_little_memory_is_told_before_the_run() {
     let _together = together();
-    if let Err(why) = find("prlimit") {
-        return eprintln!("skipped: {why}");
-    }
+    let Some(_) = or_skip(find("prlimit")) else { return };
     let (url, _) = peer::start(|mut peer| while peer.request() && peer.answer() {});
     let url = Arc::<str>::from(url);
     let mut told = 0;
@@ -262,9 +257,7 @@ fn done_says_memory(text: &str) -> bool {
 #[test]
 fn memory_that_runs_out_in_mid_run_never_ends_in_a_report_with_gaps() {
     let _alone = alone();
-    if let Err(why) = find("prlimit") {
-        return eprintln!("skipped: {why}");
-    }
+    let Some(_) = or_skip(find("prlimit")) else { return };
     let (url, _) = peer::start(|mut peer| while peer.request() && peer.answer() {});
     for driver in drivers() {
         for model in [&["-c", "4"][..], &["-c", "4", "-R", "500"], &["--vus", "4"]] {

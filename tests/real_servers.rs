@@ -9,8 +9,13 @@ use common::plain::{self, Framing};
 use common::run::{Done, Running, alone, drivers, run, start, together};
 use common::skip::or_skip;
 use common::target::Target;
+use common::yardstick::{Client, Sleepers, still};
 use squall::clock;
 use squall::units::Nanos;
+
+fn millis(span: Nanos) -> f64 {
+    span.0 as f64 / 1e6
+}
 
 /// A query that marks the requests of one run in the log.
 fn marked(path: &str, mark: &str) -> String {
@@ -232,19 +237,26 @@ fn in_every_way(url: &str, more: &[&str]) -> Vec<(String, Running)> {
     runs
 }
 
+/// How many arrivals may find that the run is over before they were sent, where somebody may wake up so late.
+fn last_moment(rate: u64, late: Nanos) -> u64 {
+    10 + rate * late.0 / 1_000_000_000
+}
+
 #[test]
 fn a_server_that_is_killed_and_comes_back_is_met_again() {
     let _alone = alone();
     let Some(mut nginx) = or_skip(Nginx::start()) else { return };
-    let begun = clock::now();
+    let (begun, sleepers) = (clock::now(), Sleepers::start());
     let runs = in_every_way(&nginx.url("/small"), &["-d", "4s"]);
     clock::sleep(Nanos::from_millis(1_000));
     nginx.kill();
     clock::sleep(Nanos::from_millis(1_000));
     nginx.restart();
     let mut lost = 0;
-    for (name, running) in runs {
-        let done = running.finish().exits(0).balanced();
+    let done: Vec<_> = runs.into_iter().map(|(name, running)| (name, running.finish())).collect();
+    let late = sleepers.worst();
+    for (name, done) in done {
+        let done = done.exits(0).balanced();
         lost += done.failed();
         let broken = done.count("/errors/reset") + done.count("/errors/closed");
         assert_eq!(broken, done.failed(), "{name}: {}", done.at("/errors"));
@@ -264,14 +276,15 @@ fn a_server_that_is_killed_and_comes_back_is_met_again() {
             // The schedule waited in the backlog while nobody was there, and was caught up with.
             assert_eq!(done.count("/requests/scheduled"), 2_000, "{name}");
             let waiting = done.count("/requests/backlog_at_end");
-            assert_eq!((done.completed() + done.failed() + waiting, waiting / 10), (2_000, 0), "{name}");
+            assert_eq!(done.completed() + done.failed() + waiting, 2_000, "{name}");
+            assert!(waiting < last_moment(500, late), "{name}: {waiting} wait, one may be {late} late");
             assert!(done.percentile_ms("response_time", "90") > 300.0, "{name}");
         }
     }
     // One of them may have had nothing in flight: a worker that was not running reads the last answers and the
     // end of the connections in one turn.
     assert!(lost > 0, "something was in flight when it was killed");
-    assert!(clock::now() - begun < Nanos::from_secs(8), "they end in time");
+    assert!(clock::now() - begun < Nanos::from_secs(8) + late, "they end in time");
 }
 
 #[test]
@@ -303,21 +316,25 @@ fn a_frozen_server_shows_in_the_response_time() {
     for driver in drivers() {
         let args = ["-d", "3s", "-c", "16", "-R", "2000", "--driver", driver, "-t", "1"];
         let running = start(&nginx.url(&marked("/small", driver)), &args);
+        let sleepers = Sleepers::start();
         clock::sleep(Nanos::from_millis(1_000));
-        nginx.signal("STOP");
-        clock::sleep(Nanos::from_millis(1_000));
-        nginx.signal("CONT");
+        let (least, most) = still(Nanos::from_millis(1_000), |name| nginx.signal(name));
         let done = running.finish().exits(0).balanced();
+        let late = sleepers.worst();
+        let (least, most) = (millis(least), millis(most + late));
         equals_log(&done, &nginx, driver);
         // An arrival in the last moment may find that the run is over; it is not lost.
         let waiting = done.count("/requests/backlog_at_end");
-        assert_eq!((done.completed() + waiting, waiting / 10), (6_000, 0), "{driver}");
+        assert_eq!(done.completed() + waiting, 6_000, "{driver}");
+        assert!(waiting < last_moment(2_000, late), "{driver}: {waiting} wait, one may be {late} late");
         let response = done.percentile_ms("response_time", "99");
         let service = done.percentile_ms("service_time", "99");
-        assert!((850.0..1_200.0).contains(&response), "{driver}: response time p99 {response} ms");
-        assert!(service < 200.0, "{driver}: service time p99 {service} ms");
+        let stood = format!("{driver}: it stood still for {least:.0} to {most:.0} ms");
+        // Of 6,000 arrivals 60 waited longer: those of the first 30 ms, and what came before the end of the wait is behind it.
+        assert!((0.85 * least..most + 200.0).contains(&response), "{stood}, response time p99 {response} ms");
+        assert!(service < 0.2 * least, "{stood}, service time p99 {service} ms");
         let longest = done.number("/latency/service_time/max_us") / 1_000.0;
-        assert!((900.0..1_300.0).contains(&longest), "{driver}: longest service time {longest} ms");
+        assert!((0.9 * least..most + 300.0).contains(&longest), "{stood}, longest service time {longest} ms");
     }
 }
 
@@ -388,17 +405,21 @@ fn the_second_interrupt_does_not_wait_for_a_frozen_server() {
 fn the_target_answers_as_its_routes_say() {
     let _alone = alone();
     let Some(target) = or_skip(Target::start()) else { return };
+    let core = *core_affinity::get_core_ids().unwrap().last().unwrap();
     for driver in drivers() {
         let runs = |path: &str, args: &[&str]| {
             let done = run(&target.url(path), &[args, &["--driver", driver]].concat()).exits(0).balanced();
             assert_eq!(done.failed(), 0, "{driver} {path}: {}", done.at("/errors"));
             done
         };
-        // Whatever else the host does comes on top: the quietest of a few runs counts.
-        let delay = || runs("/delay/5", &["-d", "400ms", "-c", "4"]).percentile_ms("service_time", "50");
-        let medians = [delay(), delay(), delay()];
-        let least = medians.into_iter().fold(f64::MAX, f64::min);
-        assert!((5.0..5.6).contains(&least), "{driver}: p50 {medians:?} ms");
+        // A plain client asks the same at the same time on the same core. Never early, and a tenth above it in the best of a few runs.
+        let delays = [(); 3].map(|()| {
+            let client = Client::start(&target.url("/delay/5"), core);
+            let done = runs("/delay/5", &["-d", "400ms", "-c", "4", "--cores", &core.id.to_string()]);
+            (done.percentile_ms("service_time", "50"), millis(client.median()))
+        });
+        assert!(delays.iter().all(|(ours, _)| *ours >= 5.0), "{driver}: medians {delays:?} ms");
+        assert!(delays.iter().any(|(ours, theirs)| *ours < 1.1 * theirs), "{driver}: medians {delays:?} ms");
 
         let done = runs("/status/503", &["-n", "500", "-c", "5"]);
         assert_eq!(done.count("/status/503"), 500, "{driver}");

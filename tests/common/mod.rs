@@ -17,3 +17,4 @@ pub mod skip;
 pub mod supervisor;
 pub mod sysctl;
 pub mod target;
+pub mod yardstick;

@@ -7,6 +7,7 @@ use std::fs;
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::thread;
 use std::time::Duration;
 
 use common::process::Group;
@@ -55,7 +56,7 @@ impl Uvicorn {
         command.arg(repository("examples/load-test/target")).stdout(Stdio::null()).stderr(Stdio::null());
         let group = Group::spawn(&mut command);
         let listens = (0..200).any(|_| {
-            std::thread::park_timeout(Duration::from_millis(50));
+            thread::park_timeout(Duration::from_millis(50));
             TcpStream::connect(("127.0.0.1", port)).is_ok()
         });
         assert!(listens, "uvicorn does not listen within 10 s");
@@ -108,7 +109,19 @@ fn squall_metric(report: &Value, name: &str, value: &str) -> f64 {
 }
 
 fn close(what: &str, ours: f64, theirs: f64, share: f64) {
-    assert!((ours - theirs).abs() <= theirs * share + 1.0, "{what}: squall {ours}, k6 {theirs}");
+    near(what, ours, theirs, share).unwrap();
+}
+
+/// Says what they are where they are further apart than this share.
+fn near(what: &str, ours: f64, theirs: f64, share: f64) -> Result<(), String> {
+    let is_near = (ours - theirs).abs() <= theirs * share + 1.0;
+    is_near.then_some(()).ok_or_else(|| format!("{what}: squall {ours}, k6 {theirs}"))
+}
+
+/// Holds in one of three attempts: a host that keeps one of the two from its core makes them differ now and then, a mistake each time.
+fn agree(attempt: impl Fn() -> Result<(), String>) {
+    let failed: Vec<String> = (0..3).map_while(|_| attempt().err()).collect();
+    assert!(failed.len() < 3, "{}", failed.join("\n"));
 }
 
 /// Both scaled down: 20 users, 2 s up, 2 s there, 2 s down, 50 ms between iterations.
@@ -159,7 +172,11 @@ fn counts(target: &Target, ours: &str, theirs: &str) -> ([f64; 2], [f64; 2]) {
         "import http from 'k6/http';\nexport const options = {{ scenarios: {{ s: {{ {theirs} }} }} }};\n\
          export default function () {{ http.get('{url}'); }}\n"
     );
-    let ((_, report), (_, summary)) = (squall(&plan), k6(&script));
+    // At the same time, so that whatever else the host does is in both.
+    let ((_, report), (_, summary)) = thread::scope(|scope| {
+        let theirs = scope.spawn(|| k6(&script));
+        (squall(&plan), theirs.join().unwrap())
+    });
     let names = ["iterations", "dropped_iterations"];
     (
         names.map(|name| squall_metric(&report, name, "count")),
@@ -169,13 +186,15 @@ fn counts(target: &Target, ours: &str, theirs: &str) -> ([f64; 2], [f64; 2]) {
 
 /// Holds one executor against k6's; `exact` where k6's iterations are exact.
 fn same(target: &Target, ours: &str, theirs: &str, exact: bool) {
-    let ([iterations, dropped], [expected, expected_dropped]) = counts(target, ours, theirs);
-    if exact {
-        assert_eq!((iterations, dropped), (expected, expected_dropped), "{ours}");
-    } else {
-        close(ours, iterations, expected, 0.15);
-        close(ours, dropped, expected_dropped, 0.2);
-    }
+    agree(|| {
+        let ([iterations, dropped], [expected, expected_dropped]) = counts(target, ours, theirs);
+        if exact {
+            assert_eq!((iterations, dropped), (expected, expected_dropped), "{ours}");
+            return Ok(());
+        }
+        near(&format!("{ours}, iterations"), iterations, expected, 0.15)?;
+        near(&format!("{ours}, dropped"), dropped, expected_dropped, 0.2)
+    });
 }
 
 #[test]
@@ -235,12 +254,11 @@ fn what_the_time_was_too_short_for_is_dropped_as_in_k6() {
         let ours =
             format!("executor = \"{executor}\"\nvus = 2\niterations = {iterations}\nmaxDuration = \"2s\"");
         let theirs = format!("executor: '{executor}', vus: 2, iterations: {iterations}, maxDuration: '2s'");
-        let ([done, dropped], [k6_done, k6_dropped]) = counts(&target, &ours, &theirs);
-        assert_eq!(
-            (done + dropped, k6_done + k6_dropped),
-            (500.0, 500.0),
-            "{executor}: {dropped}, {k6_dropped}"
-        );
-        close(executor, done, k6_done, 0.15);
+        agree(|| {
+            let ([done, dropped], [k6_done, k6_dropped]) = counts(&target, &ours, &theirs);
+            let all = (done + dropped, k6_done + k6_dropped);
+            assert_eq!(all, (500.0, 500.0), "{executor}: {dropped}, {k6_dropped}");
+            near(executor, done, k6_done, 0.15)
+        });
     }
 }

@@ -13,6 +13,7 @@ use std::time::Duration;
 use common::process::Group;
 use common::skip::{or_skip, skip};
 use common::target::Target;
+use common::yardstick::in_one_of_three;
 use serde_json::Value;
 
 /// A program of the tests' Python environment, or of the PATH.
@@ -118,12 +119,6 @@ fn near(what: &str, ours: f64, theirs: f64, share: f64) -> Result<(), String> {
     is_near.then_some(()).ok_or_else(|| format!("{what}: squall {ours}, k6 {theirs}"))
 }
 
-/// Holds in one of three attempts: a host that keeps one of the two from its core makes them differ now and then, a mistake each time.
-fn agree(attempt: impl Fn() -> Result<(), String>) {
-    let failed: Vec<String> = (0..3).map_while(|_| attempt().err()).collect();
-    assert!(failed.len() < 3, "{}", failed.join("\n"));
-}
-
 /// Both scaled down: 20 users, 2 s up, 2 s there, 2 s down, 50 ms between iterations.
 fn scaled(text: &str) -> String {
     let text = text.replace("= 1000", "= 20").replace(": 1000", ": 20");
@@ -186,7 +181,7 @@ fn counts(target: &Target, ours: &str, theirs: &str) -> ([f64; 2], [f64; 2]) {
 
 /// Holds one executor against k6's; `exact` where k6's iterations are exact.
 fn same(target: &Target, ours: &str, theirs: &str, exact: bool) {
-    agree(|| {
+    in_one_of_three(|| {
         let ([iterations, dropped], [expected, expected_dropped]) = counts(target, ours, theirs);
         if exact {
             assert_eq!((iterations, dropped), (expected, expected_dropped), "{ours}");
@@ -254,7 +249,7 @@ fn what_the_time_was_too_short_for_is_dropped_as_in_k6() {
         let ours =
             format!("executor = \"{executor}\"\nvus = 2\niterations = {iterations}\nmaxDuration = \"2s\"");
         let theirs = format!("executor: '{executor}', vus: 2, iterations: {iterations}, maxDuration: '2s'");
-        agree(|| {
+        in_one_of_three(|| {
             let ([done, dropped], [k6_done, k6_dropped]) = counts(&target, &ours, &theirs);
             let all = (done + dropped, k6_done + k6_dropped);
             assert_eq!(all, (500.0, 500.0), "{executor}: {dropped}, {k6_dropped}");

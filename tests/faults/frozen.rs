@@ -10,7 +10,7 @@ use crate::common::nginx::Nginx;
 use crate::common::process::within;
 use crate::common::run::{Done, alone, drivers, start_judged};
 use crate::common::skip::or_skip;
-use crate::common::yardstick::{Sleepers, Still, still};
+use crate::common::yardstick::{Sleepers, Still, in_one_of_three, still};
 use crate::peer;
 use crate::ways::{Model, errors, finish, logged, send, send_judged, under_way};
 
@@ -128,18 +128,23 @@ fn a_frozen_generator_says_so_and_loses_nothing() {
 fn answers_that_came_while_the_generator_stood_still_are_no_timeouts() {
     let _alone = alone();
     let Some(nginx) = or_skip(Nginx::start()) else { return };
-    // Few of them, so that the signals reach all within their time.
-    let models = [Model::Closed, Model::Users];
-    let runs = send(&nginx.url("/small"), &models, &["-d", "4s", "--timeout", "500ms"]);
-    under_way(&runs, &nginx);
-    runs.iter().for_each(|run| run.running().signal("STOP"));
-    clock::sleep(SECOND);
-    runs.iter().for_each(|run| run.running().signal("CONT"));
-    for (name, _, done) in finish(runs, Nanos::from_secs(12)) {
-        let done = done.exits(0).balanced();
-        assert!(standstill(&done).is_some(), "{name}: {}", done.at("/verdict"));
-        assert_eq!(done.failed(), 0, "{name}: they were there: {}", done.at("/errors"));
-    }
+    // On a busy host one may be stopped between stamping a request and sending it: that one is late, and no answer was there.
+    in_one_of_three(|| {
+        // Few of them, so that the signals reach all within their time.
+        let models = [Model::Closed, Model::Users];
+        let runs = send_judged(&nginx.url("/small"), &models, &["-d", "4s", "--timeout", "500ms"]);
+        under_way(&runs, &nginx);
+        still(SECOND, |name| runs.iter().for_each(|run| run.running().signal(name)));
+        let mut late = String::new();
+        for (name, _, done) in finish(runs, Nanos::from_secs(12)) {
+            let done = done.exits_as_judged().balanced();
+            assert!(standstill(&done).is_some(), "{name}: {}", done.at("/verdict"));
+            if done.failed() > 0 {
+                late += &format!("{name}: they were there: {}; ", done.at("/errors"));
+            }
+        }
+        if late.is_empty() { Ok(()) } else { Err(late) }
+    });
 }
 
 #[test]

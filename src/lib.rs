@@ -40,3 +40,9 @@ pub mod output;
 pub mod run;
 
 pub mod cli;
+
+/// How a test says what it leaves out; integration tests have it from the same file.
+#[cfg(test)]
+#[allow(dead_code, reason = "others use more of it")]
+#[path = "../tests/common/skip.rs"]
+mod skip;

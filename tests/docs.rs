@@ -2,7 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::path::Path;
 use std::process::Command;
+
+#[path = "common/skip.rs"]
+#[allow(dead_code, reason = "others use more of it")]
+mod skip;
+
+use skip::skip;
 
 const KEYS: &str =
     include_str!("../src/report/snapshots/squall__report__tests__the_keys_are_those_of_the_contract.snap");
@@ -151,6 +158,7 @@ fn links_lead_somewhere() {
     let mut followed = 0;
     for page in [
         "README.md",
+        "CONTRIBUTING.md",
         "docs/architecture.md",
         "docs/journal.md",
         "docs/methodology.md",
@@ -171,4 +179,116 @@ fn links_lead_somewhere() {
         }
     }
     assert!(followed >= 10, "only {followed} links were seen");
+}
+
+fn exists(path: &str) -> bool {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path).exists()
+}
+
+/// What stands between backticks, and the lines of blocks.
+fn quoted(text: &str) -> Vec<&str> {
+    text.split('`').skip(1).step_by(2).collect()
+}
+
+/// What is wrong with a command, if anything: its script, and whatever it names with a place of its own.
+fn wrong_in_command(command: &str, campaigns: &str) -> Option<String> {
+    let words: Vec<&str> = command.split_whitespace().filter(|word| !word.contains('=')).collect();
+    let behind = |flag: &str| words.iter().position(|word| *word == flag).and_then(|at| words.get(at + 1));
+    let lacks = |what: &str, name: &str| Some(format!("`{command}`: there is no {what} {name}"));
+    let test = |name: &str| exists(&format!("tests/{name}.rs")) || exists(&format!("tests/{name}/main.rs"));
+    if let Some(name) = behind("--test").filter(|name| !test(name)) {
+        return lacks("test", name);
+    }
+    let bench =
+        |name: &str| exists(&format!("benches/{name}.rs")) || exists(&format!("benches/{name}/main.rs"));
+    if let Some(name) = behind("--bench").filter(|name| !bench(name)) {
+        return lacks("bench", name);
+    }
+    let profile = |name: &str| document("Cargo.toml").contains(&format!("[profile.{name}]"));
+    if let Some(name) = behind("--profile").filter(|name| !profile(name)) {
+        return lacks("profile", name);
+    }
+    if let Some(name) =
+        behind("--lib").filter(|name| !exists(&format!("src/{}", name.trim_end_matches("::"))))
+    {
+        return lacks("module", name);
+    }
+    let campaign = |name: &str| campaigns.lines().any(|line| line.split_whitespace().next() == Some(name));
+    if let Some(name) = behind("scripts/campaign").filter(|name| !campaign(name)) {
+        return lacks("campaign", name);
+    }
+    if let Some(name) =
+        behind("scripts/bench").filter(|name| !document("scripts/bench").contains(&format!("\"{name}\"")))
+    {
+        return lacks("scenario", name);
+    }
+    let target = ["fuzz/run", "fuzz/minimise"].into_iter().find_map(behind);
+    target
+        .filter(|name| !exists(&format!("fuzz/fuzz_targets/{name}.rs")))
+        .and_then(|name| lacks("target", name))
+}
+
+/// All sources, for names that stand in them.
+fn sources() -> String {
+    fn read(directory: &Path, all: &mut String) {
+        for path in fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()) {
+            match path.extension().and_then(|extension| extension.to_str()) {
+                _ if path.is_dir() => read(&path, all),
+                Some("rs") => all.push_str(&fs::read_to_string(path).unwrap()),
+                _ => {}
+            }
+        }
+    }
+    let mut all = String::new();
+    for directory in ["src", "tests"] {
+        read(&Path::new(env!("CARGO_MANIFEST_DIR")).join(directory), &mut all);
+    }
+    all
+}
+
+#[test]
+fn what_contributors_are_sent_to_is_there() {
+    if !exists("fuzz") || !exists(".ci") {
+        return skip("the package is without fuzz/ and .ci/");
+    }
+    let text = document("CONTRIBUTING.md");
+    let campaigns =
+        Command::new(format!("{}/scripts/campaign", env!("CARGO_MANIFEST_DIR"))).output().unwrap();
+    let campaigns = String::from_utf8(campaigns.stdout).unwrap();
+    let sources = sources();
+    let (mut wrong, mut paths, mut names) = (Vec::new(), 0, 0);
+    for said in quoted(&text) {
+        wrong.extend(wrong_in_command(said, &campaigns));
+        for word in said.split_whitespace() {
+            let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+            if word.contains('/') || word.ends_with(".md") {
+                paths += 1;
+                wrong.extend((!exists(word)).then(|| format!("there is no {word}")));
+            } else if said == word && word.chars().all(is_name) {
+                names += 1;
+                wrong.extend((!sources.contains(word)).then(|| format!("nothing is called {word}")));
+            }
+        }
+    }
+    assert!(paths > 50 && names > 5, "{paths} paths and {names} names were seen");
+    assert!(wrong.is_empty(), "CONTRIBUTING.md:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn contributors_are_told_no_command_that_is_not_there() {
+    for (command, part) in [
+        ("cargo test --test nonsense", "no test nonsense"),
+        ("cargo bench --bench parse", "no bench parse"),
+        ("cargo build --profile slow", "no profile slow"),
+        ("cargo test --lib nowhere::", "no module nowhere::"),
+        ("scripts/campaign march", "no campaign march"),
+        ("scripts/bench nothing", "no scenario nothing"),
+        ("fuzz/run nothing 600", "no target nothing"),
+    ] {
+        assert!(
+            wrong_in_command(command, "  simulate\n").is_some_and(|wrong| wrong.contains(part)),
+            "{command}"
+        );
+    }
+    assert_eq!(wrong_in_command("scripts/campaign simulate --for 60s", "  simulate\n"), None);
 }

@@ -7,6 +7,7 @@ use std::process::Command;
 use common::plain::{self, Framing};
 use common::run::{Done, alone, drivers, squall, start_command, together};
 use common::seccomp::{Calls, with_io_uring_refused, with_refused};
+use common::skip::{or_skip, skip};
 use common::sysctl::{Sysctl, with_sysctl};
 
 /// An errno, and what a message about it must name: the gate, and how to open it.
@@ -131,9 +132,7 @@ fn each_sysctl_value_is_named_with_its_way_out() {
         under_sysctl(others, &join_it, &["seccomp", "for everybody"]),
     ];
     for attempt in attempts {
-        if let Err(why) = attempt {
-            println!("skipped: {why}");
-        }
+        or_skip(attempt);
     }
 }
 
@@ -154,10 +153,12 @@ fn a_sysctl_that_lets_us_through_is_not_blamed() {
         Sysctl { disabled: 1, group, privileged: false },
         Sysctl { disabled: 1, group: -1, privileged: true },
     ];
-    for sysctl in excepted.into_iter().filter(|sysctl| root || !sysctl.privileged) {
-        if let Err(why) = under_sysctl(sysctl, &["seccomp", "profile"], &["io_uring_disabled"]) {
-            println!("skipped: {why}");
+    for sysctl in excepted {
+        if sysctl.privileged && !root {
+            skip("io_uring_disabled = 1 with CAP_SYS_ADMIN: only root has it");
+            continue;
         }
+        or_skip(under_sysctl(sysctl, &["seccomp", "profile"], &["io_uring_disabled"]));
     }
 }
 
@@ -246,8 +247,7 @@ fn little_locked_memory_gives_small_rings_or_epoll() {
     let (driver, note) = with_locked_memory(&url, 0);
     if driver == "uring" {
         assert_eq!(note, "");
-        println!("skipped: this kernel does not count rings as locked memory");
-        return;
+        return skip("this kernel does not count rings as locked memory");
     }
     assert!(note.contains("no memory for a ring"), "{note}");
     // Each has another rest for the buffers, down to none for the largest ring that would fit.

@@ -3,16 +3,6 @@
 
 mod common;
 
-/// The value, or the test ends here, saying why.
-macro_rules! or_skip {
-    ($server:expr) => {
-        match $server {
-            Ok(server) => server,
-            Err(why) => return eprintln!("skipped: {why}"),
-        }
-    };
-}
-
 #[path = "faults/broken.rs"]
 mod broken;
 #[path = "faults/frozen.rs"]

@@ -35,6 +35,12 @@ use squall::worker::flow::{Ending, ExchangeId, Flow, Moves, Request, Source, The
 use squall::worker::users::UsersConfig;
 use squall::worker::{Clocks, OriginSpec, Worker, WorkerConfig};
 
+#[path = "common/skip.rs"]
+#[allow(dead_code, reason = "others use more of it")]
+mod skip;
+
+use skip::skip;
+
 const GET: &[u8] = b"GET /constant HTTP/1.1\r\nHost: peer\r\n\r\n";
 const BEGIN_B: TimerId = TimerId(1);
 const BEGIN_D: TimerId = TimerId(2);
@@ -487,7 +493,7 @@ fn the_same_on_io_uring() {
     let probe =
         config(DriverConfig { slots: 1, payloads: Vec::new(), endpoints: Vec::new(), expect_large: false });
     if let Err(reason) = probe {
-        return eprintln!("skipped: {reason}");
+        return skip(reason);
     }
     let driver = |c| config(c).expect("a ring, as a moment ago");
     let (told, summary) = carry_out(peer, SERVICE, squall::clock::now, driver);

@@ -15,6 +15,9 @@ mod import;
 mod response;
 #[path = "properties/scenario.rs"]
 mod scenario;
+#[path = "common/skip.rs"]
+#[allow(dead_code, reason = "others use more of it")]
+mod skip;
 #[path = "properties/snapshot.rs"]
 mod snapshot;
 #[path = "properties/template.rs"]
@@ -24,12 +27,13 @@ mod url;
 #[path = "properties/wire.rs"]
 mod wire;
 
+use skip::skip;
+
 /// A package from a registry has no corpus; a checkout without one has lost it.
 fn replay(target: &str, holds: fn(&[u8])) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     if !root.join("fuzz").is_dir() {
-        eprintln!("skipped: {target}: the package is without fuzz/");
-        return;
+        return skip("the package is without fuzz/");
     }
     let directory = root.join("fuzz/corpus").join(target);
     let files = files(&directory);

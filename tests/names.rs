@@ -11,6 +11,7 @@ use std::fs;
 use std::path::Path;
 
 use common::run::{Done, drivers, run, squall, start_command};
+use common::skip::or_skip;
 use squall::units::Nanos;
 
 use name_server::{NameServer, Reply};
@@ -27,17 +28,12 @@ fn plan(at: &Path, url: &str, load: &str) -> String {
 fn with(names: &NameServer, args: &[&str]) -> Option<Done> {
     let mut command = squall(args);
     command.args(["--format", "json", "--allow-invalid"]);
-    match name_server::only(&mut command, names) {
-        Ok(()) => Some(start_command(&mut command).finish()),
-        Err(why) => {
-            println!("skipped: {why}");
-            None
-        }
-    }
+    or_skip(name_server::only(&mut command, names))?;
+    Some(start_command(&mut command).finish())
 }
 
 fn name_server() -> Option<NameServer> {
-    NameServer::new().map_err(|why| println!("skipped: {why}")).ok()
+    or_skip(NameServer::new())
 }
 
 /// Errors of one kind, of requests or of connections.

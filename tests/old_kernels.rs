@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use common::plain::{self, Framing};
 use common::run::{Done, drivers, squall, start_command};
 use common::seccomp::{Calls, with_refused};
+use common::skip::or_skip;
 use common::supervisor::{self, Call, Verdict};
 
 const SETUP: Calls = Calls::All(libc::SYS_io_uring_setup);
@@ -34,18 +35,12 @@ const RING_FDS: u32 = 20;
 const PBUF_RING: u32 = 22;
 const SYNC_CANCEL: u32 = 24;
 
-/// With the reason, where there is no ring to take anything from, or nobody to do it.
+/// Says so, where there is no ring to take anything from, or nobody to do it.
 fn possible(supervised: bool) -> bool {
     if !drivers().contains(&"uring") {
         return false;
     }
-    match supervisor::possible() {
-        Err(why) if supervised => {
-            println!("skipped: {why}");
-            false
-        }
-        _ => true,
-    }
+    !supervised || or_skip(supervisor::possible()).is_some()
 }
 
 fn load(url: &str, args: &[&str]) -> Command {

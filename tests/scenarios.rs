@@ -6,12 +6,13 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
+use common::skip::or_skip;
 use common::target::Target;
 use serde_json::Value;
 
 /// The bundled target; none where the host does not let it run.
 fn target() -> Option<Target> {
-    Target::start().map_err(|why| eprintln!("skipped: {why}")).ok()
+    or_skip(Target::start())
 }
 
 /// A plan in a directory of its own.

@@ -7,14 +7,12 @@ use std::io;
 use std::process::Command;
 
 use common::seccomp::with_io_uring_refused;
-
-/// Set in the child: try, print the errno, be done.
-const CHILD: &str = "SQUALL_TEST_TRY_IO_URING";
+use common::skip::skip;
 
 /// Starts this test binary once more to try `io_uring_setup`; the errno that it met, 0 for none.
 fn errno_in_child(refused_with: Option<i32>) -> i32 {
     let mut cmd = Command::new(env::current_exe().unwrap());
-    cmd.args(["--exact", "child", "--nocapture"]).env(CHILD, "1");
+    cmd.args(["--exact", "child", "--nocapture"]);
     if let Some(errno) = refused_with {
         with_io_uring_refused(&mut cmd, errno);
     }
@@ -25,11 +23,9 @@ fn errno_in_child(refused_with: Option<i32>) -> i32 {
     rest.split(';').next().unwrap().parse().unwrap()
 }
 
+/// Tries, and says the errno: to the others, which start it, and to nobody otherwise.
 #[test]
 fn child() {
-    if env::var_os(CHILD).is_none() {
-        return; // only of use when started by the others
-    }
     // io_uring_params is 120 bytes; zeros ask for a plain ring.
     let mut params = [0u64; 15];
     // SAFETY: the kernel reads and writes at most 120 bytes at `params`.
@@ -52,8 +48,7 @@ fn io_uring_setup_is_refused_with_the_given_errno() {
 fn without_the_filter_the_child_meets_something_else() {
     let errno = errno_in_child(None);
     if errno != 0 {
-        println!("skipped: io_uring is not to be had here anyway (errno {errno})");
-        return;
+        return skip(format!("io_uring is not to be had here anyway (errno {errno})"));
     }
     assert_eq!(errno_in_child(Some(libc::EPERM)), libc::EPERM);
 }

@@ -15,6 +15,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use common::nginx_tls::NginxTls;
 use common::rig::serve;
 use common::run::{Done, Running, drivers, squall, start_command};
+use common::skip::or_skip;
 use socket2::Socket;
 use squall::clock;
 use squall::units::Nanos;
@@ -167,10 +168,7 @@ fn memory_and_descriptors_stay_flat_and_the_books_balance() {
     let seconds: u64 = std::env::var("SOAK_SECONDS").map_or(10, |text| text.parse().expect("seconds"));
     // Arrivals of the plan per second: about half of what this machine's nginx and both runs hold together.
     let rate: u64 = std::env::var("SOAK_RATE").map_or(2_000, |text| text.parse().expect("a rate"));
-    let nginx = match NginxTls::start() {
-        Ok(nginx) => nginx,
-        Err(why) => return eprintln!("skipped: {why}"),
-    };
+    let Some(nginx) = or_skip(NginxTls::start()) else { return };
     let nasty = vicious();
     let file = nginx.pki.path("plan.toml");
     fs::write(&file, plan(&nginx, &nasty, seconds, rate)).unwrap();

@@ -12,8 +12,15 @@ use squall::target::{Target, TargetConfig, TargetError, start};
 
 #[path = "target/client.rs"]
 mod client;
+#[path = "common/skip.rs"]
+mod skip;
+#[path = "common/yardstick.rs"]
+#[allow(dead_code, unreachable_pub, reason = "others use more of it")]
+mod yardstick;
 
 use client::{Client, get};
+use skip::or_skip;
+use yardstick::Sleepers;
 
 fn config() -> TargetConfig {
     let cores = core_affinity::get_core_ids().expect("the affinity mask");
@@ -27,15 +34,20 @@ fn config() -> TargetConfig {
     }
 }
 
-/// Runs `test` against a target, unless the kernel refuses io_uring here.
-fn with(config: TargetConfig, test: impl FnOnce(&Target)) {
+/// A target, unless the kernel refuses io_uring here.
+fn started(config: TargetConfig) -> Option<Target> {
     match start(config) {
-        Ok(target) => {
-            test(&target);
-            target.stop().expect("no thread panicked");
-        }
-        Err(error @ TargetError::Ring { .. }) => eprintln!("skipped: {error}"),
+        Ok(target) => Some(target),
+        Err(error @ TargetError::Ring { .. }) => or_skip(Err(error)),
         Err(error) => panic!("{error}"),
+    }
+}
+
+/// Runs `test` against a target, if there can be one.
+fn with(config: TargetConfig, test: impl FnOnce(&Target)) {
+    if let Some(target) = started(config) {
+        test(&target);
+        target.stop().expect("no thread panicked");
     }
 }
 
@@ -272,23 +284,33 @@ fn bad_requests_are_told_so_and_closed() {
     });
 }
 
+/// The target's timers count in milliseconds.
+const DELAY_SLACK: Duration = Duration::from_micros(1_200);
+
 #[test]
 fn delays_are_exact() {
     with(config(), |target| {
         let mut client = Client::connect(target.local_addr());
-        let mut spans: Vec<Duration> = (0..200)
-            .map(|_| {
-                let sent = Instant::now();
-                assert_eq!(client.get("/delay/5").status, 200);
-                sent.elapsed()
-            })
-            .collect();
-        spans.sort();
-        let (least, p50) = (spans[0], spans[100]);
-        eprintln!("/delay/5: least {least:?}, p50 {p50:?}, p99 {:?}", spans[198]);
+        let (mut theirs, mut ours) = (Vec::new(), Vec::new());
+        for _ in 0..200 {
+            let sent = Instant::now();
+            assert_eq!(client.get("/delay/5").status, 200);
+            theirs.push(sent.elapsed());
+            // By turns, the same with the delay on this side: what other tests and other builds cost is in both.
+            let begun = Instant::now();
+            thread::sleep(Duration::from_millis(5));
+            client.get("/healthz");
+            ours.push(begun.elapsed());
+        }
+        theirs.sort();
+        ours.sort();
+        let (least, p50, yardstick) = (theirs[0], theirs[100], ours[100]);
+        eprintln!(
+            "/delay/5: least {least:?}, p50 {p50:?}, p99 {:?}; by ourselves p50 {yardstick:?}",
+            theirs[198]
+        );
         assert!(least >= Duration::from_millis(5), "early: {least:?}");
-        // 5.3 ms on a quiet machine; other tests run beside this one.
-        assert!(p50 < Duration::from_millis(7), "late: {p50:?}");
+        assert!(p50 < yardstick + DELAY_SLACK, "late: {p50:?}, by ourselves {yardstick:?}");
     });
 }
 
@@ -304,8 +326,9 @@ fn injected_latency_is_added_and_may_be_asked_around() {
         };
         assert!(timed("/load-test") >= Duration::from_millis(20));
         assert!(timed("/delay/10") >= Duration::from_millis(30));
-        let health = (0..5).map(|_| timed("/healthz")).min().unwrap();
-        assert!(health < Duration::from_millis(20), "{health:?}");
+        let both = (0..5).map(|_| (timed("/healthz"), timed("/load-test"))).collect::<Vec<_>>();
+        let (health, load) = both.iter().copied().reduce(|a, b| (a.0.min(b.0), a.1.min(b.1))).unwrap();
+        assert!(health + Duration::from_millis(10) < load, "{both:?}");
     });
 }
 
@@ -336,6 +359,7 @@ fn a_stall_holds_everything_until_it_ends() {
     let stall = Some("300ms/600ms".parse().unwrap());
     with(TargetConfig { stall, ..config() }, |target| {
         let mut client = Client::connect(target.local_addr());
+        let sleepers = Sleepers::start();
         let begun = Instant::now();
         let mut longest = Duration::ZERO;
         let mut quick = 0;
@@ -346,17 +370,16 @@ fn a_stall_holds_everything_until_it_ends() {
             quick += u32::from(sent.elapsed() < Duration::from_millis(50));
         }
         assert!(longest > Duration::from_millis(250), "no stall: {longest:?}");
-        assert!(longest < Duration::from_millis(450), "too long: {longest:?}");
+        // The stall is 300 ms; what the machine may have added, those who slept meanwhile know.
+        let late = Duration::from_nanos(sleepers.worst().0);
+        assert!(longest < Duration::from_millis(350) + late, "too long: {longest:?}, late by {late:?}");
         assert!(quick > 50, "it serves between the stalls: {quick}");
     });
 }
 
 #[test]
 fn stopping_finishes_what_is_in_flight() {
-    let target = match start(config()) {
-        Ok(target) => target,
-        Err(error) => return eprintln!("skipped: {error}"),
-    };
+    let Some(target) = started(config()) else { return };
     let addr = target.local_addr();
     let mut idle = Client::connect(addr);
     idle.get("/load-test");
@@ -388,10 +411,7 @@ fn stopping_finishes_what_is_in_flight() {
 
 #[test]
 fn stopping_is_bounded_when_clients_never_finish() {
-    let target = match start(config()) {
-        Ok(target) => target,
-        Err(error) => return eprintln!("skipped: {error}"),
-    };
+    let Some(target) = started(config()) else { return };
     let mut slow = Client::connect(target.local_addr());
     slow.send(get("/bytes/1073741824"));
     let mut waiting = Client::connect(target.local_addr());

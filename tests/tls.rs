@@ -9,16 +9,7 @@ mod proxies;
 
 use common::nginx_tls::{Line, NginxTls};
 use common::run::{Done, drivers, run, squall, start_command};
-
-/// The server, or the test ends here, saying why.
-macro_rules! or_skip {
-    ($server:expr) => {
-        match $server {
-            Ok(server) => server,
-            Err(why) => return eprintln!("skipped: {why}"),
-        }
-    };
-}
+use common::skip::or_skip;
 
 fn logged(nginx: &NginxTls, done: &Done, mark: &str) -> Vec<Line> {
     let lines = nginx.log(&format!("?run={mark}."), done.completed());
@@ -35,7 +26,7 @@ fn connections(lines: &[Line]) -> usize {
 
 #[test]
 fn counts_equal_the_access_log_in_every_model() {
-    let nginx = or_skip!(NginxTls::start());
+    let Some(nginx) = or_skip(NginxTls::start()) else { return };
     let roots = nginx.pki.roots();
     for driver in drivers() {
         for (name, args) in [
@@ -74,7 +65,7 @@ fn counts_equal_the_access_log_in_every_model() {
 
 #[test]
 fn a_name_is_told_and_an_address_is_not() {
-    let nginx = or_skip!(NginxTls::start());
+    let Some(nginx) = or_skip(NginxTls::start()) else { return };
     let roots = nginx.pki.roots();
     for (host, told) in [("localhost", "localhost"), ("127.0.0.1", "-")] {
         let url = format!("https://{host}:{}/?run={host}.", nginx.port("good"));
@@ -86,7 +77,7 @@ fn a_name_is_told_and_an_address_is_not() {
 
 #[test]
 fn what_is_wrong_with_a_certificate_is_named() {
-    let nginx = or_skip!(NginxTls::start());
+    let Some(nginx) = or_skip(NginxTls::start()) else { return };
     let roots = nginx.pki.roots();
     for driver in drivers() {
         for (server, kind, part) in [
@@ -118,7 +109,7 @@ fn what_is_wrong_with_a_certificate_is_named() {
 
 #[test]
 fn a_server_that_wants_to_know_us_is_shown_our_certificate() {
-    let nginx = or_skip!(NginxTls::start());
+    let Some(nginx) = or_skip(NginxTls::start()) else { return };
     let (roots, url) = (nginx.pki.roots(), nginx.url("mutual", "/?run=mutual."));
     let (cert, key) = (nginx.client.cert.display().to_string(), nginx.client.key.display().to_string());
     let shown = run(&url, &["-n", "50", "-c", "5", "--cacert", &roots, "--cert", &cert, "--key", &key]);
@@ -138,7 +129,7 @@ fn a_server_that_wants_to_know_us_is_shown_our_certificate() {
 
 #[test]
 fn sessions_are_resumed_only_when_asked() {
-    let nginx = or_skip!(NginxTls::start());
+    let Some(nginx) = or_skip(NginxTls::start()) else { return };
     let roots = nginx.pki.roots();
     for server in ["good", "tls12"] {
         for (flag, resumes) in [(None, false), (Some("--tls-resumption"), true)] {
@@ -161,7 +152,7 @@ fn sessions_are_resumed_only_when_asked() {
 
 #[test]
 fn a_session_is_resumed_from_another_address_too() {
-    let nginx = or_skip!(NginxTls::start());
+    let Some(nginx) = or_skip(NginxTls::start()) else { return };
     let roots = nginx.pki.roots();
     let fixed = ["-n", "200", "-c", "4", "-t", "1", "--no-keepalive", "--tls-resumption", "--cacert", &roots];
     // 32 endpoints, of which each would have to do a whole handshake first if it had sessions of its own.
@@ -173,7 +164,7 @@ fn a_session_is_resumed_from_another_address_too() {
 
 #[test]
 fn the_oldest_version_can_be_set() {
-    let nginx = or_skip!(NginxTls::start());
+    let Some(nginx) = or_skip(NginxTls::start()) else { return };
     let roots = nginx.pki.roots();
     run(&nginx.url("good", "/"), &["-n", "5", "-c", "1", "--cacert", &roots, "--tls-min", "1.3"]).exits(0);
     let refused =
@@ -184,7 +175,7 @@ fn the_oldest_version_can_be_set() {
 
 #[test]
 fn large_bodies_come_and_go_whole() {
-    let nginx = or_skip!(NginxTls::start());
+    let Some(nginx) = or_skip(NginxTls::start()) else { return };
     let roots = nginx.pki.roots();
     for driver in drivers() {
         let url = nginx.url("good", "/big");
@@ -197,7 +188,7 @@ fn large_bodies_come_and_go_whole() {
 
 #[test]
 fn a_trace_of_k6s_metrics_has_the_handshake() {
-    let nginx = or_skip!(NginxTls::start());
+    let Some(nginx) = or_skip(NginxTls::start()) else { return };
     let roots = nginx.pki.roots();
     let threshold = "http_req_tls_handshaking:max>0";
     let args = ["-n", "50", "-c", "5", "--threshold", threshold, "--no-keepalive", "--cacert", &roots];

@@ -13,6 +13,8 @@ pub mod responses;
 pub mod rig;
 pub mod run;
 pub mod seccomp;
+pub mod skip;
 pub mod supervisor;
 pub mod sysctl;
 pub mod target;
+pub mod yardstick;

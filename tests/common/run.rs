@@ -10,6 +10,7 @@ use squall::units::Nanos;
 
 use super::process::{Group, within};
 use super::rig;
+use super::skip::skip;
 
 /// Far more than any run here takes: reaching it means that one hangs.
 const LIMIT: Nanos = Nanos::from_secs(20);
@@ -26,7 +27,7 @@ pub fn drivers() -> Vec<&'static str> {
     match rig::uring(rig::config(1)) {
         Ok(_) => vec!["uring", "epoll"],
         Err(reason) => {
-            eprintln!("skipped: --driver uring: {reason}");
+            skip(format!("--driver uring: {reason}"));
             vec!["epoll"]
         }
     }
@@ -64,9 +65,14 @@ pub struct Done {
 }
 
 /// Starts a run that reports in JSON, and exits 0 whatever its verdict: tests share cores with the
-/// server, and other tests.
+/// server, and other tests. [`start_judged`] is for those that are about the verdict.
 pub fn start(url: &str, args: &[&str]) -> Running {
     start_command(squall(&[url, "--format", "json", "--allow-invalid"]).args(args))
+}
+
+/// As [`start`] without that, for tests whose subject is the verdict: the exit code follows from it.
+pub fn start_judged(url: &str, args: &[&str]) -> Running {
+    start_command(squall(&[url, "--format", "json"]).args(args))
 }
 
 /// Starts any command line.
@@ -120,6 +126,12 @@ impl Done {
     pub fn exits(self, code: i32) -> Done {
         assert_eq!(self.code, Some(code), "{}{}", self.stdout, self.stderr);
         self
+    }
+
+    /// Asserts that it ended as its verdict says: with 96 where that is INVALID, else with 0.
+    pub fn exits_as_judged(self) -> Done {
+        let code = if self.at("/verdict/status") == "invalid" { 96 } else { 0 };
+        self.exits(code)
     }
 
     /// The value at a JSON pointer, such as `/requests/completed`.

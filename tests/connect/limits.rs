@@ -8,6 +8,7 @@ use std::thread;
 use nix::sched::{CloneFlags, unshare};
 
 use crate::common::run::{Done, drivers, squall, start_command};
+use crate::common::skip::or_skip;
 use crate::server;
 
 /// Runs `test` on a thread with a network of its own, which has loopback and the ports 40000 to 40009 for outgoing connections. What
@@ -21,11 +22,7 @@ fn with_ten_ports(test: impl FnOnce() + Send + 'static) {
         }
         set("ip_local_port_range", "40000 40009")
     };
-    let inside = move || match enter() {
-        Ok(()) => test(),
-        Err(why) => println!("skipped: {why}"),
-    };
-    thread::spawn(inside).join().unwrap();
+    or_skip(thread::spawn(move || enter().map(|()| test())).join().unwrap());
 }
 
 fn set(name: &str, value: &str) -> Result<(), String> {

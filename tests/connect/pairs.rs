@@ -6,6 +6,7 @@ use std::fs;
 use squall::driver::{Endpoint, socket};
 
 use crate::common::run::{Done, drivers, run, squall, start_command};
+use crate::common::skip::or_skip;
 use crate::server::{self, Visit, tally};
 
 const TWO: [&str; 2] = ["127.0.0.1", "127.0.0.2"];
@@ -98,10 +99,7 @@ fn origins_of_a_plan_are_resolved_apart() {
 
 #[test]
 fn ipv6_addresses_are_called() {
-    let (port, book) = match server::tcp(&["::1"], 10) {
-        Ok(served) => served,
-        Err(why) => return println!("skipped: {why}"),
-    };
+    let Some((port, book)) = or_skip(server::tcp(&["::1"], 10)) else { return };
     let url = format!("http://[::1]:{port}/");
     for driver in drivers() {
         for engine in ENGINES {

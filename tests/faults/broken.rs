@@ -7,7 +7,7 @@ use squall::units::Nanos;
 use crate::common::process::within;
 use crate::common::run::{Done, alone, together};
 use crate::peer::{self, ANSWER};
-use crate::ways::{Model, errors, finish, send};
+use crate::ways::{Model, errors, finish, send, send_judged};
 
 /// A run of 2 s with a drain of 1 s ends well before, whatever the server does; the rest is for a host that is busy.
 const LIMIT: Nanos = Nanos::from_secs(8);
@@ -106,8 +106,10 @@ fn a_drip_slower_than_the_time_limit_times_out() {
                 }
             }
         });
-        for (name, _, done) in finish(send(&url, &Model::ALL, &["-d", "2s", "--timeout", "400ms"]), LIMIT) {
-            let done = done.exits(0).balanced();
+        for (name, _, done) in
+            finish(send_judged(&url, &Model::ALL, &["-d", "2s", "--timeout", "400ms"]), LIMIT)
+        {
+            let done = done.exits_as_judged().balanced();
             assert_eq!(done.completed(), 0, "{name}");
             assert!(done.failed() > 0, "{name}");
             assert_eq!(errors(&done, &["timeout"]), done.failed(), "{name}: {}", done.at("/errors"));
@@ -149,8 +151,9 @@ fn a_server_that_accepts_and_closes_is_named() {
     let _alone = alone();
     let (url, seen) = peer::start(drop);
     let mut established = 0;
-    for (name, model, done) in finish(send(&url, &Model::ALL, &["-d", "2s", "--timeout", "1s"]), LIMIT) {
-        let done = done.exits(0).balanced();
+    for (name, model, done) in finish(send_judged(&url, &Model::ALL, &["-d", "2s", "--timeout", "1s"]), LIMIT)
+    {
+        let done = done.exits_as_judged().balanced();
         established += done.count("/connections/established");
         of_no_use(&name, model, &done, &["reset", "closed"]);
     }
@@ -169,8 +172,9 @@ fn bytes_that_nobody_asked_for_are_no_answer() {
         peer.linger();
     });
     let mut established = 0;
-    for (name, model, done) in finish(send(&url, &Model::ALL, &["-d", "2s", "--timeout", "1s"]), LIMIT) {
-        let done = done.exits(0).balanced();
+    for (name, model, done) in finish(send_judged(&url, &Model::ALL, &["-d", "2s", "--timeout", "1s"]), LIMIT)
+    {
+        let done = done.exits_as_judged().balanced();
         established += done.count("/connections/established");
         of_no_use(&name, model, &done, &["protocol"]);
     }

@@ -1,5 +1,6 @@
 //! Servers, and the generator itself, that stand still.
 
+use std::ops::Range;
 use std::thread;
 
 use squall::clock;
@@ -7,9 +8,11 @@ use squall::units::Nanos;
 
 use crate::common::nginx::Nginx;
 use crate::common::process::within;
-use crate::common::run::{Done, alone, drivers, start};
+use crate::common::run::{Done, alone, drivers, start_judged};
+use crate::common::skip::or_skip;
+use crate::common::yardstick::{Sleepers, Still, in_one_of_three, still};
 use crate::peer;
-use crate::ways::{Model, errors, finish, logged, send, under_way};
+use crate::ways::{Model, errors, finish, logged, send, send_judged, under_way};
 
 const SECOND: Nanos = Nanos::from_secs(1);
 
@@ -19,10 +22,17 @@ fn standstill(done: &Done) -> Option<String> {
     reasons.iter().map(|reason| reason.as_str().unwrap()).find(|r| r.contains("stood still")).map(Into::into)
 }
 
+/// What waited for something that stood still for so long waited so many milliseconds, on a machine where one who is to go on
+/// may be this late. Twelve runs then catch up side by side.
+fn as_long_as((least, most): Still, late: Nanos) -> Range<f64> {
+    let millis = |span: Nanos| span.0 as f64 / 1e6;
+    0.85 * millis(least)..millis(most + late) + 800.0
+}
+
 #[test]
 fn a_frozen_server_costs_timeouts_and_is_met_again() {
     let _alone = alone();
-    let nginx = or_skip!(Nginx::start());
+    let Some(nginx) = or_skip(Nginx::start()) else { return };
     let runs = send(&nginx.url("/small"), &Model::ALL, &["-d", "4s", "--timeout", "300ms"]);
     under_way(&runs, &nginx);
     nginx.signal("STOP");
@@ -39,23 +49,24 @@ fn a_frozen_server_costs_timeouts_and_is_met_again() {
 #[test]
 fn a_stall_shows_in_the_response_time_of_every_schedule() {
     let _alone = alone();
-    let nginx = or_skip!(Nginx::start());
+    let Some(nginx) = or_skip(Nginx::start()) else { return };
     let models = [Model::Open, Model::Arrivals];
     let runs = send(&nginx.url("/small"), &models, &["-d", "4s"]);
     under_way(&runs, &nginx);
-    nginx.signal("STOP");
-    clock::sleep(SECOND);
-    nginx.signal("CONT");
+    let sleepers = Sleepers::start();
+    let stood = still(SECOND, |name| nginx.signal(name));
     let mut completed = 0;
-    for (name, _, done) in finish(runs, Nanos::from_secs(12)) {
+    let done = finish(runs, Nanos::from_secs(12));
+    let as_long = as_long_as(stood, sleepers.worst());
+    for (name, _, done) in done {
         let done = done.exits(0).balanced();
         assert_eq!((done.failed(), done.count("/requests/scheduled")), (0, 800), "{name}");
         completed += done.completed();
         // A third of the arrivals came while it stood: the first of them waited for all of it.
         let response = done.percentile_ms("response_time", "99");
-        assert!((850.0..1_800.0).contains(&response), "{name}: response time p99 {response} ms");
+        assert!(as_long.contains(&response), "{name}: response time p99 {response} ms, not {as_long:?}");
         let service = done.percentile_ms("service_time", "90");
-        assert!(service < 200.0, "{name}: service time p90 {service} ms");
+        assert!(service < 0.25 * as_long.start, "{name}: service time p90 {service} ms, of {as_long:?}");
     }
     assert_eq!(logged(&nginx, completed), completed);
 }
@@ -63,7 +74,7 @@ fn a_stall_shows_in_the_response_time_of_every_schedule() {
 #[test]
 fn a_server_that_is_frozen_to_the_end_does_not_hold_the_run() {
     let _alone = alone();
-    let nginx = or_skip!(Nginx::start());
+    let Some(nginx) = or_skip(Nginx::start()) else { return };
     let runs = send(&nginx.url("/small"), &Model::ALL, &["-d", "3s", "--timeout", "1s"]);
     under_way(&runs, &nginx);
     nginx.signal("STOP");
@@ -82,15 +93,16 @@ fn a_server_that_is_frozen_to_the_end_does_not_hold_the_run() {
 #[test]
 fn a_frozen_generator_says_so_and_loses_nothing() {
     let _alone = alone();
-    let nginx = or_skip!(Nginx::start());
-    let runs = send(&nginx.url("/small"), &Model::ALL, &["-d", "4s"]);
+    let Some(nginx) = or_skip(Nginx::start()) else { return };
+    let runs = send_judged(&nginx.url("/small"), &Model::ALL, &["-d", "4s"]);
     under_way(&runs, &nginx);
-    runs.iter().for_each(|run| run.running().signal("STOP"));
-    clock::sleep(SECOND);
-    runs.iter().for_each(|run| run.running().signal("CONT"));
+    let sleepers = Sleepers::start();
+    let stood = still(SECOND, |name| runs.iter().for_each(|run| run.running().signal(name)));
     let mut answered = 0;
-    for (name, model, done) in finish(runs, Nanos::from_secs(12)) {
-        let done = done.exits(0).balanced();
+    let done = finish(runs, Nanos::from_secs(12));
+    let as_long = as_long_as(stood, sleepers.worst());
+    for (name, model, done) in done {
+        let done = done.exits_as_judged().balanced();
         assert_eq!(
             (done.failed(), done.count("/requests/in_flight_at_end")),
             (0, 0),
@@ -104,9 +116,9 @@ fn a_frozen_generator_says_so_and_loses_nothing() {
         if model.is_open() {
             assert_eq!(done.count("/requests/scheduled"), 800, "{name}");
             let response = done.percentile_ms("response_time", "99");
-            assert!((850.0..1_800.0).contains(&response), "{name}: response time p99 {response} ms");
+            assert!(as_long.contains(&response), "{name}: response time p99 {response} ms, not {as_long:?}");
             let noticed = done.number("/latency/pickup_lag/max_us") / 1_000.0;
-            assert!((850.0..1_800.0).contains(&noticed), "{name}: pickup lag up to {noticed} ms");
+            assert!(as_long.contains(&noticed), "{name}: pickup lag up to {noticed} ms, not {as_long:?}");
         }
     }
     assert_eq!(logged(&nginx, answered), answered);
@@ -115,19 +127,24 @@ fn a_frozen_generator_says_so_and_loses_nothing() {
 #[test]
 fn answers_that_came_while_the_generator_stood_still_are_no_timeouts() {
     let _alone = alone();
-    let nginx = or_skip!(Nginx::start());
-    // Few of them, so that the signals reach all within their time.
-    let models = [Model::Closed, Model::Users];
-    let runs = send(&nginx.url("/small"), &models, &["-d", "4s", "--timeout", "500ms"]);
-    under_way(&runs, &nginx);
-    runs.iter().for_each(|run| run.running().signal("STOP"));
-    clock::sleep(SECOND);
-    runs.iter().for_each(|run| run.running().signal("CONT"));
-    for (name, _, done) in finish(runs, Nanos::from_secs(12)) {
-        let done = done.exits(0).balanced();
-        assert!(standstill(&done).is_some(), "{name}: {}", done.at("/verdict"));
-        assert_eq!(done.failed(), 0, "{name}: they were there: {}", done.at("/errors"));
-    }
+    let Some(nginx) = or_skip(Nginx::start()) else { return };
+    // On a busy host one may be stopped between stamping a request and sending it: that one is late, and no answer was there.
+    in_one_of_three(|| {
+        // Few of them, so that the signals reach all within their time.
+        let models = [Model::Closed, Model::Users];
+        let runs = send_judged(&nginx.url("/small"), &models, &["-d", "4s", "--timeout", "500ms"]);
+        under_way(&runs, &nginx);
+        still(SECOND, |name| runs.iter().for_each(|run| run.running().signal(name)));
+        let mut late = String::new();
+        for (name, _, done) in finish(runs, Nanos::from_secs(12)) {
+            let done = done.exits_as_judged().balanced();
+            assert!(standstill(&done).is_some(), "{name}: {}", done.at("/verdict"));
+            if done.failed() > 0 {
+                late += &format!("{name}: they were there: {}; ", done.at("/errors"));
+            }
+        }
+        if late.is_empty() { Ok(()) } else { Err(late) }
+    });
 }
 
 #[test]
@@ -157,13 +174,13 @@ fn frozen_over_its_end(driver: &str, model: &[&str], freeze: Nanos) {
         }
     });
     let args = [model, &["-d", "1s", "--timeout", "3s", "-t", "1", "--driver", driver]].concat();
-    let running = start(&url, &args);
+    let running = start_judged(&url, &args);
     assert!(within(Nanos::from_secs(10), || seen.requests() > 0));
     clock::sleep(freeze);
     running.signal("STOP");
     clock::sleep(SECOND);
     running.signal("CONT");
-    let done = running.finish().exits(0).balanced();
+    let done = running.finish().exits_as_judged().balanced();
     assert_eq!((done.failed(), done.count("/requests/in_flight_at_end")), (0, 0), "{args:?}");
     assert!(standstill(&done).is_some(), "{args:?}, at {freeze}: {}", done.at("/verdict"));
     assert_eq!(done.completed(), seen.answers(), "{args:?}, at {freeze}");

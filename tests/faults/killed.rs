@@ -6,17 +6,19 @@ use squall::units::Nanos;
 use crate::common::nginx::Nginx;
 use crate::common::process::free_port;
 use crate::common::run::{alone, drivers, run, squall, start_command, together};
-use crate::ways::{Model, errors, finish, logged, send, under_way};
+use crate::common::skip::or_skip;
+use crate::common::yardstick::Sleepers;
+use crate::ways::{Model, errors, finish, logged, send, send_judged, under_way};
 
 #[test]
 fn a_killed_server_costs_what_was_in_flight_and_the_run_ends_in_time() {
     let _alone = alone();
-    let mut nginx = or_skip!(Nginx::start());
-    let runs = send(&nginx.url("/small"), &Model::ALL, &["-d", "3s", "--timeout", "1s"]);
+    let Some(mut nginx) = or_skip(Nginx::start()) else { return };
+    let runs = send_judged(&nginx.url("/small"), &Model::ALL, &["-d", "3s", "--timeout", "1s"]);
     under_way(&runs, &nginx);
     nginx.kill();
     for (name, model, done) in finish(runs, Nanos::from_secs(10)) {
-        let done = done.exits(0).balanced();
+        let done = done.exits_as_judged().balanced();
         assert!(done.completed() > 0, "{name}");
         let attempts = done.count("/connections/failed_attempts");
         assert!(attempts > 0, "{name}");
@@ -40,14 +42,17 @@ fn a_killed_server_costs_what_was_in_flight_and_the_run_ends_in_time() {
 #[test]
 fn a_server_that_comes_back_is_met_within_a_back_off() {
     let _alone = alone();
-    let mut nginx = or_skip!(Nginx::start());
+    let Some(mut nginx) = or_skip(Nginx::start()) else { return };
+    let sleepers = Sleepers::start();
     let runs = send(&nginx.url("/small"), &Model::ALL, &["-d", "5s", "--timeout", "1s"]);
     under_way(&runs, &nginx);
     nginx.kill();
     clock::sleep(Nanos::from_millis(1_000));
     nginx.restart();
     let mut completed = 0;
-    for (name, model, done) in finish(runs, Nanos::from_secs(12)) {
+    let done = finish(runs, Nanos::from_secs(12));
+    let late = sleepers.worst();
+    for (name, model, done) in done {
         let done = done.exits(0).balanced();
         completed += done.completed();
         // Met again at most a back-off (a good second; of users 64 ms) after it is back.
@@ -59,7 +64,8 @@ fn a_server_that_comes_back_is_met_within_a_back_off() {
             // The schedule waited and was caught up with.
             let waiting = done.count("/requests/backlog_at_end");
             assert_eq!(done.completed() + done.failed() + waiting, 1_000, "{name}");
-            assert!(waiting < 10, "{name}: {waiting}");
+            // 200 a second, and the last moment is as long as somebody may wake up late.
+            assert!(waiting < 10 + late.0 / 5_000_000, "{name}: {waiting} wait, one may be {late} late");
         }
     }
     // nginx writes its log behind its answers: the last ones before it was killed may not stand there.

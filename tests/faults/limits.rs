@@ -12,9 +12,10 @@ use squall::clock;
 use squall::units::Nanos;
 
 use crate::common::process::{find, within};
-use crate::common::run::{Done, alone, drivers, squall, start, start_command, together};
+use crate::common::run::{Done, alone, drivers, squall, start, start_command, start_judged, together};
+use crate::common::skip::or_skip;
 use crate::peer::{self, Peer};
-use crate::ways::{Model, errors, send};
+use crate::ways::{Model, errors, send_judged};
 
 /// Something that listens with the smallest of queues: its kernel answers for two connections, and drops the
 /// beginnings of all others until somebody accepts.
@@ -48,14 +49,14 @@ fn a_full_accept_queue_is_named() {
     let queue = Queue::new();
     let _held = queue.fill();
     let args = ["-d", "2s", "--connect-timeout", "1s", "--timeout", "1s"];
-    for run in send(&queue.url(), &Model::ALL, &args) {
+    for run in send_judged(&queue.url(), &Model::ALL, &args) {
         let (name, model, done) = run.ends_within(Nanos::from_secs(6));
         if !model.has_users() {
             let done = done.exits(1);
             assert!(done.stderr.contains("no answer within 1s"), "{name}: {}", done.stderr);
             continue;
         }
-        let done = done.exits(0).balanced();
+        let done = done.exits_as_judged().balanced();
         assert_eq!(done.completed(), 0, "{name}");
         assert!(
             done.failed() + done.count("/requests/in_flight_at_end") >= 4,
@@ -136,9 +137,7 @@ fn limit(pid: u32, which: &str) {
 #[test]
 fn descriptors_that_run_out_in_mid_run_are_named_and_the_run_recovers() {
     let _alone = alone();
-    if let Err(why) = find("prlimit") {
-        return eprintln!("skipped: {why}");
-    }
+    let Some(_) = or_skip(find("prlimit")) else { return };
     let mut tries = Vec::new();
     for driver in drivers() {
         for model in
@@ -160,13 +159,13 @@ fn once_each(mut peer: Peer) {
 fn without_descriptors_for_a_while(driver: &str, model: &[&str]) {
     let (url, seen) = peer::start(once_each);
     let args = [model, &["-d", "3s", "--timeout", "2s", "-t", "1", "--driver", driver]].concat();
-    let running = start(&url, &args);
+    let running = start_judged(&url, &args);
     assert!(within(Nanos::from_secs(10), || seen.answers() > 20), "{args:?} does not begin");
     limit(running.pid(), "--nofile=3:");
     clock::sleep(Nanos::from_millis(1_000));
     let before = seen.answers();
     limit(running.pid(), "--nofile=1024:");
-    let done = running.finish().exits(0).balanced();
+    let done = running.finish().exits_as_judged().balanced();
     assert_eq!(done.completed(), seen.answers(), "{args:?}");
     if needs_none(&done) {
         assert_eq!(done.count("/connections/failed_attempts"), 0, "{args:?}");
@@ -198,9 +197,7 @@ fn needs_none(done: &Done) -> bool {
 #[test]
 fn descriptors_that_stay_away_end_in_a_report() {
     let _alone = alone();
-    if let Err(why) = find("prlimit") {
-        return eprintln!("skipped: {why}");
-    }
+    let Some(_) = or_skip(find("prlimit")) else { return };
     for driver in drivers() {
         for model in [&["-c", "4"][..], &["--vus", "4"]] {
             let (url, seen) = peer::start(once_each);
@@ -222,9 +219,7 @@ fn descriptors_that_stay_away_end_in_a_report() {
 #[test]
 fn too_little_memory_is_told_before_the_run() {
     let _together = together();
-    if let Err(why) = find("prlimit") {
-        return eprintln!("skipped: {why}");
-    }
+    let Some(_) = or_skip(find("prlimit")) else { return };
     let (url, _) = peer::start(|mut peer| while peer.request() && peer.answer() {});
     let url = Arc::<str>::from(url);
     let mut told = 0;
@@ -262,9 +257,7 @@ fn done_says_memory(text: &str) -> bool {
 #[test]
 fn memory_that_runs_out_in_mid_run_never_ends_in_a_report_with_gaps() {
     let _alone = alone();
-    if let Err(why) = find("prlimit") {
-        return eprintln!("skipped: {why}");
-    }
+    let Some(_) = or_skip(find("prlimit")) else { return };
     let (url, _) = peer::start(|mut peer| while peer.request() && peer.answer() {});
     for driver in drivers() {
         for model in [&["-c", "4"][..], &["-c", "4", "-R", "500"], &["--vus", "4"]] {

@@ -10,6 +10,7 @@ use squall::units::Nanos;
 
 use crate::common::process::{Group, find};
 use crate::common::run::{Done, alone, drivers, start_command};
+use crate::common::skip::or_skip;
 use crate::ways::errors;
 
 /// The server's address, on the far side.
@@ -112,8 +113,8 @@ impl Drop for Link {
 #[test]
 fn tcp_bridges_a_short_outage_and_the_response_time_shows_it() {
     let _alone = alone();
-    let link = or_skip!(Link::new());
-    let (_target, url) = or_skip!(link.serve());
+    let Some(link) = or_skip(Link::new()) else { return };
+    let Some((_target, url)) = or_skip(link.serve()) else { return };
     for (name, done) in link.outage(&url, &link.far, &["--timeout", "5s"]) {
         assert_eq!(done.failed(), 0, "{name}: {}", done.at("/errors"));
         if name.contains("-R") {
@@ -127,8 +128,8 @@ fn tcp_bridges_a_short_outage_and_the_response_time_shows_it() {
 #[test]
 fn an_outage_longer_than_the_time_limits_is_named_and_the_run_recovers() {
     let _alone = alone();
-    let link = or_skip!(Link::new());
-    let (_target, url) = or_skip!(link.serve());
+    let Some(link) = or_skip(Link::new()) else { return };
+    let Some((_target, url)) = or_skip(link.serve()) else { return };
     let runs = link.outage(&url, &link.near, &["--timeout", "300ms", "--connect-timeout", "300ms"]);
     for (name, done) in runs {
         // In flight: late. Without a route: unreachable at once.

@@ -12,6 +12,7 @@ use squall::units::Nanos;
 use crate::common::plain::{self, Framing};
 use crate::common::process::find;
 use crate::common::run::{squall, start_command, together};
+use crate::common::skip::or_skip;
 
 /// A run of some requests.
 fn command(more: &[&str]) -> Command {
@@ -138,10 +139,7 @@ impl Drop for Page {
 #[test]
 fn a_disk_that_fills_up_keeps_no_part_of_a_report() {
     let _together = together();
-    let page = match Page::mount() {
-        Ok(page) => page,
-        Err(why) => return eprintln!("skipped: {why}"),
-    };
+    let Some(page) = or_skip(Page::mount()) else { return };
     let path = page.0.path().join("report.json");
     let name = path.to_str().unwrap();
     let done = start_command(&mut command(&["-o", name, "--format", "json"])).finish().exits(1);

@@ -7,7 +7,7 @@ use squall::units::Nanos;
 
 use crate::common::nginx::Nginx;
 use crate::common::process::within;
-use crate::common::run::{Done, Running, drivers, start};
+use crate::common::run::{Done, Running, drivers, start, start_judged};
 
 /// The loop that sends the load.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,8 +73,17 @@ impl Sent {
     }
 }
 
-/// Starts each of `models` under each driver. `url` has no query.
+/// Starts each of `models` under each driver; all exit 0 whatever their verdict. `url` has no query.
 pub(crate) fn send(url: &str, models: &[Model], more: &[&str]) -> Vec<Sent> {
+    send_by(start, url, models, more)
+}
+
+/// As [`send`], for tests whose subject is the verdict: the exit codes follow from it.
+pub(crate) fn send_judged(url: &str, models: &[Model], more: &[&str]) -> Vec<Sent> {
+    send_by(start_judged, url, models, more)
+}
+
+fn send_by(start: fn(&str, &[&str]) -> Running, url: &str, models: &[Model], more: &[&str]) -> Vec<Sent> {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let mut runs = Vec::new();
     for driver in drivers() {

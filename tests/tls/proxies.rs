@@ -10,6 +10,7 @@ use super::common::pki::head;
 use super::common::plain::{self, Framing};
 use super::common::rig::serve;
 use super::common::run::{drivers, run};
+use crate::common::skip::or_skip;
 
 /// Heads of the requests that a proxy was sent.
 type Heads = Arc<Mutex<Vec<String>>>;
@@ -70,10 +71,7 @@ fn forward(client: &mut TcpStream, host: &str, request: &str) {
 
 #[test]
 fn https_goes_through_a_tunnel() {
-    let nginx = match NginxTls::start() {
-        Ok(nginx) => nginx,
-        Err(why) => return eprintln!("skipped: {why}"),
-    };
+    let Some(nginx) = or_skip(NginxTls::start()) else { return };
     let roots = nginx.pki.roots();
     for driver in drivers() {
         for (engine, credentials) in [
@@ -121,10 +119,7 @@ fn http_is_forwarded() {
 
 #[test]
 fn a_proxy_that_refuses_is_named() {
-    let nginx = match NginxTls::start() {
-        Ok(nginx) => nginx,
-        Err(why) => return eprintln!("skipped: {why}"),
-    };
+    let Some(nginx) = or_skip(NginxTls::start()) else { return };
     for driver in drivers() {
         let (addr, _) = proxy(Some("other"));
         let proxy = format!("http://me:secret@{addr}");

@@ -4,14 +4,13 @@
 //! makes follow. What one of these has is its tags, and the numbers of its series once samples have made them: text is looked
 //! up for a place and a stage once, not for a request.
 
-use std::collections::hash_map::DefaultHasher;
-use std::hash::{BuildHasher, BuildHasherDefault, Hash};
+use std::hash::{BuildHasher, Hash};
 use std::sync::Arc;
 
 use hashbrown::HashTable;
 
 use crate::stats::layout::{Condition, Layout, OWN_TAGS, REQUESTS, series_at};
-use crate::stats::registry::{KeyRef, Kind, OTHER, Role, SeriesId};
+use crate::stats::registry::{KeyRef, Kind, OTHER, Role, SeriesId, State};
 use crate::stats::tally::Tally;
 
 /// No series yet.
@@ -207,7 +206,7 @@ fn texts(tags: &PlaceTags) -> impl Iterator<Item = (&str, &str)> {
 }
 
 fn hash<'a>(tags: impl Iterator<Item = (&'a str, &'a str)>, other: bool) -> u64 {
-    let mut hasher = BuildHasherDefault::<DefaultHasher>::default().build_hasher();
+    let mut hasher = State::default().build_hasher();
     other.hash(&mut hasher);
     tags.for_each(|tag| tag.hash(&mut hasher));
     std::hash::Hasher::finish(&hasher)

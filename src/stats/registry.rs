@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
-use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher, Hash, Hasher};
+use std::hash::{BuildHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use hashbrown::HashTable;
@@ -25,7 +25,8 @@ const KEPT: [&str; 2] = ["expected_response", "stage"];
 /// The metric of those whose own would be one too many.
 const OTHER_METRIC: &str = "other";
 
-type State = BuildHasherDefault<DefaultHasher>;
+/// Of keys and texts. They are the user's own or the target's, and bounded in number: no protection against chosen ones is needed.
+pub(super) type State = foldhash::fast::FixedState;
 
 /// What the figures of a series are, and so what can be asked of them. The order is that of the wire's numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

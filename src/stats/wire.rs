@@ -200,7 +200,11 @@ fn steps(histogram: &CompactHistogram) -> Steps<'static> {
         let distance = counter - before;
         before = counter;
         let more = (count - 1).min(MORE);
-        put_number(&mut bytes, u64::from(distance) << 2 | more);
+        match u64::from(distance) << 2 | more {
+            // By far the most frequent.
+            number @ 0..0x80 => bytes.push(number as u8),
+            number => put_number(&mut bytes, number),
+        }
         if more == MORE {
             put_number(&mut bytes, count - 1 - MORE);
         }
@@ -235,17 +239,33 @@ type Counters = Vec<(u16, u64)>;
 fn read_steps(steps: &Steps<'_>, counters: &mut Counters) -> Result<CompactHistogram, WireError> {
     counters.clear();
     let (mut at, mut all, mut bytes) = (0u64, 0u64, steps.0.iter());
-    while !bytes.as_slice().is_empty() {
-        let number = take_number(&mut bytes)?;
+    while let Some(first) = bytes.as_slice().first() {
+        let number = match *first {
+            // By far the most frequent.
+            0..0x80 => {
+                bytes.next();
+                u64::from(*first)
+            }
+            _ => take_number(&mut bytes)?,
+        };
         let (distance, more) = (number >> 2, number & 3);
-        let count = 1 + more + if more == MORE { take_number(&mut bytes)? } else { 0 };
+        let mut count = 1 + more;
+        if more == MORE {
+            count += plausible(take_number(&mut bytes)?)?;
+        }
         // The first may be counter 0; every other one is a later one.
         if distance == 0 && !counters.is_empty() {
             return Err(damaged("a histogram with a step twice"));
         }
         at += distance;
-        all = plausible(all + plausible(count)?)?;
-        counters.push((u16::try_from(at).map_err(|_| damaged("a histogram beyond its end"))?, count));
+        if at > u64::from(u16::MAX) {
+            return Err(damaged("a histogram beyond its end"));
+        }
+        all += count;
+        if all > COUNT_MAX {
+            return Err(damaged(format!("a count of {all}")));
+        }
+        counters.push((at as u16, count));
     }
     CompactHistogram::of_counters(counters)
         .ok_or_else(|| damaged("a histogram with a step that there is not"))

@@ -32,16 +32,16 @@ fn read_all(cache: &mut HeadCache, parser: &mut ResponseParser, mut stream: &[u8
 
 fn responses(c: &mut Criterion) {
     let mut group = c.benchmark_group("response");
-    for (name, answer) in [("small", SMALL), ("nginx", NGINX)] {
+    for (name, response) in [("small", SMALL), ("nginx", NGINX)] {
         let (mut cache, mut parser) = (HeadCache::new(), ResponseParser::new());
         group.throughput(Throughput::Elements(1));
         group.bench_function(format!("{name}/known_head"), |b| {
-            b.iter(|| read_all(&mut cache, &mut parser, answer))
+            b.iter(|| read_all(&mut cache, &mut parser, response))
         });
         group.bench_function(format!("{name}/parsed_head"), |b| {
-            b.iter(|| head::parse(black_box(answer), Expect::Normal))
+            b.iter(|| head::parse(black_box(response), Expect::Normal))
         });
-        let sixteen = answer.repeat(16);
+        let sixteen = response.repeat(16);
         group.throughput(Throughput::Elements(16));
         group.bench_function(format!("{name}/pipelined_16"), |b| {
             b.iter(|| read_all(&mut cache, &mut parser, &sixteen))

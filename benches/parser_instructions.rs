@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 
 /// Why nothing can be counted here, if so.
 fn obstacle() -> Option<&'static str> {
-    let answers = |program: &str| {
+    let responses = |program: &str| {
         let mut command = Command::new(program);
         command.arg("--version").stdout(Stdio::null()).stderr(Stdio::null());
         command.status().is_ok()
@@ -16,10 +16,10 @@ fn obstacle() -> Option<&'static str> {
     if !std::env::args().any(|arg| arg == "--bench") {
         return Some("not run by `cargo bench`; counts of an unoptimised build mean nothing");
     }
-    if !answers("valgrind") {
+    if !responses("valgrind") {
         return Some("valgrind is not installed");
     }
-    if !answers(option_env!("GUNGRAUN_RUNNER").unwrap_or("gungraun-runner")) {
+    if !responses(option_env!("GUNGRAUN_RUNNER").unwrap_or("gungraun-runner")) {
         return Some("gungraun-runner is not on PATH: cargo install gungraun-runner --version 0.20.0");
     }
     None
@@ -52,7 +52,7 @@ mod counts {
         stream: Vec<u8>,
     }
 
-    /// `times` answers, and a cache that knows their head.
+    /// `times` responses, and a cache that knows their head.
     fn known(times: usize) -> Input {
         let (mut cache, mut parser) = (HeadCache::new(), ResponseParser::new());
         let fed = parser.feed(&mut cache, Expect::Normal, SMALL, &mut ());

@@ -35,9 +35,9 @@ fn record(c: &mut Criterion) {
     let mut group = c.benchmark_group("recorder");
     group.throughput(Throughput::Elements(1));
     for (name, open_model, whole) in [
-        ("closed, whole answer", false, true),
-        ("closed, answer in pieces", false, false),
-        ("open, whole answer", true, true),
+        ("closed, whole response", false, true),
+        ("closed, response in pieces", false, false),
+        ("open, whole response", true, true),
     ] {
         let samples = samples(whole);
         let mut recorder = Recorder::new(open_model);

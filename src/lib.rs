@@ -1,7 +1,7 @@
 //! squall: an HTTP load generator for Linux.
 //!
 //! One pinned worker thread per core, each with its own ring, sends raw HTTP/1.1 and parses the
-//! answers by hand. Modules stand on floors; a module imports only lower floors (held by
+//! responses by hand. Modules stand on floors; a module imports only lower floors (held by
 //! `tests/tidy.rs`):
 //!
 //! ```text

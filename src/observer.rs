@@ -31,15 +31,15 @@ pub struct Progress {
     pub elapsed: Nanos,
     /// How long it will measure; `None` when a number of requests ends the run.
     pub total: Option<Nanos>,
-    /// Whole answers per second.
+    /// Whole responses per second.
     pub rate: f64,
     /// Median response time.
     pub p50: Nanos,
     /// 99th percentile of the response time.
     pub p99: Nanos,
-    /// Requests that got no whole answer.
+    /// Requests that got no whole response.
     pub failed: u64,
-    /// Whole answers.
+    /// Whole responses.
     pub completed: u64,
     /// Open connections. Before measuring: those that have come about, of the workers that are done with connecting.
     pub connections: u64,

@@ -52,7 +52,7 @@ pub struct Report {
     pub duration_s: f64,
     /// What became of the requests.
     pub requests: Requests,
-    /// Answers by status code.
+    /// Responses by status code.
     pub status: BTreeMap<u16, u64>,
     /// Failed requests by kind; their sum is `requests.failed`. The kinds of [`ERROR_KINDS`] are always
     /// there, others when they occurred.
@@ -73,7 +73,7 @@ pub struct Report {
     pub generator: Generator,
     /// What came of `--samples`.
     pub samples: SamplesSection,
-    /// Judgements of single answers. Empty in plain runs.
+    /// Judgements of single responses. Empty in plain runs.
     pub checks: Vec<Check>,
     /// Judgements of the whole. Empty in plain runs.
     pub thresholds: Vec<ThresholdEntry>,
@@ -104,7 +104,7 @@ pub struct Tool {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Model {
-    /// The answer to the one before, on the same connection.
+    /// The response to the one before, on the same connection.
     #[default]
     Closed,
     /// A schedule.
@@ -213,11 +213,11 @@ pub struct Requests {
     pub scheduled: u64,
     /// Sent.
     pub started: u64,
-    /// Whole answers, of any status.
+    /// Whole responses, of any status.
     pub completed: u64,
     /// Those that came before the measured window closed; rates count these.
     pub completed_in_window: u64,
-    /// Sent, and no whole answer came.
+    /// Sent, and no whole response came.
     pub failed: u64,
     /// Arrivals that could not start within the bounds.
     pub dropped: u64,
@@ -230,11 +230,11 @@ pub struct Requests {
 /// Rates and amounts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Throughput {
-    /// Whole answers in the window per second of it.
+    /// Whole responses in the window per second of it.
     pub requests_per_s: f64,
     /// Bytes of requests.
     pub sent_bytes: u64,
-    /// Bytes of answers, heads and framing included.
+    /// Bytes of responses, heads and framing included.
     pub received_bytes: u64,
 }
 
@@ -254,9 +254,9 @@ pub struct Connections {
 /// How long things took.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Latency {
-    /// From the scheduled start to the whole answer.
+    /// From the scheduled start to the whole response.
     pub response_time: LatencySection,
-    /// From the send to the whole answer.
+    /// From the send to the whole response.
     pub service_time: LatencySection,
     /// From the scheduled start to the send.
     pub start_lag: LatencySection,
@@ -266,7 +266,7 @@ pub struct Latency {
     pub connect: LatencySection,
     /// The TLS handshake, from there.
     pub tls_handshake: LatencySection,
-    /// From the send to the first byte of the answer.
+    /// From the send to the first byte of the response.
     pub first_byte: LatencySection,
 }
 
@@ -394,7 +394,7 @@ pub struct SamplesSection {
 pub struct TimelineEntry {
     /// End of the stretch, from the start of measuring.
     pub t_s: f64,
-    /// Whole answers.
+    /// Whole responses.
     pub requests: u64,
     /// Failed requests.
     pub failed: u64,

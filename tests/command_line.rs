@@ -154,7 +154,7 @@ fn ctrl_c_ends_a_run_early_with_its_report() {
 
 #[test]
 fn the_second_ctrl_c_does_not_wait() {
-    // The answers take an hour, and the drain after the first signal 5 s.
+    // The responses take an hour, and the drain after the first signal 5 s.
     let target = Target::start(&["--latency", "const:1h"]);
     let args = [&target.url, "-d", "60s", "-c", "2", "--timeout", "50s"];
     let mut child = squall(&args).stdout(Stdio::null()).spawn().unwrap();

@@ -44,10 +44,10 @@ macro_rules! suite {
 
 suite!(epoll: epoll_world, uring: uring_world, sim: sim_world; {
     a_refused_connect_frees_the_slot,
-    answers_arrive_whole_and_in_order,
-    large_answers_arrive_whole,
+    responses_arrive_whole_and_in_order,
+    large_responses_arrive_whole,
     discarded_and_delivered_bytes_add_up,
-    discards_leave_the_next_answer_alone,
+    discards_leave_the_next_response_alone,
     eof_comes_after_the_last_byte,
     a_reset_is_reported_once,
     a_reused_slot_sees_nothing_of_the_last_connection,
@@ -61,9 +61,9 @@ suite!(epoll: epoll_world, uring: uring_world, sim: sim_world; {
 // may end a wait before anything has happened.
 suite!(tls_on_epoll: tls_epoll_world, tls_on_uring: tls_uring_world; {
     a_refused_connect_frees_the_slot,
-    answers_arrive_whole_and_in_order,
-    large_answers_arrive_whole,
-    discards_leave_the_next_answer_alone,
+    responses_arrive_whole_and_in_order,
+    large_responses_arrive_whole,
+    discards_leave_the_next_response_alone,
     eof_comes_after_the_last_byte,
     a_reset_is_reported_once,
     a_reused_slot_sees_nothing_of_the_last_connection,
@@ -76,7 +76,7 @@ suite!(epoll_sockets: epoll, uring_sockets: uring; {
     close_sends_what_it_was_asked_to,
     connections_come_from_the_source_address,
     an_endpoint_of_another_kind_may_be_added_later,
-    an_answer_before_a_reset_is_delivered,
+    a_response_before_a_reset_is_delivered,
     a_response_counts_though_a_send_fails,
     a_response_counts_though_a_long_send_breaks,
     a_failed_send_waits_for_what_is_discarded,
@@ -123,43 +123,43 @@ fn a_refused_connect_frees_the_slot(world: World) -> Outcome {
 }
 
 /// Sends `rounds` sends of `batch` requests each, one after the other, and checks every byte of
-/// the answers. With `discard` everything behind the first 16 bytes of an answer is discarded.
-fn exchange(rig: &mut Rig, answer: &[u8], rounds: usize, batch: usize, discard: bool) -> u64 {
-    exchange_on(rig, (id(0, 0), 0), answer, rounds, batch, discard)
+/// the responses. With `discard` everything behind the first 16 bytes of a response is discarded.
+fn exchange(rig: &mut Rig, response: &[u8], rounds: usize, batch: usize, discard: bool) -> u64 {
+    exchange_on(rig, (id(0, 0), 0), response, rounds, batch, discard)
 }
 
 /// As [`exchange`], by a connection and to an endpoint of one's own.
 fn exchange_on(
     rig: &mut Rig,
     (conn, to): (ConnId, u32),
-    answer: &[u8],
+    response: &[u8],
     rounds: usize,
     batch: usize,
     discard: bool,
 ) -> u64 {
     const HEAD: usize = 16;
     rig.connected(conn, to);
-    let total = answer.len() * batch * rounds;
+    let total = response.len() * batch * rounds;
     let (mut at, mut discarded, mut asked_for) = (0, 0, 0);
     request(&mut *rig.driver, conn, batch);
-    rig.drive("all answers", |driver, which, seen| {
+    rig.drive("all responses", |driver, which, seen| {
         assert_eq!(which, conn);
         let before = at;
         match seen {
             Seen::Data(bytes) => {
                 for byte in bytes {
-                    assert_eq!(byte, answer[at % answer.len()], "byte {at}");
+                    assert_eq!(byte, response[at % response.len()], "byte {at}");
                     at += 1;
                 }
-                let answers = at / answer.len();
-                let (into, rest) = (at % answer.len(), answer.len() - at % answer.len());
-                if discard && into >= HEAD && asked_for <= answers {
+                let responses = at / response.len();
+                let (into, rest) = (at % response.len(), response.len() - at % response.len());
+                if discard && into >= HEAD && asked_for <= responses {
                     driver.discard(conn, rest as u64);
-                    asked_for = answers + 1;
+                    asked_for = responses + 1;
                 }
             }
             Seen::Discarded(bytes) => {
-                let rest = answer.len() - at % answer.len();
+                let rest = response.len() - at % response.len();
                 assert!(bytes > 0 && bytes as usize <= rest, "{bytes} of {rest}");
                 at += bytes as usize;
                 discarded += bytes;
@@ -167,7 +167,7 @@ fn exchange_on(
             other => panic!("{other:?} at byte {at}"),
         }
         assert!(at <= total, "{at} bytes of {total}");
-        let round = answer.len() * batch;
+        let round = response.len() * batch;
         if at / round > before / round && at < total {
             request(driver, conn, batch);
         }
@@ -178,29 +178,29 @@ fn exchange_on(
     discarded
 }
 
-fn answers_arrive_whole_and_in_order(world: World) -> Outcome {
-    let answer = pattern(100);
+fn responses_arrive_whole_and_in_order(world: World) -> Outcome {
+    let response = pattern(100);
     for batch in [1, 16] {
-        let mut rig = rig(world, 1, Behaviour::Answer(answer.clone()))?;
-        exchange(&mut rig, &answer, 200, batch, false);
+        let mut rig = rig(world, 1, Behaviour::Respond(response.clone()))?;
+        exchange(&mut rig, &response, 200, batch, false);
     }
     Ok(())
 }
 
-fn large_answers_arrive_whole(world: World) -> Outcome {
+fn large_responses_arrive_whole(world: World) -> Outcome {
     for len in [65_536, 3 << 20] {
-        let answer = pattern(len);
-        let mut rig = rig(world, 1, Behaviour::Answer(answer.clone()))?;
-        exchange(&mut rig, &answer, 3, 1, false);
+        let response = pattern(len);
+        let mut rig = rig(world, 1, Behaviour::Respond(response.clone()))?;
+        exchange(&mut rig, &response, 3, 1, false);
     }
     Ok(())
 }
 
 fn discarded_and_delivered_bytes_add_up(world: World) -> Outcome {
     for len in [40, 5_000, 65_536, 3 << 20] {
-        let answer = pattern(len);
-        let mut rig = rig(world, 1, Behaviour::Answer(answer.clone()))?;
-        let discarded = exchange(&mut rig, &answer, 5, 1, true);
+        let response = pattern(len);
+        let mut rig = rig(world, 1, Behaviour::Respond(response.clone()))?;
+        let discarded = exchange(&mut rig, &response, 5, 1, true);
         if len > 1 << 20 {
             assert!(discarded > len as u64, "only {discarded} bytes were discarded");
         }
@@ -208,18 +208,18 @@ fn discarded_and_delivered_bytes_add_up(world: World) -> Outcome {
     Ok(())
 }
 
-fn discards_leave_the_next_answer_alone(world: World) -> Outcome {
+fn discards_leave_the_next_response_alone(world: World) -> Outcome {
     for len in [40, 5_000, 100_000] {
-        let answer = pattern(len);
-        let mut rig = rig(world, 1, Behaviour::Answer(answer.clone()))?;
-        exchange(&mut rig, &answer, 20, 5, true);
+        let response = pattern(len);
+        let mut rig = rig(world, 1, Behaviour::Respond(response.clone()))?;
+        exchange(&mut rig, &response, 20, 5, true);
     }
     Ok(())
 }
 
 fn eof_comes_after_the_last_byte(world: World) -> Outcome {
-    let answer = pattern(50_000);
-    let mut rig = rig(world, 1, Behaviour::AnswerThenEof(answer.clone(), 1))?;
+    let response = pattern(50_000);
+    let mut rig = rig(world, 1, Behaviour::RespondThenEof(response.clone(), 1))?;
     for generation in 0..5 {
         let conn = id(0, generation);
         rig.connected(conn, 0);
@@ -234,7 +234,7 @@ fn eof_comes_after_the_last_byte(world: World) -> Outcome {
             }
             false
         });
-        assert!(got == answer[..], "{} bytes", got.len());
+        assert!(got == response[..], "{} bytes", got.len());
         rig.driver.close(conn, false);
     }
     Ok(())
@@ -265,8 +265,8 @@ fn a_reset_is_reported_once(world: World) -> Outcome {
 }
 
 fn a_reused_slot_sees_nothing_of_the_last_connection(world: World) -> Outcome {
-    let answer = pattern(400_000);
-    let mut rig = rig(world, 1, Behaviour::Answer(answer.clone()))?;
+    let response = pattern(400_000);
+    let mut rig = rig(world, 1, Behaviour::Respond(response.clone()))?;
     let mut conn = id(0, 0);
     let mut at = 0;
     rig.driver.connect(conn, 0);
@@ -277,9 +277,9 @@ fn a_reused_slot_sees_nothing_of_the_last_connection(world: World) -> Outcome {
         match seen {
             Seen::Connected => request(driver, conn, 1),
             Seen::Data(bytes) => {
-                assert!(answer[at..].starts_with(&bytes), "{which:?} at byte {at}");
+                assert!(response[at..].starts_with(&bytes), "{which:?} at byte {at}");
                 at += bytes.len();
-                // In the middle of the answer, each time a little further on, more on their way.
+                // In the middle of the response, each time a little further on, more on their way.
                 if at > conn.generation as usize * 10_000 {
                     driver.close(conn, conn.generation.is_multiple_of(2));
                     conn.generation += 1;
@@ -295,8 +295,8 @@ fn a_reused_slot_sees_nothing_of_the_last_connection(world: World) -> Outcome {
 }
 
 fn starvation_loses_nothing(world: World) -> Outcome {
-    let answer = pattern(4 << 20);
-    let mut rig = rig(world, 1, Behaviour::Answer(answer.clone()))?;
+    let response = pattern(4 << 20);
+    let mut rig = rig(world, 1, Behaviour::Respond(response.clone()))?;
     let conn = id(0, 0);
     rig.connected(conn, 0);
     request(&mut *rig.driver, conn, 1);
@@ -314,21 +314,21 @@ fn starvation_loses_nothing(world: World) -> Outcome {
         }
     }
     assert!(rig.driver.counters().buffer_starvations > 0);
-    assert!(got.len() < answer.len());
+    assert!(got.len() < response.len());
     rig.let_go();
     rig.drive("the rest", |_, _, seen| {
         match seen {
             Seen::Data(bytes) => got.extend(bytes),
             other => panic!("{other:?}"),
         }
-        got.len() >= answer.len()
+        got.len() >= response.len()
     });
-    assert!(got == answer[..]);
+    assert!(got == response[..]);
     Ok(())
 }
 
 fn waits_end_at_their_deadline(world: World) -> Outcome {
-    let mut rig = rig(world, 1, Behaviour::Answer(pattern(1)))?;
+    let mut rig = rig(world, 1, Behaviour::Respond(pattern(1)))?;
     rig.connected(id(0, 0), 0);
     for span in [0, 100, 1_300, 20_000].map(Nanos::from_micros) {
         // The best of ten, against the best of ten sleeps at the same time: the host may be busy.
@@ -367,25 +367,25 @@ fn a_thousand_connections(world: World) -> Outcome {
     const COUNT: u32 = 1_000;
     const ROUNDS: usize = 5;
     raise_descriptor_limit()?;
-    let answer = pattern(300);
-    let mut rig = rig(world, COUNT, Behaviour::Answer(answer.clone()))?;
+    let response = pattern(300);
+    let mut rig = rig(world, COUNT, Behaviour::Respond(response.clone()))?;
     let mut got = vec![0; COUNT as usize];
     let mut complete = 0;
     for slot in 0..COUNT {
         rig.driver.connect(id(slot, 7), 0);
     }
-    rig.drive("5,000 answers", |driver, conn, seen| {
+    rig.drive("5,000 responses", |driver, conn, seen| {
         assert_eq!(conn.generation, 7);
         let got = &mut got[conn.slot as usize];
         match seen {
             Seen::Connected => request(driver, conn, 1),
             Seen::Data(bytes) => {
-                let at = *got % answer.len();
-                assert!(answer[at..].starts_with(&bytes));
+                let at = *got % response.len();
+                assert!(response[at..].starts_with(&bytes));
                 *got += bytes.len();
-                if *got == ROUNDS * answer.len() {
+                if *got == ROUNDS * response.len() {
                     complete += 1;
-                } else if got.is_multiple_of(answer.len()) {
+                } else if got.is_multiple_of(response.len()) {
                     request(driver, conn, 1);
                 }
             }
@@ -447,19 +447,19 @@ fn a_flood_does_not_starve_the_others(build: Build) -> Outcome {
     rig.connected(id(1, 0), 1);
     request(&mut *rig.driver, id(1, 0), 1);
     rig.driver.connect(id(0, 0), 0);
-    let (mut answers, mut flooded) = (0, 0);
-    rig.drive("200 answers beside a flood", |driver, conn, seen| {
+    let (mut responses, mut flooded) = (0, 0);
+    rig.drive("200 responses beside a flood", |driver, conn, seen| {
         match (conn.slot, seen) {
             (0, Seen::Connected) => {}
             (0, Seen::Data(bytes)) => flooded += bytes.len(),
             (1, Seen::Data(bytes)) => {
                 assert_eq!(bytes, b"ok");
-                answers += u32::from(flooded > 1 << 18);
+                responses += u32::from(flooded > 1 << 18);
                 request(driver, conn, 1);
             }
             other => panic!("{other:?}"),
         }
-        answers == 200
+        responses == 200
     });
     Ok(())
 }
@@ -498,7 +498,7 @@ fn connections_come_from_the_source_address(build: Build) -> Outcome {
     Ok(())
 }
 
-fn an_answer_before_a_reset_is_delivered(build: Build) -> Outcome {
+fn a_response_before_a_reset_is_delivered(build: Build) -> Outcome {
     // The peer answers without reading everything and closes: its kernel sends RST.
     let addr = serve(|mut stream| {
         stream.read_exact(&mut [0]).unwrap();
@@ -508,7 +508,7 @@ fn an_answer_before_a_reset_is_delivered(build: Build) -> Outcome {
     let conn = id(0, 0);
     rig.connected(conn, 0);
     request(&mut *rig.driver, conn, 16);
-    // Let both the answer and the reset arrive before the driver looks.
+    // Let both the response and the reset arrive before the driver looks.
     rig.driver.wait(Wait::Poll).unwrap();
     clock::sleep(Nanos::from_millis(20));
     let mut got = Vec::new();
@@ -546,14 +546,14 @@ pub(crate) fn over_unix(
 
 fn unix_sockets_discard_by_reading(build: Build) -> Outcome {
     let (driver, listener, _dir) = over_unix(build, 1, 8)?;
-    let answer = pattern(1 << 20);
-    let sends = answer.clone();
+    let response = pattern(1 << 20);
+    let sends = response.clone();
     std::thread::spawn(move || {
         let (mut stream, _) = listener.accept().unwrap();
         let mut request = [0; REQUEST.len()];
         while stream.read_exact(&mut request).is_ok() && stream.write_all(&sends).is_ok() {}
     });
-    let discarded = exchange(&mut Rig::new(driver), &answer, 5, 1, true);
+    let discarded = exchange(&mut Rig::new(driver), &response, 5, 1, true);
     assert!(discarded > 1 << 20);
     Ok(())
 }

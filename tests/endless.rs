@@ -1,4 +1,4 @@
-//! Peers whose answers never end, or come before anybody has asked: a request is over at a limit or at
+//! Peers whose responses never end, or come before anybody has asked: a request is over at a limit or at
 //! its time-out, memory stays bounded, no count is lost. Through the real binary, on both drivers, by the
 //! plain engine and by users.
 
@@ -79,7 +79,7 @@ const PEERS: &[Endless] = &[
         FAST,
         "protocol",
     ),
-    peer("answers", "", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", FAST, "200"),
+    peer("responses", "", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", FAST, "200"),
 ];
 
 impl Endless {
@@ -186,12 +186,12 @@ fn what_never_ends_is_ended_for_users() {
 }
 
 #[test]
-fn an_answer_before_the_request_is_none_or_the_requests() {
+fn a_response_before_the_request_is_none_or_the_requests() {
     // Which of the two depends on what the client sees first; what counts is that each request is counted once.
     for driver in drivers() {
         let addr = rig::serve(|mut stream| {
-            let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
-            let _ = stream.write_all(answer);
+            let response = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+            let _ = stream.write_all(response);
             while stream.read(&mut [0; 4096]).is_ok_and(|n| n > 0) {}
         });
         let url = format!("http://{addr}/");
@@ -202,7 +202,7 @@ fn an_answer_before_the_request_is_none_or_the_requests() {
         let timeouts = done.count("/errors/timeout");
         assert_eq!(timeouts + done.count("/errors/protocol"), failed);
         assert!(completed + failed > 0, "something was tried");
-        // A connection brings one answer at most.
+        // A connection brings one response at most.
         assert!(completed <= done.count("/connections/established"));
         assert!(done.count("/generator/max_rss_bytes") <= RSS_MAX);
     }

@@ -16,8 +16,8 @@ use squall::driver::uring::UringDriver;
 use squall::driver::{DriverConfig, Endpoint, PayloadId};
 use squall::http::response::Expect;
 use squall::http::url::Url;
-use squall::plan::answer::Needs;
 use squall::plan::request_template::{RenderError, RequestTemplate};
+use squall::plan::response::Needs;
 use squall::plan::status::StatusSet;
 use squall::plan::workload::{
     ConnectionPolicy, Executor, Flow as Steps, Origin, Scenario, Step, Think, Workload,

@@ -1,8 +1,8 @@
-//! Every raw answer of the corpus, and the oversized ones, through the real binary: on both drivers,
+//! Every raw response of the corpus, and the oversized ones, through the real binary: on both drivers,
 //! plain and through TLS, pipelined and not, by the plain engine and by virtual users. Each has the outcome that the parser's
 //! corpus names for it, no request is lost or sent twice, and memory stays bounded.
 //!
-//! Answers whose requests must all end alike are served by one run, so that the run's totals say how each
+//! Responses whose requests must all end alike are served by one run, so that the run's totals say how each
 //! of them ended.
 
 mod common;
@@ -72,7 +72,7 @@ fn replies(case: &Case) -> Vec<Reply> {
     case.outcomes.iter().map(reply).collect()
 }
 
-/// Whether the server goes on with the connection: nothing in the answer ends it.
+/// Whether the server goes on with the connection: nothing in the response ends it.
 fn goes_on(case: &Case) -> bool {
     replies(case).iter().all(|reply| reply.keeps)
 }
@@ -108,7 +108,7 @@ impl Script {
         Arc::new(Script { cases, next: AtomicUsize::new(0) })
     }
 
-    /// So many answers were begun.
+    /// So many responses were begun.
     fn given(&self) -> usize {
         self.next.load(Ordering::Relaxed)
     }
@@ -220,15 +220,15 @@ impl Group {
         if self.requests() == 1 && !self.reconnected(&done) {
             return Err(format!("{} reconnects", done.count("/connections/reconnects")));
         }
-        // Several answers for one request are more than were asked for.
+        // Several responses for one request are more than were asked for.
         let one_each = self.cases.iter().all(|case| !goes_on(case) || case.outcomes.len() == 1);
         if one_each && script.given() != self.cases.len() {
-            return Err(format!("{} answers for {} cases", script.given(), self.cases.len()));
+            return Err(format!("{} responses for {} cases", script.given(), self.cases.len()));
         }
         Ok(())
     }
 
-    /// Whether a connection was given up behind each answer that ends it or brings more than was asked
+    /// Whether a connection was given up behind each response that ends it or brings more than was asked
     /// for, and behind no other. Behind the last ones there may be none to follow.
     fn reconnected(&self, done: &Done) -> bool {
         let lost = self.cases.iter().filter(|case| !goes_on(case) || case.outcomes.len() > 1).count() as u64;
@@ -282,14 +282,14 @@ fn groups(pipeline: usize) -> Vec<Group> {
         // Where a request has the case for itself, the next one is answered with the next case.
         let alone = pipeline == 1 || goes_on(&case) && case.outcomes.len() == 1;
         let ends = ends(&case, if alone { 1 } else { pipeline });
-        // Those with several answers for a request would answer each other's.
+        // Those with several responses for a request would answer each other's.
         let own = if goes_on(&case) && case.outcomes.len() > 1 { case.name.clone() } else { String::new() };
         alike.entry((case.expect == Expect::Head, ends, own)).or_default().push(case);
     }
     let mut groups = Vec::new();
     for (driver, over) in ways() {
         for ((_, ends, _), cases) in &alike {
-            // A connection that has brought an answer is opened again at once.
+            // A connection that has brought a response is opened again at once.
             let many = if matches!(ends[0], End::Status(_)) { 64 } else { BATCH };
             let batches = cases.chunks(many);
             groups.extend(batches.map(|cases| Group {
@@ -305,16 +305,16 @@ fn groups(pipeline: usize) -> Vec<Group> {
 }
 
 #[test]
-fn each_answer_ends_as_the_corpus_has_it() {
+fn each_response_ends_as_the_corpus_has_it() {
     judge_all(&groups(1), Group::judge);
 }
 
 #[test]
-fn each_answer_ends_as_the_corpus_has_it_with_others_in_flight_behind_it() {
+fn each_response_ends_as_the_corpus_has_it_with_others_in_flight_behind_it() {
     judge_all(&groups(4), Group::judge);
 }
 
-/// The first answer's payload.
+/// The first response's payload.
 fn payload(case: &Case) -> Vec<u8> {
     let text = case.outcomes[0].split_once('"').and_then(|(_, rest)| rest.strip_suffix('"'));
     let mut bytes = text.unwrap_or_default().bytes();
@@ -352,7 +352,7 @@ fn plan(cases: &[Case], url: &str, look: bool) -> Value {
                     checks[format!("{} body", case.name)] = format!("body == \"{text}\"").into();
                 }
             }
-            // Without a whole answer no check passes.
+            // Without a whole response no check passes.
             _ => checks[format!("{} fails", case.name)] = "status in 100-999".into(),
         }
         let method = if case.expect == Expect::Head { "HEAD" } else { "GET" };
@@ -443,7 +443,7 @@ fn all_users(look: bool) {
 }
 
 #[test]
-fn each_answer_ends_a_users_request_as_the_corpus_has_it() {
+fn each_response_ends_a_users_request_as_the_corpus_has_it() {
     all_users(false);
 }
 

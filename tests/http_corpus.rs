@@ -1,4 +1,4 @@
-//! Raw answers from `tests/data/responses/`, each read whole, at every split, and byte by byte, with
+//! Raw responses from `tests/data/responses/`, each read whole, at every split, and byte by byte, with
 //! a fresh cache and a primed one: always to the same outcome, which `EXPECTED.tsv` names.
 
 #[path = "properties/payload.rs"]
@@ -71,7 +71,7 @@ fn read<'a>(cache: &mut HeadCache, expect: Expect, pieces: impl IntoIterator<Ite
             }
         }
     }
-    // Between answers the end is in order, but one is due.
+    // Between responses the end is in order, but one is due.
     if !parser.is_idle() || reading.responses.is_empty() {
         match parser.eof() {
             Ok(Event::Complete(response)) => reading.push(response, &mut sink),

@@ -31,7 +31,7 @@ enum Body {
 }
 
 #[derive(Clone, Debug)]
-struct Answer {
+struct Written {
     interim: u8,
     status: u16,
     reason: String,
@@ -42,7 +42,7 @@ struct Answer {
     payload: Vec<u8>,
 }
 
-impl Answer {
+impl Written {
     fn encode(&self) -> Vec<u8> {
         let mut out = String::new();
         for _ in 0..self.interim {
@@ -83,7 +83,7 @@ impl Answer {
     }
 }
 
-fn answer() -> impl Strategy<Value = Answer> {
+fn written() -> impl Strategy<Value = Written> {
     let framing = prop_oneof![
         Just(Body::Length),
         (
@@ -99,7 +99,7 @@ fn answer() -> impl Strategy<Value = Answer> {
         (0u8..3, status, "[ -~]{0,12}", fields),
         (proptest::option::of(0u8..60), prop::bool::weighted(0.2), framing, vec(any::<u8>(), 0..120)),
     )
-        .prop_map(|((interim, status, reason, fields), (date, close, framing, payload))| Answer {
+        .prop_map(|((interim, status, reason, fields), (date, close, framing, payload))| Written {
             interim,
             status,
             reason,
@@ -138,30 +138,30 @@ fn read_all(cache: &mut HeadCache, stream: &[u8], sizes: &[usize]) -> Vec<(Respo
 proptest! {
     #[test]
     fn valid_responses_come_back(
-        answers in vec(answer(), 1..6),
+        all in vec(written(), 1..6),
         sizes in vec(1usize..200, 1..8),
     ) {
-        let stream: Vec<u8> = answers.iter().flat_map(Answer::encode).collect();
+        let stream: Vec<u8> = all.iter().flat_map(Written::encode).collect();
         let mut cache = HeadCache::new();
         for _ in 0..3 {
             let seen = read_all(&mut cache, &stream, &sizes);
-            prop_assert_eq!(seen.len(), answers.len());
-            for ((response, payload), answer) in seen.iter().zip(&answers) {
-                prop_assert_eq!(response.status, answer.status);
-                prop_assert_eq!(response.keep_alive, !answer.close);
-                prop_assert_eq!(response.body_len, answer.payload.len() as u64);
-                prop_assert_eq!(payload, &answer.payload);
+            prop_assert_eq!(seen.len(), all.len());
+            for ((response, payload), one) in seen.iter().zip(&all) {
+                prop_assert_eq!(response.status, one.status);
+                prop_assert_eq!(response.keep_alive, !one.close);
+                prop_assert_eq!(response.body_len, one.payload.len() as u64);
+                prop_assert_eq!(payload, &one.payload);
             }
         }
     }
 
     #[test]
     fn one_changed_byte_reads_the_same_with_and_without_cache(
-        answer in answer(),
+        one in written(),
         at in any::<prop::sample::Index>(),
         byte in any::<u8>(),
     ) {
-        let good = answer.encode();
+        let good = one.encode();
         let mut cache = HeadCache::new();
         let first = ResponseParser::new().feed(&mut cache, Expect::Normal, &good, &mut ());
         prop_assert!(first.is_ok());

@@ -173,7 +173,7 @@ fn a_recording_becomes_a_plan() {
     let origins: Vec<&str> = plan.workload.origins.iter().map(|origin| origin.name.as_str()).collect();
     assert_eq!(origins, ["shop-test", "api-shop-test-8081"]);
     let steps: Vec<(&str, u64)> = plan.workload.steps.iter().map(|s| (&*s.name, pause(s.think))).collect();
-    // Between an answer's end and the next request: only what is a person's.
+    // Between a response's end and the next request: only what is a person's.
     assert_eq!(
         steps,
         [
@@ -211,7 +211,7 @@ fn a_recording_becomes_a_plan() {
         assert!(!imported.warnings.iter().any(|w| w.contains(secret)), "{secret}: {:?}", imported.warnings);
     }
     let left_out: Vec<&String> = imported.warnings.iter().filter(|w| w.contains("left out")).collect();
-    assert_eq!(left_out.len(), 3, "{left_out:?}"); // no answer, data:, ws:
+    assert_eq!(left_out.len(), 3, "{left_out:?}"); // no response, data:, ws:
 }
 
 #[test]

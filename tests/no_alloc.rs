@@ -146,8 +146,8 @@ fn serve(listener: std::net::TcpListener, length: usize) {
         std::thread::spawn(move || {
             let mut request = vec![0; length];
             while stream.read_exact(&mut request).is_ok() {
-                let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
-                if stream.write_all(answer).is_err() {
+                let response = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+                if stream.write_all(response).is_err() {
                     return;
                 }
             }

@@ -220,7 +220,7 @@ fn without_socket_options(entry: &mut [u8]) {
     }
 }
 
-/// The judge's own mistakes must not pass for the kernel's answers.
+/// The judge's own mistakes must not pass for the kernel's responses.
 fn tampers(command: Command, change: fn(&mut [u8])) -> Done {
     supervisor::run(command, &[ENTER], move |call| tamper(call, change))
 }
@@ -238,7 +238,7 @@ fn without_multishot_receives_epoll_goes_on() {
 
 /// 6.0 is the oldest kernel that the driver is for: no DEFER_TASKRUN, no NO_SQARRAY, no options through the ring.
 #[test]
-fn the_oldest_kernel_is_enough_for_small_and_large_answers() {
+fn the_oldest_kernel_is_enough_for_small_and_large_responses() {
     if !possible(true) {
         return;
     }

@@ -1,4 +1,4 @@
-//! The real binary against real servers: every answer that squall counts stands in the server's
+//! The real binary against real servers: every response that squall counts stands in the server's
 //! access log, and nothing hangs or is lost when the server dies or freezes.
 
 mod common;
@@ -22,14 +22,14 @@ fn marked(path: &str, mark: &str) -> String {
     format!("{path}?run={mark}.")
 }
 
-/// Asserts that the log has a line for each answer that `done` counted, and no other, status by
+/// Asserts that the log has a line for each response that `done` counted, and no other, status by
 /// status. Returns the lines.
 fn matches_log(done: &Done, nginx: &Nginx, mark: &str) -> Vec<Line> {
     let lines = nginx.log(&format!("?run={mark}."), done.completed());
-    assert_eq!(lines.len() as u64, done.completed(), "{mark}: answers in the log and counted");
+    assert_eq!(lines.len() as u64, done.completed(), "{mark}: responses in the log and counted");
     for (status, count) in done.at("/status").as_object().unwrap() {
         let logged = lines.iter().filter(|line| line.status.to_string() == *status).count();
-        assert_eq!(logged as u64, count.as_u64().unwrap(), "{mark}: answers with {status}");
+        assert_eq!(logged as u64, count.as_u64().unwrap(), "{mark}: responses with {status}");
     }
     lines
 }
@@ -75,7 +75,7 @@ fn counts_equal_the_access_log_in_every_model() {
 }
 
 #[test]
-fn every_kind_of_answer_equals_the_access_log() {
+fn every_kind_of_response_equals_the_access_log() {
     let _together = together();
     let Some(nginx) = or_skip(Nginx::start()) else { return };
     let body = "0123456789".repeat(1_000);
@@ -200,7 +200,7 @@ fn counts_equal_the_log_behind_haproxy() {
 }
 
 #[test]
-fn chunked_and_large_answers_come_whole_through_haproxy() {
+fn chunked_and_large_responses_come_whole_through_haproxy() {
     let _together = together();
     let Some(nginx) = or_skip(Nginx::start()) else { return };
     let Some(haproxy) = or_skip(Haproxy::start(nginx.port())) else { return };
@@ -281,7 +281,7 @@ fn a_server_that_is_killed_and_comes_back_is_met_again() {
             assert!(done.percentile_ms("response_time", "90") > 300.0, "{name}");
         }
     }
-    // One of them may have had nothing in flight: a worker that was not running reads the last answers and the
+    // One of them may have had nothing in flight: a worker that was not running reads the last responses and the
     // end of the connections in one turn.
     assert!(lost > 0, "something was in flight when it was killed");
     assert!(clock::now() - begun < Nanos::from_secs(8) + late, "they end in time");
@@ -397,7 +397,7 @@ fn the_second_interrupt_does_not_wait_for_a_frozen_server() {
     clock::sleep(Nanos::from_millis(300));
     running.signal("INT");
     let done = running.finish().exits(105);
-    assert!(clock::now() - asked < Nanos::from_secs(2), "it waits for the answers");
+    assert!(clock::now() - asked < Nanos::from_secs(2), "it waits for the responses");
     assert_eq!(done.stdout, "", "no report from a run that was left");
 }
 

@@ -17,15 +17,15 @@ use serde_json::Value;
 use squall::clock;
 use squall::units::Nanos;
 
-const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 16\r\n\r\n0123456789abcdef";
+const RESPONSE: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 16\r\n\r\n0123456789abcdef";
 const MISSING: &[u8] = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n";
 
 fn workers() -> &'static str {
     if squall::run::machine::usable_cores().mask.len() > 1 { "2" } else { "1" }
 }
 
-/// Answers requests, which have no bodies, as `answers` says for each connection and how many it has had.
-fn server(answers: impl Fn(u64, u64) -> Option<&'static [u8]> + Send + Sync + 'static) -> String {
+/// Answers requests, which have no bodies, as `responses` says for each connection and how many it has had.
+fn server(responses: impl Fn(u64, u64) -> Option<&'static [u8]> + Send + Sync + 'static) -> String {
     let connections = AtomicU64::new(0);
     let talk = move |mut stream: TcpStream| {
         let number = connections.fetch_add(1, Ordering::Relaxed);
@@ -34,12 +34,12 @@ fn server(answers: impl Fn(u64, u64) -> Option<&'static [u8]> + Send + Sync + 's
             at += read;
             let mut response = Vec::new();
             while let Some(end) = buffer[..at].windows(4).position(|four| four == b"\r\n\r\n") {
-                let Some(answer) = answers(number, had) else {
+                let Some(bytes) = responses(number, had) else {
                     let _ = stream.write_all(&response);
                     return;
                 };
                 had += 1;
-                response.extend_from_slice(answer);
+                response.extend_from_slice(bytes);
                 buffer.copy_within(end + 4..at, 0);
                 at -= end + 4;
             }
@@ -51,17 +51,17 @@ fn server(answers: impl Fn(u64, u64) -> Option<&'static [u8]> + Send + Sync + 's
     format!("http://{}/", serve(talk))
 }
 
-/// Every connection breaks after some answers, of which some are no success.
+/// Every connection breaks after some responses, of which some are no success.
 fn brittle() -> String {
     server(|number, had| match had {
         had if had >= 20 + number % 7 => None,
         had if had % 5 == 4 => Some(MISSING),
-        _ => Some(ANSWER),
+        _ => Some(RESPONSE),
     })
 }
 
 fn reliable() -> String {
-    server(|_, _| Some(ANSWER))
+    server(|_, _| Some(RESPONSE))
 }
 
 /// The lines of a file of samples.
@@ -179,7 +179,7 @@ fn connections_that_never_come_about_are_lines_too() {
 fn scenarios_have_lines_for_checks_and_iterations() {
     let (directory, path) = place();
     let plan = directory.path().join("plan.toml");
-    let url = server(|_, had| Some(if had % 3 == 2 { MISSING } else { ANSWER }));
+    let url = server(|_, had| Some(if had % 3 == 2 { MISSING } else { RESPONSE }));
     let text = format!(
         r#"
         [steps.home]

@@ -242,8 +242,8 @@ fn scripted() -> (std::net::SocketAddr, std::sync::Arc<std::sync::Mutex<Vec<Stri
                         "/loop" => ("307 Temporary Redirect", "Location: /loop\r\n"),
                         _ => ("200 OK", ""),
                     };
-                    let answer = format!("HTTP/1.1 {status}\r\n{fields}Content-Length: 2\r\n\r\nok");
-                    if stream.write_all(answer.as_bytes()).is_err() {
+                    let response = format!("HTTP/1.1 {status}\r\n{fields}Content-Length: 2\r\n\r\nok");
+                    if stream.write_all(response.as_bytes()).is_err() {
                         return;
                     }
                 }

@@ -31,11 +31,11 @@ impl Server {
     fn start() -> (Arc<Server>, String) {
         let server = Arc::new(Server::default());
         let known = Arc::clone(&server);
-        let addr = serve(move |stream| known.answer(stream));
+        let addr = serve(move |stream| known.response(stream));
         (server, format!("http://{addr}/"))
     }
 
-    fn answer(&self, mut stream: TcpStream) {
+    fn response(&self, mut stream: TcpStream) {
         self.connections.fetch_add(1, Ordering::Relaxed);
         let mut head = Vec::new();
         let mut bytes = [0; 512];
@@ -195,7 +195,7 @@ fn a_target_that_goes_away_between_windows_ends_the_session() {
             .map(|stream| {
                 stream.set_read_timeout(Some(std::time::Duration::from_millis(300))).unwrap();
                 let server = Arc::clone(&server);
-                std::thread::spawn(move || server.answer(stream))
+                std::thread::spawn(move || server.response(stream))
             })
             .collect();
         threads.into_iter().for_each(|thread| thread.join().unwrap());

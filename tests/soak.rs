@@ -1,4 +1,4 @@
-//! Hours in small: half of what the target holds, over plain HTTP and TLS, with churn, resets, slow and broken answers mixed in.
+//! Hours in small: half of what the target holds, over plain HTTP and TLS, with churn, resets, slow and broken responses mixed in.
 //! Memory and descriptors stay flat, and the books balance to the last request.
 //!
 //! Ten seconds with each driver by default. `SOAK_SECONDS=900 SOAK_RATE=30000 SOAK_DRIVER=uring cargo test --release --test

@@ -144,7 +144,7 @@ fn the_story_comes_out_as_in_k6() {
     let checks = squall_metric(&ours, "checks", "passes");
     close("checks", checks, metric(&theirs, "checks", "passes"), 0.15);
     assert_eq!(squall_metric(&ours, "checks", "fails"), metric(&theirs, "checks", "fails"));
-    assert_eq!(checks, squall_metric(&ours, "http_reqs", "count"), "each answer is checked");
+    assert_eq!(checks, squall_metric(&ours, "http_reqs", "count"), "each response is checked");
     assert_eq!(squall_metric(&ours, "vus_max", "value"), metric(&theirs, "vus_max", "value"));
     let vus: Vec<u64> =
         ours["timeline"].as_array().unwrap().iter().map(|p| p["vus"].as_u64().unwrap()).collect();

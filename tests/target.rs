@@ -52,8 +52,8 @@ fn with(config: TargetConfig, test: impl FnOnce(&Target)) {
 }
 
 fn metric(target: &Target, name: &str) -> Option<f64> {
-    let answer = Client::connect(target.local_addr()).get("/metrics");
-    let line = answer.text().lines().find(|line| {
+    let response = Client::connect(target.local_addr()).get("/metrics");
+    let line = response.text().lines().find(|line| {
         line.strip_prefix("squall_target_")
             .is_some_and(|rest| rest.strip_prefix(name).is_some_and(|rest| rest.starts_with(' ')))
     })?;
@@ -70,12 +70,12 @@ fn small_routes_answer_on_one_connection() {
         let mut client = Client::connect(target.local_addr());
         for _ in 0..3 {
             for path in ["/load-test", "/healthz", "http://test/load-test?q", "/delay/0"] {
-                let answer = client.get(path);
-                assert_eq!(answer.status, 200, "{path}");
-                assert_eq!(answer.text(), r#"{"status":"ok"}"#);
-                assert_eq!(answer.field("content-type"), Some("application/json"));
-                assert!(answer.field("date").unwrap().ends_with(" GMT"));
-                assert_eq!(answer.field("connection"), None);
+                let response = client.get(path);
+                assert_eq!(response.status, 200, "{path}");
+                assert_eq!(response.text(), r#"{"status":"ok"}"#);
+                assert_eq!(response.field("content-type"), Some("application/json"));
+                assert!(response.field("date").unwrap().ends_with(" GMT"));
+                assert_eq!(response.field("connection"), None);
             }
         }
         assert!(client.get("/").text().contains("/chunked/N"));
@@ -84,10 +84,10 @@ fn small_routes_answer_on_one_connection() {
         let redirect = client.get("/status/302");
         assert_eq!((redirect.status, redirect.field("location")), (302, Some("/load-test")));
         for code in [200, 204, 304, 404, 503, 799] {
-            let answer = client.get(&format!("/status/{code}"));
-            assert_eq!(answer.status, code);
+            let response = client.get(&format!("/status/{code}"));
+            assert_eq!(response.status, code);
             let bodiless = matches!(code, 204 | 304);
-            assert_eq!(answer.field("content-length").is_none(), bodiless, "{code}");
+            assert_eq!(response.field("content-length").is_none(), bodiless, "{code}");
         }
         assert_eq!(client.get("/load-test").status, 200, "the connection is still in step");
     });
@@ -98,14 +98,14 @@ fn bodies_of_every_size_arrive_whole() {
     with(config(), |target| {
         let mut client = Client::connect(target.local_addr());
         for length in [0, 1, 3, 100, 16_384, 16_385, 262_144, 300_000, 5_000_000] {
-            let answer = client.get(&format!("/bytes/{length}"));
-            assert_eq!(answer.field("content-length"), Some(length.to_string().as_str()));
-            assert!(answer.body == pattern(length), "/bytes/{length}");
+            let response = client.get(&format!("/bytes/{length}"));
+            assert_eq!(response.field("content-length"), Some(length.to_string().as_str()));
+            assert!(response.body == pattern(length), "/bytes/{length}");
 
-            let answer = client.get(&format!("/chunked/{length}"));
-            assert_eq!(answer.field("content-length"), None);
-            assert!(answer.body == pattern(length), "/chunked/{length}");
-            assert!(length < 4 || answer.chunks.len() >= 4, "{length}: {:?}", answer.chunks);
+            let response = client.get(&format!("/chunked/{length}"));
+            assert_eq!(response.field("content-length"), None);
+            assert!(response.body == pattern(length), "/chunked/{length}");
+            assert!(length < 4 || response.chunks.len() >= 4, "{length}: {:?}", response.chunks);
         }
     });
 }
@@ -120,7 +120,7 @@ fn head_has_the_fields_and_no_body() {
             if path == "/bytes/100000" {
                 assert_eq!(head.field("content-length"), Some("100000"));
             }
-            // Whatever came after the head would be taken for this answer.
+            // Whatever came after the head would be taken for this response.
             assert_eq!(client.get("/load-test").status, 200, "after HEAD {path}");
         }
     });
@@ -139,7 +139,7 @@ fn pipelined_requests_come_back_in_order_and_in_one_write() {
         let one = read_after(get("/load-test"));
         assert_eq!(read_after(get("/load-test").repeat(16)), 16 * one);
         let mut client = Client::connect(target.local_addr());
-        // A mixed batch: streams, waits and small answers keep their order.
+        // A mixed batch: streams, waits and small responses keep their order.
         let paths = ["/bytes/3", "/delay/2", "/bytes/70000", "/status/404", "/chunked/9"];
         client.send(paths.map(get).concat());
         assert_eq!(client.receive().body, pattern(3));
@@ -159,9 +159,9 @@ fn requests_may_be_split_anywhere() {
         for byte in request.as_bytes() {
             client.send([*byte]);
         }
-        let answer = client.receive();
-        assert_eq!(answer.text(), "hello, w");
-        assert_eq!(answer.field("content-type"), Some("text/x"));
+        let response = client.receive();
+        assert_eq!(response.text(), "hello, w");
+        assert_eq!(response.field("content-type"), Some("text/x"));
         for split in 1..request.len() {
             let (head, rest) = request.split_at(split);
             client.send(head);
@@ -182,9 +182,9 @@ fn bodies_are_echoed_or_read_over() {
                 "{method} /echo HTTP/1.1\r\nHost: test\r\nContent-Length: {}\r\n\r\n{body}",
                 body.len()
             ));
-            let answer = client.receive();
-            assert!(answer.body == body.as_bytes());
-            assert_eq!(answer.field("x-request-method"), Some(method));
+            let response = client.receive();
+            assert!(response.body == body.as_bytes());
+            assert_eq!(response.field("x-request-method"), Some(method));
         }
         client.send(format!(
             "POST /load-test HTTP/1.1\r\nHost: test\r\nContent-Length: {}\r\n\r\n{body}{}",
@@ -204,7 +204,7 @@ fn continue_is_sent_to_who_waits_for_it() {
         assert_eq!(client.receive().status, 100);
         client.send("hello");
         assert_eq!(client.receive().text(), "hello");
-        // The body is here already: no interim answer is due (RFC 9110 section 10.1.1).
+        // The body is here already: no interim response is due (RFC 9110 section 10.1.1).
         client.send(
             "POST /echo HTTP/1.1\r\nHost: test\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\nhello",
         );
@@ -218,9 +218,9 @@ fn connections_close_when_they_should() {
         let end_after = |request: &str| {
             let mut client = Client::connect(target.local_addr());
             client.send(request);
-            let answer = client.receive();
+            let response = client.receive();
             client.expect_end();
-            answer
+            response
         };
         for request in [
             get("/close"),
@@ -229,9 +229,9 @@ fn connections_close_when_they_should() {
             // What follows a close is not answered, and does not make a reset of the end.
             get("/close") + &get("/load-test").repeat(500),
         ] {
-            let answer = end_after(&request);
-            assert_eq!(answer.status, 200, "{request}");
-            assert_eq!(answer.field("connection"), Some("close"));
+            let response = end_after(&request);
+            assert_eq!(response.status, 200, "{request}");
+            assert_eq!(response.field("connection"), Some("close"));
         }
         // HTTP/1.0 gets the bytes without chunks, up to the end.
         assert!(end_after("GET /chunked/70000 HTTP/1.0\r\n\r\n").body == pattern(70_000));
@@ -262,9 +262,9 @@ fn bad_requests_are_told_so_and_closed() {
         ] {
             let mut client = Client::connect(target.local_addr());
             client.send(request);
-            let answer = client.receive();
-            assert_eq!(answer.status, status, "{:.40}", request);
-            assert_eq!(answer.field("connection"), Some("close"));
+            let response = client.receive();
+            assert_eq!(response.status, status, "{:.40}", request);
+            assert_eq!(response.field("connection"), Some("close"));
             if status != 413 {
                 client.expect_end();
             }
@@ -277,9 +277,9 @@ fn bad_requests_are_told_so_and_closed() {
             ("POST", "/load-test", 200),
         ] {
             client.send(format!("{method} {path} HTTP/1.1\r\nHost: test\r\n\r\n"));
-            let answer = client.receive();
-            assert_eq!(answer.status, status, "{method} {path}");
-            assert_eq!(answer.field("allow").is_some(), status == 405);
+            let response = client.receive();
+            assert_eq!(response.status, status, "{method} {path}");
+            assert_eq!(response.field("allow").is_some(), status == 405);
         }
     });
 }

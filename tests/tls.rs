@@ -13,7 +13,7 @@ use common::skip::or_skip;
 
 fn logged(nginx: &NginxTls, done: &Done, mark: &str) -> Vec<Line> {
     let lines = nginx.log(&format!("?run={mark}."), done.completed());
-    assert_eq!(lines.len() as u64, done.completed(), "{mark}: answers in the log and counted");
+    assert_eq!(lines.len() as u64, done.completed(), "{mark}: responses in the log and counted");
     lines
 }
 

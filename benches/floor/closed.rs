@@ -1,4 +1,4 @@
-//! Closed model: every connection sends again as soon as all its answers are in.
+//! Closed model: every connection sends again as soon as all its responses are in.
 
 use std::io;
 
@@ -7,7 +7,7 @@ use squall::clock;
 use squall::units::Nanos;
 
 use crate::ring::Ring;
-use crate::{Answer, Outcome};
+use crate::{Outcome, Response};
 
 /// How many completions a sleeping enter waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -35,9 +35,9 @@ pub(crate) struct Closed {
     pub(crate) latency: bool,
 }
 
-/// Drives the ring for `closed.duration` and counts the answers.
-pub(crate) fn run(ring: &mut Ring, closed: &Closed, answer: Answer) -> io::Result<Outcome> {
-    let batch = answer.bytes * closed.pipeline;
+/// Drives the ring for `closed.duration` and counts the responses.
+pub(crate) fn run(ring: &mut Ring, closed: &Closed, response: Response) -> io::Result<Outcome> {
+    let batch = response.bytes * closed.pipeline;
     let mut missing = vec![batch; closed.connections as usize];
     let mut sent = vec![Nanos::ZERO; closed.connections as usize];
     let mut times = Vec::with_capacity(if closed.latency { 8_000_000 } else { 0 });

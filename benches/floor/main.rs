@@ -2,7 +2,7 @@
 //!
 //! It is the yardstick for the whole program: whatever squall costs above it is squall's own doing,
 //! the rest is the kernel's. Answers are counted by their bytes, whose number is learnt from one
-//! answer before the run, so the target has to answer every request alike.
+//! response before the run, so the target has to answer every request alike.
 //!
 //! ```text
 //! cargo bench --bench floor -- closed --addr 127.0.0.1:8080 --connections 50 --duration 5 --core 1
@@ -42,7 +42,7 @@ struct Args {
 
 #[derive(Subcommand)]
 enum Mode {
-    /// Every connection sends again as soon as its answers are in
+    /// Every connection sends again as soon as its responses are in
     Closed {
         #[command(flatten)]
         common: Common,
@@ -106,7 +106,7 @@ struct Common {
 
 /// What the target answers.
 #[derive(Clone, Copy)]
-struct Answer {
+struct Response {
     /// Length of head and body together.
     bytes: u32,
 }
@@ -137,7 +137,7 @@ fn main() -> io::Result<()> {
 fn measure(mode: &Mode) -> io::Result<(&'static str, Outcome)> {
     match mode {
         Mode::Closed { common, pipeline, want, want_fixed, patience_us, latency } => {
-            let (mut ring, answer) = prepare(common, *pipeline)?;
+            let (mut ring, response) = prepare(common, *pipeline)?;
             let closed = Closed {
                 connections: common.connections,
                 pipeline: *pipeline,
@@ -147,29 +147,29 @@ fn measure(mode: &Mode) -> io::Result<(&'static str, Outcome)> {
                 patience_us: *patience_us,
                 latency: *latency,
             };
-            Ok(("closed", closed::run(&mut ring, &closed, answer)?))
+            Ok(("closed", closed::run(&mut ring, &closed, response)?))
         }
         Mode::Tokio { common, coop } => {
-            let (request, answer) = pin_and_learn(common)?;
+            let (request, response) = pin_and_learn(common)?;
             let duration = Nanos((common.duration * 1e9) as u64);
             let connections = common.connections;
-            let outcome = tokio_client::run(common.addr, request, answer, connections, duration, *coop);
+            let outcome = tokio_client::run(common.addr, request, response, connections, duration, *coop);
             Ok(("tokio", outcome?))
         }
         Mode::Paced { common, rate, wait } => {
-            let (mut ring, answer) = prepare(common, 1)?;
+            let (mut ring, response) = prepare(common, 1)?;
             let paced = Paced {
                 connections: common.connections,
                 rate: *rate,
                 duration: Nanos((common.duration * 1e9) as u64),
                 wait: *wait,
             };
-            Ok(("paced", paced::run(&mut ring, &paced, answer)?))
+            Ok(("paced", paced::run(&mut ring, &paced, response)?))
         }
     }
 }
 
-fn pin_and_learn(common: &Common) -> io::Result<(Vec<u8>, Answer)> {
+fn pin_and_learn(common: &Common) -> io::Result<(Vec<u8>, Response)> {
     if let Some(core) = common.core
         && !core_affinity::set_for_current(core_affinity::CoreId { id: core })
     {
@@ -179,12 +179,12 @@ fn pin_and_learn(common: &Common) -> io::Result<(Vec<u8>, Answer)> {
     unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, 1) };
     raise_nofile();
     let request = format!("GET {} HTTP/1.1\r\nHost: {}\r\n\r\n", common.path, common.addr);
-    let answer = learn(common.addr, request.as_bytes())?;
-    Ok((request.into_bytes(), answer))
+    let response = learn(common.addr, request.as_bytes())?;
+    Ok((request.into_bytes(), response))
 }
 
-fn prepare(common: &Common, pipeline: u32) -> io::Result<(Ring, Answer)> {
-    let (request, answer) = pin_and_learn(common)?;
+fn prepare(common: &Common, pipeline: u32) -> io::Result<(Ring, Response)> {
+    let (request, response) = pin_and_learn(common)?;
     let sockets = (0..common.connections)
         .map(|_| {
             let socket = TcpStream::connect(common.addr)?;
@@ -193,11 +193,11 @@ fn prepare(common: &Common, pipeline: u32) -> io::Result<(Ring, Answer)> {
         })
         .collect::<io::Result<Vec<_>>>()?;
     let request = request.repeat(pipeline as usize);
-    Ok((Ring::new(common.sizes, sockets, request)?, answer))
+    Ok((Ring::new(common.sizes, sockets, request)?, response))
 }
 
-/// Sends one request and measures its answer. The only bytes of HTTP that the floor looks at.
-fn learn(addr: SocketAddr, request: &[u8]) -> io::Result<Answer> {
+/// Sends one request and measures its response. The only bytes of HTTP that the floor looks at.
+fn learn(addr: SocketAddr, request: &[u8]) -> io::Result<Response> {
     let mut socket = TcpStream::connect(addr)?;
     socket.set_read_timeout(Some(std::time::Duration::from_secs(5)))?;
     socket.write_all(request)?;
@@ -209,7 +209,7 @@ fn learn(addr: SocketAddr, request: &[u8]) -> io::Result<Answer> {
                 .lines()
                 .find_map(|line| line.strip_prefix("content-length:")?.trim().parse::<u32>().ok())
                 .ok_or_else(|| io::Error::other("the target must answer with Content-Length"))?;
-            return Ok(Answer { bytes: head as u32 + 4 + length });
+            return Ok(Response { bytes: head as u32 + 4 + length });
         }
         match socket.read(&mut chunk)? {
             0 => return Err(io::Error::other("the target closed before it answered")),

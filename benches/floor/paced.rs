@@ -8,7 +8,7 @@ use squall::clock;
 use squall::units::Nanos;
 
 use crate::ring::Ring;
-use crate::{Answer, Outcome};
+use crate::{Outcome, Response};
 
 /// How the gap to the next arrival is passed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -27,16 +27,16 @@ pub(crate) struct Paced {
     pub(crate) wait: Wait,
 }
 
-/// How long answers may take after the last arrival.
+/// How long responses may take after the last arrival.
 const DRAIN: Nanos = Nanos::from_millis(500);
 
 /// Drives the ring through the schedule. One request is in flight per connection; an arrival that
 /// finds none idle waits in the schedule itself.
-pub(crate) fn run(ring: &mut Ring, paced: &Paced, answer: Answer) -> io::Result<Outcome> {
+pub(crate) fn run(ring: &mut Ring, paced: &Paced, response: Response) -> io::Result<Outcome> {
     let total = (paced.duration.0 as u128 * u128::from(paced.rate) / 1_000_000_000) as u64;
     let at = |arrival: u64| (u128::from(arrival) * 1_000_000_000 / u128::from(paced.rate)) as u64;
     let mut idle: VecDeque<u32> = (0..paced.connections).collect();
-    let mut missing = vec![answer.bytes; paced.connections as usize];
+    let mut missing = vec![response.bytes; paced.connections as usize];
     let mut scheduled = vec![Nanos::ZERO; paced.connections as usize];
     let mut response_time = populated(total as usize);
     let mut start_lag = populated(total as usize);
@@ -68,7 +68,7 @@ pub(crate) fn run(ring: &mut Ring, paced: &Paced, answer: Answer) -> io::Result<
                 *left -= received.bytes;
                 continue;
             }
-            *left = answer.bytes;
+            *left = response.bytes;
             answered += 1;
             response_time.push(clamp(now - scheduled[received.conn as usize]));
             idle.push_back(received.conn);

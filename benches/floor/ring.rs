@@ -54,7 +54,7 @@ impl Ring {
     /// Sets the ring up, registers the sockets and arms their receives.
     ///
     /// # Errors
-    /// From the set-up calls; kernels before 6.1 lack a flag and answer EINVAL.
+    /// From the set-up calls; kernels before 6.1 lack a flag and response EINVAL.
     pub(crate) fn new(sizes: Sizes, sockets: Vec<TcpStream>, request: Vec<u8>) -> io::Result<Self> {
         let per_conn = (sockets.len() as u32 * 2).next_power_of_two();
         let ring = open_ring(sizes.ring, per_conn.max(sizes.ring * 2))?;

@@ -8,7 +8,7 @@ use clap::Parser;
 
 use crate::{Args, measure};
 
-const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+const RESPONSE: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
 /// Runs both modes for a fraction of a second and checks what must hold of their counts.
 ///
@@ -21,17 +21,17 @@ pub(crate) fn run() -> io::Result<()> {
     }
     let addr = serve()?;
     let closed = check(&format!("closed --addr {addr} --connections 4 --duration 0.2"))?;
-    ensure(closed.requests > 0, "closed: no answer")?;
+    ensure(closed.requests > 0, "closed: no response")?;
     let piped = format!("closed --addr {addr} --connections 2 --duration 0.2 --pipeline 8 --latency");
     let piped = check(&piped)?;
-    ensure(piped.requests > 0, "pipelined: no answer")?;
+    ensure(piped.requests > 0, "pipelined: no response")?;
     ensure(piped.requests.is_multiple_of(8), "pipelined: a batch was split")?;
     ensure(piped.response_time.len() as u64 * 8 == piped.requests, "pipelined: times are missing")?;
     for wait in ["spin", "sleep"] {
         let paced =
             check(&format!("paced --addr {addr} --connections 4 --duration 0.2 --rate 500 --wait {wait}"))?;
         ensure(paced.requests + paced.unanswered == 100, "paced: arrivals were lost")?;
-        ensure(paced.unanswered == 0, "paced: answers are missing")?;
+        ensure(paced.unanswered == 0, "paced: responses are missing")?;
         ensure(paced.start_lag.len() == 100, "paced: lags are missing")?;
     }
     println!("floor: ok");
@@ -53,14 +53,14 @@ fn serve() -> io::Result<SocketAddr> {
     let addr = listener.local_addr()?;
     thread::spawn(move || {
         for socket in listener.incoming().flatten() {
-            thread::spawn(move || answer(socket));
+            thread::spawn(move || response(socket));
         }
     });
     Ok(addr)
 }
 
 /// Answers each blank line, whatever stood before it. Ends with the connection.
-fn answer(mut socket: TcpStream) -> io::Result<()> {
+fn response(mut socket: TcpStream) -> io::Result<()> {
     let (mut chunk, mut tail) = ([0u8; 4096], Vec::new());
     loop {
         let n = socket.read(&mut chunk)?;
@@ -73,6 +73,6 @@ fn answer(mut socket: TcpStream) -> io::Result<()> {
             tail.drain(..at + 4);
             whole += 1;
         }
-        socket.write_all(&ANSWER.repeat(whole))?;
+        socket.write_all(&RESPONSE.repeat(whole))?;
     }
 }

@@ -8,14 +8,14 @@ use squall::clock;
 use squall::units::Nanos;
 use tokio_uring::net::TcpStream;
 
-use crate::{Answer, Outcome};
+use crate::{Outcome, Response};
 
 /// Sends over `connections` for `duration`, one task per connection. With `coop` the ring is set up with
 /// COOP_TASKRUN, tokio-uring's best setting for this.
 pub(crate) fn run(
     addr: SocketAddr,
     request: Vec<u8>,
-    answer: Answer,
+    response: Response,
     connections: u32,
     duration: Nanos,
     coop: bool,
@@ -37,7 +37,7 @@ pub(crate) fn run(
         let request = Rc::new(request);
         let tasks: Vec<_> = streams
             .into_iter()
-            .map(|stream| tokio_uring::spawn(exchange(stream, Rc::clone(&request), answer, end)))
+            .map(|stream| tokio_uring::spawn(exchange(stream, Rc::clone(&request), response, end)))
             .collect();
         let mut requests = 0;
         for task in tasks {
@@ -55,23 +55,28 @@ pub(crate) fn run(
     })
 }
 
-async fn exchange(stream: TcpStream, request: Rc<Vec<u8>>, answer: Answer, end: Nanos) -> io::Result<u64> {
+async fn exchange(
+    stream: TcpStream,
+    request: Rc<Vec<u8>>,
+    response: Response,
+    end: Nanos,
+) -> io::Result<u64> {
     let (mut outgoing, mut incoming) = (request.to_vec(), vec![0; 4096]);
-    let mut answers = 0;
+    let mut responses = 0;
     while clock::now() < end {
         let (result, buffer) = stream.write_all(outgoing).await;
         outgoing = buffer;
         result?;
-        let mut missing = answer.bytes as usize;
+        let mut missing = response.bytes as usize;
         while missing > 0 {
             let (result, buffer) = stream.read(incoming).await;
             incoming = buffer;
             missing = missing.saturating_sub(match result? {
-                0 => return Ok(answers),
+                0 => return Ok(responses),
                 n => n,
             });
         }
-        answers += 1;
+        responses += 1;
     }
-    Ok(answers)
+    Ok(responses)
 }

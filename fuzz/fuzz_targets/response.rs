@@ -1,4 +1,4 @@
-//! Any bytes as the answers of a connection.
+//! Any bytes as the responses of a connection.
 #![no_main]
 
 #[path = "../../tests/properties/response.rs"]

@@ -50,7 +50,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
     }
 }
 
-/// Prints what clap says, which is an answer when help or the version was asked for, and a hint
+/// Prints what clap says, which is a response when help or the version was asked for, and a hint
 /// where the user seems to come from another tool.
 fn refuse(error: &clap::Error, argv: &[OsString]) -> Exit {
     // Nothing can be told where standard error is closed.

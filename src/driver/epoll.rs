@@ -244,7 +244,7 @@ impl EpollDriver {
                 Err(e) => {
                     slot.outgoing = None;
                     slot.broken = errno(&e);
-                    // An answer may have come before the connection broke: read it first.
+                    // A response may have come before the connection broke: read it first.
                     slot.ending = true;
                     return self.list_as_ready(conn);
                 }

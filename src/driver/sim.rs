@@ -86,8 +86,8 @@ struct Slot {
     /// Total bytes that arrived, and that the worker has taken.
     arrived: u64,
     taken: u64,
-    /// Where whole answers end, in bytes since the connection began, with the cookie that each gives.
-    answer_ends: VecDeque<(u64, Option<u32>)>,
+    /// Where whole responses end, in bytes since the connection began, with the cookie that each gives.
+    response_ends: VecDeque<(u64, Option<u32>)>,
     /// An outage has reset it: nothing arrives any more.
     cut_off: bool,
     /// On the list of those that have something to receive at the next wait.
@@ -112,7 +112,7 @@ impl Slot {
             queued: 0,
             arrived: 0,
             taken: 0,
-            answer_ends: VecDeque::new(),
+            response_ends: VecDeque::new(),
             cut_off: false,
             listed: false,
             starved: false,
@@ -158,13 +158,13 @@ pub struct SimDriver {
 
 impl SimDriver {
     /// # Panics
-    /// When the script has no answer or an empty one, no buffers, or requests of no length.
+    /// When the script has no response or an empty one, no buffers, or requests of no length.
     pub fn new(config: DriverConfig, script: SimScript) -> SimDriver {
         let request_len = script.request_len.map(u64::from);
         assert!(request_len != Some(0), "requests must have a length");
         let responses: Vec<Arc<[u8]>> = script.responses.iter().map(|r| r[..].into()).collect();
-        assert!(!responses.is_empty(), "the peer needs an answer");
-        assert!(responses.iter().all(|r| !r.is_empty()), "an answer is empty");
+        assert!(!responses.is_empty(), "the peer needs a response");
+        assert!(responses.iter().all(|r| !r.is_empty()), "a response is empty");
         let mut faults = vec![script.faults; config.endpoints.len()];
         for (endpoint, own) in &script.endpoint_faults {
             faults[*endpoint as usize] = *own;

@@ -1,6 +1,6 @@
 //! What can be wrong with a response.
 
-/// Why an answer is not HTTP/1.1 as RFC 9112 has it.
+/// Why a response is not HTTP/1.1 as RFC 9112 has it.
 ///
 /// One byte, so that a parser can remember it: after an error nothing on that connection can be
 /// trusted, and every further call answers with the same error.
@@ -11,7 +11,7 @@ pub enum ParseError {
     #[error("no HTTP status line where one is due")]
     StatusLine,
     /// Not HTTP/1 (RFC 9112, 2.3).
-    #[error("the answer is of another version than HTTP/1.0 and HTTP/1.1")]
+    #[error("the response is of another version than HTTP/1.0 and HTTP/1.1")]
     Version,
     /// The status code is not a number from 100 to 999 (RFC 9110, 15).
     #[error("the status code is not a number from 100 to 999")]
@@ -51,11 +51,11 @@ pub enum ParseError {
     /// The trailer section is longer than [`MAX_TRAILER`](crate::http::chunked::MAX_TRAILER).
     #[error("the trailer section is longer than 64 KiB")]
     TrailerTooLarge,
-    /// The connection ended before the answer did (RFC 9112, 8).
-    #[error("the connection closed before the answer was complete")]
+    /// The connection ended before the response did (RFC 9112, 8).
+    #[error("the connection closed before the response was complete")]
     Truncated,
     /// [`skip`](crate::http::response::ResponseParser::skip) was told of more bytes than the body
     /// has left: the caller lost count.
-    #[error("more body bytes skipped than the answer has left")]
+    #[error("more body bytes skipped than the response has left")]
     SkipPastEnd,
 }

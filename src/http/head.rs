@@ -45,7 +45,7 @@ pub struct Head {
 }
 
 impl Head {
-    /// True for an interim answer (1xx), after which another head follows. 101 is final: what
+    /// True for an interim response (1xx), after which another head follows. 101 is final: what
     /// follows it is not HTTP (RFC 9110, 15.2.2).
     pub fn is_interim(&self) -> bool {
         self.status < 200 && self.status != 101

@@ -1,7 +1,7 @@
 //! The heads that were seen before, so that the next equal one need not be parsed.
 //!
-//! Servers answer equal requests with equal heads but for the Date value. An entry keeps the head's
-//! bytes and what the parser made of them; an answer whose bytes match on both sides of the Date has
+//! Servers response equal requests with equal heads but for the Date value. An entry keeps the head's
+//! bytes and what the parser made of them; a response whose bytes match on both sides of the Date has
 //! the same meaning, for the Date takes no part in the framing.
 //!
 //! There are `ENTRIES` entries, so that alternating heads (200 and 404, two routes of a pipelined
@@ -34,7 +34,7 @@ pub(super) struct Entry {
     head: Vec<u8>,
     /// Where the Date value begins.
     date_at: Option<usize>,
-    /// What was asked: the answer to HEAD ends where that to GET goes on. `None`: entry not in use.
+    /// What was asked: the response to HEAD ends where that to GET goes on. `None`: entry not in use.
     expect: Option<Expect>,
     /// Second chance.
     used: bool,
@@ -202,12 +202,12 @@ mod tests {
         hit
     }
 
-    fn answer(status: u16, date: &str) -> String {
+    fn response(status: u16, date: &str) -> String {
         assert_eq!(date.len(), DATE_LEN);
         format!("HTTP/1.1 {status} X\r\nDate: {date}\r\nContent-Length: 0\r\n\r\n")
     }
 
-    /// Where `answer` has its Date value.
+    /// Where `response` has its Date value.
     const DATE_AT: usize = 22;
     const ONE: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
     const TWO: &str = "Mon, 07 Nov 1994 00:00:00 GMT";
@@ -215,10 +215,10 @@ mod tests {
     #[test]
     fn the_date_may_change_and_nothing_else() {
         let mut cache = HeadCache::new();
-        assert!(!meet(&mut cache, Expect::Normal, &answer(200, ONE)));
-        assert!(meet(&mut cache, Expect::Normal, &answer(200, TWO)));
-        for i in 0..answer(200, ONE).len() {
-            let mut changed = answer(200, ONE).into_bytes();
+        assert!(!meet(&mut cache, Expect::Normal, &response(200, ONE)));
+        assert!(meet(&mut cache, Expect::Normal, &response(200, TWO)));
+        for i in 0..response(200, ONE).len() {
+            let mut changed = response(200, ONE).into_bytes();
             let in_date = (DATE_AT..DATE_AT + DATE_LEN).contains(&i);
             changed[i] ^= 1;
             let hit = cache.find(Expect::Normal, &changed).is_some();
@@ -229,10 +229,10 @@ mod tests {
     #[test]
     fn a_date_that_ends_its_line_is_no_date() {
         let mut cache = HeadCache::new();
-        meet(&mut cache, Expect::Normal, &answer(200, ONE));
+        meet(&mut cache, Expect::Normal, &response(200, ONE));
         for bad in [b'\r', b'\n', 0, 0x7f, 0x1f] {
             for i in 0..DATE_LEN {
-                let mut changed = answer(200, ONE).into_bytes();
+                let mut changed = response(200, ONE).into_bytes();
                 changed[DATE_AT + i] = bad;
                 assert!(cache.find(Expect::Normal, &changed).is_none());
             }
@@ -242,7 +242,7 @@ mod tests {
     #[test]
     fn prefixes_and_other_questions_miss() {
         let mut cache = HeadCache::new();
-        let head = answer(200, ONE);
+        let head = response(200, ONE);
         assert!(cache.find(Expect::Normal, b"").is_none());
         meet(&mut cache, Expect::Normal, &head);
         for end in 0..head.len() {
@@ -254,7 +254,7 @@ mod tests {
     #[test]
     fn alternating_heads_all_hit() {
         let mut cache = HeadCache::new();
-        let heads = [200, 201, 404, 500].map(|status| answer(status, ONE));
+        let heads = [200, 201, 404, 500].map(|status| response(status, ONE));
         for head in &heads {
             assert!(!meet(&mut cache, Expect::Normal, head));
         }
@@ -268,7 +268,7 @@ mod tests {
     #[test]
     fn strays_do_not_drive_out_what_is_in_use() {
         let mut cache = HeadCache::new();
-        let used = answer(200, ONE);
+        let used = response(200, ONE);
         meet(&mut cache, Expect::Normal, &used);
         let mut misses = 0;
         for i in 0..1000 {
@@ -286,7 +286,7 @@ mod tests {
             let stray = format!("HTTP/1.1 200 OK\r\nX-Id: {i}\r\nContent-Length: 0\r\n\r\n");
             meet(&mut cache, Expect::Normal, &stray);
         }
-        let met = (0..=LEARN_EVERY).position(|_| meet(&mut cache, Expect::Normal, &answer(200, ONE)));
+        let met = (0..=LEARN_EVERY).position(|_| meet(&mut cache, Expect::Normal, &response(200, ONE)));
         assert!(met.is_some());
     }
 }

@@ -12,10 +12,10 @@
 //!
 //! let mut cache = HeadCache::new();
 //! let mut parser = ResponseParser::new();
-//! let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 204 ";
-//! let (used, event) = parser.feed(&mut cache, Expect::Normal, answer, &mut ())?;
+//! let response = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 204 ";
+//! let (used, event) = parser.feed(&mut cache, Expect::Normal, response, &mut ())?;
 //! assert!(matches!(event, Event::Complete(r) if r.status == 200 && r.body_len == 2));
-//! let (_, event) = parser.feed(&mut cache, Expect::Normal, &answer[used..], &mut ())?;
+//! let (_, event) = parser.feed(&mut cache, Expect::Normal, &response[used..], &mut ())?;
 //! assert_eq!(event, Event::NeedMore);
 //! # Ok::<(), squall::http::error::ParseError>(())
 //! ```

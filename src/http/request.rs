@@ -95,7 +95,7 @@ impl Request {
         Ok(out)
     }
 
-    /// What the parser must know about the answer.
+    /// What the parser must know about the response.
     pub fn expect(&self) -> Expect {
         if self.method == "HEAD" { Expect::Head } else { Expect::Normal }
     }

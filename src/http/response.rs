@@ -8,7 +8,7 @@
 //!             └─▶ interim (1xx): Head again
 //! ```
 //!
-//! The usual answer takes the fast path in [`ResponseParser::feed`]: one comparison against the
+//! The usual response takes the fast path in [`ResponseParser::feed`]: one comparison against the
 //! [`HeadCache`], no parsing, no state kept. Everything else takes the slow path with the same
 //! result; tests hold the two against each other.
 
@@ -24,12 +24,12 @@ pub use super::head_cache::HeadCache;
 /// at most [`MAX_HEADERS`](head::MAX_HEADERS) parses more.
 const EAGER_HEAD: usize = 2 * 1024;
 
-/// What the request was, as far as the end of its answer depends on it.
+/// What the request was, as far as the end of its response depends on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Expect {
     /// Anything but HEAD.
     Normal,
-    /// HEAD: the answer ends with its head, whatever its fields say (RFC 9112, 6.3, rule 1).
+    /// HEAD: the response ends with its head, whatever its fields say (RFC 9112, 6.3, rule 1).
     Head,
 }
 

@@ -5,7 +5,7 @@ use crate::units::{Nanos, Rate};
 /// What decides that the next request starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LoadModel {
-    /// The answer to the one before, on the same connection: the target sets the pace.
+    /// The response to the one before, on the same connection: the target sets the pace.
     Closed,
     /// The schedule, whatever the target does.
     Open(Schedule),

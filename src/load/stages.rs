@@ -2,7 +2,7 @@
 //!
 //! [`RateStages`] is the arrival rate; what a scheduler needs of it is the integral (arrivals so
 //! far) and the integral's inverse (when the k-th arrival is due). [`VuStages`] is a number of virtual
-//! users. Both compute in integers: nothing drifts, and every worker gets the same answer.
+//! users. Both compute in integers: nothing drifts, and every worker gets the same response.
 
 use crate::units::Nanos;
 
@@ -243,7 +243,7 @@ impl Area<'_> {
         ((w / (a + root)) as u64).min(self.line.span)
     }
 
-    /// Widens a step around `guess` until it holds the answer: `fits(low)` and not `fits(high)`.
+    /// Widens a step around `guess` until it holds the response: `fits(low)` and not `fits(high)`.
     fn bracket(&self, guess: u64, fits: impl Fn(u64) -> bool) -> (u64, u64) {
         let mut step = 1;
         if fits(guess) {

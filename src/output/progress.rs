@@ -97,7 +97,7 @@ fn waiting(phase: Phase) -> Option<&'static str> {
         Phase::Connect => Some("connecting …"),
         Phase::Warmup => Some("warming up …"),
         Phase::Measure => None,
-        Phase::Drain => Some("waiting for the last answers …"),
+        Phase::Drain => Some("waiting for the last responses …"),
     }
 }
 
@@ -186,7 +186,7 @@ mod tests {
         live.on_notice("io_uring is not allowed here");
         assert_eq!(term.contents(), format!("squall: io_uring is not allowed here\n{}", line(&progress())));
         live.on_phase(Phase::Drain);
-        assert!(term.contents().ends_with("\nwaiting for the last answers …"));
+        assert!(term.contents().ends_with("\nwaiting for the last responses …"));
         assert_eq!(gone.try_recv(), Err(TryRecvError::Empty));
         live.on_report(&Arc::new(sample::closed()));
         assert_eq!(term.contents(), "squall: io_uring is not allowed here");

@@ -40,7 +40,7 @@ impl Page<'_> {
         self.settings()?;
         self.requests()?;
         self.latencies()?;
-        self.answers()?;
+        self.responses()?;
         self.connections()?;
         self.scenarios()?;
         self.costs()?;
@@ -107,10 +107,10 @@ impl Page<'_> {
         if n > 0 { self.paint.bad(text) } else { text }
     }
 
-    fn answers(&mut self) -> fmt::Result {
+    fn responses(&mut self) -> fmt::Result {
         self.heading("Status")?;
         if self.report.status.is_empty() {
-            self.line("none", "no whole answer came")?;
+            self.line("none", "no whole response came")?;
         }
         let total: u64 = self.report.status.values().sum();
         for (&code, &n) in &self.report.status {
@@ -123,7 +123,7 @@ impl Page<'_> {
             let share = 100.0 * n as f64 / total as f64;
             writeln!(self.text, "  {label} {:>15} {share:>7.2} %", human::count(n))?;
         }
-        self.errors("Errors (requests without a whole answer)", &self.report.errors)
+        self.errors("Errors (requests without a whole response)", &self.report.errors)
     }
 
     fn errors(&mut self, heading: &str, errors: &std::collections::BTreeMap<String, u64>) -> fmt::Result {

@@ -1,4 +1,4 @@
-//! What an answer is judged by: `status==200`, `header Content-Type contains json`, `time<200ms`, …
+//! What a response is judged by: `status==200`, `header Content-Type contains json`, `time<200ms`, …
 
 mod parse;
 
@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use regex::bytes::Regex;
 
-use super::answer::{Answer, Needs};
 use super::json_path::{JsonPath, text_of};
+use super::response::{Needs, ResponseView};
 use super::status::StatusSet;
 use crate::relation::Relation;
 use crate::units::Nanos;
 
-/// A named predicate on one answer.
+/// A named predicate on one response.
 #[derive(Clone, Debug)]
 pub struct Check {
     /// Shown in reports; k6's tag `check`.
@@ -84,7 +84,7 @@ impl Check {
     /// - `size < 10KiB`: length of the payload
     /// - `time < 200ms`: from the send to the last byte
     ///
-    /// Text may stand in double quotes. A request without a whole answer passes no check.
+    /// Text may stand in double quotes. A request without a whole response passes no check.
     ///
     /// # Errors
     /// What is wrong with it and what would be right.
@@ -93,7 +93,7 @@ impl Check {
         Ok(Check { name: expression.trim().into(), predicate })
     }
 
-    /// What of an answer must be kept for it.
+    /// What of a response must be kept for it.
     pub fn needs(&self) -> Needs {
         match self.predicate {
             Predicate::Header { .. } => Needs { head: true, body: false },
@@ -102,21 +102,21 @@ impl Check {
         }
     }
 
-    /// Whether the answer passes.
-    pub fn judge(&self, answer: &Answer<'_>) -> bool {
-        if answer.status == 0 {
+    /// Whether the response passes.
+    pub fn judge(&self, response: &ResponseView<'_>) -> bool {
+        if response.status == 0 {
             return false;
         }
         match &self.predicate {
-            Predicate::Status(set) => set.contains(answer.status),
-            Predicate::Header { name, test } => answer.header(name).is_some_and(|value| test.holds(value)),
-            Predicate::Body(test) => test.holds(answer.body),
-            Predicate::Json { path, test } => answer
+            Predicate::Status(set) => set.contains(response.status),
+            Predicate::Header { name, test } => response.header(name).is_some_and(|value| test.holds(value)),
+            Predicate::Body(test) => test.holds(response.body),
+            Predicate::Json { path, test } => response
                 .json()
                 .and_then(|json| path.find(json))
                 .is_some_and(|value| test.holds(&text_of(value))),
-            Predicate::Size(relation, bytes) => relation.holds(answer.body_len, *bytes),
-            Predicate::Time(relation, limit) => relation.holds(answer.duration, *limit),
+            Predicate::Size(relation, bytes) => relation.holds(response.body_len, *bytes),
+            Predicate::Time(relation, limit) => relation.holds(response.duration, *limit),
         }
     }
 }
@@ -130,9 +130,9 @@ mod tests {
     const HEAD: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nX-Empty:\r\n\r\n";
 
     fn passes(expression: &str, status: u16, body: &[u8]) -> bool {
-        let answer = Answer::new(status, body.len() as u64, Nanos::from_millis(20));
-        let answer = answer.with_parts(HEAD, body, false);
-        Check::parse(expression).unwrap_or_else(|e| panic!("{expression}: {e}")).judge(&answer)
+        let response = ResponseView::new(status, body.len() as u64, Nanos::from_millis(20));
+        let response = response.with_parts(HEAD, body, false);
+        Check::parse(expression).unwrap_or_else(|e| panic!("{expression}: {e}")).judge(&response)
     }
 
     #[test]
@@ -148,7 +148,7 @@ mod tests {
         ] {
             assert!(passes(expression, passing, b""), "{expression} with {passing}");
             assert!(!passes(expression, failing, b""), "{expression} with {failing}");
-            assert!(!passes(expression, 0, b""), "{expression} without an answer");
+            assert!(!passes(expression, 0, b""), "{expression} without a response");
         }
         for (expression, passed) in [
             ("header content-type exists", true),

@@ -1,11 +1,11 @@
-//! Values taken from answers, for later steps.
+//! Values taken from responses, for later steps.
 
 use regex::bytes::Regex;
 
-use super::answer::{Answer, Needs};
 use super::json_path::{JsonPath, text_of};
+use super::response::{Needs, ResponseView};
 
-/// Takes one value from an answer.
+/// Takes one value from a response.
 #[derive(Clone, Debug)]
 pub struct Extract {
     /// Index into [`Workload::variables`](super::workload::Workload::variables).
@@ -49,19 +49,19 @@ impl Extract {
         Ok(Extract { variable, default, source })
     }
 
-    /// What of an answer must be kept for it.
+    /// What of a response must be kept for it.
     pub fn needs(&self) -> Needs {
         let head = matches!(self.source, Compiled::Header(_));
         Needs { head, body: !head }
     }
 
-    /// The value; `None` when the answer has none (the caller then takes `default`).
-    pub fn take(&self, answer: &Answer<'_>) -> Option<Box<[u8]>> {
+    /// The value; `None` when the response has none (the caller then takes `default`).
+    pub fn take(&self, response: &ResponseView<'_>) -> Option<Box<[u8]>> {
         match &self.source {
-            Compiled::Json(path) => path.find(answer.json()?).map(|value| text_of(value).into()),
-            Compiled::Header(name) => answer.header(name).map(Into::into),
+            Compiled::Json(path) => path.find(response.json()?).map(|value| text_of(value).into()),
+            Compiled::Header(name) => response.header(name).map(Into::into),
             Compiled::Regex(regex) => {
-                let found = regex.captures(answer.body)?;
+                let found = regex.captures(response.body)?;
                 found.get(1).or_else(|| found.get(0)).map(|part| part.as_bytes().into())
             }
         }
@@ -76,7 +76,8 @@ mod tests {
     #[test]
     fn values_come_from_bodies_and_heads() {
         let head = b"HTTP/1.1 200 OK\r\nX-Token: t 1 \r\n\r\n";
-        let answer = Answer::new(200, 0, Nanos::ZERO).with_parts(head, br#"{"id":7,"name":"a\"b"}"#, false);
+        let response =
+            ResponseView::new(200, 0, Nanos::ZERO).with_parts(head, br#"{"id":7,"name":"a\"b"}"#, false);
         for (source, value) in [
             (Source::Json("$.id".into()), Some("7")),
             (Source::Json("$.name".into()), Some("a\"b")),
@@ -87,10 +88,10 @@ mod tests {
             (Source::Regex("i.\":".into()), Some("id\":")),
             (Source::Regex("zzz".into()), None),
         ] {
-            let taken = Extract::compile(0, &source, None).unwrap().take(&answer);
+            let taken = Extract::compile(0, &source, None).unwrap().take(&response);
             assert_eq!(taken.as_deref(), value.map(str::as_bytes), "{source:?}");
         }
-        let cut = Answer::new(200, 0, Nanos::ZERO).with_parts(head, b"{\"id\":7", true);
+        let cut = ResponseView::new(200, 0, Nanos::ZERO).with_parts(head, b"{\"id\":7", true);
         assert_eq!(Extract::compile(0, &Source::Json("$.id".into()), None).unwrap().take(&cut), None);
         assert!(Extract::compile(0, &Source::Regex("(".into()), None).is_err());
     }

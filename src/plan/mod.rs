@@ -1,6 +1,5 @@
 //! What to send: requests encoded once, before any load.
 
-pub mod answer;
 pub mod check;
 pub mod cookies;
 pub mod data;
@@ -12,6 +11,7 @@ pub mod json_path;
 pub mod layout;
 pub mod redirect;
 pub mod request_template;
+pub mod response;
 pub mod scope;
 pub mod status;
 pub mod template;
@@ -33,7 +33,7 @@ pub struct Plan {
     pub payload: Arc<[u8]>,
     /// Length of one request in bytes.
     pub request_len: u32,
-    /// What framing the answers have.
+    /// What framing the responses have.
     pub expect: Expect,
     /// Requests in flight per connection, at least 1.
     pub pipeline: u16,
@@ -55,7 +55,7 @@ impl Plan {
     }
 
     /// True when the driver must report that a send is whole: when another one could be due before
-    /// the answer proves it, or when it might not fit into the socket buffer.
+    /// the response proves it, or when it might not fit into the socket buffer.
     pub fn notify(&self) -> bool {
         self.pipeline > 1 || self.payload.len() > SURE
     }

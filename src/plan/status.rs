@@ -1,6 +1,6 @@
 //! Sets of status codes.
 
-/// A set of status codes, 0 (no answer) to 999.
+/// A set of status codes, 0 (no response) to 999.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StatusSet([u64; 16]);
 

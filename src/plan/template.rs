@@ -9,7 +9,7 @@
 //! | `timestamp`, `timestamp_ms`, `timestamp_us` | since the Unix epoch |
 //! | `env.NAME`, and the plan's variables | constants |
 //! | `data.SET.COLUMN` | of the iteration's row |
-//! | a variable that a step extracts | of the answer |
+//! | a variable that a step extracts | of the response |
 //!
 //! Behind the name `| url` percent-encodes all but unreserved characters (RFC 3986, 2.3), `| json` escapes for the
 //! inside of a JSON string. `\{{` is a literal `{{`.

@@ -60,7 +60,7 @@ pub struct Origin {
     pub forward: Option<Forward>,
 }
 
-/// One request and what to make of its answer.
+/// One request and what to make of its response.
 #[derive(Clone, Debug)]
 pub struct Step {
     /// k6's tag `name`. Unique among steps.
@@ -73,15 +73,15 @@ pub struct Step {
     pub url: Arc<str>,
     /// The bytes, constant or with patch slots.
     pub request: RequestTemplate,
-    /// What framing the answer has.
+    /// What framing the response has.
     pub expect: Expect,
     /// From the send to the last byte.
     pub timeout: Nanos,
     /// Statuses that make a response an expected one (k6: 200 to 399).
     pub expected: StatusSet,
-    /// Judged for each answer, in order.
+    /// Judged for each response, in order.
     pub checks: Vec<Check>,
-    /// Taken from each answer, in order.
+    /// Taken from each response, in order.
     pub extracts: Vec<Extract>,
     /// Redirects to follow at most.
     pub redirects_max: u32,

@@ -10,7 +10,7 @@ use crate::verdict::{self, Readings, WorkerReadings};
 /// 2026-03-14T09:26:53.589Z
 const STARTED_AT: Nanos = Nanos(1_773_480_413_589_000_000);
 
-/// A closed run without blemish: 1,000 answers in two seconds, most of them 200.
+/// A closed run without blemish: 1,000 responses in two seconds, most of them 200.
 pub(crate) fn closed() -> Report {
     report(&closed_summary(), &readings(false), config(false), false)
 }

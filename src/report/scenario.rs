@@ -14,27 +14,27 @@ use crate::stats::tally::{CheckSample, Tally};
 use crate::threshold::{Outcome, Threshold, millis};
 use crate::units::Nanos;
 
-/// How often answers passed a check.
+/// How often responses passed a check.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Check {
     /// Its name.
     pub name: String,
-    /// Whose answers it judged.
+    /// Whose responses it judged.
     pub scenario: String,
     /// Of which step.
     pub step: String,
-    /// Answers that passed.
+    /// Responses that passed.
     pub passes: u64,
-    /// Answers that did not.
+    /// Responses that did not.
     pub fails: u64,
     /// The first that did not, a few of them.
     pub samples: Vec<Sample>,
 }
 
-/// An answer that failed a check.
+/// A response that failed a check.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sample {
-    /// Its status; 0 when there was no whole answer.
+    /// Its status; 0 when there was no whole response.
     pub status: u16,
     /// When, in milliseconds from the start of measuring.
     pub at_ms: u64,
@@ -102,7 +102,7 @@ pub struct StageEntry {
     pub iterations: u64,
     /// Requests answered.
     pub requests: u64,
-    /// Requests without a whole answer.
+    /// Requests without a whole response.
     pub failed: u64,
     /// Median response time.
     pub p50_us: f64,
@@ -119,11 +119,11 @@ pub struct StepEntry {
     pub scenario: String,
     /// Requests answered.
     pub requests: u64,
-    /// Requests without a whole answer.
+    /// Requests without a whole response.
     pub failed: u64,
-    /// From the scheduled start to the whole answer.
+    /// From the scheduled start to the whole response.
     pub response_time: LatencySection,
-    /// From the send to the whole answer.
+    /// From the send to the whole response.
     pub service_time: LatencySection,
 }
 
@@ -146,7 +146,7 @@ pub struct ScenarioParts<'a> {
     pub tally: &'a Tally,
     /// Thresholds, how they came out, and whether each ended the run.
     pub thresholds: &'a [(Threshold, Outcome, bool)],
-    /// Answers that failed checks.
+    /// Responses that failed checks.
     pub samples: &'a [CheckSample],
     /// Names of the steps, by their number in the workload.
     pub steps: &'a [String],

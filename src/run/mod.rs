@@ -138,7 +138,7 @@ fn nothing_connected(config: &RunConfig, failure: Option<(ErrorKind, Option<Fail
         }
         Some((ErrorKind::ConnectTimeout, _)) => {
             format!(
-                "no answer within {}: is a firewall in between, or does it accept nobody?",
+                "no response within {}: is a firewall in between, or does it accept nobody?",
                 config.connect_timeout
             )
         }

@@ -47,7 +47,7 @@ pub enum ResolveError {
     },
     /// The resolver said nothing in time.
     #[error(
-        "cannot resolve `{host}`: no answer within {limit} (check /etc/resolv.conf, or give an address in the URL)"
+        "cannot resolve `{host}`: no response within {limit} (check /etc/resolv.conf, or give an address in the URL)"
     )]
     Timeout {
         /// The name.
@@ -63,7 +63,7 @@ pub enum ResolveError {
     },
 }
 
-/// Where the answers are.
+/// Where the responses are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sources {
     /// hosts(5). Read anew for each name, as it may change during a run.
@@ -173,9 +173,9 @@ impl Resolver {
         };
         let begun = clock::now();
         let question = dns.0.lookup_ip(host);
-        let answer = tokio::time::timeout(Duration::from_nanos(limit.0), question).await;
+        let response = tokio::time::timeout(Duration::from_nanos(limit.0), question).await;
         let waited = |limit| ResolveError::Timeout { host: host.to_owned(), limit };
-        let found: Vec<IpAddr> = match answer {
+        let found: Vec<IpAddr> = match response {
             Err(_) => return Err(waited(limit)),
             // What resolv.conf allows is over; told in tenths of a second.
             Ok(Err(NetError::Timeout)) => {
@@ -234,7 +234,7 @@ fn settings(sources: &Sources) -> Result<(ResolverConfig, ResolverOpts), NetErro
     for connection in servers.iter_mut().flat_map(|server| &mut server.connections) {
         connection.port = sources.port;
     }
-    // All attempts end before the limit does: where a server leaves one family without an answer, the other's counts.
+    // All attempts end before the limit does: where a server leaves one family without a response, the other's counts.
     let tries = options.attempts.max(1) as u32;
     options.timeout = options.timeout.min(Duration::from_nanos(RESOLVE_LIMIT.0 / 10 * 9) / tries);
     // There an attempt is a question, here one after the first.

@@ -11,7 +11,7 @@ pub use crate::stats::registry::{CHECKS, REQUESTS};
 use crate::stats::registry::{Key, KeyRef, Kind, Registry, Role};
 use crate::units::Nanos;
 
-/// Tags of requests whose values are known only with the answer, or with the time: squall's own.
+/// Tags of requests whose values are known only with the response, or with the time: squall's own.
 pub const OWN_TAGS: [&str; 4] = ["stage", "expected_response", "status", "error"];
 /// Tags of watches.
 const CONDITIONS: [&str; 2] = ["status", "error"];

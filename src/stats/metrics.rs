@@ -1,7 +1,7 @@
 //! k6's metrics, by their definitions, over what a run of scenarios kept apart.
 //!
 //! Times are in milliseconds, as k6 has them. Beside k6's own names stand squall's `response_time` (from the
-//! schedule), `service_time` (the same as `http_req_duration`, of whole answers) and `start_lag`.
+//! schedule), `service_time` (the same as `http_req_duration`, of whole responses) and `start_lag`.
 
 use std::collections::BTreeMap;
 

@@ -8,13 +8,13 @@ use crate::units::Nanos;
 pub enum ErrorKind {
     /// Connecting failed (refused, unreachable, …).
     Connect,
-    /// No whole answer within the request's time limit.
+    /// No whole response within the request's time limit.
     Timeout,
-    /// The connection broke while an answer was due: RST, or broken pipe.
+    /// The connection broke while a response was due: RST, or broken pipe.
     Reset,
-    /// The peer closed the connection while an answer was due.
+    /// The peer closed the connection while a response was due.
     Closed,
-    /// The answer was not HTTP/1.1 as RFC 9112 has it, or bytes came that nobody had asked for.
+    /// The response was not HTTP/1.1 as RFC 9112 has it, or bytes came that nobody had asked for.
     Protocol,
     /// TLS failed in another way than those below: an alert, nothing in common, broken rules.
     Tls,
@@ -96,16 +96,16 @@ impl ErrorKind {
     }
 }
 
-/// One whole answer, as the worker saw it. All points are on the driver's clock.
+/// One whole response, as the worker saw it. All points are on the driver's clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sample {
     /// When the load model meant the request to start (closed model: same as `sent`).
     pub scheduled: Nanos,
     /// When its send was submitted.
     pub sent: Nanos,
-    /// When the first byte of the answer was seen.
+    /// When the first byte of the response was seen.
     pub first_byte: Nanos,
-    /// When the answer was complete.
+    /// When the response was complete.
     pub done: Nanos,
     /// Status code, 100 to 999.
     pub status: u16,

@@ -79,7 +79,7 @@ impl Recorder {
         self.window_end
     }
 
-    /// Answers that are complete at or after `end` (on the driver's clock) no longer count as
+    /// Responses that are complete at or after `end` (on the driver's clock) no longer count as
     /// completed in the window. Until this is called all of them do.
     pub fn close_window_at(&mut self, end: Nanos) {
         self.window_end = end;
@@ -110,7 +110,7 @@ impl Recorder {
         }
     }
 
-    /// A whole answer arrived. The hot path: one histogram in the closed model (two when the answer
+    /// A whole response arrived. The hot path: one histogram in the closed model (two when the response
     /// came in several completions), one more in the open model.
     #[inline]
     pub fn record(&mut self, sample: &Sample) {
@@ -131,14 +131,14 @@ impl Recorder {
         }
     }
 
-    /// A whole answer arrived within or behind the window to a request that was begun before it. It is in no figure but the throughput: what
+    /// A whole response arrived within or behind the window to a request that was begun before it. It is in no figure but the throughput: what
     /// came at its beginning for those before it is what is missing at its end.
     #[inline]
     pub fn carried_over(&mut self, done: Nanos) {
         self.counts.completed_in_window += u64::from(done < self.window_end);
     }
 
-    /// A started request got no whole answer.
+    /// A started request got no whole response.
     #[inline]
     pub fn failed(&mut self, kind: ErrorKind) {
         self.counts.failed += 1;
@@ -182,7 +182,7 @@ impl Recorder {
         self.counts.sent_bytes += bytes;
     }
 
-    /// Bytes of answers came in.
+    /// Bytes of responses came in.
     #[inline]
     pub fn bytes_in(&mut self, bytes: u64) {
         self.counts.received_bytes += bytes;

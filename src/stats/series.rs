@@ -16,7 +16,7 @@ const MILLIONTHS: f64 = 1e6;
 pub struct Requests {
     /// Answered requests.
     pub completed: u64,
-    /// Requests without a whole answer.
+    /// Requests without a whole response.
     pub failed: u64,
     /// Those answered before the window closed.
     pub completed_in_window: u64,

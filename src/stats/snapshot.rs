@@ -6,7 +6,7 @@ use crate::stats::outcome::ErrorKind;
 use crate::stats::tally::Tally;
 use crate::units::Nanos;
 
-/// How many answers had each status code.
+/// How many responses had each status code.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StatusCounts(Box<[u64; 1000]>);
 
@@ -17,7 +17,7 @@ impl Default for StatusCounts {
 }
 
 impl StatusCounts {
-    /// Counts one answer. Codes above 999 do not exist on the wire (RFC 9112, section 4) and are not counted.
+    /// Counts one response. Codes above 999 do not exist on the wire (RFC 9112, section 4) and are not counted.
     #[inline]
     pub fn add(&mut self, code: u16) {
         debug_assert!(code < 1000, "a status has three digits");
@@ -31,7 +31,7 @@ impl StatusCounts {
         self.0.get_mut(usize::from(code)).map(|place| *place = count).is_some()
     }
 
-    /// How many answers had this code.
+    /// How many responses had this code.
     pub fn of(&self, code: u16) -> u64 {
         self.0.get(usize::from(code)).copied().unwrap_or(0)
     }
@@ -42,7 +42,7 @@ impl StatusCounts {
         codes.filter(|&(_, count)| count > 0)
     }
 
-    /// All answers.
+    /// All responses.
     pub fn total(&self) -> u64 {
         self.0.iter().sum()
     }
@@ -103,18 +103,18 @@ pub struct Counts {
     pub scheduled: u64,
     /// Requests whose send was submitted.
     pub started: u64,
-    /// Whole HTTP answers, of any status.
+    /// Whole HTTP responses, of any status.
     pub completed: u64,
-    /// Whole answers that came within the measuring window: those of `completed` but for what came after it, and answers to requests
+    /// Whole responses that came within the measuring window: those of `completed` but for what came after it, and responses to requests
     /// that the warm-up began.
     pub completed_in_window: u64,
-    /// Requests that were started and got no whole answer.
+    /// Requests that were started and got no whole response.
     pub failed: u64,
     /// Arrivals that could not start within the bounds.
     pub dropped: u64,
     /// Bytes of requests.
     pub sent_bytes: u64,
-    /// Bytes of answers, heads and framing included.
+    /// Bytes of responses, heads and framing included.
     pub received_bytes: u64,
     /// Connections established.
     pub connects: u64,
@@ -185,12 +185,12 @@ impl Counts {
 
 /// Histograms as the worker fills them.
 ///
-/// Most answers come whole in one completion: their first byte and their end share a time. Such an
-/// answer is recorded once, in `whole`, and counted into both service time and first byte when the
+/// Most responses come whole in one completion: their first byte and their end share a time. Such an
+/// response is recorded once, in `whole`, and counted into both service time and first byte when the
 /// run ends; only the others are recorded twice.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Latencies {
-    /// Service time, and time to the first byte, of answers that came in one completion.
+    /// Service time, and time to the first byte, of responses that came in one completion.
     pub whole: Histogram,
     /// Service time of the others.
     pub split_service: Histogram,
@@ -287,7 +287,7 @@ pub struct LatencySet {
     pub connect: Histogram,
     /// How long TLS took, from there.
     pub tls_handshake: Histogram,
-    /// From `sent` to the first byte of the answer.
+    /// From `sent` to the first byte of the response.
     pub first_byte: Histogram,
 }
 

@@ -16,7 +16,7 @@ pub struct TimelinePoint {
     pub t: Nanos,
     /// Its length.
     pub span: Nanos,
-    /// Whole answers within it, also those to requests that the warm-up began.
+    /// Whole responses within it, also those to requests that the warm-up began.
     pub requests: u64,
     /// Failed requests within it.
     pub failed: u64,
@@ -54,14 +54,14 @@ pub struct Summary {
     pub duration: Nanos,
     /// In the order of time; at most [`TIMELINE_MAX`] points.
     pub timeline: Vec<TimelinePoint>,
-    /// Requests that had neither an answer nor an error when the run ended.
+    /// Requests that had neither a response nor an error when the run ended.
     pub in_flight_at_end: u64,
     /// Arrivals that were still waiting for a connection when the run ended.
     pub backlog_at_end: u64,
 }
 
 impl Summary {
-    /// Whole answers within the measured window per second of it; 0 for an empty window.
+    /// Whole responses within the measured window per second of it; 0 for an empty window.
     pub fn requests_per_s(&self) -> f64 {
         if self.duration == Nanos::ZERO {
             return 0.0;

@@ -28,7 +28,7 @@ pub struct ScenarioTally {
     pub redirects_refused: u64,
     /// Bytes of requests.
     pub sent_bytes: u64,
-    /// Bytes of answers.
+    /// Bytes of responses.
     pub received_bytes: u64,
     /// Whole iterations, from begin to end.
     pub iteration_duration: CompactHistogram,
@@ -81,12 +81,12 @@ impl ScenarioTally {
     }
 }
 
-/// An answer that failed a check.
+/// A response that failed a check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CheckSample {
     /// Index into [`Layout::checks`].
     pub check: u32,
-    /// Its status; 0 when there was no whole answer.
+    /// Its status; 0 when there was no whole response.
     pub status: u16,
     /// When, from the start of measuring.
     pub at: Nanos,

@@ -1,9 +1,9 @@
-//! One connection: read, answer everything that is whole, write once.
+//! One connection: read, response everything that is whole, write once.
 //!
 //! ```text
 //!        ┌──────────── bytes ────────────┐
 //!        v                               │
-//!   answer what is whole ──> write once, read on
+//!   response what is whole ──> write once, read on
 //!        │                               │
 //!        │ close, refusal                │ end of input
 //!        v                               v
@@ -64,7 +64,7 @@ pub(super) struct Connection {
     read_at: Nanos,
     /// Requests read and not yet answered into the kernel.
     unanswered: u64,
-    /// Answers that end in `out`.
+    /// Responses that end in `out`.
     answered: u64,
     closing: bool,
 }
@@ -86,7 +86,7 @@ impl Connection {
         }
     }
 
-    /// Serves until the peer leaves, an answer says close, or the server stops.
+    /// Serves until the peer leaves, a response says close, or the server stops.
     pub(super) async fn run(mut self) {
         // An error means that the peer is gone: there is nobody to tell.
         let _ = self.serve().await;
@@ -94,7 +94,7 @@ impl Connection {
 
     async fn serve(&mut self) -> io::Result<()> {
         loop {
-            self.answer_whole().await?;
+            self.response_whole().await?;
             if self.closing || self.core.stopping() && self.at == self.input.len() {
                 self.flush().await?;
                 return self.linger().await;
@@ -109,7 +109,7 @@ impl Connection {
     }
 
     /// Answers every whole request in the input, into `out` as far as it goes.
-    async fn answer_whole(&mut self) -> io::Result<()> {
+    async fn response_whole(&mut self) -> io::Result<()> {
         while !self.closing && self.at < self.input.len() {
             match self.core.scan(&self.input[self.at..]) {
                 Scan::Partial => return Ok(()),
@@ -119,12 +119,12 @@ impl Connection {
                 }
                 Scan::Whole(request) if self.is_slow(&request) => {
                     self.begin();
-                    self.answer_slowly(&request).await?;
+                    self.response_slowly(&request).await?;
                 }
                 Scan::Whole(request) => {
                     self.begin();
                     self.at += request.head_len;
-                    if let Some(tail) = self.answer(&request, &[], &[]) {
+                    if let Some(tail) = self.response(&request, &[], &[]) {
                         self.stream(tail).await?;
                     }
                 }
@@ -149,8 +149,8 @@ impl Connection {
         self.core.stats().begun();
     }
 
-    /// As [`is_slow`](Self::is_slow) says: body first, then waiting, then the answer.
-    async fn answer_slowly(&mut self, request: &Request) -> io::Result<()> {
+    /// As [`is_slow`](Self::is_slow) says: body first, then waiting, then the response.
+    async fn response_slowly(&mut self, request: &Request) -> io::Result<()> {
         let (from, to) = request.content_type;
         let content_type = self.input[self.at + from..self.at + to].to_vec();
         self.at += request.head_len;
@@ -177,19 +177,19 @@ impl Connection {
                 return Ok(());
             }
         }
-        match self.answer(request, &body, &content_type) {
+        match self.response(request, &body, &content_type) {
             Some(tail) => self.stream(tail).await,
             None => Ok(()),
         }
     }
 
-    fn answer(&mut self, request: &Request, body: &[u8], content_type: &[u8]) -> Option<Tail> {
+    fn response(&mut self, request: &Request, body: &[u8], content_type: &[u8]) -> Option<Tail> {
         let unframed = request.http_10 && matches!(request.route, Route::Chunked(_));
         self.closing = !request.keep_alive || request.route == Route::Close || unframed;
         let core = &self.core;
         let answered =
             core.responder()
-                .answer(&mut self.out, request, !self.closing, body, content_type, || core.metrics());
+                .response(&mut self.out, request, !self.closing, body, content_type, || core.metrics());
         core.stats().status(answered.status);
         answered.tail
     }
@@ -225,7 +225,7 @@ impl Connection {
             return Ok(());
         }
         let deadline = clock::now() + span;
-        // Earlier answers must not wait for this one.
+        // Earlier responses must not wait for this one.
         self.flush().await?;
         self.core.timer().sleep_until(deadline).await;
         self.core.tick(clock::now());
@@ -235,7 +235,7 @@ impl Connection {
     /// Streams the rest of a body with bounded memory.
     async fn stream(&mut self, mut tail: Tail) -> io::Result<()> {
         loop {
-            // The answer itself is not in `answered` yet, so that only earlier ones count.
+            // The response itself is not in `answered` yet, so that only earlier ones count.
             self.flush().await?;
             match tail {
                 Tail::Plain { from, to } if from < to => {
@@ -255,7 +255,7 @@ impl Connection {
         }
     }
 
-    /// Writes `out`, and books the answers in it as handed over.
+    /// Writes `out`, and books the responses in it as handed over.
     async fn flush(&mut self) -> io::Result<()> {
         if self.answered > 0 {
             let elapsed = clock::now() - self.read_at;
@@ -313,7 +313,7 @@ impl Connection {
         self.input.len() >= capacity / 2
     }
 
-    /// Ends the connection so that the last answer arrives: closing with unread input would
+    /// Ends the connection so that the last response arrives: closing with unread input would
     /// make the kernel send a reset that may overtake it (RFC 9112 section 9.6).
     async fn linger(&mut self) -> io::Result<()> {
         let peer = self.peer.clone();

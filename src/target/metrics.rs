@@ -84,7 +84,7 @@ impl ThreadStats {
         add(&self.in_flight, 1);
     }
 
-    /// The head of an answer was made.
+    /// The head of a response was made.
     #[inline]
     pub(super) fn status(&self, code: u16) {
         add(&self.by_status[usize::from(code).min(999)], 1);
@@ -95,7 +95,7 @@ impl ThreadStats {
         add(&self.injected_errors, 1);
     }
 
-    /// `n` answers were handed to the kernel, each `elapsed` after its request was read.
+    /// `n` responses were handed to the kernel, each `elapsed` after its request was read.
     #[inline]
     pub(super) fn answered(&self, n: u64, elapsed: Nanos) {
         let bucket = BOUNDS.partition_point(|bound| *bound < elapsed.0);
@@ -130,7 +130,7 @@ pub(super) fn render(threads: &[ThreadStats]) -> String {
         let _ = writeln!(text, "squall_target_{name} {}", sum(&pick));
     }
     let name = "request_duration_seconds";
-    let help = "From the read that completed a request to the hand-over of its answer.";
+    let help = "From the read that completed a request to the hand-over of its response.";
     header(&mut text, name, "histogram", help);
     let mut cumulative = 0;
     for (index, bound) in BOUNDS.iter().enumerate() {

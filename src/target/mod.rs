@@ -4,14 +4,14 @@
 //! the shared port (SO_REUSEPORT, `man 7 socket`). It shares no code with the generator's
 //! `http`: a mistake there must not find the same mistake here.
 //!
-//! | route | answer |
+//! | route | response |
 //! |---|---|
 //! | `/load-test` | `{"status":"ok"}` |
 //! | `/bytes/N`, `/chunked/N` | N bytes, up to 1 GiB, by length or in chunks |
 //! | `/delay/MS` | after MS milliseconds, fractions allowed; never early |
 //! | `/status/CODE` | that status, 200 to 999 |
 //! | `/echo` | the request's body and Content-Type |
-//! | `/close` | an answer, then the end of the connection |
+//! | `/close` | a response, then the end of the connection |
 //! | `/healthz`, `/metrics` | state; no faults are injected here |
 //!
 //! ```no_run

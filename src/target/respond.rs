@@ -10,7 +10,7 @@ use crate::units::Nanos;
 
 /// The size of [`PATTERN`].
 const PATTERN_LEN: usize = 256 * 1024;
-/// How much of a body goes into the answer's own buffer; the rest is streamed.
+/// How much of a body goes into the response's own buffer; the rest is streamed.
 const INLINE_MAX: u64 = 16 * 1024;
 /// The largest chunk of `/chunked/N`.
 const CHUNK_MAX: u64 = 16 * 1024;
@@ -25,10 +25,10 @@ squall target
 /load-test    {\"status\":\"ok\"}
 /bytes/N      N bytes with a Content-Length, up to 1 GiB
 /chunked/N    N bytes in chunks, up to 1 GiB
-/delay/MS     an answer after MS milliseconds, fractions allowed
-/status/CODE  an answer with that status
+/delay/MS     a response after MS milliseconds, fractions allowed
+/status/CODE  a response with that status
 /echo         the request's body and its Content-Type
-/close        an answer, then the end of the connection
+/close        a response, then the end of the connection
 /healthz      ok
 /metrics      Prometheus text
 ";
@@ -42,7 +42,7 @@ pub(super) enum Tail {
     Chunks { from: u64, to: u64, size: u64 },
 }
 
-/// The answer made: its status, and what is left to stream.
+/// The response made: its status, and what is left to stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Answered {
     pub(super) status: u16,
@@ -55,14 +55,14 @@ impl Answered {
     }
 }
 
-/// Makes answers, with the Date of the current second and `/load-test` kept ready.
+/// Makes responses, with the Date of the current second and `/load-test` kept ready.
 pub(super) struct Responder {
     /// The whole field line: `Date: …\r\n`.
     date: Vec<u8>,
     load_test: Vec<u8>,
 }
 
-/// One answer's head and how it is framed.
+/// One response's head and how it is framed.
 struct Head<'a> {
     status: u16,
     content_type: &'a [u8],
@@ -99,11 +99,11 @@ impl Responder {
         self.load_test = ready;
     }
 
-    /// Appends the answer to `request`, whose collected body is `body` and whose head is `raw`.
+    /// Appends the response to `request`, whose collected body is `body` and whose head is `raw`.
     ///
     /// `keep` is whether the connection stays open afterwards. `metrics` is asked for only by
     /// its route.
-    pub(super) fn answer(
+    pub(super) fn response(
         &self,
         out: &mut Vec<u8>,
         request: &Request,
@@ -150,13 +150,13 @@ impl Responder {
         }
     }
 
-    /// Appends the answer for an error that is injected.
+    /// Appends the response for an error that is injected.
     pub(super) fn injected(&self, out: &mut Vec<u8>, request: &Request, keep: bool) -> Answered {
         let to = To { request, keep };
         self.small(out, to, 500, TEXT, b"an error on purpose\n", b"")
     }
 
-    /// Appends the answer to a request that is refused; the connection ends with it.
+    /// Appends the response to a request that is refused; the connection ends with it.
     pub(super) fn refuse(&self, out: &mut Vec<u8>, refusal: Refusal) {
         let head = Head {
             status: refusal.status,
@@ -169,7 +169,7 @@ impl Responder {
         out.extend_from_slice(refusal.why.as_bytes());
     }
 
-    /// An answer whose whole body is at hand.
+    /// A response whose whole body is at hand.
     fn small(
         &self,
         out: &mut Vec<u8>,
@@ -238,7 +238,7 @@ impl Responder {
     }
 }
 
-/// Whom the answer is for.
+/// Whom the response is for.
 #[derive(Clone, Copy)]
 struct To<'a> {
     request: &'a Request,

@@ -12,19 +12,19 @@ const DELAY_MAX_MS: f64 = 600_000.0;
 pub(super) enum Route {
     /// `/`: a list of the routes.
     Index,
-    /// `/load-test`: `{"status":"ok"}`, the cheapest answer.
+    /// `/load-test`: `{"status":"ok"}`, the cheapest response.
     LoadTest,
     /// `/bytes/N`: N bytes with a Content-Length.
     Bytes(u64),
     /// `/chunked/N`: N bytes in chunks.
     Chunked(u64),
-    /// `/delay/MS`: an answer after that many milliseconds.
+    /// `/delay/MS`: a response after that many milliseconds.
     Delay(Nanos),
-    /// `/status/CODE`: an answer with that status.
+    /// `/status/CODE`: a response with that status.
     Status(u16),
     /// `/echo`: the request's body.
     Echo,
-    /// `/close`: an answer, then the end of the connection.
+    /// `/close`: a response, then the end of the connection.
     Close,
     /// `/healthz`: whether the server lives. No faults are injected here.
     Healthz,
@@ -100,7 +100,7 @@ fn size(text: &str) -> Option<u64> {
 
 fn delay(text: &str) -> Option<Nanos> {
     let ms: f64 = is_number(text).then(|| text.parse().ok())??;
-    // Rounded up, so that the answer is never early.
+    // Rounded up, so that the response is never early.
     (ms <= DELAY_MAX_MS).then(|| Nanos((ms * 1e6).ceil() as u64))
 }
 

@@ -85,7 +85,7 @@ pub(super) struct Request {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Refusal {
     pub(super) status: u16,
-    /// What is wrong, as the body of the answer.
+    /// What is wrong, as the body of the response.
     pub(super) why: &'static str,
 }
 

@@ -265,7 +265,7 @@ fn out_of_resources(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM))
 }
 
-/// Blocks the whole thread during each stall: no request is read, no answer written, no timer
+/// Blocks the whole thread during each stall: no request is read, no response written, no timer
 /// kept. The kernel goes on queueing connections and requests, as it would for a process that
 /// collects garbage or swaps.
 async fn stand_still(core: Rc<Core>, stall: Stall, epoch: Nanos, stop: Arc<AtomicBool>) {

@@ -23,7 +23,7 @@ use crate::clock;
 use crate::units::Nanos;
 
 /// The timerfd fires this much before a deadline, and the rest is spent awake: waking an idle core
-/// takes 50 to 150 us on virtual machines, which a client would take for the target's answer time.
+/// takes 50 to 150 us on virtual machines, which a client would take for the target's response time.
 const EARLY: Nanos = Nanos::from_micros(200);
 
 /// The timer of one thread.

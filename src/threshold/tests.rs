@@ -18,7 +18,7 @@ fn layout() -> Layout {
     layout
 }
 
-/// `home`: 10 answers of 10 ms in stage 0 and 10 of 20 ms in stage 1; `login`: one answer of 100 ms that was
+/// `home`: 10 responses of 10 ms in stage 0 and 10 of 20 ms in stage 1; `login`: one response of 100 ms that was
 /// not expected, and a request that was reset after 5 ms.
 fn tally(layout: &Layout) -> Tally {
     let mut tally = Tally::new(layout);

@@ -1,4 +1,4 @@
-//! The answer to CONNECT (RFC 9110, section 9.3.6), before which nothing else may be sent.
+//! The response to CONNECT (RFC 9110, section 9.3.6), before which nothing else may be sent.
 
 use crate::driver::failure::ProxyFailure;
 
@@ -7,14 +7,14 @@ const HEAD_MAX: usize = 16 * 1024;
 /// Most header fields in it.
 const FIELDS_MAX: usize = 100;
 
-/// What has come of the proxy's answer.
+/// What has come of the proxy's response.
 #[derive(Debug, Default)]
 pub(super) struct Tunnel {
     head: Vec<u8>,
 }
 
 impl Tunnel {
-    /// Takes bytes of the answer. `Some` when the tunnel stands: what came behind the head is the first of it.
+    /// Takes bytes of the response. `Some` when the tunnel stands: what came behind the head is the first of it.
     ///
     /// # Errors
     /// When the proxy does not open it.
@@ -30,7 +30,7 @@ impl Tunnel {
             match response.code.unwrap_or(0) {
                 // Whatever its framing says, a 2xx has no body: the tunnel begins behind its head.
                 200..=299 => return Ok(Some(self.head.split_off(len))),
-                // Interim answers come before the one that counts (RFC 9110, section 15.2).
+                // Interim responses come before the one that counts (RFC 9110, section 15.2).
                 100 | 102..=199 => drop(self.head.drain(..len)),
                 status => return Err(ProxyFailure::Status(status)),
             }
@@ -42,14 +42,14 @@ impl Tunnel {
 mod tests {
     use super::*;
 
-    fn at_every_split(answer: &[u8]) -> Vec<Result<Option<Vec<u8>>, ProxyFailure>> {
-        let halves = (1..answer.len()).map(|at| {
+    fn at_every_split(response: &[u8]) -> Vec<Result<Option<Vec<u8>>, ProxyFailure>> {
+        let halves = (1..response.len()).map(|at| {
             let mut tunnel = Tunnel::default();
-            match tunnel.receive(&answer[..at]) {
-                Ok(None) => tunnel.receive(&answer[at..]),
+            match tunnel.receive(&response[..at]) {
+                Ok(None) => tunnel.receive(&response[at..]),
                 // It stood before the rest came: that is for the tunnel.
                 Ok(Some(mut rest)) => {
-                    rest.extend_from_slice(&answer[at..]);
+                    rest.extend_from_slice(&response[at..]);
                     Ok(Some(rest))
                 }
                 early => early,
@@ -60,26 +60,26 @@ mod tests {
 
     #[test]
     fn a_2xx_opens_it_whatever_its_framing_says() {
-        for answer in [
+        for response in [
             "HTTP/1.1 200 Connection established\r\n\r\nrest",
             "HTTP/1.0 200 OK\r\nContent-Length: 10\r\n\r\nrest",
             "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 204 x\r\nTransfer-Encoding: chunked\r\n\r\nrest",
         ] {
-            for result in at_every_split(answer.as_bytes()) {
-                assert_eq!(result, Ok(Some(b"rest".to_vec())), "{answer}");
+            for result in at_every_split(response.as_bytes()) {
+                assert_eq!(result, Ok(Some(b"rest".to_vec())), "{response}");
             }
         }
     }
 
     #[test]
     fn anything_else_is_named() {
-        for (answer, failure) in [
+        for (response, failure) in [
             ("HTTP/1.1 407 Proxy Authentication Required\r\n\r\n", ProxyFailure::Status(407)),
             ("HTTP/1.1 101 Switching Protocols\r\n\r\n", ProxyFailure::Status(101)),
             ("SSH-2.0-OpenSSH_9.7\r\n\r\n", ProxyFailure::NotHttp),
         ] {
-            for result in at_every_split(answer.as_bytes()) {
-                assert_eq!(result, Err(failure), "{answer}");
+            for result in at_every_split(response.as_bytes()) {
+                assert_eq!(result, Err(failure), "{response}");
             }
         }
     }

@@ -52,7 +52,7 @@ fn rings(readings: &Readings, findings: &mut Findings) {
     let overflows = total(|worker| worker.cq_overflows);
     if overflows > 0 {
         findings.suspect(format!(
-            "completion queues overflowed {} (none should), so some answers were seen late; use more workers (-t), \
+            "completion queues overflowed {} (none should), so some responses were seen late; use more workers (-t), \
              or fewer connections ({})",
             times_over(overflows),
             readings.keys.users
@@ -61,7 +61,7 @@ fn rings(readings: &Readings, findings: &mut Findings) {
     let starvations = total(|worker| worker.buffer_starvations);
     if starvations > 0 {
         findings.suspect(format!(
-            "receives found no free buffer {} (none should), so some answers were seen late; use more workers (-t), \
+            "receives found no free buffer {} (none should), so some responses were seen late; use more workers (-t), \
              or fewer connections ({})",
             times_over(starvations),
             readings.keys.users

@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::report::sample;
 
-/// A run without blemish: one worker, half busy, 1,000 answers of about 500 µs.
+/// A run without blemish: one worker, half busy, 1,000 responses of about 500 µs.
 fn sound(open_model: bool) -> (Readings, Summary) {
     let worker = WorkerReadings {
         core: 3,

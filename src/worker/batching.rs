@@ -1,15 +1,15 @@
-//! How many answers a sleeping worker waits for.
+//! How many responses a sleeping worker waits for.
 //!
-//! Waking for each answer costs a sleep, a wake-up and a system call per answer; kernels from 6.13 on
+//! Waking for each response costs a sleep, a wake-up and a system call per response; kernels from 6.13 on
 //! hand over no more deferred completions after a sleep than were waited for. Waiting for many is a
 //! third cheaper, but makes the first of them late.
 //!
 //! In a closed loop with c connections and throughput X the mean response time is c / X (Little's
 //! law). So batches distort the response time exactly as far as they cost throughput: while the target
 //! is the bottleneck, a batch only moves the queue from there to here. This is what is tried: short
-//! spells of waking for each answer and of waiting for half of the connections (or else for a sixth of
+//! spells of waking for each response and of waiting for half of the connections (or else for a sixth of
 //! them, which saves most of it), in turn; batches are
-//! kept for a while if the median spell with them had at least 90 % of the answers of the median spell
+//! kept for a while if the median spell with them had at least 90 % of the responses of the median spell
 //! without, and tried again later and later if not. Medians, since on a busy host some spells are lost.
 
 use crate::units::Nanos;
@@ -41,12 +41,12 @@ const WANT_MAX: u64 = 256;
 /// Which parts of the connections are tried, in this order.
 const PARTS: [u64; 2] = [2, 6];
 
-/// Watches the answers and says how many to wait for.
+/// Watches the responses and says how many to wait for.
 #[derive(Debug)]
 pub(super) struct Batching {
     spell: Spell,
     mode: Mode,
-    /// Answers per second in each spell of this trial.
+    /// Responses per second in each spell of this trial.
     rates: [f64; SPELLS],
     /// Index into [`PARTS`] of what is tried or kept.
     part: usize,
@@ -63,7 +63,7 @@ struct Spell {
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Mode {
-    /// Wake for each answer; try batches from `trial_at` on.
+    /// Wake for each response; try batches from `trial_at` on.
     Single { trial_at: Nanos },
     /// In spell `n` of a trial.
     Trial { n: usize },
@@ -77,7 +77,7 @@ impl Spell {
         Spell { began, count: 0, sum: 0, min: u64::MAX }
     }
 
-    /// So many answers that batches are worth while, and some of them wait in a queue, so that batches
+    /// So many responses that batches are worth while, and some of them wait in a queue, so that batches
     /// may be free: a target that takes its time has a mean close to its minimum.
     fn queueing(&self) -> bool {
         self.count >= MANY && self.sum / self.count >= self.min + self.min / 4
@@ -95,7 +95,7 @@ impl Batching {
         }
     }
 
-    /// An answer came, `service` after its request was sent.
+    /// A response came, `service` after its request was sent.
     #[inline]
     pub(super) fn answered(&mut self, service: Nanos) {
         self.spell.count += 1;
@@ -103,7 +103,7 @@ impl Batching {
         self.spell.min = self.spell.min.min(service.0);
     }
 
-    /// How many answers to wait for when `busy` connections wait for one.
+    /// How many responses to wait for when `busy` connections wait for one.
     #[inline]
     pub(super) fn want(&mut self, now: Nanos, busy: u64) -> u32 {
         if now - self.spell.began >= SPELL {
@@ -188,7 +188,7 @@ mod tests {
 
     const CONNECTIONS: u64 = 50;
 
-    /// Runs `seconds` in steps of 1 ms; `rate(want)` answers a second come, from `min` to `max`.
+    /// Runs `seconds` in steps of 1 ms; `rate(want)` responses a second come, from `min` to `max`.
     fn watch(seconds: u64, service: (u64, u64), rate: impl Fn(u32) -> u64) -> Vec<u32> {
         let mut batching = Batching::new(Nanos::ZERO);
         let mut wants = Vec::new();
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn answers_that_do_not_queue_are_never_batched() {
+    fn responses_that_do_not_queue_are_never_batched() {
         let wants = watch(10, (5_000, 5_100), |_| 10_000);
         assert_eq!(share_in_batches(&wants), 0.0);
     }
@@ -238,7 +238,7 @@ mod tests {
         let mut batching = Batching::new(Nanos::ZERO);
         let mut batched = [0, 0];
         for ms in 0..20_000u64 {
-            // For ten seconds saturated, then each answer takes 5 ms.
+            // For ten seconds saturated, then each response takes 5 ms.
             let saturated = ms < 10_000;
             if batching.want(Nanos::from_millis(ms), CONNECTIONS) > 1 {
                 batched[usize::from(saturated)] += 1;

@@ -106,7 +106,7 @@ pub struct Finished {
     pub in_flight: u64,
     /// Measured arrivals that were never sent.
     pub backlog: u64,
-    /// When its measuring ended: the end of the window, or with a request limit the last answer.
+    /// When its measuring ended: the end of the window, or with a request limit the last response.
     pub measured_until: Nanos,
     /// No connection could be had for so long that a run without an end in time was given up.
     pub gave_up: bool,

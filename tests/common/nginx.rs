@@ -74,7 +74,7 @@ impl Nginx {
     }
 
     /// The lines whose request has `part` in it, once there are `expected`: nginx writes them after
-    /// its answers. Surplus ones get time to show up, too.
+    /// its responses. Surplus ones get time to show up, too.
     pub fn log(&self, part: &str, expected: u64) -> Vec<Line> {
         logged(self.dir.path(), part, expected).iter().map(|line| Line::parse(line)).collect()
     }
@@ -139,7 +139,7 @@ fn config(dir: &Path, port: u16) -> String {
     with_log(dir, format, &server)
 }
 
-/// A configuration that keeps everything within `dir`, and logs each answer in this format.
+/// A configuration that keeps everything within `dir`, and logs each response in this format.
 pub(super) fn with_log(dir: &Path, format: &str, inside: &str) -> String {
     let dir = dir.display();
     // `user` counts only for root, whose workers could not read the directory otherwise.

@@ -9,7 +9,7 @@ use super::nginx::{launch, logged, with_log};
 use super::pki::{Issued, Pki, Span};
 use super::process::{Group, find, free_port};
 
-/// `/churn` gives a connection so many answers and then closes it.
+/// `/churn` gives a connection so many responses and then closes it.
 const LOCATIONS: &str =
     "location / { return 200 'ok'; } location /churn { keepalive_requests 50; return 200 'ok'; }";
 

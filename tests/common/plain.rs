@@ -1,11 +1,11 @@
-//! A server of a few lines of std, for answers that no real one gives on demand.
+//! A server of a few lines of std, for responses that no real one gives on demand.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 
 use super::rig::serve;
 
-/// How the end of an answer is told.
+/// How the end of a response is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Framing {
     /// HTTP/1.1 with a length, and the connection stays.
@@ -15,19 +15,19 @@ pub enum Framing {
 }
 
 /// Answers every request, which must have no body, with a body of `length` bytes. Returns the URL and how
-/// many bytes one answer has.
+/// many bytes one response has.
 pub fn start(framing: Framing, length: usize) -> (String, u64) {
     let head = match framing {
         Framing::Length => format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n"),
         Framing::Close => "HTTP/1.0 200 OK\r\nContent-Type: text/plain\r\n\r\n".into(),
     };
-    let mut answer = head.into_bytes();
-    answer.resize(answer.len() + length, b'x');
-    let bytes = answer.len() as u64;
+    let mut response = head.into_bytes();
+    response.resize(response.len() + length, b'x');
+    let bytes = response.len() as u64;
     let addr = serve(move |mut stream| {
         while request(&mut stream) {
             // A client that has gone away is none of our business.
-            if stream.write_all(&answer).is_err() {
+            if stream.write_all(&response).is_err() {
                 return;
             }
             if framing == Framing::Close {

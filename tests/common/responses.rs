@@ -1,4 +1,4 @@
-//! Raw answers and what each of them must be taken for: the files of `tests/data/responses/`, and those
+//! Raw responses and what each of them must be taken for: the files of `tests/data/responses/`, and those
 //! that are too large to be files.
 
 use std::fs;
@@ -125,7 +125,7 @@ fn bodies() -> Vec<Case> {
     ]
 }
 
-/// The outcome of an answer whose payload is so many `x`.
+/// The outcome of a response whose payload is so many `x`.
 fn all_x(count: usize) -> String {
     format!("200 keep \"{}\"", "x".repeat(count))
 }

@@ -26,9 +26,9 @@ pub const REQUEST: &[u8] = b"GET /0123456789\n";
 #[derive(Clone, Debug)]
 pub enum Behaviour {
     /// Answers each request with these bytes.
-    Answer(Arc<[u8]>),
+    Respond(Arc<[u8]>),
     /// Answers so many requests, then closes.
-    AnswerThenEof(Arc<[u8]>, u64),
+    RespondThenEof(Arc<[u8]>, u64),
     /// Resets the connection instead of answering.
     Reset,
     /// Nobody listens.
@@ -65,7 +65,7 @@ pub fn sim_world(config: DriverConfig, peer: Behaviour) -> Result<Box<dyn Driver
         request_len: Some(REQUEST.len() as u32),
         faults: SimFaults {
             short_sends: 0.2,
-            split_answers: 0.5,
+            split_responses: 0.5,
             buffer_starvation: 0.1,
             stale_completions: 0.5,
             ..SimFaults::default()
@@ -73,12 +73,12 @@ pub fn sim_world(config: DriverConfig, peer: Behaviour) -> Result<Box<dyn Driver
         ..SimScript::default()
     };
     match peer {
-        Behaviour::Answer(bytes) => script.responses = vec![bytes.to_vec()],
-        Behaviour::AnswerThenEof(bytes, count) => {
+        Behaviour::Respond(bytes) => script.responses = vec![bytes.to_vec()],
+        Behaviour::RespondThenEof(bytes, count) => {
             script.responses = vec![bytes.to_vec()];
             script.faults.close_after_n = Some(count);
         }
-        Behaviour::Reset => script.faults.reset_before_answer = 1.0,
+        Behaviour::Reset => script.faults.reset_before_response = 1.0,
         Behaviour::Refuse => script.faults.connect_refused = 1.0,
     }
     let nowhere = SocketAddr::from(([127, 0, 0, 1], 1));
@@ -93,8 +93,8 @@ fn loopback(config: DriverConfig, peer: Behaviour) -> DriverConfig {
             drop(listener);
             addr
         }
-        Behaviour::Answer(bytes) => serve(move |mut stream| answer(&mut stream, &bytes, u64::MAX)),
-        Behaviour::AnswerThenEof(bytes, n) => serve(move |mut stream| answer(&mut stream, &bytes, n)),
+        Behaviour::Respond(bytes) => serve(move |mut stream| response(&mut stream, &bytes, u64::MAX)),
+        Behaviour::RespondThenEof(bytes, n) => serve(move |mut stream| response(&mut stream, &bytes, n)),
         Behaviour::Reset => serve(|mut stream| {
             let mut request = vec![0; REQUEST.len()];
             if stream.read_exact(&mut request).is_ok() {
@@ -106,10 +106,10 @@ fn loopback(config: DriverConfig, peer: Behaviour) -> DriverConfig {
     DriverConfig { endpoints: vec![endpoint(addr)], ..config }
 }
 
-pub fn answer(stream: &mut (impl Read + Write), bytes: &[u8], count: u64) {
+pub fn response(stream: &mut (impl Read + Write), bytes: &[u8], count: u64) {
     let mut request = vec![0; REQUEST.len()];
     for _ in 0..count {
-        // The client closing in mid-answer is part of some tests.
+        // The client closing in mid-response is part of some tests.
         if stream.read_exact(&mut request).is_err() || stream.write_all(bytes).is_err() {
             return;
         }
@@ -150,9 +150,9 @@ fn tls_loopback(config: DriverConfig, peer: Behaviour) -> (DriverConfig, Route) 
             drop(listener);
             addr
         }
-        Behaviour::Answer(bytes) => serve_tls(server, move |mut tls| answer(&mut tls, &bytes, u64::MAX)),
-        Behaviour::AnswerThenEof(bytes, n) => serve_tls(server, move |mut tls| {
-            answer(&mut tls, &bytes, n);
+        Behaviour::Respond(bytes) => serve_tls(server, move |mut tls| response(&mut tls, &bytes, u64::MAX)),
+        Behaviour::RespondThenEof(bytes, n) => serve_tls(server, move |mut tls| {
+            response(&mut tls, &bytes, n);
             close(tls);
         }),
         Behaviour::Reset => serve_tls(server, |mut tls| {

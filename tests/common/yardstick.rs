@@ -78,7 +78,7 @@ impl Client {
         Client(Watch::start(core, move || {
             let sent = clock::now();
             stream.write_all(request.as_bytes()).unwrap();
-            answer(&mut stream);
+            response(&mut stream);
             clock::now() - sent
         }))
     }
@@ -90,8 +90,8 @@ impl Client {
     }
 }
 
-/// Reads one answer to its end.
-fn answer(stream: &mut TcpStream) {
+/// Reads one response to its end.
+fn response(stream: &mut TcpStream) {
     let (mut got, mut piece) = (Vec::new(), [0; 4096]);
     loop {
         let n = stream.read(&mut piece).unwrap();

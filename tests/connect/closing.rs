@@ -1,5 +1,5 @@
 //! How connections end: with FIN, which the server reads as the end of file; with RST only where squall ends them on its own
-//! account, and then after a whole answer.
+//! account, and then after a whole response.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -24,7 +24,7 @@ fn the_server_reads_an_end_of_file_from_every_connection_that_is_kept() {
             let done = run(&url, &[&["--driver", driver], args].concat()).exits(0).balanced();
             let visits = book.closed();
             let left: Vec<_> = visits.iter().filter(|visit| visit.end != Some(Ok(()))).collect();
-            // Where the end of the run cut requests off, their answers may still have been on the way.
+            // Where the end of the run cut requests off, their responses may still have been on the way.
             assert!(
                 left.len() as u64 <= done.count("/requests/in_flight_at_end"),
                 "{driver}, {how}: {left:?}"
@@ -35,7 +35,7 @@ fn the_server_reads_an_end_of_file_from_every_connection_that_is_kept() {
     }
 }
 
-/// Every connection has either had all of its `max` answers, and was reset, or fewer, and was not.
+/// Every connection has either had all of its `max` responses, and was reset, or fewer, and was not.
 fn assert_reset_when_used_up(visits: &[Visit], max: u64, context: &str) {
     assert!(visits.iter().any(|visit| visit.requests == max), "{context}: none was used up");
     for visit in visits {
@@ -45,7 +45,7 @@ fn assert_reset_when_used_up(visits: &[Visit], max: u64, context: &str) {
 }
 
 #[test]
-fn what_is_used_up_is_reset_after_its_last_answer() {
+fn what_is_used_up_is_reset_after_its_last_response() {
     for driver in drivers() {
         for body in [100, 300_000] {
             let (port, book) = server::tcp(&["127.0.0.1"], body).unwrap();

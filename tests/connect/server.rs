@@ -129,12 +129,12 @@ fn receive(
         visits.push(Visit { local, peer, requests: 0, host: String::new(), end: None });
         visits.len() - 1
     };
-    let answer = |close: &str| {
+    let response = |close: &str| {
         let head = format!("HTTP/1.1 200 OK\r\n{close}Content-Length: {body}\r\n\r\n");
         [head.into_bytes(), vec![b'x'; body]].concat()
     };
     // Asked to close, it says that it will, and leaves it to the client to be first.
-    let (keep, close) = (answer(""), answer("Connection: close\r\n"));
+    let (keep, close) = (response(""), response("Connection: close\r\n"));
     let small = thread::Builder::new().stack_size(128 << 10);
     let work = move || {
         let end = loop {
@@ -149,8 +149,8 @@ fn receive(
                 visits[at].host = header(&head, "host: ");
             }
             drop(visits);
-            let answer = if header(&head, "connection: ") == "close" { &close } else { &keep };
-            if let Err(e) = stream.write_all(answer) {
+            let response = if header(&head, "connection: ") == "close" { &close } else { &keep };
+            if let Err(e) = stream.write_all(response) {
                 break Err(e.kind());
             }
         };

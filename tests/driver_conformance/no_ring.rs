@@ -69,7 +69,7 @@ pub(super) fn submissions_that_are_put_off_for_ever_end_the_run(build: Build) ->
 pub(super) fn nothing_is_lost_when_completions_overflow(build: Build) -> Outcome {
     const SLOTS: u32 = 16;
     const EACH: u32 = 400;
-    let peer = serve(|mut stream| answer(&mut stream, b"0123456789abcdef", u64::MAX));
+    let peer = serve(|mut stream| response(&mut stream, b"0123456789abcdef", u64::MAX));
     let mut rig = Rig::new(build(DriverConfig { endpoints: vec![endpoint(peer)], ..config(SLOTS) })?);
     for slot in 0..SLOTS {
         rig.connected(id(slot, 0), 0);

@@ -42,30 +42,30 @@ pub(super) fn the_protocol_agreed_on_is_told(build: Routed) -> Outcome {
 }
 
 /// Connects `conn`, sends a request and waits for these bytes, beside whatever else goes on.
-fn answered<D: Driver + ?Sized>(rig: &mut Rig<D>, conn: ConnId, to: u32, answer: &[u8]) {
+fn answered<D: Driver + ?Sized>(rig: &mut Rig<D>, conn: ConnId, to: u32, response: &[u8]) {
     rig.connected(conn, to);
     rig.driver.send(conn, PayloadId(0), REQUEST.len() as u32, false);
     let mut got = Vec::new();
-    rig.drive("the answer", |_, which, seen| {
+    rig.drive("the response", |_, which, seen| {
         match seen {
             _ if which != conn => {} // stale
             Seen::Data(bytes) => got.extend(bytes),
             other => panic!("{other:?}"),
         }
-        got.len() >= answer.len()
+        got.len() >= response.len()
     });
-    assert!(got == answer, "{} bytes of {}", got.len(), answer.len());
+    assert!(got == response, "{} bytes of {}", got.len(), response.len());
 }
 
 pub(super) fn an_endpoint_may_be_added_later(world: World) -> Outcome {
     let bytes = pattern(100);
-    let mut rig = rig(world, 3, Behaviour::Answer(bytes.clone()))?;
+    let mut rig = rig(world, 3, Behaviour::Respond(bytes.clone()))?;
     answered(&mut rig, id(0, 0), 0, &bytes);
     // This one is under way to an endpoint that must stay where it is.
     rig.driver.connect(id(1, 0), 0);
     let peer = {
         let bytes = bytes.clone();
-        serve(move |mut stream| answer(&mut stream, &bytes, u64::MAX))
+        serve(move |mut stream| response(&mut stream, &bytes, u64::MAX))
     };
     for expected in 1..=100 {
         assert_eq!(rig.driver.add_endpoint(endpoint(peer)), expected);
@@ -87,8 +87,8 @@ pub(super) fn an_endpoint_may_be_added_later(world: World) -> Outcome {
 
 pub(super) fn an_endpoint_of_another_kind_may_be_added_later(build: Build) -> Outcome {
     let bytes = pattern(1 << 20);
-    let answers = bytes.clone();
-    let peer = serve(move |mut stream| answer(&mut stream, &answers, u64::MAX));
+    let responses = bytes.clone();
+    let peer = serve(move |mut stream| response(&mut stream, &responses, u64::MAX));
     let mut rig = Rig::new(build(DriverConfig { endpoints: vec![endpoint(peer)], ..config(1) })?);
     exchange_on(&mut rig, (id(0, 0), 0), &bytes, 2, 1, true);
     rig.driver.close(id(0, 0), false);
@@ -96,8 +96,8 @@ pub(super) fn an_endpoint_of_another_kind_may_be_added_later(build: Build) -> Ou
     let (_, listener, dir) = over_unix(build, 1, 8)?;
     let addr = socket2::SockAddr::unix(dir.path().join("peer")).unwrap();
     let unix = rig.driver.add_endpoint(Endpoint { addr, source: None, congestion: None });
-    let answers = bytes.clone();
-    std::thread::spawn(move || answer(&mut listener.accept().unwrap().0, &answers, u64::MAX));
+    let responses = bytes.clone();
+    std::thread::spawn(move || response(&mut listener.accept().unwrap().0, &responses, u64::MAX));
     let discarded = exchange_on(&mut rig, (id(0, 1), unix), &bytes, 3, 1, true);
     assert!(discarded > 1 << 20, "only {discarded} bytes");
     rig.driver.close(id(0, 1), false);
@@ -117,22 +117,23 @@ pub(super) fn an_endpoint_of_another_kind_may_be_added_later(build: Build) -> Ou
 }
 
 pub(super) fn a_route_may_be_added_later(build: Routed) -> Outcome {
-    let (plain_answer, tls_answer) = (pattern(300), pattern(400));
+    let (plain_response, tls_response) = (pattern(300), pattern(400));
     let pki = Pki::new("authority");
-    let bytes = plain_answer.clone();
-    let plain = serve(move |mut stream| answer(&mut stream, &bytes, u64::MAX));
-    let bytes = tls_answer.clone();
-    let tls = serve_tls(pki.local().server(), move |mut tls| answer(&mut tls, &bytes, u64::MAX));
+    let bytes = plain_response.clone();
+    let plain = serve(move |mut stream| response(&mut stream, &bytes, u64::MAX));
+    let bytes = tls_response.clone();
+    let tls = serve_tls(pki.local().server(), move |mut tls| response(&mut tls, &bytes, u64::MAX));
     let direct = DriverConfig { endpoints: vec![endpoint(plain)], ..config(3) };
     let mut rig = Rig::new(build(direct, vec![Route::default()])?);
-    answered(&mut rig, id(0, 0), 0, &plain_answer);
+    answered(&mut rig, id(0, 0), 0, &plain_response);
     let route = tls_route(&connector(&pki, false));
     assert_eq!(rig.driver.add_route(endpoint(tls), route), 1);
     assert_eq!(rig.driver.add_endpoint(endpoint(plain)), 2);
-    answered(&mut rig, id(1, 0), 1, &tls_answer);
-    answered(&mut rig, id(2, 0), 2, &plain_answer);
+    answered(&mut rig, id(1, 0), 1, &tls_response);
+    answered(&mut rig, id(2, 0), 2, &plain_response);
     // A slot goes from one kind to the other.
-    for (generation, to, expected) in [(1, 1, &tls_answer), (2, 0, &plain_answer), (3, 1, &tls_answer)] {
+    for (generation, to, expected) in [(1, 1, &tls_response), (2, 0, &plain_response), (3, 1, &tls_response)]
+    {
         rig.driver.close(id(0, generation - 1), false);
         answered(&mut rig, id(0, generation), to, expected);
     }
@@ -143,8 +144,8 @@ pub(super) fn a_route_may_be_added_later(build: Routed) -> Outcome {
 pub(super) fn routes_share_their_connectors_sessions(build: Routed) -> Outcome {
     let pki = Pki::new("authority");
     let bytes = pattern(10);
-    let answers = bytes.clone();
-    let tls = serve_tls(pki.local().server(), move |mut tls| answer(&mut tls, &answers, u64::MAX));
+    let responses = bytes.clone();
+    let tls = serve_tls(pki.local().server(), move |mut tls| response(&mut tls, &responses, u64::MAX));
     let (one, other) = (connector(&pki, true), connector(&pki, true));
     let mut rig = Rig::new(build(config(1), Vec::new())?);
     // The last two name another connector, which has no session yet.

@@ -6,7 +6,7 @@ use squall::units::Nanos;
 
 use crate::common::process::within;
 use crate::common::run::{Done, alone, together};
-use crate::peer::{self, ANSWER};
+use crate::peer::{self, RESPONSE};
 use crate::ways::{Model, errors, finish, send, send_judged};
 
 /// A run of 2 s with a drain of 1 s ends well before, whatever the server does; the rest is for a host that is busy.
@@ -19,14 +19,14 @@ fn resets_at_random_cost_what_was_in_flight() {
         let mut rng = Rng::stream(7, peer.number);
         let lives = rng.below(20);
         for _ in 0..lives {
-            if !peer.request() || !peer.answer() {
+            if !peer.request() || !peer.response() {
                 return;
             }
         }
         if peer.request() {
             // In the head, between head and body, or in the body.
-            let cut = 1 + rng.below(ANSWER.len() as u64 - 1) as usize;
-            peer.write(&ANSWER[..cut]);
+            let cut = 1 + rng.below(RESPONSE.len() as u64 - 1) as usize;
+            peer.write(&RESPONSE[..cut]);
             peer.reset();
         }
     });
@@ -39,8 +39,8 @@ fn resets_at_random_cost_what_was_in_flight() {
         assert_eq!(errors(&done, &["reset", "closed"]), done.failed(), "{name}: {}", done.at("/errors"));
         assert!(errors(&done, &["reset"]) > 0, "{name}: {}", done.at("/errors"));
     }
-    // An answer can be cut off by the reset behind it, and none can be counted that was not sent.
-    assert!(completed <= seen.answers(), "{completed} of {}", seen.answers());
+    // A response can be cut off by the reset behind it, and none can be counted that was not sent.
+    assert!(completed <= seen.responses(), "{completed} of {}", seen.responses());
 }
 
 #[test]
@@ -48,7 +48,7 @@ fn a_server_that_half_closes_is_left() {
     let _together = together();
     let (url, seen) = peer::start(|mut peer| {
         for _ in 0..3 {
-            if !peer.request() || !peer.answer() {
+            if !peer.request() || !peer.response() {
                 return;
             }
         }
@@ -91,7 +91,7 @@ fn a_drip_slower_than_the_time_limit_times_out() {
     let _alone = alone();
     for head in [true, false] {
         let (url, seen) = peer::start(move |mut peer| {
-            let long = [ANSWER, &[b'x'; 400]].concat();
+            let long = [RESPONSE, &[b'x'; 400]].concat();
             while peer.request() {
                 let text = String::from_utf8_lossy(&long).replace(": 16", ": 416");
                 let (fast, slow) = if head { ("", &text[..]) } else { text.split_at(40) };
@@ -125,7 +125,7 @@ fn a_drip_faster_than_the_time_limit_completes() {
     let _alone = alone();
     let (url, seen) = peer::start(|mut peer| {
         while peer.request() {
-            for byte in ANSWER.chunks(4) {
+            for byte in RESPONSE.chunks(4) {
                 clock::sleep(Nanos::from_millis(10));
                 if !peer.write(byte) {
                     return;
@@ -165,7 +165,7 @@ fn a_server_that_accepts_and_closes_is_named() {
 }
 
 #[test]
-fn bytes_that_nobody_asked_for_are_no_answer() {
+fn bytes_that_nobody_asked_for_are_no_response() {
     let _alone = alone();
     let (url, seen) = peer::start(|mut peer| {
         peer.write(b"220 mail.example.org ESMTP\r\n");
@@ -185,7 +185,7 @@ fn bytes_that_nobody_asked_for_are_no_answer() {
     );
 }
 
-/// Every connection came about, and none brought an answer: each failed request and each connection that did not
+/// Every connection came about, and none brought a response: each failed request and each connection that did not
 /// even carry one is told by what broke it, and no loop reconnects as fast as it can.
 fn of_no_use(name: &str, model: Model, done: &Done, kinds: &[&str]) {
     assert_eq!(done.completed(), 0, "{name}");
@@ -208,7 +208,7 @@ fn of_no_use(name: &str, model: Model, done: &Done, kinds: &[&str]) {
 }
 
 #[test]
-fn an_answer_without_an_end_is_a_timeout() {
+fn a_response_without_an_end_is_a_timeout() {
     let _alone = alone();
     for head in [&b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000000\r\n\r\n"[..], b"HTTP/1.1 200 OK\r\n\r\n"]
     {
@@ -230,7 +230,7 @@ fn an_answer_without_an_end_is_a_timeout() {
 }
 
 #[test]
-fn a_head_without_an_end_is_no_answer() {
+fn a_head_without_an_end_is_no_response() {
     let _alone = alone();
     let (url, _) = peer::start(|mut peer| {
         if peer.request() && peer.write(b"HTTP/1.1 200 OK\r\n") {

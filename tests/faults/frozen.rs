@@ -125,10 +125,10 @@ fn a_frozen_generator_says_so_and_loses_nothing() {
 }
 
 #[test]
-fn answers_that_came_while_the_generator_stood_still_are_no_timeouts() {
+fn responses_that_came_while_the_generator_stood_still_are_no_timeouts() {
     let _alone = alone();
     let Some(nginx) = or_skip(Nginx::start()) else { return };
-    // On a busy host one may be stopped between stamping a request and sending it: that one is late, and no answer was there.
+    // On a busy host one may be stopped between stamping a request and sending it: that one is late, and no response was there.
     in_one_of_three(|| {
         // Few of them, so that the signals reach all within their time.
         let models = [Model::Closed, Model::Users];
@@ -164,11 +164,11 @@ fn a_generator_that_is_frozen_over_its_end_says_so() {
 }
 
 fn frozen_over_its_end(driver: &str, model: &[&str], freeze: Nanos) {
-    // Answers take 900 ms: those in flight at the end of the window come while it stands still.
+    // Responses take 900 ms: those in flight at the end of the window come while it stands still.
     let (url, seen) = peer::start(|mut peer| {
         while peer.request() {
             clock::sleep(Nanos::from_millis(900));
-            if !peer.answer() {
+            if !peer.response() {
                 return;
             }
         }
@@ -183,5 +183,5 @@ fn frozen_over_its_end(driver: &str, model: &[&str], freeze: Nanos) {
     let done = running.finish().exits_as_judged().balanced();
     assert_eq!((done.failed(), done.count("/requests/in_flight_at_end")), (0, 0), "{args:?}");
     assert!(standstill(&done).is_some(), "{args:?}, at {freeze}: {}", done.at("/verdict"));
-    assert_eq!(done.completed(), seen.answers(), "{args:?}, at {freeze}");
+    assert_eq!(done.completed(), seen.responses(), "{args:?}, at {freeze}");
 }

@@ -68,7 +68,7 @@ fn a_server_that_comes_back_is_met_within_a_back_off() {
             assert!(waiting < 10 + late.0 / 5_000_000, "{name}: {waiting} wait, one may be {late} late");
         }
     }
-    // nginx writes its log behind its answers: the last ones before it was killed may not stand there.
+    // nginx writes its log behind its responses: the last ones before it was killed may not stand there.
     let logged = logged(&nginx, completed);
     assert!(logged <= completed + 80 && logged + 80 >= completed, "{logged} logged, {completed} counted");
 }

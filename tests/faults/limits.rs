@@ -53,7 +53,7 @@ fn a_full_accept_queue_is_named() {
         let (name, model, done) = run.ends_within(Nanos::from_secs(6));
         if !model.has_users() {
             let done = done.exits(1);
-            assert!(done.stderr.contains("no answer within 1s"), "{name}: {}", done.stderr);
+            assert!(done.stderr.contains("no response within 1s"), "{name}: {}", done.stderr);
             continue;
         }
         let done = done.exits_as_judged().balanced();
@@ -103,7 +103,7 @@ fn an_accept_queue_that_fills_up_in_mid_run_is_named() {
 
 fn fills_up_in_mid_run(driver: &str, model: &[&str]) {
     let queue = Queue::new();
-    // One answer for each connection, 20 times, then nobody accepts any more.
+    // One response for each connection, 20 times, then nobody accepts any more.
     let listener = queue.listener.try_clone().unwrap();
     thread::spawn(move || {
         for _ in 0..20 {
@@ -120,7 +120,7 @@ fn fills_up_in_mid_run(driver: &str, model: &[&str]) {
     assert!(clock::now() - begun < Nanos::from_secs(8), "{args:?}");
     assert!((14..=20).contains(&done.completed()), "{args:?}: {}", done.at("/requests"));
     // Those that got a place in the queue (or were told so: the kernel decides when the last packet of the
-    // handshake comes) wait for an answer, the others for a connection.
+    // handshake comes) wait for a response, the others for a connection.
     let late = errors(&done, &["timeout", "connect_timeout"]);
     assert!(late > 0 && done.failed() - late <= 10, "{args:?}: {}", done.at("/errors"));
     let attempts = done.count("/connections/failed_attempts");
@@ -149,10 +149,10 @@ fn descriptors_that_run_out_in_mid_run_are_named_and_the_run_recovers() {
     tries.into_iter().for_each(|one| one.join().unwrap());
 }
 
-/// Each answer ends its connection: new descriptors are needed all the time.
+/// Each response ends its connection: new descriptors are needed all the time.
 fn once_each(mut peer: Peer) {
     if peer.request() {
-        peer.answer_and_close();
+        peer.response_and_close();
     }
 }
 
@@ -160,13 +160,13 @@ fn without_descriptors_for_a_while(driver: &str, model: &[&str]) {
     let (url, seen) = peer::start(once_each);
     let args = [model, &["-d", "3s", "--timeout", "2s", "-t", "1", "--driver", driver]].concat();
     let running = start_judged(&url, &args);
-    assert!(within(Nanos::from_secs(10), || seen.answers() > 20), "{args:?} does not begin");
+    assert!(within(Nanos::from_secs(10), || seen.responses() > 20), "{args:?} does not begin");
     limit(running.pid(), "--nofile=3:");
     clock::sleep(Nanos::from_millis(1_000));
-    let before = seen.answers();
+    let before = seen.responses();
     limit(running.pid(), "--nofile=1024:");
     let done = running.finish().exits_as_judged().balanced();
-    assert_eq!(done.completed(), seen.answers(), "{args:?}");
+    assert_eq!(done.completed(), seen.responses(), "{args:?}");
     if needs_none(&done) {
         assert_eq!(done.count("/connections/failed_attempts"), 0, "{args:?}");
         return;
@@ -204,14 +204,14 @@ fn descriptors_that_stay_away_end_in_a_report() {
             let args = [model, &["-d", "1s", "-t", "1", "--driver", driver]].concat();
             let mut command = squall(&[&[&url, "--format", "json"], &args[..]].concat());
             let running = start_command(&mut command);
-            assert!(within(Nanos::from_secs(10), || seen.answers() > 20));
+            assert!(within(Nanos::from_secs(10), || seen.responses() > 20));
             limit(running.pid(), "--nofile=3:");
             let done = running.finish().balanced();
             let exhausted = done.count("/connections/errors/fd_exhausted");
             // Without --allow-invalid the exit code says it, too.
             let done = done.exits(if exhausted > 0 { 96 } else { 0 });
             assert_ne!(exhausted > 0, needs_none(&done), "{args:?}");
-            assert_eq!(done.completed(), seen.answers(), "{args:?}");
+            assert_eq!(done.completed(), seen.responses(), "{args:?}");
         }
     }
 }
@@ -220,7 +220,7 @@ fn descriptors_that_stay_away_end_in_a_report() {
 fn too_little_memory_is_told_before_the_run() {
     let _together = together();
     let Some(_) = or_skip(find("prlimit")) else { return };
-    let (url, _) = peer::start(|mut peer| while peer.request() && peer.answer() {});
+    let (url, _) = peer::start(|mut peer| while peer.request() && peer.response() {});
     let url = Arc::<str>::from(url);
     let mut told = 0;
     for driver in drivers() {
@@ -258,7 +258,7 @@ fn done_says_memory(text: &str) -> bool {
 fn memory_that_runs_out_in_mid_run_never_ends_in_a_report_with_gaps() {
     let _alone = alone();
     let Some(_) = or_skip(find("prlimit")) else { return };
-    let (url, _) = peer::start(|mut peer| while peer.request() && peer.answer() {});
+    let (url, _) = peer::start(|mut peer| while peer.request() && peer.response() {});
     for driver in drivers() {
         for model in [&["-c", "4"][..], &["-c", "4", "-R", "500"], &["--vus", "4"]] {
             let args = [&[&url, "-d", "1s", "-t", "1", "--driver", driver], model].concat();

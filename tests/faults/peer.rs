@@ -9,8 +9,8 @@ use socket2::Socket;
 
 use crate::common::rig::serve;
 
-/// A whole answer.
-pub(crate) const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 16\r\n\r\n0123456789abcdef";
+/// A whole response.
+pub(crate) const RESPONSE: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 16\r\n\r\n0123456789abcdef";
 
 /// What a server has seen and done.
 #[derive(Debug, Default)]
@@ -19,8 +19,8 @@ pub(crate) struct Seen {
     pub(crate) connections: AtomicU64,
     /// Heads of requests that were read to their end.
     pub(crate) requests: AtomicU64,
-    /// Answers that were written to their end.
-    pub(crate) answers: AtomicU64,
+    /// Responses that were written to their end.
+    pub(crate) responses: AtomicU64,
     /// Connections at whose end the client's end of file, or its reset, was read.
     pub(crate) ends: AtomicU64,
 }
@@ -34,8 +34,8 @@ impl Seen {
         self.requests.load(Ordering::SeqCst)
     }
 
-    pub(crate) fn answers(&self) -> u64 {
-        self.answers.load(Ordering::SeqCst)
+    pub(crate) fn responses(&self) -> u64 {
+        self.responses.load(Ordering::SeqCst)
     }
 
     pub(crate) fn ends(&self) -> u64 {
@@ -71,16 +71,16 @@ impl Peer {
         self.stream.write_all(bytes).is_ok()
     }
 
-    /// Writes a whole answer; false when the client has gone. Counted before it leaves, so that no client can have
+    /// Writes a whole response; false when the client has gone. Counted before it leaves, so that no client can have
     /// counted it earlier.
-    pub(crate) fn answer(&mut self) -> bool {
-        self.seen.answers.fetch_add(1, Ordering::SeqCst);
-        self.write(ANSWER)
+    pub(crate) fn response(&mut self) -> bool {
+        self.seen.responses.fetch_add(1, Ordering::SeqCst);
+        self.write(RESPONSE)
     }
 
-    /// Writes an answer that ends with the connection, and waits until the client has closed its side.
-    pub(crate) fn answer_and_close(&mut self) {
-        self.seen.answers.fetch_add(1, Ordering::SeqCst);
+    /// Writes a response that ends with the connection, and waits until the client has closed its side.
+    pub(crate) fn response_and_close(&mut self) {
+        self.seen.responses.fetch_add(1, Ordering::SeqCst);
         if self.write(b"HTTP/1.0 200 OK\r\n\r\nonce") {
             let _ = self.stream.shutdown(Shutdown::Write);
             self.linger();

@@ -97,7 +97,7 @@ fn send_by(start: fn(&str, &[&str]) -> Running, url: &str, models: &[Model], mor
     runs
 }
 
-/// Waits until every run has had an answer, and a little longer: on a busy host they do not begin together.
+/// Waits until every run has had a response, and a little longer: on a busy host they do not begin together.
 pub(crate) fn under_way(runs: &[Sent], nginx: &Nginx) {
     for run in runs {
         let begun = within(Nanos::from_secs(10), || nginx.has_answered(&run.mark));
@@ -106,7 +106,7 @@ pub(crate) fn under_way(runs: &[Sent], nginx: &Nginx) {
     clock::sleep(Nanos::from_millis(200));
 }
 
-/// The answers in nginx's log, over all runs that were [`send`].
+/// The responses in nginx's log, over all runs that were [`send`].
 pub(crate) fn logged(nginx: &Nginx, expected: u64) -> u64 {
     nginx.log("?run=", expected).len() as u64
 }

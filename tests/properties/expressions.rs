@@ -1,33 +1,33 @@
 //! What holds for any text as a check, a threshold, a JSON path, a status set, a duration, a rate or a
-//! size; and for any answer that checks are put to.
+//! size; and for any response that checks are put to.
 //!
-//! The input is an expression, and behind a NUL the head and body of an answer.
+//! The input is an expression, and behind a NUL the head and body of a response.
 
 use std::str::FromStr;
 
-use squall::plan::answer::Answer;
 use squall::plan::check::Check;
 use squall::plan::extract::{Extract, Source};
 use squall::plan::json_path::JsonPath;
+use squall::plan::response::ResponseView;
 use squall::plan::status::StatusSet;
 use squall::threshold::Threshold;
 use squall::units::{ByteSize, Nanos, Rate};
 
-/// Each is refused with a message or judges any answer; what is printed is read as the same again.
+/// Each is refused with a message or judges any response; what is printed is read as the same again.
 pub(crate) fn holds(input: &[u8]) {
-    let (text, answer) = input.split_at(input.iter().position(|b| *b == 0).unwrap_or(input.len()));
+    let (text, response) = input.split_at(input.iter().position(|b| *b == 0).unwrap_or(input.len()));
     let Ok(text) = std::str::from_utf8(text) else { return };
-    let end = answer.windows(4).position(|four| four == b"\r\n\r\n").map_or(answer.len(), |at| at + 4);
-    let (head, body) = answer.split_at(end);
-    let answer =
-        |status| Answer::new(status, body.len() as u64, Nanos(5_000_000)).with_parts(head, body, false);
+    let end = response.windows(4).position(|four| four == b"\r\n\r\n").map_or(response.len(), |at| at + 4);
+    let (head, body) = response.split_at(end);
+    let response =
+        |status| ResponseView::new(status, body.len() as u64, Nanos(5_000_000)).with_parts(head, body, false);
 
     match Check::parse(text) {
         Ok(check) => {
-            assert!(!check.judge(&answer(0)), "no answer passes no check");
-            let judged = check.judge(&answer(200));
+            assert!(!check.judge(&response(0)), "no response passes no check");
+            let judged = check.judge(&response(200));
             let again = Check::parse(&check.name).expect("the name is the expression");
-            assert_eq!(again.judge(&answer(200)), judged);
+            assert_eq!(again.judge(&response(200)), judged);
         }
         Err(error) => assert!(!error.to_string().is_empty()),
     }
@@ -40,14 +40,14 @@ pub(crate) fn holds(input: &[u8]) {
     }
     for source in [Source::Json(text.into()), Source::Header(text.into()), Source::Regex(text.into())] {
         if let Ok(extract) = Extract::compile(0, &source, None) {
-            let taken = extract.take(&answer(200));
+            let taken = extract.take(&response(200));
             assert!(
                 taken.is_none_or(|value| value.len() <= 6 * input.len()),
-                "a value is part of the answer"
+                "a value is part of the response"
             );
         }
     }
-    if let (Ok(path), Some(json)) = (JsonPath::compile(text), answer(200).json()) {
+    if let (Ok(path), Some(json)) = (JsonPath::compile(text), response(200).json()) {
         path.find(json);
     }
     if let Ok(set) = text.parse::<StatusSet>() {

@@ -1,4 +1,4 @@
-//! What holds for any bytes that a peer may send as its answers.
+//! What holds for any bytes that a peer may send as its responses.
 
 use squall::http::error::ParseError;
 use squall::http::response::{Event, Expect, HeadCache, Response, ResponseParser};
@@ -52,7 +52,7 @@ type Reading = (Vec<(Response, Vec<u8>)>, Option<ParseError>);
 fn within_bounds(reading: &Reading, stream: &[u8]) {
     let mut bytes = 0;
     for (response, body) in &reading.0 {
-        assert!(response.status >= 200 || response.status == 101, "an interim answer is none");
+        assert!(response.status >= 200 || response.status == 101, "an interim response is none");
         assert!(response.status < 1000);
         assert_eq!(response.body_len, body.len() as u64);
         bytes += response.head_len as usize + body.len();

@@ -90,7 +90,7 @@ fn render(template: &RequestTemplate, value: &[u8], cookies: &[u8]) -> Option<Ve
     Some(out)
 }
 
-/// What a user's jar sends after an answer with this Set-Cookie, if that is an answer at all.
+/// What a user's jar sends after a response with this Set-Cookie, if that is a response at all.
 fn cookies(set_cookie: &[u8], path: &str) -> Vec<u8> {
     let head = [b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nSet-Cookie: ", set_cookie, b"\r\n\r\n"].concat();
     let fed = ResponseParser::new().feed(&mut HeadCache::new(), Expect::Normal, &head, &mut ());

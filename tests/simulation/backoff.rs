@@ -56,7 +56,7 @@ fn a_peer_that_hangs_up_is_not_hammered() {
 
 #[test]
 fn a_peer_that_takes_requests_and_resets_is_not_hammered() {
-    let faults = SimFaults { reset_before_answer: 1.0, ..SimFaults::default() };
+    let faults = SimFaults { reset_before_response: 1.0, ..SimFaults::default() };
     for world in [World::open(100), World::closed()] {
         let world = world.faults(faults).lasting(secs(3));
         let told = world.run();
@@ -67,9 +67,9 @@ fn a_peer_that_takes_requests_and_resets_is_not_hammered() {
     }
 }
 
-/// One answer and a close is a peer that works: it is met again at once.
+/// One response and a close is a peer that works: it is met again at once.
 #[test]
-fn a_peer_that_closes_after_each_answer_keeps_its_rate() {
+fn a_peer_that_closes_after_each_response_keeps_its_rate() {
     let faults = SimFaults { close_after_n: Some(1), ..SimFaults::default() };
     let world = World::open(1_000).faults(faults).lasting(secs(1));
     let told = world.run();

@@ -23,12 +23,12 @@ fn faults() -> impl Strategy<Value = SimFaults> {
             connect_refused: a.0,
             connect_slow: a.1,
             short_sends: a.2,
-            reset_before_answer: a.3,
-            reset_mid_answer: a.4,
-            eof_mid_answer: a.5,
+            reset_before_response: a.3,
+            reset_mid_response: a.4,
+            eof_mid_response: a.5,
             garbage: b.0,
-            late_answers: b.1,
-            split_answers: b.2,
+            late_responses: b.1,
+            split_responses: b.2,
             buffer_starvation: b.3,
             stale_completions: b.4,
             close_after_n,
@@ -46,8 +46,8 @@ fn service() -> impl Strategy<Value = Service> {
 }
 
 fn script() -> impl Strategy<Value = SimScript> {
-    let answers = || {
-        let answer = |body: usize| {
+    let responses = || {
+        let response = |body: usize| {
             let mut bytes = format!("HTTP/1.1 200 OK\r\nContent-Length: {body}\r\n\r\n").into_bytes();
             bytes.resize(bytes.len() + body, b'x');
             bytes
@@ -55,13 +55,13 @@ fn script() -> impl Strategy<Value = SimScript> {
         let chunked = b"HTTP/1.1 201 Created\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n";
         let last = b"HTTP/1.1 503 Busy\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
         prop_oneof![
-            4 => Just(vec![answer(2)]),
-            1 => Just(vec![answer(2), answer(900), chunked.to_vec()]),
-            1 => Just(vec![answer(2), answer(5_000), answer(40_000)]),
-            1 => Just(vec![answer(2), answer(10), last.to_vec()]),
+            4 => Just(vec![response(2)]),
+            1 => Just(vec![response(2), response(900), chunked.to_vec()]),
+            1 => Just(vec![response(2), response(5_000), response(40_000)]),
+            1 => Just(vec![response(2), response(10), last.to_vec()]),
         ]
     };
-    (any::<u64>(), faults(), service(), answers(), 1..64u16).prop_map(
+    (any::<u64>(), faults(), service(), responses(), 1..64u16).prop_map(
         |(seed, faults, service, responses, buffers)| SimScript {
             seed,
             faults,
@@ -148,7 +148,7 @@ fn check(world: &World) -> Result<(), TestCaseError> {
     let told = world.run();
     told.check(world).map_err(TestCaseError::fail)?;
     prop_assert_eq!(without_cause(&told, world), None);
-    // A request limit ends the window with the last answer; after that, many may fail one by one.
+    // A request limit ends the window with the last response; after that, many may fail one by one.
     let overtime = if world.requests.is_some() { secs(3_000) } else { world.worker.drain + ms(20) + TURN };
     prop_assert!(told.overtime() <= overtime, "{}", told.overtime());
     if let Some(duration) = world.worker.duration {

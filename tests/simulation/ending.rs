@@ -20,7 +20,7 @@ proptest! {
         let told = world.run();
         prop_assert_eq!(told.check(&world), Ok(()));
         prop_assert_eq!((told.counts().started, told.counts().completed), (n, n));
-        prop_assert_eq!((told.books().requests, told.books().answers), (n, n));
+        prop_assert_eq!((told.books().requests, told.books().responses), (n, n));
         prop_assert_eq!(told.counts().completed_in_window, n);
     }
 
@@ -31,12 +31,12 @@ proptest! {
     ) {
         let faults = SimFaults {
             short_sends: 0.2,
-            reset_before_answer: 0.03,
-            reset_mid_answer: 0.03,
-            eof_mid_answer: 0.03,
+            reset_before_response: 0.03,
+            reset_mid_response: 0.03,
+            eof_mid_response: 0.03,
             garbage: 0.02,
-            late_answers: 0.01,
-            split_answers: 0.2,
+            late_responses: 0.01,
+            split_responses: 0.2,
             stale_completions: 0.3,
             close_after_n: Some(20),
             ..SimFaults::default()
@@ -83,7 +83,7 @@ proptest! {
 }
 
 #[test]
-fn an_answer_that_the_drain_does_not_wait_for_is_in_flight_at_the_end() {
+fn a_response_that_the_drain_does_not_wait_for_is_in_flight_at_the_end() {
     let mut world = World::closed().service(Service::Constant(ms(150))).connections(10);
     world.worker.drain = ms(10);
     let told = world.run();
@@ -94,5 +94,5 @@ fn an_answer_that_the_drain_does_not_wait_for_is_in_flight_at_the_end() {
     world.worker.drain = secs(1);
     let told = world.run();
     assert_eq!((told.counts().completed, told.counts().completed_in_window), (20, 10));
-    assert!(told.seen.ended_at <= told.open + ms(321), "the drain ends with the last answer");
+    assert!(told.seen.ended_at <= told.open + ms(321), "the drain ends with the last response");
 }

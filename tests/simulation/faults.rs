@@ -58,7 +58,7 @@ fn a_plain_worker_without_a_share_of_a_limited_rate_ends() {
 /// An upload that is answered before it is whole, whose rest the peer never reads.
 fn early(work: Work) -> World {
     let mut world = World::new(work);
-    world.script.faults = SimFaults { early_answers: 1.0, ..SimFaults::default() };
+    world.script.faults = SimFaults { early_responses: 1.0, ..SimFaults::default() };
     world
 }
 
@@ -221,7 +221,7 @@ fn failing_sends(first: bool, work: Work) -> World {
     world
 }
 
-/// Whatever arrived before a send failed was an answer, and whatever did not is a reset.
+/// Whatever arrived before a send failed was a response, and whatever did not is a reset.
 #[test]
 fn a_response_that_came_before_its_send_failed_counts() {
     let plain = PlainWork { upload: 100_000, requests: Some(200), duration: None, ..PlainWork::default() };

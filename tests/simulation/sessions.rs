@@ -150,7 +150,7 @@ proptest! {
 fn a_late_response_is_in_no_window() {
     let mut slow = World::closed().lasting(ms(100));
     slow.worker.drain = ms(10);
-    slow.script.faults.late_answers = 0.5;
+    slow.script.faults.late_responses = 0.5;
     slow.worker.timeout = secs(30);
     let told = run(&[slow.clone(), slow.clone(), slow]);
     for told in &told {

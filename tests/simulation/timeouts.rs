@@ -1,4 +1,4 @@
-//! Answers that come too late.
+//! Responses that come too late.
 
 use squall::driver::sim::{Service, SimFaults};
 use squall::stats::outcome::ErrorKind;
@@ -6,8 +6,8 @@ use squall::stats::outcome::ErrorKind;
 use crate::world::{World, ms, secs, us};
 
 #[test]
-fn a_late_answer_is_a_timeout_at_the_right_time() {
-    // Answers take 200 ms, and 50 ms is the limit: each loop gets one failure per 50 ms, and a back-off.
+fn a_late_response_is_a_timeout_at_the_right_time() {
+    // Responses take 200 ms, and 50 ms is the limit: each loop gets one failure per 50 ms, and a back-off.
     let mut world = World::closed().service(Service::Constant(ms(200)));
     world.worker.timeout = ms(50);
     world.worker.interval = ms(10);
@@ -32,7 +32,7 @@ fn a_late_answer_is_a_timeout_at_the_right_time() {
 
 #[test]
 fn requests_behind_a_late_one_fail_with_it_and_the_run_goes_on() {
-    let faults = SimFaults { late_answers: 0.01, stale_completions: 0.5, ..SimFaults::default() };
+    let faults = SimFaults { late_responses: 0.01, stale_completions: 0.5, ..SimFaults::default() };
     let mut world = World::open(4_000).faults(faults).connections(20).lasting(secs(2));
     world.pipeline = 4;
     world.worker.timeout = ms(100);
@@ -43,7 +43,7 @@ fn requests_behind_a_late_one_fail_with_it_and_the_run_goes_on() {
     assert_eq!(c.errors.of(ErrorKind::Timeout), c.failed);
     assert!(c.failed >= told.books().late && c.failed <= 4 * told.books().late, "{}", told.brief());
     assert!(c.completed > 7_500 && c.reconnects > 40, "{}", told.brief());
-    // No answer is older than the limit, by the time the worker counts.
+    // No response is older than the limit, by the time the worker counts.
     assert!(told.summary.latency.service_time.max() <= ms(101));
 }
 

@@ -140,8 +140,8 @@ fn balance(course: &Course) -> Result<(), String> {
     let checks: u64 = judged.sum();
     let series: u64 = course.summary.tally.all_requests().map(|s| s.completed + s.failed).sum();
     let facts = [
-        ("an answer that was handed over counts", counts.completed == course.delivered),
-        ("every answer and failure is in a series", series == counts.completed + counts.failed),
+        ("a response that was handed over counts", counts.completed == course.delivered),
+        ("every response and failure is in a series", series == counts.completed + counts.failed),
         ("and is judged", checks == counts.completed + counts.failed),
         ("iterations end or are cut off", tally.started == tally.completed + tally.interrupted),
         ("latencies are complete", course.summary.latency.response_time.len() == counts.completed),
@@ -306,12 +306,12 @@ fn faults() -> impl Strategy<Value = SimFaults> {
     (first, second).prop_map(|(a, b)| SimFaults {
         connect_refused: a.0,
         connect_slow: a.1,
-        reset_before_answer: a.2,
-        reset_mid_answer: a.3,
-        eof_mid_answer: a.4,
+        reset_before_response: a.2,
+        reset_mid_response: a.3,
+        eof_mid_response: a.4,
         garbage: a.5,
-        late_answers: b.0,
-        split_answers: b.1,
+        late_responses: b.0,
+        split_responses: b.1,
         buffer_starvation: b.2,
         stale_completions: b.3,
         close_after_n: b.4,

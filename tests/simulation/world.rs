@@ -33,13 +33,13 @@ pub(crate) struct World {
     pub(crate) quirks: Quirks,
 }
 
-/// The answers' lengths instead of their bytes: what a failed case prints is to be read.
+/// The responses' lengths instead of their bytes: what a failed case prints is to be read.
 impl fmt::Debug for World {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let lengths: Vec<_> = self.script.responses.iter().map(Vec::len).collect();
         let script = SimScript { responses: Vec::new(), ..self.script.clone() };
         let load = (self.rate, self.arrivals, self.requests, self.pipeline);
-        write!(f, "{script:?}, answers of {lengths:?}, {load:?}, {:?}, {:?}", self.worker, self.quirks)
+        write!(f, "{script:?}, responses of {lengths:?}, {load:?}, {:?}, {:?}", self.worker, self.quirks)
     }
 }
 
@@ -204,16 +204,16 @@ impl Told {
         self.summary.conserved()?;
         let facts = [
             ("a request that the peer has was started", b.requests <= c.started),
-            ("an answer has a request", c.completed <= b.requests),
-            ("an answer was sent by the peer", c.completed <= b.answers),
-            ("an answer that was handed over counts", c.completed == b.delivered),
-            ("every answer has a status", c.status.total() == c.completed),
+            ("a response has a request", c.completed <= b.requests),
+            ("a response was sent by the peer", c.completed <= b.responses),
+            ("a response that was handed over counts", c.completed == b.delivered),
+            ("every response has a status", c.status.total() == c.completed),
             ("every failure has a kind", c.errors.total() == c.failed),
             ("every failed connect has a kind", c.connect_errors.total() == c.connect_failures),
             ("a connection that stands was accepted", c.connects <= b.connects),
             ("a reconnect is a connect", c.reconnects <= c.connects),
             ("bytes of whole requests", c.sent_bytes == c.started * self.request_len(world)),
-            ("bytes that came were sent", c.received_bytes <= b.answer_bytes),
+            ("bytes that came were sent", c.received_bytes <= b.response_bytes),
             ("the windows are nested", c.completed_in_window <= c.completed),
             ("latencies are complete", self.summary.latency.service_time.len() == c.completed),
             ("and so are response times", self.summary.latency.response_time.len() == c.completed),
@@ -221,7 +221,7 @@ impl Told {
             ("the timeline is complete", self.timeline_total().0 == c.completed_in_window),
             ("failures of the drain are not in it", self.timeline_total().1 <= c.failed),
             ("every connection was tried", self.connected.tried == world.worker.connections),
-            // With a request limit the window ends with the last answer: later requests may have failed.
+            // With a request limit the window ends with the last response: later requests may have failed.
             ("nothing was sent after the window", world.requests.is_some() || self.late_send() <= us(50)),
         ];
         match facts.iter().find(|(_, holds)| !holds) {

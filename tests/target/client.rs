@@ -5,9 +5,9 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-/// One whole answer.
+/// One whole response.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct Response {
     pub(crate) status: u16,
     /// By lower-case name.
     pub(crate) fields: HashMap<String, String>,
@@ -17,7 +17,7 @@ pub(crate) struct Answer {
     pub(crate) chunks: Vec<usize>,
 }
 
-impl Answer {
+impl Response {
     pub(crate) fn text(&self) -> &str {
         std::str::from_utf8(&self.body).expect("the body is text")
     }
@@ -48,32 +48,32 @@ impl Client {
         self.reader.get_ref()
     }
 
-    /// Sends a GET and receives its answer.
-    pub(crate) fn get(&mut self, path: &str) -> Answer {
+    /// Sends a GET and receives its response.
+    pub(crate) fn get(&mut self, path: &str) -> Response {
         self.send(get(path));
         self.receive()
     }
 
-    /// Receives one answer to anything but HEAD.
-    pub(crate) fn receive(&mut self) -> Answer {
-        let mut answer = self.receive_head();
-        let bodiless = answer.status < 200 || matches!(answer.status, 204 | 304);
+    /// Receives one response to anything but HEAD.
+    pub(crate) fn receive(&mut self) -> Response {
+        let mut response = self.receive_head();
+        let bodiless = response.status < 200 || matches!(response.status, 204 | 304);
         if bodiless {
-            return answer;
+            return response;
         }
-        if answer.field("transfer-encoding") == Some("chunked") {
-            self.receive_chunks(&mut answer);
-        } else if let Some(length) = answer.field("content-length") {
-            answer.body = vec![0; length.parse().unwrap()];
-            self.reader.read_exact(&mut answer.body).expect("the body is whole");
+        if response.field("transfer-encoding") == Some("chunked") {
+            self.receive_chunks(&mut response);
+        } else if let Some(length) = response.field("content-length") {
+            response.body = vec![0; length.parse().unwrap()];
+            self.reader.read_exact(&mut response.body).expect("the body is whole");
         } else {
-            self.reader.read_to_end(&mut answer.body).unwrap();
+            self.reader.read_to_end(&mut response.body).unwrap();
         }
-        answer
+        response
     }
 
     /// Receives a status line and the fields.
-    pub(crate) fn receive_head(&mut self) -> Answer {
+    pub(crate) fn receive_head(&mut self) -> Response {
         let line = self.line();
         let status = line.strip_prefix("HTTP/1.1 ").unwrap_or_else(|| panic!("not a status line: {line:?}"))
             [..3]
@@ -89,7 +89,7 @@ impl Client {
             let earlier = fields.insert(name.to_ascii_lowercase(), value.to_owned());
             assert_eq!(earlier, None, "{name} came twice");
         }
-        Answer { status, fields, body: Vec::new(), chunks: Vec::new() }
+        Response { status, fields, body: Vec::new(), chunks: Vec::new() }
     }
 
     /// Asserts that the target ended the connection, cleanly and without another byte.
@@ -99,17 +99,17 @@ impl Client {
         assert!(rest.is_empty(), "more came: {:?}", String::from_utf8_lossy(&rest));
     }
 
-    fn receive_chunks(&mut self, answer: &mut Answer) {
+    fn receive_chunks(&mut self, response: &mut Response) {
         loop {
             let size = usize::from_str_radix(&self.line(), 16).expect("a chunk size");
-            let start = answer.body.len();
-            answer.body.resize(start + size, 0);
-            self.reader.read_exact(&mut answer.body[start..]).expect("the chunk is whole");
+            let start = response.body.len();
+            response.body.resize(start + size, 0);
+            self.reader.read_exact(&mut response.body[start..]).expect("the chunk is whole");
             assert_eq!(self.line(), "", "a chunk ends with CRLF");
             if size == 0 {
                 return;
             }
-            answer.chunks.push(size);
+            response.chunks.push(size);
         }
     }
 

@@ -174,7 +174,7 @@ fn checksum(bytes: &[u8]) -> u64 {
 }
 
 #[test]
-fn key_updates_and_tickets_in_between_are_no_answers() {
+fn key_updates_and_tickets_in_between_are_no_responses() {
     let pki = Pki::new("authority");
     let addr = serve_tls(pki.local().server(), |mut tls| {
         while head(&mut tls).is_some() {

@@ -59,14 +59,14 @@ fn tunnel(mut client: TcpStream, authority: &str) {
     let _ = server.shutdown(std::net::Shutdown::Both);
 }
 
-/// One request to the origin, whose answer must have two bytes of body.
+/// One request to the origin, whose response must have two bytes of body.
 fn forward(client: &mut TcpStream, host: &str, request: &str) {
     let mut server = TcpStream::connect(host).unwrap();
     server.write_all(request.as_bytes()).unwrap();
-    let answer = head(&mut server).unwrap();
+    let response = head(&mut server).unwrap();
     let mut body = [0; 2];
     server.read_exact(&mut body).unwrap();
-    let _ = client.write_all(&[answer.as_bytes(), &body].concat());
+    let _ = client.write_all(&[response.as_bytes(), &body].concat());
 }
 
 #[test]

@@ -30,10 +30,10 @@ pub(super) enum Action {
 pub(super) enum Then {
     Nothing,
     /// The peer answers though it has not got everything; perhaps it closes then.
-    EarlyAnswer {
+    EarlyResponse {
         close: bool,
     },
-    /// The send fails, perhaps behind an answer.
+    /// The send fails, perhaps behind a response.
     Fails {
         errno: i32,
         answered: bool,

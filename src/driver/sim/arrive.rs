@@ -7,7 +7,7 @@ use super::{SimDriver, State};
 use crate::driver::failure::Failure;
 use crate::driver::{ConnId, Event};
 
-/// Receives of one connection per turn: the worker can discard before a large answer has used up
+/// Receives of one connection per turn: the worker can discard before a large response has used up
 /// every buffer.
 const RECEIVES_PER_TURN: u32 = 4;
 
@@ -20,13 +20,13 @@ impl SimDriver {
         match delivery {
             Delivery::Bytes { chunk, last } => {
                 slot.arrived += chunk.len() as u64;
-                self.books.answer_bytes += chunk.len() as u64;
+                self.books.response_bytes += chunk.len() as u64;
                 match last {
                     Last::Nothing => {}
                     Last::Garbage => self.books.garbage += 1,
-                    Last::Answer(cookie) => {
-                        self.books.answers += 1;
-                        slot.answer_ends.push_back((slot.arrived, cookie));
+                    Last::Response(cookie) => {
+                        self.books.responses += 1;
+                        slot.response_ends.push_back((slot.arrived, cookie));
                     }
                 }
                 slot.received.push_back(chunk);
@@ -150,7 +150,7 @@ impl SimDriver {
     pub(super) fn take(&mut self, conn: ConnId, bytes: u64) {
         let slot = &mut self.slots[conn.slot as usize];
         slot.taken += bytes;
-        while let Some((_, cookie)) = slot.answer_ends.pop_front_if(|(end, _)| *end <= slot.taken) {
+        while let Some((_, cookie)) = slot.response_ends.pop_front_if(|(end, _)| *end <= slot.taken) {
             slot.drafted = false;
             self.books.delivered += 1;
             if let Some(cookie) = cookie {

@@ -120,7 +120,7 @@ impl SimDriver {
     fn trouble(&mut self, faults: &SimFaults, len: u64, notify: bool) -> Trouble {
         let dice = &mut self.more_dice;
         let stuck = dice.happens(faults.sends_stuck) && notify;
-        let early = dice.happens(faults.early_answers) && notify && len > 1;
+        let early = dice.happens(faults.early_responses) && notify && len > 1;
         let fails = dice.happens(faults.send_errors);
         if stuck {
             return Trouble::Stuck(dice.between(0, len));
@@ -144,7 +144,7 @@ impl SimDriver {
         let (taken, then) = match trouble {
             Trouble::None => (len, Then::Nothing),
             Trouble::Stuck(taken) => (taken, Then::Nothing),
-            Trouble::Early(taken, after) => (taken, Then::EarlyAnswer { close: after == After::Closes }),
+            Trouble::Early(taken, after) => (taken, Then::EarlyResponse { close: after == After::Closes }),
             Trouble::Fails(taken, errno, answered) => (taken, Then::Fails { errno, answered }),
         };
         self.plan(at, conn, Action::Depart { bytes: taken, notify: false, then });
@@ -181,8 +181,8 @@ impl SimDriver {
         slot.peer.receive(bytes, at, &mut desk);
         match then {
             Then::Nothing => {}
-            Then::EarlyAnswer { close } => {
-                slot.peer.answer_early(at, &mut desk);
+            Then::EarlyResponse { close } => {
+                slot.peer.response_early(at, &mut desk);
                 if close {
                     slot.peer.hang_up(&mut desk);
                 }

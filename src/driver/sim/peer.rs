@@ -20,19 +20,19 @@ pub struct PeerBooks {
     pub requests: u64,
     /// Bytes received.
     pub request_bytes: u64,
-    /// Answers whose last byte arrived on a connection that was still open.
-    pub answers: u64,
-    /// Bytes of answers, whole or not, and of garbage, that arrived on connections still open.
-    pub answer_bytes: u64,
-    /// Answers whose last byte was handed to the worker by `next` before it closed the connection.
+    /// Responses whose last byte arrived on a connection that was still open.
+    pub responses: u64,
+    /// Bytes of responses, whole or not, and of garbage, that arrived on connections still open.
+    pub response_bytes: u64,
+    /// Responses whose last byte was handed to the worker by `next` before it closed the connection.
     pub delivered: u64,
     /// Connections that the peer reset.
     pub resets: u64,
     /// Connections that the peer closed.
     pub eofs: u64,
-    /// Answers replaced by garbage that arrived.
+    /// Responses replaced by garbage that arrived.
     pub garbage: u64,
-    /// Answers that were put off for an hour.
+    /// Responses that were put off for an hour.
     pub late: u64,
     /// Connections that the worker closed, standing or not.
     pub closed_by_worker: u64,
@@ -40,17 +40,17 @@ pub struct PeerBooks {
     pub stale: u64,
     /// Connects that failed in another way than being refused.
     pub connect_errors: u64,
-    /// Connections that broke with another error than a reset, instead of an answer.
+    /// Connections that broke with another error than a reset, instead of a response.
     pub stream_errors: u64,
     /// Sends that failed.
     pub send_errors: u64,
     /// Sends of which the kernel never took the rest.
     pub stuck: u64,
-    /// Answers to requests that were not whole yet. Such a request counts in `requests` only once it is.
+    /// Responses to requests that were not whole yet. Such a request counts in `requests` only once it is.
     pub early: u64,
-    /// Answers that redirect.
+    /// Responses that redirect.
     pub redirects: u64,
-    /// Cookies that were handed over, in whole answers.
+    /// Cookies that were handed over, in whole responses.
     pub cookies_given: u64,
     /// Requests with the last cookie that their user was given by their host, and nothing else. Requests that do not
     /// say whose they are count in none of these.
@@ -84,8 +84,8 @@ impl PeerBooks {
             refused,
             requests,
             request_bytes,
-            answers,
-            answer_bytes,
+            responses,
+            response_bytes,
             delivered,
             resets,
             eofs,
@@ -112,8 +112,8 @@ impl PeerBooks {
             ("refused", refused),
             ("requests", requests),
             ("request_bytes", request_bytes),
-            ("answers", answers),
-            ("answer_bytes", answer_bytes),
+            ("responses", responses),
+            ("response_bytes", response_bytes),
             ("delivered", delivered),
             ("resets", resets),
             ("eofs", eofs),
@@ -179,14 +179,14 @@ pub(super) enum Delivery {
 pub(super) enum Last {
     Nothing,
     /// With a cookie, if it gives one.
-    Answer(Option<u32>),
+    Response(Option<u32>),
     Garbage,
 }
 
 /// How one request ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fate {
-    Answer,
+    Response,
     ResetBefore,
     ResetMid,
     EofMid,
@@ -215,8 +215,8 @@ pub(super) struct Peer {
     ended: u64,
     /// The request that is coming was answered already.
     early: bool,
-    answers: u64,
-    /// When the last delivery is due: answers keep their order.
+    responses: u64,
+    /// When the last delivery is due: responses keep their order.
     last: Nanos,
     /// It has closed or reset the connection, or is going to.
     over: bool,
@@ -277,14 +277,14 @@ impl Peer {
             self.ended = request.end;
             desk.books.requests += 1;
             if !std::mem::take(&mut self.early) && !self.over {
-                self.answer(&request.asked, at, desk);
+                self.response(&request.asked, at, desk);
             }
         }
     }
 
     /// Answers the request that is coming, whole though it is not. False when nothing of one has come, or that was
     /// answered already.
-    pub(super) fn answer_early(&mut self, at: Nanos, desk: &mut Desk<'_>) -> bool {
+    pub(super) fn response_early(&mut self, at: Nanos, desk: &mut Desk<'_>) -> bool {
         let Some(request) = self.coming.front() else { return false };
         if self.over || self.early || self.received == self.ended {
             return false;
@@ -293,12 +293,12 @@ impl Peer {
         self.early = true;
         desk.books.early += 1;
         let (whole, cookie) = self.served(&asked, at, desk);
-        self.deliver(whole, Last::Answer(cookie), desk);
-        self.answers += 1;
+        self.deliver(whole, Last::Response(cookie), desk);
+        self.responses += 1;
         true
     }
 
-    /// A send fails, perhaps behind an answer.
+    /// A send fails, perhaps behind a response.
     pub(super) fn fail_send(&mut self, errno: i32, answered: bool, at: Nanos, desk: &mut Desk<'_>) {
         if self.over {
             return;
@@ -306,7 +306,7 @@ impl Peer {
         self.last = self.last.max(at);
         let from = desk.out.len();
         if answered {
-            self.answer_early(at, desk);
+            self.response_early(at, desk);
         }
         let first = desk.faults.send_error_first;
         let failed = Delivery::SendFailed { errno, first };
@@ -349,9 +349,9 @@ impl Peer {
         (Chunk { from: 0, to: bytes.len(), bytes }, cookie)
     }
 
-    fn answer(&mut self, asked: &Asked, at: Nanos, desk: &mut Desk<'_>) {
+    fn response(&mut self, asked: &Asked, at: Nanos, desk: &mut Desk<'_>) {
         let (whole, cookie) = self.served(asked, at, desk);
-        let last = Last::Answer(cookie);
+        let last = Last::Response(cookie);
         let fate = fate(desk);
         match fate {
             Fate::Late => {
@@ -359,7 +359,7 @@ impl Peer {
                 self.last += NEVER;
                 self.deliver(whole, last, desk);
             }
-            Fate::Answer => self.deliver(whole, last, desk),
+            Fate::Response => self.deliver(whole, last, desk),
             Fate::ResetBefore => self.end(Delivery::Reset, desk),
             Fate::ResetMid => {
                 self.deliver_part(whole, desk);
@@ -378,8 +378,8 @@ impl Peer {
                 self.end(Delivery::Broken(STREAM_ERRNOS[drawn]), desk);
             }
         }
-        self.answers += u64::from(matches!(fate, Fate::Answer | Fate::Late));
-        if !self.over && desk.faults.close_after_n.is_some_and(|n| self.answers >= n) {
+        self.responses += u64::from(matches!(fate, Fate::Response | Fate::Late));
+        if !self.over && desk.faults.close_after_n.is_some_and(|n| self.responses >= n) {
             self.end(Delivery::Eof, desk);
         }
     }
@@ -393,7 +393,7 @@ impl Peer {
 
     fn deliver(&mut self, whole: Chunk, last: Last, desk: &mut Desk<'_>) {
         let mut from = whole.from;
-        if desk.dice.happens(desk.faults.split_answers) {
+        if desk.dice.happens(desk.faults.split_responses) {
             let mut cuts: Vec<usize> = (0..desk.dice.between(1, 5))
                 .map(|_| desk.dice.between(whole.from as u64 + 1, whole.to as u64) as usize)
                 .filter(|cut| *cut < whole.to)
@@ -421,19 +421,19 @@ impl Peer {
 fn fate(desk: &mut Desk<'_>) -> Fate {
     let faults = desk.faults;
     let fates = [
-        (Fate::ResetBefore, faults.reset_before_answer),
-        (Fate::ResetMid, faults.reset_mid_answer),
-        (Fate::EofMid, faults.eof_mid_answer),
+        (Fate::ResetBefore, faults.reset_before_response),
+        (Fate::ResetMid, faults.reset_mid_response),
+        (Fate::EofMid, faults.eof_mid_response),
         (Fate::Garbage, faults.garbage),
-        (Fate::Late, faults.late_answers),
+        (Fate::Late, faults.late_responses),
     ];
-    let mut fate = Fate::Answer;
+    let mut fate = Fate::Response;
     for (spoilt, probability) in fates {
-        if desk.dice.happens(probability) && fate == Fate::Answer {
+        if desk.dice.happens(probability) && fate == Fate::Response {
             fate = spoilt;
         }
     }
-    if desk.more_dice.happens(faults.stream_errors) && fate == Fate::Answer {
+    if desk.more_dice.happens(faults.stream_errors) && fate == Fate::Response {
         fate = Fate::StreamError;
     }
     fate

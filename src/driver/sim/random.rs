@@ -24,7 +24,7 @@ impl Dice {
         (self.word() >> 11) as f64 / (1u64 << 53) as f64
     }
 
-    /// True with this probability. Draws even when the answer is certain, so that switching one
+    /// True with this probability. Draws even when the response is certain, so that switching one
     /// fault on leaves the others where they were.
     pub(super) fn happens(&mut self, probability: f64) -> bool {
         self.unit() < probability

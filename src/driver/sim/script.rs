@@ -6,7 +6,7 @@ use crate::units::Nanos;
 /// Later than any timeout that a test may set: an hour.
 pub const NEVER: Nanos = Nanos::from_secs(3600);
 
-/// How long the peer takes from the last byte of a request to its answer.
+/// How long the peer takes from the last byte of a request to its response.
 ///
 /// Requests of one connection are served side by side, but answered in order (RFC 9112, section
 /// 9.3.2): a slow one delays those behind it.
@@ -70,7 +70,7 @@ pub struct SimFaults {
     pub sends_stuck: f64,
     /// Per send that reports: a whole response comes when the peer has only part of the request. The peer then reads
     /// on, or reads no more, or closes: a third each.
-    pub early_answers: f64,
+    pub early_responses: f64,
     /// Per send: it fails with EPIPE or ECONNRESET after part of it, perhaps nothing. Half of the time the peer has
     /// sent a whole response before.
     pub send_errors: f64,
@@ -79,20 +79,20 @@ pub struct SimFaults {
     ///
     /// [`Event::Failed`]: crate::driver::Event::Failed
     pub send_error_first: bool,
-    /// Per request: ECONNRESET instead of the answer.
-    pub reset_before_answer: f64,
-    /// Per request: part of the answer, then ECONNRESET.
-    pub reset_mid_answer: f64,
-    /// Per request: part of the answer, then end of file.
-    pub eof_mid_answer: f64,
-    /// Per request: bytes that are not HTTP instead of the answer.
+    /// Per request: ECONNRESET instead of the response.
+    pub reset_before_response: f64,
+    /// Per request: part of the response, then ECONNRESET.
+    pub reset_mid_response: f64,
+    /// Per request: part of the response, then end of file.
+    pub eof_mid_response: f64,
+    /// Per request: bytes that are not HTTP instead of the response.
     pub garbage: f64,
-    /// Per request: the answer takes an hour ([`NEVER`]), and so do those behind it.
-    pub late_answers: f64,
-    /// Per request: the connection breaks with one of [`STREAM_ERRNOS`] instead of the answer.
+    /// Per request: the response takes an hour ([`NEVER`]), and so do those behind it.
+    pub late_responses: f64,
+    /// Per request: the connection breaks with one of [`STREAM_ERRNOS`] instead of the response.
     pub stream_errors: f64,
-    /// Per request: the answer arrives in several pieces, cut anywhere, over up to a millisecond.
-    pub split_answers: f64,
+    /// Per request: the response arrives in several pieces, cut anywhere, over up to a millisecond.
+    pub split_responses: f64,
     /// Per receive: no buffer is free; it succeeds at a later wait.
     pub buffer_starvation: f64,
     /// Per close: something with the closed generation completes up to a millisecond later.
@@ -102,7 +102,7 @@ pub struct SimFaults {
     /// Per wait: the worker stands still for a time within [`SimScript::stall`], before what happens meanwhile is in the
     /// completion queue or behind it.
     pub stalls: f64,
-    /// End of file after this many whole answers on a connection; requests behind them are lost.
+    /// End of file after this many whole responses on a connection; requests behind them are lost.
     pub close_after_n: Option<u64>,
 }
 

@@ -35,7 +35,7 @@ struct Seen {
 /// Keeps one request in flight on each connection for `turns` turns, reconnects after every end,
 /// and gives up connections at random.
 fn drive(script: SimScript, slots: u32, turns: u32) -> (Seen, PeerBooks, Nanos) {
-    let answer = script.responses[0].len() as u64;
+    let response = script.responses[0].len() as u64;
     let mut dice = Dice::new(99);
     let mut driver = SimDriver::new(config(slots), script);
     let mut seen = Seen::default();
@@ -83,13 +83,13 @@ fn drive(script: SimScript, slots: u32, turns: u32) -> (Seen, PeerBooks, Nanos) 
                 if dice.happens(0.01) {
                     driver.close(conn, true);
                     again(&mut driver, &mut ids[at], &mut got[at]);
-                } else if got[at].is_multiple_of(answer) {
+                } else if got[at].is_multiple_of(response) {
                     driver.send(conn, PayloadId(0), REQUEST.len() as u32, false);
                 } else if dice.happens(0.3) {
                     // Perhaps already part of the discard before: then out of turn.
                     let slot = &driver.slots[at];
                     if slot.discard == 0 && driver.handling == Some(conn) {
-                        driver.discard(conn, answer - got[at] % answer);
+                        driver.discard(conn, response - got[at] % response);
                     }
                 }
             }
@@ -118,12 +118,12 @@ fn faults() -> impl Strategy<Value = SimFaults> {
         .prop_map(|(a, b, close_after_n)| SimFaults {
             connect_refused: a.0,
             short_sends: a.1,
-            reset_before_answer: a.2,
-            reset_mid_answer: a.3,
-            eof_mid_answer: a.4,
+            reset_before_response: a.2,
+            reset_mid_response: a.3,
+            eof_mid_response: a.4,
             garbage: b.0,
-            late_answers: b.1,
-            split_answers: b.2,
+            late_responses: b.1,
+            split_responses: b.2,
             buffer_starvation: b.3,
             stale_completions: b.4,
             connect_slow: 0.0,
@@ -150,16 +150,16 @@ proptest! {
         let (seen, books, now) = drive(script.clone(), slots, 300);
         prop_assert_eq!(seen.connected, books.connects);
         prop_assert_eq!(seen.refused, books.refused);
-        prop_assert!(seen.bytes <= books.answer_bytes);
+        prop_assert!(seen.bytes <= books.response_bytes);
         prop_assert!(seen.eofs <= books.eofs && seen.resets <= books.resets);
-        prop_assert!(books.delivered <= books.answers && books.answers <= books.requests);
+        prop_assert!(books.delivered <= books.responses && books.responses <= books.requests);
         prop_assert!(books.requests * REQUEST.len() as u64 <= books.request_bytes);
         prop_assert_eq!(drive(script, slots, 300), (seen, books, now));
     }
 }
 
 #[test]
-fn without_faults_every_answer_is_delivered_on_time() {
+fn without_faults_every_response_is_delivered_on_time() {
     let mut driver = SimDriver::new(config(1), SimScript::default());
     driver.connect(id(0, 5), 0);
     let far = Nanos::from_secs(9);
@@ -173,7 +173,7 @@ fn without_faults_every_answer_is_delivered_on_time() {
     assert_eq!(driver.next().unwrap().event, Event::Sent);
     driver.wait(Wait::Until { until: far, want: 1 }).unwrap();
     let Some(Event::Data(buffer)) = driver.next().map(|c| c.event) else {
-        panic!("no answer");
+        panic!("no response");
     };
     assert_eq!(driver.bytes(&buffer), SimScript::default().responses[0]);
     driver.release(buffer);

@@ -1,7 +1,7 @@
 //! The io_uring driver: multishot receives into provided buffers, sends that complete silently.
 //!
 //! Per keep-alive request the kernel sees one submission (the send) and posts one completion (the
-//! answer's bytes). Receiving is armed once per connection and stays armed.
+//! response's bytes). Receiving is armed once per connection and stays armed.
 
 mod buf_ring;
 mod dial;
@@ -63,7 +63,7 @@ enum State {
 struct Slot {
     generation: u32,
     state: State,
-    /// Receive one by one: until an answer has shown that it needs no discard, since a multishot that
+    /// Receive one by one: until a response has shown that it needs no discard, since a multishot that
     /// meets a large body takes every free buffer before it can be stopped.
     one_by_one: bool,
     /// A Unix socket has no MSG_TRUNC that discards: unwanted bytes go into the sink.
@@ -404,7 +404,7 @@ impl Driver for UringDriver {
         if let Some(slot) = self.handled.take()
             && self.slots[slot as usize].state == State::Handled
         {
-            // Its answer was small or is not over: back to the multishot.
+            // Its response was small or is not over: back to the multishot.
             self.slots[slot as usize].one_by_one = false;
             self.arm(slot);
         }

@@ -101,7 +101,7 @@ impl Page<'_> {
         )?;
         for sample in &check.samples {
             let status =
-                if sample.status == 0 { "no answer".into() } else { format!("status {}", sample.status) };
+                if sample.status == 0 { "no response".into() } else { format!("status {}", sample.status) };
             let excerpt: String = sample.excerpt.escape_debug().take(EXCERPT_MAX).collect();
             writeln!(self.text, "      {status} after {} ms {excerpt}", sample.at_ms)?;
         }

@@ -45,7 +45,7 @@ impl Page<'_> {
             }
             self.text.push('\n');
         }
-        let note = "  service time: send to answer; response time: scheduled start to answer; \
+        let note = "  service time: send to response; response time: scheduled start to response; \
                     start lag: the difference";
         let note = self.paint.dim(note);
         writeln!(self.text, "{note}")

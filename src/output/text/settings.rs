@@ -60,7 +60,7 @@ impl Page<'_> {
         }
         match config.model {
             Model::Closed => {
-                format!("closed: {connections}, each waits for its answer before it sends again")
+                format!("closed: {connections}, each waits for its response before it sends again")
             }
             Model::Open => format!(
                 "open: {} arrivals/s, {}, on {connections}; up to {} may wait",

@@ -220,7 +220,7 @@ impl Default for StepsForm {
     }
 }
 
-/// One request, and what to make of its answer.
+/// One request, and what to make of its response.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct StepForm {
@@ -254,9 +254,9 @@ pub struct StepForm {
     pub tags: BTreeMap<String, String>,
     /// k6's tag `group`.
     pub group: Option<String>,
-    /// What its answer must be: expressions, or expressions by name.
+    /// What its response must be: expressions, or expressions by name.
     pub checks: Option<ChecksForm>,
-    /// Values to take from its answer, by variable.
+    /// Values to take from its response, by variable.
     #[serde(default)]
     pub extract: BTreeMap<String, ExtractForm>,
     /// Credentials.

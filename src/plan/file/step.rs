@@ -1,4 +1,4 @@
-//! Steps: where they go, what they send, and what becomes of the answer.
+//! Steps: where they go, what they send, and what becomes of the response.
 
 use std::path::Path;
 use std::sync::Arc;

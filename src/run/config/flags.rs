@@ -12,7 +12,7 @@ pub struct RawConfig {
     /// Target, such as http://localhost:8080/path, or a plan, such as plan.toml or plan.json
     #[arg(value_name = "URL|PLAN", default_value = "", hide_default_value = true)]
     pub url: String,
-    /// Open connections; without -R each is a loop of request and answer [default: 50]
+    /// Open connections; without -R each is a loop of request and response [default: 50]
     #[arg(short, long, value_name = "N", help_heading = "Load")]
     pub connections: Option<u64>,
     /// How long to measure [default: 10s, unless -n is given]
@@ -93,7 +93,7 @@ pub struct RawConfig {
     /// Keep the cookies that the target gives
     #[arg(long, help_heading = "Request")]
     pub cookies: bool,
-    /// What each answer must be, such as 'status==200'; may be given several times
+    /// What each response must be, such as 'status==200'; may be given several times
     #[arg(long = "check", value_name = "EXPRESSION", help_heading = "Judgement")]
     pub checks: Vec<String>,
     /// What must hold at the end, such as 'http_req_duration:p(95)<200'; may be given several times

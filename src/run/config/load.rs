@@ -104,7 +104,7 @@ pub(super) fn model(
         if arrivals.is_some() {
             problems.add(
                 "--arrivals",
-                "needs a rate: without -R each connection sends as soon as its answer is there \
+                "needs a rate: without -R each connection sends as soon as its response is there \
                  (closed model), so nothing arrives by a schedule. Add -R, for example -R 1000/s",
             );
         }

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use crate::load::Arrivals;
 use crate::transport::tls::MinVersion;
 
-/// How a worker waits for the next arrival or answer.
+/// How a worker waits for the next arrival or response.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum WaitMode {
     /// Spin in the open model when the workers have their cores for themselves, else sleep.

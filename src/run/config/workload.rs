@@ -165,7 +165,7 @@ pub(super) fn of_flags(
     }
     let flag = wanted(raw)?;
     if raw.pipeline.is_some_and(|depth| depth > 1) {
-        problems.add("-p", format!("does not go with {flag}: a user waits for each answer"));
+        problems.add("-p", format!("does not go with {flag}: a user waits for each response"));
     }
     if !raw.stages.is_empty() && raw.duration.is_some() {
         problems.add("-d", "does not go with --stage: the stages say when the run ends");

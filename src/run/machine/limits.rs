@@ -20,7 +20,7 @@ pub struct Nofile {
 /// The limits as they are.
 ///
 /// # Errors
-/// What getrlimit(2) answers; not expected on Linux.
+/// What getrlimit(2) responses; not expected on Linux.
 pub fn nofile() -> io::Result<Nofile> {
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
     Ok(Nofile { soft, hard })

@@ -108,7 +108,7 @@ fn failures_have_their_kinds() {
         ("none.example", ErrorKind::Dns, "NXDOMAIN"),
         ("broken.example", ErrorKind::Dns, "SERVFAIL"),
         ("empty.example", ErrorKind::Dns, "no address"),
-        ("silent.example", ErrorKind::DnsTimeout, "no answer within"),
+        ("silent.example", ErrorKind::DnsTimeout, "no response within"),
     ] {
         let result = find(public(&server), &format!("http://{host}/"), "http://target.example/");
         assert_eq!(kind(&result), expected, "{host}");

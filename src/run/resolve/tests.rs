@@ -128,7 +128,7 @@ fn errors_name_the_host_and_the_cause() {
         ("none.example", "no such name (NXDOMAIN)"),
         ("broken.example", "SERVFAIL"),
         ("refused.example", "refuse"),
-        ("silent.example", "no answer within 1s"),
+        ("silent.example", "no response within 1s"),
         ("empty.example", "has no address"),
     ] {
         let error = ask(&server, host).unwrap_err();
@@ -154,7 +154,7 @@ fn a_server_that_says_nothing_costs_no_more_than_the_limit() {
 }
 
 #[test]
-fn a_family_without_an_answer_does_not_hide_the_other() {
+fn a_family_without_an_response_does_not_hide_the_other() {
     let server = Server::new(|_| Reply::Half(ips(&["192.0.2.1"])));
     assert_eq!(ask(&server, "half.example").unwrap(), ips(&["192.0.2.1"]));
 }

@@ -21,7 +21,7 @@ fn of_ms(values: &[u64]) -> Histogram {
     histogram
 }
 
-/// Two whole answers and two in pieces, all started.
+/// Two whole responses and two in pieces, all started.
 fn filled(open_model: bool) -> Snapshot {
     let mut recorder = Recorder::new(open_model);
     for (sent, first_byte, done) in [(1, 5, 5), (2, 7, 7), (3, 4, 9), (0, 6, 8)] {
@@ -67,7 +67,7 @@ fn closed_model_has_one_latency_and_no_lag() {
 }
 
 #[test]
-fn a_whole_answer_is_recorded_once_in_the_closed_model() {
+fn a_whole_response_is_recorded_once_in_the_closed_model() {
     let mut recorder = Recorder::new(false);
     recorder.record(&sample(1, 5, 5));
     let latencies = recorder.rotate(Snapshot::new(0)).latencies;

@@ -7,7 +7,7 @@ use crate::stats::recorder::Recorder;
 /// Something that can happen to a worker.
 #[derive(Clone, Debug)]
 enum Happening {
-    Answer(Sample),
+    Response(Sample),
     Start(Nanos, Nanos),
     PickUp(Nanos),
     Failure(ErrorKind),
@@ -20,16 +20,16 @@ enum Happening {
 fn happening() -> impl Strategy<Value = Happening> {
     let span = || (0u64..10_000_000_000).prop_map(Nanos);
     let kind = || prop::sample::select(ErrorKind::ALL.to_vec());
-    let answer = (span(), span(), span(), any::<bool>(), 100u16..600).prop_map(
+    let response = (span(), span(), span(), any::<bool>(), 100u16..600).prop_map(
         |(lag, service, first, whole, status)| {
             let sent = lag;
             let done = sent + service;
             let first_byte = if whole { done } else { sent + first.min(service) };
-            Happening::Answer(Sample { scheduled: Nanos::ZERO, sent, first_byte, done, status })
+            Happening::Response(Sample { scheduled: Nanos::ZERO, sent, first_byte, done, status })
         },
     );
     prop_oneof![
-        6 => answer,
+        6 => response,
         2 => (span(), span()).prop_map(|(at, lag)| Happening::Start(at, at + lag)),
         1 => span().prop_map(Happening::PickUp),
         1 => kind().prop_map(Happening::Failure),
@@ -43,7 +43,7 @@ fn happening() -> impl Strategy<Value = Happening> {
 
 fn put(recorder: &mut Recorder, happening: &Happening) {
     match *happening {
-        Happening::Answer(ref sample) => recorder.record(sample),
+        Happening::Response(ref sample) => recorder.record(sample),
         Happening::Start(scheduled, sent) => recorder.started(scheduled, sent),
         Happening::PickUp(lag) => recorder.picked_up(lag),
         Happening::Failure(kind) => recorder.failed(kind),

@@ -7,7 +7,7 @@ use crate::stats::recorder::Recorder;
 
 const SECOND: Nanos = Nanos(1_000_000_000);
 
-/// An interval that ends at `end` and in which answers took these times.
+/// An interval that ends at `end` and in which responses took these times.
 fn interval(open_model: bool, end: Nanos, latencies: &[u64]) -> Snapshot {
     let mut recorder = Recorder::new(open_model);
     for &latency in latencies {

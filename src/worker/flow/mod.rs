@@ -21,9 +21,9 @@ use super::users::{Ask, UsersConfig};
 use crate::driver::PayloadId;
 use crate::http::response::{Expect, Response};
 use crate::http::url::Url;
-use crate::plan::answer::{Answer, Needs};
 use crate::plan::forward::Forward;
 use crate::plan::request_template::RenderError;
+use crate::plan::response::{Needs, ResponseView};
 use crate::plan::status::StatusSet;
 use crate::stats::layout::{CHECKS, Layout, REQUESTS};
 use crate::stats::metrics;
@@ -228,12 +228,12 @@ pub struct Parts {
 
 impl Outcome {
     /// As checks and extractions see it.
-    pub fn answer(&self) -> Answer<'_> {
+    pub fn response(&self) -> ResponseView<'_> {
         let (status, body_len) = self.result.map_or((0, 0), |response| (response.status, response.body_len));
-        let answer = Answer::new(status, body_len, self.duration);
+        let response = ResponseView::new(status, body_len, self.duration);
         match &self.parts {
-            Some(parts) => answer.with_parts(&parts.head, &parts.body, parts.truncated),
-            None => answer,
+            Some(parts) => response.with_parts(&parts.head, &parts.body, parts.truncated),
+            None => response,
         }
     }
 }
@@ -425,11 +425,11 @@ impl Spare {
 
 #[cold]
 fn sample(check: usize, outcome: &Outcome, at: Nanos) -> CheckSample {
-    let answer = outcome.answer();
-    let excerpt = &answer.body[..answer.body.len().min(EXCERPT_MAX)];
+    let response = outcome.response();
+    let excerpt = &response.body[..response.body.len().min(EXCERPT_MAX)];
     CheckSample {
         check: check as u32,
-        status: answer.status,
+        status: response.status,
         at,
         excerpt: String::from_utf8_lossy(excerpt).into_owned(),
     }

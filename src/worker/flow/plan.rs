@@ -10,12 +10,12 @@ use super::{
 use crate::driver::PayloadId;
 use crate::http::response::Response;
 use crate::http::url::{Scheme, Url};
-use crate::plan::answer::{Answer, Needs};
 use crate::plan::check::Check;
 use crate::plan::cookies::{self, CookieJar};
 use crate::plan::extract::Extract;
 use crate::plan::redirect;
 use crate::plan::request_template::RenderError;
+use crate::plan::response::{Needs, ResponseView};
 use crate::plan::scope::Scope;
 use crate::plan::status::StatusSet;
 use crate::plan::workload::{Step, Think, Workload};
@@ -231,7 +231,7 @@ impl PlanFlow {
         if !matches!(response.status, 301 | 302 | 303 | 307 | 308) || step.redirects_max == 0 {
             return None;
         }
-        let answer = Answer::new(0, 0, Nanos::ZERO).with_parts(&parts.head, &[], false);
+        let answer = ResponseView::new(0, 0, Nanos::ZERO).with_parts(&parts.head, &[], false);
         let location = answer.header("location")?;
         let base = moves.url(outcome.origin);
         let to = redirect::resolve(location, base, user.path(step)).ok();
@@ -263,7 +263,7 @@ impl PlanFlow {
         if step.checks.is_empty() && step.extracts.is_empty() {
             return true;
         }
-        let answer = outcome.answer();
+        let answer = outcome.response();
         for (index, check) in step.checks.iter().enumerate() {
             moves.check(index, check.judge(&answer), outcome);
         }

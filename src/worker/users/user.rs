@@ -7,7 +7,7 @@ use crate::driver::PayloadId;
 use crate::http::protocol::Entry;
 use crate::http::response::Expect;
 use crate::load::share;
-use crate::plan::answer::Needs;
+use crate::plan::response::Needs;
 use crate::plan::status::StatusSet;
 use crate::units::Nanos;
 

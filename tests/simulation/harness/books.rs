@@ -57,16 +57,16 @@ fn counts(world: &World, outcome: &Outcome) -> Vec<Fact> {
         (points.iter().map(|p| p.requests).sum(), points.iter().map(|p| p.failed).sum());
     let all_measured = world.warmup == Nanos::ZERO;
     vec![
-        ("every answer has a status", c.status.total() == c.completed),
+        ("every response has a status", c.status.total() == c.completed),
         ("every failure has a kind", c.errors.total() == c.failed),
         ("every failed connect has a kind", c.connect_errors.total() == c.connect_failures),
         ("a reconnect is a connect", c.reconnects <= c.connects),
         ("a connection that stands was accepted", c.connects <= peer.connects),
-        ("an answer was sent by the peer", c.completed <= peer.answers),
-        ("an answer has a request", c.completed <= peer.requests + peer.early),
-        ("an answer was handed over", c.completed <= peer.delivered),
-        ("an answer that was handed over counts", !all_measured || c.completed == peer.delivered),
-        ("bytes that came were sent", c.received_bytes <= peer.answer_bytes),
+        ("a response was sent by the peer", c.completed <= peer.responses),
+        ("a response has a request", c.completed <= peer.requests + peer.early),
+        ("a response was handed over", c.completed <= peer.delivered),
+        ("a response that was handed over counts", !all_measured || c.completed == peer.delivered),
+        ("bytes that came were sent", c.received_bytes <= peer.response_bytes),
         ("the windows are nested", world.warmup > Nanos::ZERO || c.completed_in_window <= c.completed),
         ("latencies are complete", latency.service_time.len() == c.completed),
         ("and so are response times", latency.response_time.len() == c.completed),
@@ -140,10 +140,10 @@ fn of_users(world: &World, outcome: &Outcome) -> Vec<Fact> {
     }
     let redirects = workload.steps.iter().any(|step| step.redirects_max > 0);
     facts.extend([
-        ("every answer is in a series", in_series.0 == c.completed),
+        ("every response is in a series", in_series.0 == c.completed),
         ("every failure is in a series", in_series.1 == c.failed),
         ("what waits at the end is the backlog", !open || waiting == outcome.summary.backlog_at_end),
-        ("every answer and failure is judged once", judged_once(outcome, redirects)),
+        ("every response and failure is judged once", judged_once(outcome, redirects)),
         ("nothing is sent after the end", last_send(outcome) <= hard_end(outcome.start, workload) + ms(1)),
         ("no template fails", c.errors.of(ErrorKind::Template) == 0),
     ]);
@@ -193,7 +193,7 @@ fn iterations(world: &World, executor: &Executor, all: &ScenarioTally) -> Vec<Fa
     facts
 }
 
-/// Each check of a step has judged each of its answers and failures, but for the redirects that were followed.
+/// Each check of a step has judged each of its responses and failures, but for the redirects that were followed.
 fn judged_once(outcome: &Outcome, redirects: bool) -> bool {
     let Some(scenarios) = &outcome.scenarios else { return true };
     let (layout, tally) = (&scenarios.layout, &outcome.summary.tally);

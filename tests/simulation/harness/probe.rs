@@ -36,7 +36,7 @@ pub(crate) struct Quirks {
     pub(crate) tick: Nanos,
     /// The peer accepts every connection and closes it at once.
     pub(crate) hang_up: bool,
-    /// `Sent` comes this much later than the simulation has it: perhaps after the answer.
+    /// `Sent` comes this much later than the simulation has it: perhaps after the response.
     pub(crate) sent_late: Nanos,
     /// The worker is to be done by this point of the clock.
     pub(crate) end_by: Option<Nanos>,

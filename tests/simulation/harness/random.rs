@@ -118,7 +118,7 @@ impl Draw {
             script.stall.1 = ms(self.magnitude(10, 2_000));
         }
         if self.happens(0.1) {
-            let silent = SimFaults { late_answers: 1.0, ..script.faults };
+            let silent = SimFaults { late_responses: 1.0, ..script.faults };
             let gone = SimFaults { connect_slow: 1.0, ..script.faults };
             let own = if self.happens(0.5) { silent } else { gone };
             // Every world has an endpoint 0; which of its endpoints that is, it does not know yet.
@@ -137,16 +137,16 @@ impl Draw {
             connect_errors: self.fault(0.15, 0.5),
             short_sends: self.fault(0.3, 1.0),
             sends_stuck: self.fault(0.2, 0.05),
-            early_answers: self.fault(0.2, 0.1),
+            early_responses: self.fault(0.2, 0.1),
             send_errors: self.fault(0.2, 0.05),
             send_error_first: self.happens(0.5),
-            reset_before_answer: self.fault(0.2, 0.05),
-            reset_mid_answer: self.fault(0.2, 0.05),
-            eof_mid_answer: self.fault(0.2, 0.05),
+            reset_before_response: self.fault(0.2, 0.05),
+            reset_mid_response: self.fault(0.2, 0.05),
+            eof_mid_response: self.fault(0.2, 0.05),
             garbage: self.fault(0.15, 0.02),
-            late_answers: self.fault(0.15, 0.01),
+            late_responses: self.fault(0.15, 0.01),
             stream_errors: self.fault(0.15, 0.05),
-            split_answers: self.fault(0.3, 0.5),
+            split_responses: self.fault(0.3, 0.5),
             buffer_starvation: self.fault(0.2, 0.2),
             stale_completions: self.fault(0.3, 1.0),
             cq_overflows: self.fault(0.2, 0.3),

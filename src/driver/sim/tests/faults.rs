@@ -54,7 +54,7 @@ fn a_stuck_send_never_ends() {
 fn an_early_response_comes_before_the_send_is_over_if_it_ever_is() {
     let mut ends = [0; 3];
     for seed in 0..60 {
-        let faults = SimFaults { early_answers: 1.0, ..SimFaults::default() };
+        let faults = SimFaults { early_responses: 1.0, ..SimFaults::default() };
         let mut driver = connected(SimScript { seed, faults, ..SimScript::default() });
         send(&mut driver);
         let events = events(&mut driver);
@@ -62,7 +62,7 @@ fn an_early_response_comes_before_the_send_is_over_if_it_ever_is() {
         let (sent, closed) = (events.contains(&Event::Sent), events.contains(&Event::Eof));
         ends[usize::from(sent) + 2 * usize::from(closed)] += 1;
         // Whether it was read to its end or not, it is answered once.
-        assert_eq!((driver.books().early, driver.books().answers), (1, 1));
+        assert_eq!((driver.books().early, driver.books().responses), (1, 1));
         assert_eq!(driver.books().requests, u64::from(sent));
     }
     assert!(ends.iter().all(|count| *count > 8), "{ends:?}");
@@ -193,7 +193,7 @@ fn redirects_and_cookies_are_given_and_held_against_what_comes_back() {
 
 #[test]
 #[should_panic(expected = "draft: a send of slot 0 is unfinished")]
-fn a_draft_that_is_written_to_before_its_answer_is_noticed() {
+fn a_draft_that_is_written_to_before_its_response_is_noticed() {
     let mut driver = connected(SimScript::default());
     driver.draft(0).extend_from_slice(REQUEST);
     driver.send(id(0, 0), PayloadId::DRAFT, REQUEST.len() as u32, false);

@@ -1,10 +1,10 @@
-//! One answer as checks and extractions see it.
+//! One response as checks and extractions see it.
 
 use std::cell::OnceCell;
 
 use crate::units::Nanos;
 
-/// Which parts of an answer must be kept.
+/// Which parts of a response must be kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Needs {
     /// Status line and header fields.
@@ -20,10 +20,10 @@ impl Needs {
     }
 }
 
-/// One answer, or the lack of one.
+/// One response, or the lack of one.
 #[derive(Debug)]
-pub struct Answer<'a> {
-    /// Status code; 0 when there was no whole answer.
+pub struct ResponseView<'a> {
+    /// Status code; 0 when there was no whole response.
     pub status: u16,
     /// The final head, empty line included; empty unless it was wanted.
     pub head: &'a [u8],
@@ -39,15 +39,23 @@ pub struct Answer<'a> {
     json: OnceCell<Option<serde_json::Value>>,
 }
 
-impl<'a> Answer<'a> {
-    /// An answer of which only status, length and time are known.
-    pub fn new(status: u16, body_len: u64, duration: Nanos) -> Answer<'a> {
-        Answer { status, head: &[], body: &[], body_len, truncated: false, duration, json: OnceCell::new() }
+impl<'a> ResponseView<'a> {
+    /// A response of which only status, length and time are known.
+    pub fn new(status: u16, body_len: u64, duration: Nanos) -> ResponseView<'a> {
+        ResponseView {
+            status,
+            head: &[],
+            body: &[],
+            body_len,
+            truncated: false,
+            duration,
+            json: OnceCell::new(),
+        }
     }
 
     /// With what was kept of it.
-    pub fn with_parts(self, head: &'a [u8], body: &'a [u8], truncated: bool) -> Answer<'a> {
-        Answer { head, body, truncated, ..self }
+    pub fn with_parts(self, head: &'a [u8], body: &'a [u8], truncated: bool) -> ResponseView<'a> {
+        ResponseView { head, body, truncated, ..self }
     }
 
     /// The payload as JSON; `None` when it is not JSON, or not all of it is there.

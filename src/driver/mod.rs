@@ -2,7 +2,7 @@
 //!
 //! A [`Driver`] serves one worker. It owns the sockets of up to `slots` connections, the receive
 //! buffers, and the immutable payloads that sends point at. Its clock is part of it, so that
-//! [`sim`] can run a whole worker in virtual time.
+//! the simulated one (`sim`, with the feature `simulation`) can run a whole worker in virtual time.
 //!
 //! One turn of a worker: `wait`, then `next` until `None` (releasing each buffer), then verbs
 //! for what is to be started; the verbs only queue, the next `wait` submits them all at once.
@@ -10,6 +10,7 @@
 pub mod epoll;
 pub mod failure;
 pub mod mapped_file;
+#[cfg(any(test, feature = "simulation"))]
 pub mod sim;
 pub mod socket;
 pub mod token;

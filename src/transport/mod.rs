@@ -308,11 +308,9 @@ macro_rules! direct_only {
     )*};
 }
 
-direct_only!(
-    crate::driver::uring::UringDriver,
-    crate::driver::epoll::EpollDriver,
-    crate::driver::sim::SimDriver
-);
+direct_only!(crate::driver::uring::UringDriver, crate::driver::epoll::EpollDriver);
+#[cfg(any(test, feature = "simulation"))]
+direct_only!(crate::driver::sim::SimDriver);
 
 impl<D: Driver> AddRoute for Transport<D> {
     fn add_route(&mut self, endpoint: Endpoint, route: Route) -> u32 {

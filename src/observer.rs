@@ -4,8 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::report::Report;
+use crate::stats::counts::Counts;
+use crate::stats::latencies::Latencies;
 use crate::stats::layout::Layout;
-use crate::stats::snapshot::{Counts, Latencies, Snapshot};
+use crate::stats::snapshot::Snapshot;
 use crate::stats::summary::TimelinePoint;
 use crate::stats::tally::Tally;
 use crate::units::Nanos;

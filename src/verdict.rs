@@ -9,8 +9,8 @@ mod samples;
 
 use serde::{Deserialize, Serialize};
 
+use crate::stats::counts::ErrorCounts;
 use crate::stats::outcome::ErrorKind;
-use crate::stats::snapshot::ErrorCounts;
 use crate::stats::summary::Summary;
 use crate::units::Nanos;
 use crate::units::human;

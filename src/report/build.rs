@@ -8,8 +8,8 @@ use super::{
     Percentiles, Report, Requests, SCHEMA_VERSION, SamplesSection, ScenarioParts, SeriesSection, Throughput,
     TimelineEntry, TlsSection, Tool, WorkerSection,
 };
+use crate::stats::counts::ErrorCounts;
 use crate::stats::histogram::Histogram;
-use crate::stats::snapshot::ErrorCounts;
 use crate::stats::summary::{Summary, TimelinePoint};
 use crate::units::Nanos;
 use crate::verdict::{Readings, Verdict, WorkerReadings};

@@ -9,7 +9,9 @@ macro_rules! fields {
 }
 
 pub mod compact;
+pub mod counts;
 pub mod histogram;
+pub mod latencies;
 pub mod layout;
 pub mod metrics;
 pub mod outcome;

@@ -2,11 +2,13 @@
 
 use std::mem;
 
+use crate::stats::counts::Counts;
+use crate::stats::latencies::Latencies;
 use crate::stats::layout::{Condition, Layout};
 use crate::stats::outcome::{ErrorKind, Sample};
 use crate::stats::places::{Found, Places};
 use crate::stats::series::Requests;
-use crate::stats::snapshot::{Counts, Latencies, Snapshot};
+use crate::stats::snapshot::Snapshot;
 use crate::stats::tally::Tally;
 use crate::units::Nanos;
 

@@ -1,7 +1,9 @@
 //! The result of a run, and how it came about over time.
 
 use crate::stats::compact::CompactHistogram;
-use crate::stats::snapshot::{Counts, Latencies, LatencySet, Snapshot};
+use crate::stats::counts::Counts;
+use crate::stats::latencies::{Latencies, LatencySet};
+use crate::stats::snapshot::Snapshot;
 use crate::stats::tally::Tally;
 use crate::units::Nanos;
 

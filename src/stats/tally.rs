@@ -2,10 +2,10 @@
 
 use crate::stats::compact::CompactHistogram;
 use crate::stats::histogram::Histogram;
+use crate::stats::latencies::LatencySet;
 use crate::stats::layout::Layout;
 use crate::stats::registry::{Key, KeyRef, KindConflict, Registry, Role, SeriesId};
 use crate::stats::series::{Figures, Rate, Requests};
-use crate::stats::snapshot::LatencySet;
 use crate::units::Nanos;
 
 /// What became of a scenario's iterations.

@@ -10,12 +10,13 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::stats::compact::CompactHistogram;
+use crate::stats::counts::{Counts, ErrorCounts, StatusCounts};
 use crate::stats::histogram::Histogram;
 use crate::stats::outcome::ErrorKind;
 use crate::stats::registry::{KeyRef, Kind, Registry, Role};
 use crate::stats::selectors::Selector;
 use crate::stats::series::{Counter, Figures, Gauge, Rate, Requests, Trend};
-use crate::stats::snapshot::{Counts, ErrorCounts, Snapshot, StatusCounts};
+use crate::stats::snapshot::Snapshot;
 use crate::stats::tally::{ScenarioTally, Tally};
 use crate::units::Nanos;
 

@@ -1,6 +1,6 @@
 use super::*;
 use crate::stats::histogram::Histogram;
-use crate::stats::snapshot::LatencySet;
+use crate::stats::latencies::LatencySet;
 
 const MS: u64 = 1_000_000;
 

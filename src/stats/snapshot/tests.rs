@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::stats::outcome::ErrorKind;
 use crate::stats::outcome::Sample;
 use crate::stats::recorder::Recorder;
 

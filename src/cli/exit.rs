@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Error;
 
-use super::sink;
+use super::stderr;
 use crate::report::Report;
 use crate::run::RunError;
 use crate::run::config::ConfigError;
@@ -68,7 +68,7 @@ impl Failure {
 
     /// Tells the user, in one line where the causes fit into one.
     pub(super) fn tell(self) -> Exit {
-        sink::to_stderr(format_args!("squall: {:#}", self.error));
+        stderr::say(format_args!("squall: {:#}", self.error));
         self.exit
     }
 }

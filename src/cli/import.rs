@@ -8,7 +8,8 @@ use anyhow::{Context, anyhow};
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::exit::{Exit, Failure};
-use super::sink::{self, Sink};
+use super::sink::Sink;
+use super::stderr;
 use crate::import::{self, HarOptions, ImportError, Imported};
 
 #[derive(Debug, Args)]
@@ -106,14 +107,14 @@ fn write(imported: Result<Imported, ImportError>, output: Option<&Path>) -> Resu
         let written = fs::OpenOptions::new().write(true).create_new(true).open(&path);
         let written = written.and_then(|mut file| io::Write::write_all(&mut file, bytes));
         written.with_context(|| format!("cannot write {}", path.display())).map_err(Failure::run)?;
-        sink::to_stderr(format_args!("squall: wrote {}", path.display()));
+        stderr::say(format_args!("squall: wrote {}", path.display()));
     }
     sink.write(|out| {
         out.write_all(imported.plan.as_bytes())?;
         out.flush()
     })?;
     for warning in &imported.warnings {
-        sink::to_stderr(format_args!("squall: {warning}"));
+        stderr::say(format_args!("squall: {warning}"));
     }
     Ok(Exit::Fine)
 }

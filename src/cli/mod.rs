@@ -10,6 +10,7 @@ mod run;
 mod samples;
 mod signals;
 mod sink;
+mod stderr;
 mod target;
 
 use std::ffi::OsString;
@@ -59,7 +60,7 @@ fn refuse(error: &clap::Error, argv: &[OsString]) -> Exit {
         return Exit::Fine;
     }
     if let Some(hint) = hints::hint(argv) {
-        sink::to_stderr(format_args!("\n  hint: {hint}"));
+        stderr::say(format_args!("\n  hint: {hint}"));
     }
     Exit::Usage
 }

@@ -1,7 +1,6 @@
 //! Where a report goes: standard output, or a file that was found writable before the run; and the observer that writes it there.
 
 use std::convert::Infallible;
-use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::os::unix::fs::MetadataExt;
@@ -248,14 +247,6 @@ pub(super) fn to_stdout(text: &[u8]) -> Result<Exit, Failure> {
         out.flush()
     })?;
     Ok(Exit::Fine)
-}
-
-/// Writes a line of words for the user.
-///
-/// `eprintln!` would panic where standard error is a pipe that nobody reads any more, and a panic has
-/// an exit code of its own.
-pub(super) fn to_stderr(line: impl fmt::Display) {
-    let _ = writeln!(io::stderr(), "{line}");
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@
 
 mod agenda;
 mod arrive;
+mod books;
 mod buffers;
 mod cookies;
 mod depart;
@@ -39,7 +40,7 @@ use super::{
 };
 use crate::units::Nanos;
 
-pub use peer::PeerBooks;
+pub use books::PeerBooks;
 pub use script::{CONNECT_ERRNOS, NEVER, Outage, STREAM_ERRNOS, Service, SimFaults, SimScript};
 
 /// Within this after a close, something stale may complete.

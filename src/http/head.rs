@@ -5,7 +5,7 @@ use std::mem::MaybeUninit;
 use httparse::{ParserConfig, Status};
 
 use super::error::ParseError;
-use super::response::Expect;
+use super::message::Expect;
 
 /// Longest head (status line, fields, empty line) that is read, in bytes.
 pub const MAX_HEAD: usize = 64 * 1024;

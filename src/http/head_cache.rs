@@ -11,7 +11,7 @@
 //! `EAGER_MISSES` misses in a row only every `LEARN_EVERY`th head is learnt.
 
 use super::head::{DATE_LEN, Framing, Head};
-use super::response::{Expect, Response};
+use super::message::{Expect, Response};
 
 /// Heads that are remembered at a time.
 const ENTRIES: usize = 4;

@@ -25,6 +25,7 @@ pub mod error;
 pub mod h1;
 pub mod head;
 pub mod head_cache;
+pub mod message;
 pub mod protocol;
 pub mod request;
 pub mod response;

@@ -18,33 +18,12 @@ use super::head::{self, Framing, Head, MAX_HEAD};
 use super::head_cache::Partial;
 
 pub use super::head_cache::HeadCache;
+pub use super::message::{Expect, Response};
 
 /// A half-read head up to this length is tried again with each piece of input, so that an error
 /// shows at once; a longer one only when a line ended, so that a peer that sends single bytes costs
 /// at most [`MAX_HEADERS`](head::MAX_HEADERS) parses more.
 const EAGER_HEAD: usize = 2 * 1024;
-
-/// What the request was, as far as the end of its response depends on it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Expect {
-    /// Anything but HEAD.
-    Normal,
-    /// HEAD: the response ends with its head, whatever its fields say (RFC 9112, 6.3, rule 1).
-    Head,
-}
-
-/// One complete response.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Response {
-    /// Status code, 100 to 999; below 200 only 101.
-    pub status: u16,
-    /// Whether the connection may carry another response after this one (RFC 9112, 9.3).
-    pub keep_alive: bool,
-    /// Bytes of the final head, empty line included; interim (1xx) heads are not in it.
-    pub head_len: u32,
-    /// Bytes of payload: without chunk framing and trailers.
-    pub body_len: u64,
-}
 
 impl Response {
     /// The response that `head` begins; complete if its framing is a length.

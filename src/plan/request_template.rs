@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::forward::Forward;
 use super::scope::Scope;
+pub use super::template::RenderError;
 use super::template::{Names, Place, Template, TemplateError};
 use crate::http::request::{Request, RequestError, USER_AGENT};
 
@@ -61,20 +62,6 @@ pub struct RequestTemplate {
     /// Behind Content-Length; `None` when the request has neither.
     body: Option<Template>,
     path_hint: String,
-}
-
-/// Why a request could not be put together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum RenderError {
-    /// A value for a header holds CR, LF or NUL.
-    #[error("a value for a header holds a line break or NUL")]
-    LineBreak,
-    /// A variable has no value: the step that extracts it has not been in this iteration.
-    #[error("a variable has no value yet")]
-    Unset,
-    /// The request is longer than 1 GiB.
-    #[error("the request is longer than 1 GiB")]
-    TooLong,
 }
 
 impl RequestTemplate {

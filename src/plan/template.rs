@@ -20,10 +20,23 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::data::DataSet;
-use super::request_template::RenderError;
 use super::scope::Scope;
 
 use slot::Slot;
+
+/// Why a request could not be put together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RenderError {
+    /// A value for a header holds CR, LF or NUL.
+    #[error("a value for a header holds a line break or NUL")]
+    LineBreak,
+    /// A variable has no value: the step that extracts it has not been in this iteration.
+    #[error("a variable has no value yet")]
+    Unset,
+    /// The request is longer than 1 GiB.
+    #[error("the request is longer than 1 GiB")]
+    TooLong,
+}
 
 /// What templates may name.
 pub struct Names<'a> {

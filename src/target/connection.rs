@@ -10,7 +10,6 @@
 //!   write, half-close, linger          done
 //! ```
 
-use std::cell::Cell;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::net::Shutdown;
@@ -18,13 +17,12 @@ use std::pin::pin;
 use std::rc::Rc;
 
 use tokio_uring::buf::BoundedBuf;
-use tokio_uring::net::TcpStream;
 
 use super::body::BodyReader;
+use super::core::{Core, Peer};
 use super::respond::{Tail, chunks, piece};
 use super::route::Route;
 use super::scan::{Framing, HEAD_MAX, Refusal, Request, Scan};
-use super::serve::Core;
 use crate::clock;
 use crate::units::Nanos;
 
@@ -42,13 +40,6 @@ const OUT_KEPT: usize = 128 * 1024;
 /// How long, and for how many bytes, a closed connection is read to its end.
 const LINGER: Nanos = Nanos::from_millis(500);
 const LINGER_BYTES: usize = 1 << 20;
-
-/// What the thread knows of a connection while its task runs.
-pub(super) struct Peer {
-    pub(super) stream: TcpStream,
-    /// Waiting for the first byte of a request: nothing is lost when the input ends here.
-    pub(super) idle: Cell<bool>,
-}
 
 /// The state of one connection's task.
 pub(super) struct Connection {

@@ -44,6 +44,7 @@ use crate::units::Nanos;
 
 mod body;
 mod connection;
+mod core;
 mod error;
 mod inject;
 mod metrics;

@@ -1,7 +1,6 @@
 //! One serving thread: its runtime, its listener, its connections.
 
-use std::cell::{Cell, Ref, RefCell};
-use std::collections::HashMap;
+use std::cell::{Cell, RefCell};
 use std::io::{self, PipeReader};
 use std::net::{Shutdown, TcpListener as StdListener};
 use std::os::fd::OwnedFd;
@@ -13,12 +12,12 @@ use crossbeam_channel::Sender;
 use tokio_uring::fs::File;
 use tokio_uring::net::TcpListener;
 
-use super::connection::{Connection, Peer};
+use super::connection::Connection;
+use super::core::{Core, Peer};
 use super::error::TargetError;
 use super::inject::{Dice, Latency, Stall};
-use super::metrics::{self, ThreadStats};
+use super::metrics::ThreadStats;
 use super::respond::Responder;
-use super::scan::{Scan, Scanner};
 use super::timer::Timer;
 use crate::clock;
 use crate::units::Nanos;
@@ -55,79 +54,6 @@ pub(super) struct Setup {
     pub(super) stop: Arc<AtomicBool>,
     /// Its end of input is the signal to stop: nothing is ever written to it.
     pub(super) stop_pipe: PipeReader,
-}
-
-/// What the tasks of one thread share.
-pub(super) struct Core {
-    index: usize,
-    latency: Option<Latency>,
-    error_rate: f64,
-    stats: Arc<[ThreadStats]>,
-    dice: RefCell<Dice>,
-    scanner: RefCell<Scanner>,
-    responder: RefCell<Responder>,
-    /// When the Date changes next.
-    next_second: Cell<Nanos>,
-    timer: Rc<Timer>,
-    stopping: Cell<bool>,
-    peers: RefCell<HashMap<u64, Rc<Peer>>>,
-}
-
-impl Core {
-    pub(super) fn stats(&self) -> &ThreadStats {
-        &self.stats[self.index]
-    }
-
-    pub(super) fn metrics(&self) -> String {
-        metrics::render(&self.stats)
-    }
-
-    pub(super) fn scan(&self, input: &[u8]) -> Scan {
-        self.scanner.borrow_mut().scan(input)
-    }
-
-    pub(super) fn responder(&self) -> Ref<'_, Responder> {
-        self.responder.borrow()
-    }
-
-    pub(super) fn timer(&self) -> &Timer {
-        &self.timer
-    }
-
-    /// Whether the server was told to stop.
-    pub(super) fn stopping(&self) -> bool {
-        self.stopping.get()
-    }
-
-    /// Whether latency or errors are injected at all.
-    pub(super) fn has_faults(&self) -> bool {
-        self.latency.is_some() || self.error_rate > 0.0
-    }
-
-    pub(super) fn draw_latency(&self) -> Nanos {
-        match &self.latency {
-            Some(latency) => latency.draw(&mut self.dice.borrow_mut()),
-            None => Nanos::ZERO,
-        }
-    }
-
-    pub(super) fn draw_error(&self) -> bool {
-        let hit = self.error_rate > 0.0 && self.dice.borrow_mut().hits(self.error_rate);
-        if hit {
-            self.stats().injected_error();
-        }
-        hit
-    }
-
-    /// Renews the Date if a second has passed.
-    #[inline]
-    pub(super) fn tick(&self, now: Nanos) {
-        if now >= self.next_second.get() {
-            let wall = clock::wall();
-            self.responder.borrow_mut().set_date(wall);
-            self.next_second.set(now + Nanos(1_000_000_000 - wall.0 % 1_000_000_000));
-        }
-    }
 }
 
 /// Runs one thread: says on `ready` whether it serves, and returns when it has stopped.

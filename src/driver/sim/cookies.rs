@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::peer::PeerBooks;
+use super::books::PeerBooks;
 use super::requests::{Asked, Cookie};
 
 /// Who was given which cookie. A cookie is a number, given once.

@@ -232,7 +232,8 @@ impl PlanFlow {
             return None;
         }
         let answer = Answer::new(0, 0, Nanos::ZERO).with_parts(&parts.head, &[], false);
-        let location = answer.header("location")?;
+        // An empty one leads nowhere, as with Go and so k6: by RFC 3986 it would lead to the same again.
+        let location = answer.header("location").filter(|location| !location.is_empty())?;
         let base = moves.url(outcome.origin);
         let to = redirect::resolve(location, base, user.path(step)).ok();
         let allowed = u32::from(user.hops) < step.redirects_max.min(255);

@@ -58,7 +58,7 @@ fn shown(location: &str) -> String {
     format!("{}{}", start.escape_debug(), if location.len() > MOST { "…" } else { "" })
 }
 
-fn bracketed(host: &str) -> String {
+pub(super) fn bracketed(host: &str) -> String {
     if host.contains(':') { format!("[{host}]") } else { host.to_owned() }
 }
 

@@ -98,9 +98,10 @@ fn a_run_reports_in_every_format() {
     assert_eq!(report["latency"]["service_time"]["count"], 500);
 
     let csv = run(&["--format", "csv"]);
-    let mut lines = text(&csv.stdout).lines();
-    assert!(lines.next().unwrap().starts_with("t_s,requests,"));
-    let requests = lines.map(|row| row.split(',').nth(1).unwrap().parse::<u64>().unwrap());
+    let mut rows = csv::Reader::from_reader(&csv.stdout[..]);
+    let columns = rows.headers().unwrap();
+    assert_eq!((&columns[0], &columns[1]), ("t_s", "requests"));
+    let requests = rows.records().map(|row| row.unwrap()[1].parse::<u64>().unwrap());
     assert_eq!(requests.sum::<u64>(), 500);
 
     let spectrum = run(&["-L"]);

@@ -240,6 +240,7 @@ fn scripted() -> (std::net::SocketAddr, std::sync::Arc<std::sync::Mutex<Vec<Stri
                         }
                         "/away" => ("302 Found", away.as_str()),
                         "/loop" => ("307 Temporary Redirect", "Location: /loop\r\n"),
+                        "/nowhere" => ("302 Found", "Location: \r\n"),
                         _ => ("200 OK", ""),
                     };
                     let response = format!("HTTP/1.1 {status}\r\n{fields}Content-Length: 2\r\n\r\nok");
@@ -293,6 +294,23 @@ fn cookies_are_kept_and_redirects_followed_hop_by_hop() {
         let away = &report["origins"][1];
         assert_eq!((away["planned"].as_bool(), away["requests"].as_u64()), (Some(false), Some(2)), "{away}");
     }
+}
+
+/// Go's client, and so k6, takes a redirect with an empty Location as it is: it is not refused either.
+#[test]
+fn a_redirect_to_nowhere_is_the_response() {
+    let (addr, seen) = scripted();
+    let plan = Plan::new(&format!(
+        "vus = 1\niterations = 1\n[steps.a]\nurl = \"http://{addr}/nowhere\"\nchecks = [\"status==302\"]\n"
+    ));
+    let (code, report) = plan.run(&["--allow-invalid"]);
+    assert_eq!(code, Some(0), "{report}");
+    let refused = count(&report, "/scenarios/0/redirects_refused");
+    assert_eq!(
+        (seen.lock().unwrap().len(), count(&report, "/checks/0/fails"), refused),
+        (1, 0, 0),
+        "{report}"
+    );
 }
 
 /// A10: half of the iterations find no free user, though each request of the others is answered.

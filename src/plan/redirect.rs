@@ -58,7 +58,7 @@ fn shown(location: &str) -> String {
     format!("{}{}", start.escape_debug(), if location.len() > MOST { "…" } else { "" })
 }
 
-fn bracketed(host: &str) -> String {
+pub(super) fn bracketed(host: &str) -> String {
     if host.contains(':') { format!("[{host}]") } else { host.to_owned() }
 }
 
@@ -155,6 +155,99 @@ mod tests {
             "http://[::1",
             "//",
         ] {
+            assert!(resolve(bad, &base, "/").is_err(), "{bad}");
+        }
+    }
+
+    /// RFC 3986, 5.4: all of its examples. A fragment stays with the client, and what is no http or https URL is not followed.
+    #[test]
+    fn the_examples_of_rfc_3986_come_out_as_it_says() {
+        let base: Url = "http://a/".parse().unwrap();
+        let normal = [
+            ("g", "http://a/b/c/g"),
+            ("./g", "http://a/b/c/g"),
+            ("g/", "http://a/b/c/g/"),
+            ("/g", "http://a/g"),
+            ("//g", "http://g/"),
+            ("?y", "http://a/b/c/d;p?y"),
+            ("g?y", "http://a/b/c/g?y"),
+            ("#s", "http://a/b/c/d;p?q"),
+            ("g#s", "http://a/b/c/g"),
+            ("g?y#s", "http://a/b/c/g?y"),
+            (";x", "http://a/b/c/;x"),
+            ("g;x", "http://a/b/c/g;x"),
+            ("g;x?y#s", "http://a/b/c/g;x?y"),
+            ("", "http://a/b/c/d;p?q"),
+            (".", "http://a/b/c/"),
+            ("./", "http://a/b/c/"),
+            ("..", "http://a/b/"),
+            ("../", "http://a/b/"),
+            ("../g", "http://a/b/g"),
+            ("../..", "http://a/"),
+            ("../../", "http://a/"),
+            ("../../g", "http://a/g"),
+        ];
+        let abnormal = [
+            ("../../../g", "http://a/g"),
+            ("../../../../g", "http://a/g"),
+            ("/./g", "http://a/g"),
+            ("/../g", "http://a/g"),
+            ("g.", "http://a/b/c/g."),
+            (".g", "http://a/b/c/.g"),
+            ("g..", "http://a/b/c/g.."),
+            ("..g", "http://a/b/c/..g"),
+            ("./../g", "http://a/b/g"),
+            ("./g/.", "http://a/b/c/g/"),
+            ("g/./h", "http://a/b/c/g/h"),
+            ("g/../h", "http://a/b/c/h"),
+            ("g;x=1/./y", "http://a/b/c/g;x=1/y"),
+            ("g;x=1/../y", "http://a/b/c/y"),
+            ("g?y/./x", "http://a/b/c/g?y/./x"),
+            ("g?y/../x", "http://a/b/c/g?y/../x"),
+            ("g#s/./x", "http://a/b/c/g"),
+            ("g#s/../x", "http://a/b/c/g"),
+            // 5.4.2 leaves this one open; browsers take it as relative where the scheme is the base's.
+            ("http:g", "http://a/b/c/g"),
+        ];
+        for (location, expected) in normal.into_iter().chain(abnormal) {
+            let url = resolve(location, &base, "/b/c/d;p?q").unwrap_or_else(|e| panic!("{location}: {e}"));
+            assert_eq!(url.to_string(), expected, "{location}");
+        }
+        let refused = resolve("g:h", &base, "/b/c/d;p?q").unwrap_err();
+        assert!(refused.contains("not an http or https URL"), "{refused}");
+    }
+
+    #[test]
+    fn hosts_ports_and_schemes_as_servers_write_them() {
+        let base: Url = "https://[2001:db8::1]:8443/".parse().unwrap();
+        for (location, expected) in [
+            // Only what names no host stays on the base's port.
+            ("/x", "https://[2001:db8::1]:8443/x"),
+            ("//[2001:db8::1]/x", "https://[2001:db8::1]/x"),
+            ("//[2001:db8::2]:8443/x", "https://[2001:db8::2]:8443/x"),
+            ("HtTpS://Other.Example/X", "https://other.example/X"),
+            ("HTTP://h:80/", "http://h/"),
+            ("http://h:443/", "http://h:443/"),
+            ("https://h:443/", "https://h/"),
+            ("http://h:/", "http://h/"),
+            ("http://h:00081/", "http://h:81/"),
+            ("http://h?q", "http://h/?q"),
+            ("http://h#part", "http://h/"),
+            ("http://[::1]:81", "http://[::1]:81/"),
+            ("http://[::ffff:1.2.3.4]/", "http://[::ffff:102:304]/"),
+            // Who logs in by a URL is not shown to anybody; an `@` further on is part of the path.
+            ("http://user@h/", "http://h/"),
+            ("http://user:pass%40word@h:81/a", "http://h:81/a"),
+            ("//u:p@[::1]/", "https://[::1]/"),
+            ("http://a@b@h/", "http://h/"),
+            ("http://h/a@b", "http://h/a@b"),
+        ] {
+            let url = resolve(location, &base, "/").unwrap_or_else(|e| panic!("{location}: {e}"));
+            assert_eq!(url.to_string(), expected, "{location}");
+        }
+        for bad in
+            ["http://h:65536/", "http://a b/", "http://%00/", "http://[::1]x/", "http://u@/", "file:///x"]
+        {
             assert!(resolve(bad, &base, "/").is_err(), "{bad}");
         }
     }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use squall::http::response::{Event, Expect, HeadCache, ResponseParser};
 use squall::http::url::Url;
-use squall::plan::cookies::CookieJar;
+use squall::plan::cookies::{CookieJar, request_url};
 use squall::plan::redirect;
 use squall::plan::request_template::{Body, RequestSpec, RequestTemplate};
 use squall::plan::scope::Scope;
@@ -98,8 +98,10 @@ fn cookies(set_cookie: &[u8], path: &str) -> Vec<u8> {
         return Vec::new();
     }
     let (mut jar, mut out, now) = (CookieJar::default(), Vec::new(), Nanos::from_secs(1_000_000_000));
-    jar.store(&head, "h.example", path, false, now);
-    jar.header("h.example", path, false, now, &mut out);
+    let origin: Url = "http://h.example/".parse().unwrap();
+    let url = request_url(&origin, path).expect("a host that browsers call");
+    jar.store(&head, &url, now);
+    jar.header(&url, now, &mut out);
     out
 }
 

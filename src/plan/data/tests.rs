@@ -29,6 +29,26 @@ fn csv_is_read_as_the_csv_crate_reads_it() {
     assert_eq!(table(&set), rows);
 }
 
+/// What programs write that do not keep to RFC 4180: rows are found and fields are read by the same rules.
+#[test]
+fn csv_that_is_written_otherwise_is_read_the_same_way_twice() {
+    let long = "x\"\"".repeat(1000);
+    for text in [
+        "a,b\r\n1,\"x\"y\r\n\r\n\n2,y\"z\"\n".to_owned(),
+        "a,b\r1,2\r3,4".to_owned(),
+        "\u{feff}a,b\n\u{feff}1,\"\"\n \"q\" , \n,\n".to_owned(),
+        format!("a,b\n\"{long}\",\"{long}\"\n{long},\"open\n"),
+        format!("a,b\n\"{}\",\"{}\"\n", "y".repeat(256), "z".repeat(512)),
+    ] {
+        let set =
+            set(".csv", &text, Order::Sequential, AtEnd::Wrap).unwrap_or_else(|e| panic!("{text:?}: {e}"));
+        let mut reader = csv::Reader::from_reader(text.as_bytes());
+        let rows: Vec<Vec<String>> =
+            reader.records().map(|row| row.unwrap().iter().map(str::to_owned).collect()).collect();
+        assert_eq!(table(&set), rows, "{text:?}");
+    }
+}
+
 #[test]
 fn a_large_file_is_mapped_and_reads_the_same() {
     let mut text = String::from("id,text\n");

@@ -1,6 +1,7 @@
 //! The flow of plans: an iteration walks through the steps of one of its scenario's flows, one request at a time, follows
 //! redirects, judges the checks and takes values for later steps.
 
+use std::borrow::Cow;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -9,7 +10,7 @@ use super::{
 };
 use crate::driver::PayloadId;
 use crate::http::response::Response;
-use crate::http::url::{Scheme, Url};
+use crate::http::url::Url;
 use crate::plan::check::Check;
 use crate::plan::cookies::{self, CookieJar};
 use crate::plan::extract::Extract;
@@ -47,6 +48,8 @@ struct StepPlan {
     expected: Rc<StatusSet>,
     /// Its bytes, where they are always the same.
     payload: Option<(PayloadId, u32)>,
+    /// What its cookies go by, made once.
+    cookie_url: Option<url::Url>,
 }
 
 /// One user of a plan.
@@ -85,7 +88,12 @@ impl PlanFlow {
         for (index, place) in layout.places.iter().enumerate() {
             places[place.scenario as usize][place.step as usize] = index as u32;
         }
+        let cookie_url = |step: &Step| {
+            let origin = &workload.origins[step.origin as usize].url;
+            if workload.cookies { cookies::request_url(origin, step.request.path_hint()) } else { None }
+        };
         let step = |(index, step): (usize, &Step)| StepPlan {
+            cookie_url: cookie_url(step),
             keeps: needs(step, workload.cookies),
             expected: Rc::new(step.expected.clone()),
             payload: step.request.constant().map(|bytes| (PayloadId(index as u32), bytes.len() as u32)),
@@ -208,12 +216,10 @@ impl PlanFlow {
         if !self.workload.cookies || !cookies::gives_any(&parts.head) {
             return;
         }
-        let url = moves.url(outcome.origin);
-        let secure = url.scheme == Scheme::Https;
-        let wall = moves.wall();
-        let path = user.path(&self.workload.steps[at]).to_owned();
-        let extras = user.extras.get_or_insert_default();
-        extras.jar.store(&parts.head, &url.host, &path, secure, wall);
+        if let Some(url) = self.steps[at].cookie_url(user, moves.url(outcome.origin)) {
+            let extras = user.extras.get_or_insert_default();
+            extras.jar.store(&parts.head, &url, moves.wall());
+        }
     }
 
     /// The origin of the request that follows a redirect, which is then to be written; `None` when the response is
@@ -232,7 +238,8 @@ impl PlanFlow {
             return None;
         }
         let answer = ResponseView::new(0, 0, Nanos::ZERO).with_parts(&parts.head, &[], false);
-        let location = answer.header("location")?;
+        // An empty one leads nowhere, as with Go and so k6: by RFC 3986 it would lead to the same again.
+        let location = answer.header("location").filter(|location| !location.is_empty())?;
         let base = moves.url(outcome.origin);
         let to = redirect::resolve(location, base, user.path(step)).ok();
         let allowed = u32::from(user.hops) < step.redirects_max.min(255);
@@ -346,9 +353,9 @@ impl Flow for PlanFlow {
         self.cookies.clear();
         if let Some(extras) = &user.extras
             && !extras.jar.is_empty()
+            && let Some(url) = self.steps[at].cookie_url(user, url)
         {
-            let secure = url.scheme == Scheme::Https;
-            extras.jar.header(&url.host, user.path(step), secure, wall, &mut self.cookies);
+            extras.jar.header(&url, wall, &mut self.cookies);
         }
         if user.hops > 0
             && let Some(extras) = &user.extras
@@ -377,6 +384,16 @@ impl Flow for PlanFlow {
             redirect::without_cookies(out, &self.cookies, &mut extras.request);
         }
         Ok(())
+    }
+}
+
+impl StepPlan {
+    /// What the cookies of the request in work go by: it goes to `origin`.
+    fn cookie_url(&self, user: &PlanUser, origin: &Url) -> Option<Cow<'_, url::Url>> {
+        match &user.extras {
+            Some(extras) if user.hops > 0 => cookies::request_url(origin, &extras.path).map(Cow::Owned),
+            _ => self.cookie_url.as_ref().map(Cow::Borrowed),
+        }
     }
 }
 

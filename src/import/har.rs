@@ -8,7 +8,7 @@ use super::{ImportError, Imported, writer};
 use crate::http::url::Url;
 use crate::units::Nanos;
 
-/// Bytes of a recording at most. They hold answers, too.
+/// Bytes of a recording at most. They hold responses, too.
 pub const FILE_MAX: u64 = 512 << 20;
 
 /// Requests at most.
@@ -172,7 +172,7 @@ impl Reading<'_> {
         let recorded = self.recorded(place, entry);
         for header in entry.response.iter().flat_map(|response| &response.headers) {
             if header.name.eq_ignore_ascii_case("set-cookie") {
-                // Some write all of an answer's into one, with line breaks between them.
+                // Some write all of a response's into one, with line breaks between them.
                 for line in header.value.lines() {
                     let name = line.split('=').next().unwrap_or_default().trim().to_owned();
                     if !self.set_cookies.contains(&name) {
@@ -201,7 +201,7 @@ impl Reading<'_> {
         }
         let status = entry.response.as_ref().map_or(0, |response| response.status);
         if status <= 0 {
-            self.warnings.push(format!("{place}: left out: it had no answer (blocked, or cut off)"));
+            self.warnings.push(format!("{place}: left out: it had no response (blocked, or cut off)"));
             return Ok(None);
         }
         if request.method == "CONNECT" {
@@ -251,7 +251,7 @@ impl Reading<'_> {
         headers
     }
 
-    /// Cookies that no answer of the recording has set.
+    /// Cookies that no response of the recording has set.
     fn own_cookies(&self, value: &str) -> String {
         let own = value.split(';').map(str::trim).filter(|cookie| {
             let name = cookie.split('=').next().unwrap_or_default().trim();
@@ -338,7 +338,7 @@ fn instant(text: &str) -> Option<Nanos> {
     u64::try_from(local - offset * 60_000_000_000).ok().map(Nanos)
 }
 
-/// Puts the time between an answer and the next request behind each.
+/// Puts the time between a response and the next request behind each.
 fn with_pauses(steps: Vec<(Recorded, Option<Times>)>, think: Think) -> Vec<Recorded> {
     let times: Vec<Option<Times>> = steps.iter().map(|(_, times)| *times).collect();
     let mut requests: Vec<Recorded> = steps.into_iter().map(|(recorded, _)| recorded).collect();

@@ -13,7 +13,7 @@ pub(super) struct Recorded {
     pub(super) url: Url,
     pub(super) headers: Vec<(String, String)>,
     pub(super) body: Body,
-    /// Its answer's, where it is known.
+    /// Its response's, where it is known.
     pub(super) status: Option<u16>,
     pub(super) redirects_max: u32,
     pub(super) timeout: Option<Nanos>,

@@ -44,7 +44,7 @@ impl CookieJar {
         self.0.is_empty()
     }
 
-    /// Takes the Set-Cookie fields of an answer's `head` in. `url` is the request's [`request_url`], `now` the time since
+    /// Takes the Set-Cookie fields of a response's `head` in. `url` is the request's [`request_url`], `now` the time since
     /// the Unix epoch.
     pub fn store(&mut self, head: &[u8], url: &url::Url, now: Nanos) {
         for line in head.split(|b| *b == b'\n').skip(1) {

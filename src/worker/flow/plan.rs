@@ -237,9 +237,9 @@ impl PlanFlow {
         if !matches!(response.status, 301 | 302 | 303 | 307 | 308) || step.redirects_max == 0 {
             return None;
         }
-        let answer = ResponseView::new(0, 0, Nanos::ZERO).with_parts(&parts.head, &[], false);
+        let head = ResponseView::new(0, 0, Nanos::ZERO).with_parts(&parts.head, &[], false);
         // An empty one leads nowhere, as with Go and so k6: by RFC 3986 it would lead to the same again.
-        let location = answer.header("location").filter(|location| !location.is_empty())?;
+        let location = head.header("location").filter(|location| !location.is_empty())?;
         let base = moves.url(outcome.origin);
         let to = redirect::resolve(location, base, user.path(step)).ok();
         let allowed = u32::from(user.hops) < step.redirects_max.min(255);
@@ -270,12 +270,12 @@ impl PlanFlow {
         if step.checks.is_empty() && step.extracts.is_empty() {
             return true;
         }
-        let answer = outcome.response();
+        let response = outcome.response();
         for (index, check) in step.checks.iter().enumerate() {
-            moves.check(index, check.judge(&answer), outcome);
+            moves.check(index, check.judge(&response), outcome);
         }
         for extract in &step.extracts {
-            let value = extract.take(&answer).or_else(|| extract.default.clone());
+            let value = extract.take(&response).or_else(|| extract.default.clone());
             let missing = value.is_none();
             let extras = user.extras.get_or_insert_default();
             if let Some(place) = extras.values.get_mut(extract.variable as usize) {

@@ -95,7 +95,7 @@ impl TwoAtOnce {
 impl Flow for TwoAtOnce {
     type State = Own;
 
-    fn anew(&self, _: &UsersConfig, _: u32, _: u32) -> TwoAtOnce {
+    fn anew(&self, _: &squall::worker::flow::FlowSetup<'_>) -> TwoAtOnce {
         unreachable!("there is one window")
     }
 
@@ -326,7 +326,7 @@ struct Measuring(Rc<StatusSet>);
 impl Flow for Measuring {
     type State = u32;
 
-    fn anew(&self, _: &UsersConfig, _: u32, _: u32) -> Measuring {
+    fn anew(&self, _: &squall::worker::flow::FlowSetup<'_>) -> Measuring {
         unreachable!("there is one window")
     }
 

@@ -1,62 +1,15 @@
 //! What the workers and the thread that runs them say to each other.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-
 use crossbeam_channel::{Receiver, Sender};
 
-use crate::driver::failure::Failure;
 use crate::driver::{DriverCounters, TlsReadings};
-use crate::stats::outcome::ErrorKind;
 use crate::stats::snapshot::Snapshot;
 pub use crate::stats::tally::CheckSample;
 use crate::units::Nanos;
 
-pub use super::links::OriginUse;
+pub use super::control::Control;
+pub use super::links::{OriginUse, Tried};
 use super::samples::SampleReadings;
-
-/// Read by every worker each turn, written by the coordinator: start time and stop flag.
-#[derive(Debug, Default)]
-pub struct Control {
-    start: AtomicU64,
-    stop: AtomicBool,
-}
-
-impl Control {
-    /// Nothing has started yet.
-    pub fn new() -> Control {
-        Control::default()
-    }
-
-    /// Lets the load begin at `at` on the monotonic clock.
-    pub fn start(&self, at: Nanos) {
-        self.start.store(at.0, Ordering::Release);
-    }
-
-    /// When the load begins; `None` while connections are still being opened.
-    pub fn started(&self) -> Option<Nanos> {
-        match self.start.load(Ordering::Acquire) {
-            0 => None,
-            at => Some(Nanos(at)),
-        }
-    }
-
-    /// Back to where nothing has started, for another window. Every worker must have [finished](Message::Finished) the one before.
-    pub fn rewind(&self) {
-        self.stop.store(false, Ordering::Relaxed);
-        self.start.store(0, Ordering::Release);
-    }
-
-    /// Ends the load now; what is in flight is still waited for.
-    pub fn stop(&self) {
-        self.stop.store(true, Ordering::Release);
-    }
-
-    /// True once [`stop`](Control::stop) was called.
-    #[inline]
-    pub fn stopped(&self) -> bool {
-        self.stop.load(Ordering::Relaxed)
-    }
-}
 
 /// How a worker stands before the load begins.
 #[derive(Clone, Copy, Debug)]
@@ -75,17 +28,6 @@ impl Connected {
             Connected::Lazy => None,
         }
     }
-}
-
-/// How opening the connections went.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Tried {
-    /// Connections that were tried once.
-    pub tried: u32,
-    /// Those of them that came about, even if they were lost again.
-    pub came_about: u32,
-    /// The last failure to connect: its kind, and its cause, if that was not our own time limit.
-    pub last_failure: Option<(ErrorKind, Option<Failure>)>,
 }
 
 /// Another window on the same thread, ring and connections.

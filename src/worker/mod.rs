@@ -8,6 +8,7 @@
 
 mod batching;
 pub mod channel;
+mod control;
 mod exchange;
 pub mod flow;
 mod links;
@@ -26,7 +27,7 @@ use crate::units::Nanos;
 
 use channel::{Channel, LoopReadings};
 use links::{Links, Owner};
-pub use links::{OriginSpec, OriginUse};
+pub use links::{OriginSpec, OriginUse, Tried};
 use samples::{SampleEnds, Samples};
 use turn::Turn;
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
-use super::channel::Control;
+use super::control::Control;
 use crate::clock;
 use crate::stats::places::PlaceTags;
 use crate::stats::samples::{Block, NewPlace, Record};

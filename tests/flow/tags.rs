@@ -50,7 +50,7 @@ impl Tagging {
 impl Flow for Tagging {
     type State = u32;
 
-    fn anew(&self, _: &UsersConfig, _: u32, _: u32) -> Tagging {
+    fn anew(&self, _: &squall::worker::flow::FlowSetup<'_>) -> Tagging {
         unreachable!("there is one window")
     }
 

@@ -1,6 +1,7 @@
 //! Holds the shape of the code: which module may import which, where unsafe may stand, how long files
 //! and functions may get, and that every module says what it is for.
 
+mod circles;
 mod source;
 
 use std::collections::BTreeMap;
@@ -124,6 +125,11 @@ fn a_module_imports_only_lower_floors() {
         }
     }
     report(offences);
+}
+
+#[test]
+fn no_files_of_a_room_stand_in_a_circle() {
+    report(circles::circles(&circles::names(&sources(&["src"]))));
 }
 
 #[test]

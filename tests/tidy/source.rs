@@ -8,7 +8,7 @@ pub(crate) struct Source {
     /// As it was read.
     pub(crate) text: String,
     /// The same length in lines; comments, literals and unit tests are spaces.
-    code: String,
+    pub(crate) code: String,
 }
 
 /// A function that was found.

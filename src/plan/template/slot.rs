@@ -3,7 +3,7 @@
 use std::io::Write as _;
 
 use super::Names;
-use crate::plan::request_template::RenderError;
+use super::RenderError;
 use crate::plan::scope::Scope;
 use crate::rng::Rng;
 

@@ -9,6 +9,7 @@
 //!
 //! What a flow begins goes into lists that are reused from call to call ([`Moves`]), so that nothing allocates per request.
 
+pub(in crate::worker) mod ask;
 pub mod plan;
 
 use std::rc::Rc;
@@ -17,7 +18,8 @@ use std::sync::Arc;
 use super::exchange::Exchange;
 use super::links::Origins;
 use super::samples::Samples;
-use super::users::{Ask, UsersConfig};
+use ask::Ask;
+
 use crate::driver::PayloadId;
 use crate::http::response::{Expect, Response};
 use crate::http::url::Url;
@@ -25,6 +27,7 @@ use crate::plan::forward::Forward;
 use crate::plan::request_template::RenderError;
 use crate::plan::response::{Needs, ResponseView};
 use crate::plan::status::StatusSet;
+use crate::plan::workload::Workload;
 use crate::stats::layout::{CHECKS, Layout, REQUESTS};
 use crate::stats::metrics;
 use crate::stats::outcome::ErrorKind;
@@ -45,8 +48,8 @@ pub trait Flow: Sized {
     /// What a user keeps, over all of its iterations.
     type State;
 
-    /// The same for another window, which the users of worker `worker` of `workers` begin afresh.
-    fn anew(&self, users: &UsersConfig, worker: u32, workers: u32) -> Self;
+    /// The same for another window, which users begin afresh.
+    fn anew(&self, setup: &FlowSetup<'_>) -> Self;
 
     /// A new user.
     fn user(&self, user: &UserKey) -> Self::State;
@@ -73,6 +76,21 @@ pub trait Flow: Sized {
         wall: Nanos,
         out: &mut Vec<u8>,
     ) -> Result<(), RenderError>;
+}
+
+/// What a flow is made for.
+#[derive(Clone, Copy, Debug)]
+pub struct FlowSetup<'a> {
+    /// What is to be done.
+    pub workload: &'a Arc<Workload>,
+    /// What is kept apart.
+    pub layout: &'a Arc<Layout>,
+    /// Whose users follow it: this worker's, from 0, …
+    pub worker: u32,
+    /// … of so many.
+    pub workers: u32,
+    /// Seed of everything random.
+    pub seed: u64,
 }
 
 /// Which user one is.

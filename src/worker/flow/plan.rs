@@ -6,7 +6,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::{
-    Ending, ExchangeId, Flow, Iteration, Moves, Outcome, Parts, Request, Source, Then, TimerId, UserKey, What,
+    Ending, ExchangeId, Flow, FlowSetup, Iteration, Moves, Outcome, Parts, Request, Source, Then, TimerId,
+    UserKey, What,
 };
 use crate::driver::PayloadId;
 use crate::http::response::Response;
@@ -21,9 +22,7 @@ use crate::plan::scope::Scope;
 use crate::plan::status::StatusSet;
 use crate::plan::workload::{Step, Think, Workload};
 use crate::rng::Rng;
-use crate::stats::layout::Layout;
 use crate::units::Nanos;
-use crate::worker::users::UsersConfig;
 
 /// The only timer of a plan: the pause behind a step.
 const PAUSE: TimerId = TimerId(0);
@@ -82,8 +81,9 @@ struct Extras {
 }
 
 impl PlanFlow {
-    /// For worker `worker` of `workers`. As payload i the driver has the bytes of step i, where they are constant.
-    pub fn new(workload: &Arc<Workload>, layout: &Layout, worker: u32, workers: u32, seed: u64) -> PlanFlow {
+    /// As payload i the driver has the bytes of step i, where they are constant.
+    pub fn new(setup: &FlowSetup<'_>) -> PlanFlow {
+        let FlowSetup { workload, layout, worker, workers, seed } = *setup;
         let mut places = vec![vec![u32::MAX; workload.steps.len()]; workload.scenarios.len()];
         for (index, place) in layout.places.iter().enumerate() {
             places[place.scenario as usize][place.step as usize] = index as u32;
@@ -292,8 +292,8 @@ impl PlanFlow {
 impl Flow for PlanFlow {
     type State = PlanUser;
 
-    fn anew(&self, users: &UsersConfig, worker: u32, workers: u32) -> PlanFlow {
-        PlanFlow::new(&users.workload, &users.layout, worker, workers, users.seed)
+    fn anew(&self, setup: &FlowSetup<'_>) -> PlanFlow {
+        PlanFlow::new(setup)
     }
 
     fn user(&self, key: &UserKey) -> PlanUser {

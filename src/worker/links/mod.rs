@@ -21,12 +21,12 @@ mod transmit;
 use std::collections::VecDeque;
 
 use super::batching::Batching;
-use super::channel::Tried;
 use super::exchange::Exchange;
 use super::names::Names;
 use super::samples::Samples;
 use super::timers::Timers;
 use super::{Window, WorkerConfig};
+use crate::driver::failure::Failure;
 use crate::driver::{Driver, PayloadId};
 use crate::http::error::ParseError;
 use crate::http::h1::H1;
@@ -174,6 +174,17 @@ pub(super) enum Step {
 struct Limits {
     connect: Nanos,
     tls: Nanos,
+}
+
+/// How opening the connections went.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Tried {
+    /// Connections that were tried once.
+    pub tried: u32,
+    /// Those of them that came about, even if they were lost again.
+    pub came_about: u32,
+    /// The last failure to connect: its kind, and its cause, if that was not our own time limit.
+    pub last_failure: Option<(ErrorKind, Option<Failure>)>,
 }
 
 /// Connections, and what is common to them.

@@ -1,10 +1,11 @@
 //! Which connection a user's request goes to.
 
-use super::user::{Ask, NONE, Waits};
+use super::user::NONE;
 use super::{Flow, UserLinks, Users};
 use crate::transport::AddRoute;
 use crate::units::Nanos;
 use crate::worker::exchange::Exchange;
+use crate::worker::flow::ask::{Ask, Waits};
 use crate::worker::links::{Manner, State};
 
 /// ConnectionPlaces for connections.

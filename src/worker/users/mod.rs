@@ -16,8 +16,9 @@ use std::sync::atomic::AtomicU64;
 
 use super::channel::Channel;
 use super::exchange::Exchange;
+use super::flow::ask::Ask;
 use super::flow::plan::PlanFlow;
-use super::flow::{Checks, Flow, Spare, TimerId};
+use super::flow::{Checks, Flow, FlowSetup, Spare, TimerId};
 use super::links::Links;
 use super::names::Names;
 use super::timers::Timers;
@@ -31,7 +32,6 @@ use crate::units::Nanos;
 
 use connections::ConnectionPlaces;
 use executors::Runner;
-pub(in crate::worker) use user::Ask;
 use user::{User, VuState};
 
 /// One worker's share of a run of scenarios.
@@ -53,6 +53,11 @@ pub struct UsersConfig {
 }
 
 impl UsersConfig {
+    fn flow_setup(&self, config: &WorkerConfig) -> FlowSetup<'_> {
+        let (worker, workers) = (config.worker, config.workers);
+        FlowSetup { workload: &self.workload, layout: &self.layout, worker, workers, seed: self.seed }
+    }
+
     /// Users that worker `worker` of `workers` has.
     pub fn users(workload: &Workload, worker: u32, workers: u32) -> u32 {
         let scenarios = workload.scenarios.iter();
@@ -111,7 +116,7 @@ impl<'a, D: AddRoute> Worker<'a, D, Users<PlanFlow>> {
         channel: &'a Channel,
         clocks: Clocks,
     ) -> Worker<'a, D, Users<PlanFlow>> {
-        let flow = PlanFlow::new(&users.workload, &users.layout, config.worker, config.workers, users.seed);
+        let flow = PlanFlow::new(&users.flow_setup(&config));
         Worker::with_flow(driver, config, users, flow, names, channel, clocks)
     }
 }
@@ -185,7 +190,7 @@ impl<F: Flow> LoadOwner for Users<F> {
         load: UsersConfig,
     ) {
         links.recorder = Recorder::of_scenarios(&load.layout);
-        let flow = self.flow.anew(&load, config.worker, config.workers);
+        let flow = self.flow.anew(&load.flow_setup(config));
         let places = std::mem::replace(&mut self.places, ConnectionPlaces::new(0));
         *self = Users::new(config, load, flow, places, self.wall);
         links.count_tried_anew();

@@ -1,7 +1,7 @@
 //! What users want of their connections, and what they make of what comes by them.
 
 use super::record::timings;
-use super::user::{Ask, OfUser, Terms};
+use super::user::OfUser;
 use super::{Flow, UserLinks, Users};
 use crate::driver::{Driver, PayloadId};
 use crate::http::error::ParseError;
@@ -16,6 +16,7 @@ use crate::transport::AddRoute;
 use crate::units::Nanos;
 use crate::worker::Window;
 use crate::worker::exchange::Exchange;
+use crate::worker::flow::ask::{Ask, Terms};
 use crate::worker::flow::{Outcome, Parts, Source, Spare, What};
 use crate::worker::links::{Bytes, Known, Link, Origins, Owner, Step};
 

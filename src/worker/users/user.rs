@@ -1,14 +1,7 @@
 //! One virtual user, and what its requests carry.
 
-use std::rc::Rc;
-
-use super::super::flow::{ExchangeId, Parts, Request, Source, TimerId, UserKey};
-use crate::driver::PayloadId;
-use crate::http::protocol::Entry;
-use crate::http::response::Expect;
+use super::super::flow::{TimerId, UserKey};
 use crate::load::share;
-use crate::plan::response::Needs;
-use crate::plan::status::StatusSet;
 use crate::units::Nanos;
 
 /// No connection.
@@ -168,108 +161,10 @@ impl Default for OfUser {
     }
 }
 
-/// What a user's request carries on its way.
-#[derive(Default)]
-pub(in crate::worker) struct Ask {
-    pub(super) terms: Terms,
-    /// `None` only where there is no request.
-    pub(super) expected: Option<Rc<StatusSet>>,
-    /// What it waited for, where its connection had to be opened.
-    pub(super) waits: Option<Box<Waits>>,
-    pub(super) parts: Option<Box<Parts>>,
-}
-
-/// What carrying a request out needs to know.
-#[derive(Clone, Copy)]
-pub(in crate::worker) struct Terms {
-    pub(super) user: u32,
-    pub(super) id: ExchangeId,
-    pub(super) origin: u32,
-    /// Index into the layout's places; behind them one that the flow has made.
-    pub(super) place: u32,
-    /// Entry among the scenario tallies, for bytes.
-    pub(super) tally: u32,
-    /// Bytes sent.
-    pub(super) len: u32,
-    pub(super) source: Source,
-    /// Stage in which it was meant to start.
-    pub(super) stage: u16,
-    /// It counts: it was meant to start in the window.
-    pub(super) measured: bool,
-    /// The load model named the time at which it was meant to start: that is not merely the time of the send.
-    pub(super) due: bool,
-    pub(super) expect: Expect,
-    pub(super) keeps: Needs,
-    pub(super) body_limit: usize,
-    pub(super) limit: Nanos,
-    /// When the kernel had taken the whole request, where that was reported; else MAX.
-    pub(super) sent_whole: Nanos,
-}
-
-/// How long a request waited for its connection.
-#[derive(Clone, Copy, Debug, Default)]
-pub(in crate::worker) struct Waits {
-    /// Since when it has wanted it.
-    pub(super) wanted: Nanos,
-    /// Until it had it; and of that, until TCP stood, and for TLS.
-    pub(super) blocked: Nanos,
-    pub(super) connecting: Nanos,
-    pub(super) securing: Nanos,
-}
-
-impl Default for Terms {
-    fn default() -> Terms {
-        Terms {
-            user: 0,
-            id: ExchangeId(0),
-            origin: 0,
-            place: 0,
-            tally: 0,
-            len: 0,
-            source: Source::Payload(PayloadId(0), 0),
-            stage: 0,
-            measured: false,
-            due: false,
-            expect: Expect::Normal,
-            keeps: Needs::default(),
-            body_limit: 0,
-            limit: Nanos::ZERO,
-            sent_whole: Nanos::MAX,
-        }
-    }
-}
-
-impl Entry for Ask {
-    #[inline]
-    fn take(&mut self) -> Ask {
-        let Ask { terms, expected, waits, parts } = self;
-        Ask { terms: *terms, expected: expected.take(), waits: waits.take(), parts: parts.take() }
-    }
-}
-
-impl Ask {
-    /// Of `request`; who wants it, when and where it counts, is to be filled in.
-    #[inline]
-    pub(in crate::worker) fn of(request: Request, id: ExchangeId) -> Ask {
-        let terms = Terms {
-            id,
-            origin: request.origin,
-            place: request.place,
-            due: request.scheduled.is_some(),
-            expect: request.expect,
-            keeps: request.keeps,
-            source: request.source,
-            body_limit: request.body_limit,
-            limit: request.limit,
-            ..Terms::default()
-        };
-        Ask { terms, expected: Some(request.expected), waits: None, parts: None }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::super::exchange::Exchange;
+    use super::super::super::flow::ask::Ask;
     use super::super::super::flow::plan::PlanUser;
     use super::*;
 

@@ -9,7 +9,6 @@
 
 pub mod epoll;
 pub mod failure;
-pub mod mapped_file;
 #[cfg(any(test, feature = "simulation"))]
 pub mod sim;
 pub mod socket;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use csv_core::ReadFieldResult;
 
-use crate::driver::mapped_file::MappedFile;
+use super::mapped_file::MappedFile;
 use crate::rng::Rng;
 
 /// Where rows come from, and in which order they are taken.

@@ -10,7 +10,7 @@ const MAPPED_FROM: u64 = 1 << 20;
 /// The bytes of a file. It must not be shortened while it is in use: a mapping then has no bytes to show, and the
 /// kernel ends the process (SIGBUS).
 #[derive(Debug)]
-pub enum MappedFile {
+pub(super) enum MappedFile {
     /// Read into memory.
     Read(Vec<u8>),
     /// Mapped.
@@ -22,7 +22,7 @@ impl MappedFile {
     ///
     /// # Errors
     /// Those of opening, reading and mapping.
-    pub fn open(path: &Path) -> io::Result<MappedFile> {
+    pub(super) fn open(path: &Path) -> io::Result<MappedFile> {
         let file = File::open(path)?;
         let metadata = file.metadata()?;
         if !metadata.is_file() || metadata.len() < MAPPED_FROM {
@@ -35,7 +35,7 @@ impl MappedFile {
 
     /// All of it.
     #[inline]
-    pub fn bytes(&self) -> &[u8] {
+    pub(super) fn bytes(&self) -> &[u8] {
         match self {
             MappedFile::Read(bytes) => bytes,
             MappedFile::Mapped(map) => map,

@@ -5,9 +5,10 @@ use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use super::import::ImportArgs;
+use crate::output::Format;
 use crate::run::config::RawConfig;
 use crate::target::{Latency, Stall};
 
@@ -78,17 +79,6 @@ pub(super) enum Command {
     Man,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub(super) enum OutputFormat {
-    /// A summary for people
-    #[default]
-    Text,
-    /// The whole report, with stable keys
-    Json,
-    /// The timeline, a row per interval
-    Csv,
-}
-
 #[derive(Debug, Args)]
 pub(super) struct RunArgs {
     #[command(flatten)]
@@ -102,7 +92,7 @@ pub(super) struct RunArgs {
     pub(super) latency: bool,
     /// Format of the report
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT", help_heading = "Output")]
-    pub(super) format: OutputFormat,
+    pub(super) format: Format,
     /// File for the report [default: standard output]
     #[arg(short, long, value_name = "FILE", help_heading = "Output")]
     pub(super) output: Option<PathBuf>,

@@ -7,7 +7,7 @@ use super::exit::{Exit, Failure};
 use super::run::{Show, carry_out};
 use super::signals;
 use super::sink::Sink;
-use crate::output::Format;
+use crate::output::Style;
 use crate::run::config::{RawConfig, RunConfig};
 use crate::run::machine::{UsableCores, usable_cores};
 use crate::target::{self, TargetConfig};
@@ -39,8 +39,8 @@ pub(super) fn execute(args: DemoArgs) -> Result<Exit, Failure> {
     })?;
     let stop = signals::stop_flag()?;
     let sink = Sink::Stdout;
-    let format = Format::Text { colours: sink.wants_colours(), spectrum: false };
-    let report = carry_out(&config, None, Show { line: true, sink, format, more: NEXT }, &stop)?;
+    let style = Style { colours: sink.wants_colours(), ..Style::default() };
+    let report = carry_out(&config, None, Show { line: true, sink, style, more: NEXT }, &stop)?;
     server.stop().map_err(Failure::run)?;
     Ok(Exit::of(&report, false))
 }

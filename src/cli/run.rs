@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use anyhow::anyhow;
 
-use super::args::{OutputFormat, RunArgs, is_subcommand};
+use super::args::{RunArgs, is_subcommand};
 use super::dry_run::dry_run;
 use super::exit::{Exit, Failure};
 use super::sink::{ReportWriter, Sink};
 use super::{hints, samples, signals};
 use crate::observer::{Observer, StopFlag};
-use crate::output::Format;
+use crate::output::Style;
 use crate::output::progress::LiveLine;
 use crate::report::Report;
 use crate::run;
@@ -40,13 +40,9 @@ pub(super) fn execute(args: RunArgs) -> Result<Exit, Failure> {
         return Ok(Exit::Fine);
     }
     let samples = samples::open(args.samples.as_deref(), &sink)?;
-    let format = match args.format {
-        OutputFormat::Text => Format::Text { colours: sink.wants_colours(), spectrum: args.latency },
-        OutputFormat::Json => Format::Json,
-        OutputFormat::Csv => Format::Csv,
-    };
+    let style = Style { format: args.format, colours: sink.wants_colours(), spectrum: args.latency };
     let stop = signals::stop_flag()?;
-    let show = Show { line: !args.quiet, sink, format, more: "" };
+    let show = Show { line: !args.quiet, sink, style, more: "" };
     let report = carry_out(&config, samples, show, &stop)?;
     Ok(Exit::of(&report, config.allow_invalid))
 }
@@ -58,7 +54,7 @@ pub(super) struct Show {
     /// Where the report goes, …
     pub(super) sink: Sink,
     /// … and how.
-    pub(super) format: Format,
+    pub(super) style: Style,
     /// Words behind it.
     pub(super) more: &'static str,
 }
@@ -72,7 +68,7 @@ pub(super) fn carry_out(
 ) -> Result<Arc<Report>, Failure> {
     let mut line = show.line.then(LiveLine::stderr);
     let line_gone = line.as_mut().map(LiveLine::gone);
-    let (writer, written) = ReportWriter::new(show.sink, show.format, show.more, line_gone);
+    let (writer, written) = ReportWriter::new(show.sink, show.style, show.more, line_gone);
     let mut observers: Vec<Box<dyn Observer>> = Vec::new();
     observers.extend(line.map(|line| Box::new(line) as Box<dyn Observer>));
     observers.push(Box::new(writer));

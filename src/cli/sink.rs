@@ -13,7 +13,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::exit::{Exit, Failure};
 use crate::observer::{Detail, Observer};
-use crate::output::{self, Format};
+use crate::output::{self, Style};
 use crate::report::Report;
 
 /// How long the report waits for the progress line to be taken from the terminal, should that not take anything.
@@ -89,10 +89,10 @@ impl Sink {
     ///
     /// # Errors
     /// When it cannot be written where it was meant to go, also if the summary could be written elsewhere.
-    fn write_report(self, report: &Report, format: Format, more: &str) -> Result<(), Failure> {
+    fn write_report(self, report: &Report, style: Style, more: &str) -> Result<(), Failure> {
         let stdout_is_free = matches!(self, Sink::File(_));
         let written = self.write(|out| {
-            output::write(report, format, out)?;
+            output::write(report, style, out)?;
             out.write_all(more.as_bytes())?;
             out.flush()
         });
@@ -104,7 +104,7 @@ impl Sink {
 pub(super) struct ReportWriter {
     /// Taken when the report is written. Dropped with the observer when there is none.
     sink: Option<Sink>,
-    format: Format,
+    style: Style,
     more: &'static str,
     /// Disconnected when the progress line is gone.
     line_gone: Option<Receiver<Infallible>>,
@@ -115,15 +115,15 @@ pub(super) struct ReportWriter {
 pub(super) struct Written(Receiver<Result<(), Failure>>);
 
 impl ReportWriter {
-    /// For a report in `format`, with `more` behind it; below a progress line, once that is gone.
+    /// For a report in `style`, with `more` behind it; below a progress line, once that is gone.
     pub(super) fn new(
         sink: Sink,
-        format: Format,
+        style: Style,
         more: &'static str,
         line_gone: Option<Receiver<Infallible>>,
     ) -> (ReportWriter, Written) {
         let (done, written) = bounded(1);
-        (ReportWriter { sink: Some(sink), format, more, line_gone, done }, Written(written))
+        (ReportWriter { sink: Some(sink), style, more, line_gone, done }, Written(written))
     }
 }
 
@@ -142,7 +142,7 @@ impl Observer for ReportWriter {
             let _ = line_gone.recv_timeout(LINE_GONE);
         }
         if let Some(sink) = self.sink.take() {
-            let written = sink.write_report(report, self.format, self.more);
+            let written = sink.write_report(report, self.style, self.more);
             // Who does not listen has gone.
             let _ = self.done.send(written);
         }
@@ -164,7 +164,7 @@ impl Written {
 
 /// A run may have taken hours: says what came out of it wherever something can be said.
 fn rescue(report: &Report, stdout_is_free: bool) {
-    let plain = Format::Text { colours: false, spectrum: false };
+    let plain = Style::default();
     if stdout_is_free && output::write(report, plain, &mut io::stdout().lock()).is_ok() {
         return;
     }

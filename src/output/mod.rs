@@ -11,31 +11,40 @@ pub mod text;
 
 use std::io::{self, Write};
 
+use clap::ValueEnum;
+
 use crate::report::Report;
 
-/// How a report is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What a report is written as.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Format {
-    /// For people, see [`text`].
-    Text {
-        /// With ANSI colours.
-        colours: bool,
-        /// With the full percentile spectrum.
-        spectrum: bool,
-    },
-    /// The whole report, see [`json`].
+    /// A summary for people
+    #[default]
+    Text,
+    /// The whole report, with stable keys
     Json,
-    /// The timeline, see [`csv`].
+    /// The timeline, a row per interval
     Csv,
+}
+
+/// A format, and how what is for people looks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Style {
+    /// As what.
+    pub format: Format,
+    /// Text: with ANSI colours.
+    pub colours: bool,
+    /// Text: with the full percentile spectrum.
+    pub spectrum: bool,
 }
 
 /// Writes `report` to `out`, and flushes.
 ///
 /// # Errors
 /// When `out` cannot be written.
-pub fn write(report: &Report, format: Format, out: &mut dyn Write) -> io::Result<()> {
-    match format {
-        Format::Text { colours, spectrum } => text::write(report, colours, spectrum, out)?,
+pub fn write(report: &Report, style: Style, out: &mut dyn Write) -> io::Result<()> {
+    match style.format {
+        Format::Text => text::write(report, style.colours, style.spectrum, out)?,
         Format::Json => json::write(report, out)?,
         Format::Csv => csv::write(report, out)?,
     }

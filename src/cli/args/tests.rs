@@ -108,7 +108,7 @@ fn every_flag_arrives() {
     assert_eq!(raw("squall http://h/ --body -1").body, text("-1"));
     let run = run("squall http://h/ -L --format json -o f -q");
     assert!(run.latency && run.quiet);
-    assert_eq!((run.format, run.output), (OutputFormat::Json, Some("f".into())));
+    assert_eq!((run.format, run.output), (Format::Json, Some("f".into())));
 }
 
 #[test]

@@ -8,15 +8,8 @@ mod change;
 mod connect;
 mod error;
 mod flags;
-mod host;
 mod load;
-mod names;
-mod ports;
-mod proxy;
-mod request;
 mod routes;
-mod tls;
-mod values;
 mod workers;
 mod workload;
 
@@ -24,19 +17,19 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 pub use self::change::Change;
+pub use self::connect::names::{HostPattern, NameRules};
 pub use self::connect::{Dialing, Override};
 pub use self::error::{ConfigError, Problem};
+pub use self::flags::words::{DriverChoice, WaitMode};
 pub use self::flags::{RawConfig, RawConnect, RawTls};
-pub use self::names::{HostPattern, NameRules};
-pub use self::proxy::Proxy;
 pub use self::routes::Routes;
-pub use self::tls::TlsChoice;
-pub use self::values::{DriverChoice, WaitMode};
+pub use self::routes::proxy::Proxy;
+pub use self::routes::tls::TlsChoice;
 
+use self::connect::ports::Demand;
 use self::error::Problems;
-use self::host::{Host, ThisHost};
-use self::ports::Demand;
 use self::workers::Room;
+use self::workers::host::{Host, ThisHost};
 use crate::clock;
 use crate::http::url::Url;
 use crate::load::LoadModel;
@@ -188,7 +181,7 @@ fn planned(raw: &RawConfig, problems: &mut Problems) -> Result<Planned, ConfigEr
             thresholds: plan.thresholds,
         },
         None => {
-            let target = request::target(raw, problems);
+            let target = workload::request::target(raw, problems);
             Planned { seed, target, workload: None, thresholds: Vec::new() }
         }
     })
@@ -214,7 +207,7 @@ fn access(
     let asked = routes.asked(target, workload.as_deref());
     let open_ended = workload.is_some_and(|workload| workload.follows_redirects());
     let dialing = connect::dialing(raw, &asked, open_ended, host, problems);
-    let names = names::rules(raw, &asked, &dialing, open_ended, problems);
+    let names = connect::names::rules(raw, &asked, &dialing, open_ended, problems);
     Access { routes, asked, names, dialing }
 }
 
@@ -227,7 +220,7 @@ fn validate_on(raw: RawConfig, host: &impl Host) -> Result<RunConfig, ConfigErro
     let max_backlog = load::max_backlog(&raw, &load, &mut problems);
     let max_series = load::max_series(&raw, &mut problems);
     let pipeline = load::pipeline(&raw, &mut problems);
-    let request = request::request(&raw, pipeline, &mut problems);
+    let request = workload::request::request(&raw, pipeline, &mut problems);
     let usable = host.usable_cores();
     let wish = workers::wish(&raw, &usable, &mut problems);
     let option = workload::who_says_how_many(&raw);

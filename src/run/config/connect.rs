@@ -8,12 +8,14 @@ use std::path::{Path, PathBuf};
 
 use super::RawConfig;
 use super::error::{ConfigError, Problem, Problems};
-use super::host::Host;
+use super::workers::host::Host;
 use crate::driver::Endpoint;
 use crate::http::url::Url;
 use crate::run::machine;
 
 mod endpoints;
+pub(super) mod names;
+pub(super) mod ports;
 mod resolve;
 mod sources;
 

@@ -1,6 +1,8 @@
 //! What can be typed: each option of a run is declared here, once, with its help. Values are judged later, all of them at once, by
 //! [`RunConfig::validate`](super::RunConfig::validate); here only words and whole numbers are.
 
+pub(super) mod words;
+
 use std::path::PathBuf;
 
 use clap::Args;

@@ -2,7 +2,7 @@
 
 use super::error::Problems;
 use super::{
-    DURATION_DEFAULT, INTERVAL_DEFAULT, PIPELINE_MAX, RawConfig, SERIES_LIMIT, TIMEOUT_DEFAULT, values,
+    DURATION_DEFAULT, INTERVAL_DEFAULT, PIPELINE_MAX, RawConfig, SERIES_LIMIT, TIMEOUT_DEFAULT, flags::words,
 };
 use crate::load::{Arrivals, LoadModel, Schedule};
 use crate::stats::registry::SERIES_MAX;
@@ -99,7 +99,7 @@ pub(super) fn model(
     problems: &mut Problems,
 ) -> LoadModel {
     let arrivals =
-        raw.arrivals.as_deref().and_then(|text| problems.note("--arrivals", values::arrivals(text)));
+        raw.arrivals.as_deref().and_then(|text| problems.note("--arrivals", words::arrivals(text)));
     let Some(text) = raw.rate.as_deref() else {
         if arrivals.is_some() {
             problems.add(

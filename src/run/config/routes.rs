@@ -1,9 +1,12 @@
 //! The route to each origin: directly or through a proxy, in the open or through TLS.
 
+pub(super) mod proxy;
+pub(super) mod tls;
+
+use self::proxy::Proxy;
+use self::tls::TlsChoice;
 use super::RawConfig;
 use super::error::Problems;
-use super::proxy::{self, Proxy};
-use super::tls::{self, TlsChoice};
 use crate::http::url::Url;
 use crate::plan::workload::Workload;
 use crate::transport::Route;

@@ -1,9 +1,11 @@
 //! How many connections, how many workers, and on which cores.
 
+pub(super) mod host;
+
 use std::net::SocketAddr;
 
+use self::host::Host;
 use super::error::Problems;
-use super::host::Host;
 use super::{CONNECTIONS_DEFAULT, Dialing, DriverChoice, RawConfig};
 use crate::run::machine::{UsableCores, cores_to_spare, default_cores, parse_core_list};
 

@@ -1,10 +1,12 @@
 //! Plans: from a file, or from flags that ask for more than one request over and over.
 
+pub(super) mod request;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use self::request::RequestParts;
 use super::error::{ConfigError, Problems};
-use super::request::RequestParts;
 use super::workers::{Room, with_reserved};
 use super::{RawConfig, load::Times};
 use crate::http::request::Request;

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::super::error::Problems;
-use super::super::host::Host;
+use super::super::workers::host::Host;
 
 const FORM: &str = "write an address of this host, several with commas, or a range such as 127.0.1.0/28";
 /// Addresses at most, over all ranges.

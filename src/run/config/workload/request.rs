@@ -4,8 +4,8 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-use super::RawConfig;
-use super::error::Problems;
+use super::super::RawConfig;
+use super::super::error::Problems;
 use crate::http::request::{Request, RequestError};
 use crate::http::url::Url;
 use crate::units::{ByteSize, human};
@@ -14,14 +14,14 @@ use crate::units::{ByteSize, human};
 const BODY_MAX: u64 = 1 << 30;
 
 /// The request's parts, as far as they were given.
-pub(super) struct RequestParts {
-    pub(super) method: String,
-    pub(super) headers: Vec<(String, String)>,
-    pub(super) body: Vec<u8>,
+pub(in crate::run::config) struct RequestParts {
+    pub(in crate::run::config) method: String,
+    pub(in crate::run::config) headers: Vec<(String, String)>,
+    pub(in crate::run::config) body: Vec<u8>,
 }
 
 /// Reads the URL.
-pub(super) fn target(raw: &RawConfig, problems: &mut Problems) -> Option<Url> {
+pub(in crate::run::config) fn target(raw: &RawConfig, problems: &mut Problems) -> Option<Url> {
     problems.note("URL", raw.url.parse::<Url>())
 }
 
@@ -29,7 +29,11 @@ pub(super) fn target(raw: &RawConfig, problems: &mut Problems) -> Option<Url> {
 ///
 /// The encoder judges them: its rules are not repeated here. Of several headers that it refuses
 /// only the first is told.
-pub(super) fn request(raw: &RawConfig, pipeline: u32, problems: &mut Problems) -> RequestParts {
+pub(in crate::run::config) fn request(
+    raw: &RawConfig,
+    pipeline: u32,
+    problems: &mut Problems,
+) -> RequestParts {
     let body = body(raw, pipeline, problems);
     let method = raw.method.as_deref().unwrap_or(if body.is_some() { "POST" } else { "GET" });
     let headers = raw.headers.iter().filter_map(|line| problems.note("-H", header(line))).collect();

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::error::Problems;
-use super::{Dialing, RawConfig};
+use super::super::error::Problems;
+use super::super::{Dialing, RawConfig};
 use crate::http::url::Url;
 use crate::run::resolve;
 use crate::units::{Nanos, parse_duration};
@@ -91,7 +91,7 @@ impl FromStr for HostPattern {
 }
 
 /// Reads the options. `asked` are the names whose addresses are called; with `open_ended` there may be others.
-pub(super) fn rules(
+pub(in crate::run::config) fn rules(
     raw: &RawConfig,
     asked: &[Url],
     dialing: &Dialing,

@@ -60,7 +60,7 @@ words!(MinVersion, "1.2" => MinVersion::Tls12, "1.3" => MinVersion::Tls13);
 words!(DriverChoice, "auto" => DriverChoice::Auto, "uring" => DriverChoice::Uring, "epoll" => DriverChoice::Epoll);
 
 /// Reads `--arrivals`.
-pub(super) fn arrivals(text: &str) -> Result<Arrivals, String> {
+pub(in crate::run::config) fn arrivals(text: &str) -> Result<Arrivals, String> {
     match text {
         "uniform" => Ok(Arrivals::Uniform),
         "poisson" => Ok(Arrivals::Poisson),

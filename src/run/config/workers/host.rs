@@ -8,7 +8,7 @@ use crate::run::machine::{self, LocalPorts, UsableCores};
 use crate::run::resolve::{self, ResolveError};
 
 /// The host, as far as the options depend on it.
-pub(super) trait Host {
+pub(in crate::run::config) trait Host {
     /// Cores that this process may use.
     fn usable_cores(&self) -> UsableCores;
     /// Descriptors that this process may open.
@@ -30,13 +30,13 @@ pub(super) trait Host {
 }
 
 /// The host that this process runs on.
-pub(super) struct ThisHost {
+pub(in crate::run::config) struct ThisHost {
     descriptors: u64,
 }
 
 impl ThisHost {
     /// Raises the soft limit on descriptors to the hard one.
-    pub(super) fn new() -> ThisHost {
+    pub(in crate::run::config) fn new() -> ThisHost {
         // A limit that cannot be read is not enforced here: opening sockets will tell.
         let descriptors = machine::raise_nofile().map_or(u64::MAX, |limits| limits.soft);
         ThisHost { descriptors }

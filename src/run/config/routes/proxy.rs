@@ -5,7 +5,7 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 
-use super::error::Problems;
+use super::super::error::Problems;
 use crate::http::url::{Scheme, Url};
 use crate::plan::forward::Forward;
 use crate::plan::workload::Workload;
@@ -30,7 +30,7 @@ impl Proxy {
     }
 
     /// Puts the requests of `workload` that are to be forwarded.
-    pub(super) fn forward_all(&self, workload: &mut Workload) {
+    pub(in crate::run::config) fn forward_all(&self, workload: &mut Workload) {
         for origin in &mut workload.origins {
             origin.forward = self.forward(&origin.url);
         }
@@ -61,7 +61,7 @@ impl Proxy {
 }
 
 /// Reads `--proxy`.
-pub(super) fn proxy(text: Option<&str>, problems: &mut Problems) -> Option<Proxy> {
+pub(in crate::run::config) fn proxy(text: Option<&str>, problems: &mut Problems) -> Option<Proxy> {
     problems.note("--proxy", parse(text?))
 }
 

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::RawTls;
-use super::error::Problems;
+use super::super::RawTls;
+use super::super::error::Problems;
 use crate::http::url::{Scheme, Url};
 use crate::plan::file::read_limited;
 use crate::transport::Route;
@@ -48,7 +48,7 @@ pub struct TlsChoice {
 ///
 /// With `open_ended` a redirect may lead from http to https: then there is a choice, and a connector where the flags ask
 /// for one that is not the default.
-pub(super) fn routes(
+pub(in crate::run::config) fn routes(
     raw: &RawTls,
     origins: &[&Url],
     open_ended: bool,

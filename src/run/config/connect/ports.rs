@@ -7,9 +7,9 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
-use super::connect::Dialing;
-use super::error::{ConfigError, Problem};
-use super::host::Host;
+use super::super::connect::Dialing;
+use super::super::error::{ConfigError, Problem};
+use super::super::workers::host::Host;
 use crate::run::machine::LocalPorts;
 use crate::units::human;
 
@@ -17,14 +17,14 @@ use crate::units::human;
 type Pair = (SocketAddr, Option<IpAddr>);
 
 /// What is asked of each pair, and what it has.
-pub(super) struct Demand<'a> {
-    pub(super) dialing: &'a Dialing,
+pub(in crate::run::config) struct Demand<'a> {
+    pub(in crate::run::config) dialing: &'a Dialing,
     /// The addresses of each origin.
-    pub(super) origins: &'a [Vec<SocketAddr>],
+    pub(in crate::run::config) origins: &'a [Vec<SocketAddr>],
     /// Connections to each origin that may be open together.
-    pub(super) connections: u32,
+    pub(in crate::run::config) connections: u32,
     /// The option that says how many there are.
-    pub(super) option: &'static str,
+    pub(in crate::run::config) option: &'static str,
 }
 
 impl Demand<'_> {
@@ -42,7 +42,7 @@ impl Demand<'_> {
     }
 
     /// Refuses what cannot be.
-    pub(super) fn judge(&self, host: &impl Host) -> Result<(), ConfigError> {
+    pub(in crate::run::config) fn judge(&self, host: &impl Host) -> Result<(), ConfigError> {
         let ports = host.local_ports();
         match ports.and_then(|ports| self.too_many(&ports)) {
             Some(message) => Err(ConfigError::Refused(vec![Problem { option: self.option, message }])),

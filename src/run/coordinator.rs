@@ -109,7 +109,8 @@ impl<'a> Coordinator<'a> {
                 Ok((worker, message)) => self.hear(worker, message)?,
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => {
-                    return Err(RunError::Worker { worker: 0, cause: "it went away without a word".into() });
+                    let worker = self.finished.iter().position(Option::is_none).unwrap_or(0) as u32;
+                    return Err(RunError::Worker { worker, cause: "it went away without a word".into() });
                 }
             }
         }
@@ -311,3 +312,6 @@ fn sum_up(so_far: &SummaryBuilder, detail: Detail, interval: &mut Interval) {
     // Gauges as they stand, and not added up.
     totals.tally.append(so_far.tally());
 }
+
+#[cfg(test)]
+mod tests;

@@ -207,6 +207,7 @@ impl WorkerThread {
         let number = self.job.worker();
         self.pinned[number as usize].store(pinned, Ordering::Relaxed);
         let WorkerThread { job, samples, trial, channel, control, .. } = self;
+        let _last_word = LastWord { worker: number, out: channel.out.clone() };
         let begun = match trial.attempt(job.driver_config()) {
             None => return,
             Some(Chosen::Uring(driver)) => {
@@ -219,6 +220,20 @@ impl WorkerThread {
         };
         if let Err(cause) = begun {
             let _ = channel.out.send((number, Message::Broken(cause)));
+        }
+    }
+}
+
+/// Says so when a worker panics: the others keep the channel open, and the coordinator would wait for this one for ever.
+pub(super) struct LastWord {
+    pub(super) worker: u32,
+    pub(super) out: Sender<(u32, Message)>,
+}
+
+impl Drop for LastWord {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            let _ = self.out.send((self.worker, Message::Broken("it has panicked".into())));
         }
     }
 }

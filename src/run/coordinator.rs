@@ -213,9 +213,12 @@ impl<'a> Coordinator<'a> {
             self.progress = self.progress(&point, &snapshot);
             let elapsed = point.t;
             self.tell(Some(point), snapshot);
-            if !self.aborted && self.judge.gives_up(self.collector.so_far().tally(), elapsed) {
+            // What fails only with the window's end has not ended it.
+            let over = self.config.duration.is_some_and(|duration| elapsed >= duration);
+            if !self.aborted && !over && self.judge.gives_up(self.collector.so_far().tally(), elapsed) {
                 self.events.notice("a threshold with abortOnFail has failed: stopped");
                 self.threads.control.stop();
+                self.enter(Phase::Drain);
             }
         }
     }

@@ -144,6 +144,7 @@ fn a_threshold_with_abort_on_fail_ends_the_run() {
     assert_eq!((threshold.abort_on_fail, outcome.ok, *ended), (true, false, true));
     assert!(!course.aborted, "nobody has pressed Ctrl-C");
     assert_eq!(told.notices, ["a threshold with abortOnFail has failed: stopped"]);
+    assert_eq!(told.phases, [Phase::Measure, Phase::Drain], "it drains from then on");
 }
 
 #[test]
@@ -199,4 +200,22 @@ fn that_samples_are_not_written_is_told_once_and_the_run_goes_on() {
     let [notice] = &told.notices[..] else { panic!("{:?}", told.notices) };
     assert!(notice.starts_with("cannot write samples to samples.ndjson: "), "{notice}");
     assert!(notice.ends_with("going on without them"), "{notice}");
+}
+
+#[test]
+fn a_threshold_that_fails_with_the_last_interval_has_ended_nothing() {
+    let mut rig = judged_rig(true);
+    rig.config.duration = Some(Nanos::from_secs(4));
+    let (outcome, told) = rig.conduct(|worker| {
+        worker.connect(true);
+        let start = worker.wait_for_start().unwrap();
+        second(&worker, &rig.layout, 2, 9, 0);
+        second(&worker, &rig.layout, 4, 0, 90);
+        thread::sleep(Duration::from_millis(40));
+        assert!(!worker.control.stopped());
+        worker.finish(start + Nanos::from_secs(4), 0);
+    });
+    let judged = outcome.unwrap().judged;
+    assert_eq!((judged[0].1.ok, judged[0].2), (false, false));
+    assert_eq!(told.notices, [""; 0], "it was over by itself");
 }

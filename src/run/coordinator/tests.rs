@@ -1,7 +1,6 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
-use std::time::Duration;
 
 use super::*;
 use crate::driver::failure::Failure;
@@ -42,7 +41,7 @@ impl Scripted {
         let began = clock::now();
         while !what(&self.control) {
             assert!(clock::now() - began < LONG, "worker {} waits for ever", self.number);
-            thread::sleep(Duration::from_micros(200));
+            clock::sleep(Nanos::from_micros(200));
         }
     }
 
@@ -223,7 +222,7 @@ fn there_is_one_start_for_all_when_the_last_is_ready() {
     let ready = AtomicU32::new(0);
     let (starts, said) = (Mutex::new(Vec::new()), Mutex::new(Vec::new()));
     let (outcome, _) = Rig::new(4).conduct(|worker| {
-        thread::sleep(Duration::from_millis(20 * u64::from(worker.number)));
+        clock::sleep(Nanos::from_millis(20 * u64::from(worker.number)));
         assert_eq!(worker.control.started(), None);
         ready.fetch_add(1, Ordering::SeqCst);
         said.lock().unwrap().push(clock::now());
@@ -245,7 +244,7 @@ fn intervals_are_told_in_order_and_add_up_to_the_summary() {
         0 => worker.run(&[1, 10, 100], 7),
         _ => {
             // The slower one: intervals come together when it is there.
-            thread::sleep(Duration::from_millis(50));
+            clock::sleep(Nanos::from_millis(50));
             worker.run(&[2, 20], 3);
         }
     });

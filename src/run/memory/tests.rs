@@ -121,7 +121,8 @@ fn a_limit_on_addresses_shows_before_the_run() {
     let needed = estimate(&config, &layout);
     let Ok(room) = std::env::var(LIMIT) else {
         for (room, fits) in [(needed * 2, true), (needed / 2, false)] {
-            let name = std::thread::current().name().expect("the harness names it").to_owned();
+            let (_, module) = module_path!().split_once("::").expect("it is in the crate");
+            let name = format!("{module}::a_limit_on_addresses_shows_before_the_run");
             let child = Command::new(std::env::current_exe().unwrap())
                 .args([&name, "--exact", "--nocapture", "--test-threads=1"])
                 .env(LIMIT, room.to_string())

@@ -131,7 +131,7 @@ fn a_threshold_with_abort_on_fail_ends_the_run() {
         worker.connect(true);
         let start = worker.wait_for_start().unwrap();
         second(&worker, &rig.layout, 1, 0, 9);
-        thread::sleep(Duration::from_millis(40));
+        clock::sleep(Nanos::from_millis(40));
         assert!(!worker.control.stopped(), "it is not looked at so soon");
         second(&worker, &rig.layout, 2, 1, 9);
         worker.wait_for_stop();
@@ -154,7 +154,7 @@ fn other_thresholds_are_judged_at_the_end() {
         worker.connect(true);
         let start = worker.wait_for_start().unwrap();
         (1..8).for_each(|k| second(&worker, &rig.layout, k, 0, 9));
-        thread::sleep(Duration::from_millis(40));
+        clock::sleep(Nanos::from_millis(40));
         assert!(!worker.control.stopped());
         worker.finish(start + Nanos::from_secs(8), 0);
     });
@@ -211,7 +211,7 @@ fn a_threshold_that_fails_with_the_last_interval_has_ended_nothing() {
         let start = worker.wait_for_start().unwrap();
         second(&worker, &rig.layout, 2, 9, 0);
         second(&worker, &rig.layout, 4, 0, 90);
-        thread::sleep(Duration::from_millis(40));
+        clock::sleep(Nanos::from_millis(40));
         assert!(!worker.control.stopped());
         worker.finish(start + Nanos::from_secs(4), 0);
     });

@@ -10,6 +10,8 @@
 pub mod epoll;
 pub mod failure;
 pub mod mapped_file;
+#[cfg(test)]
+pub(crate) mod scripted;
 pub mod sim;
 pub mod socket;
 pub mod token;

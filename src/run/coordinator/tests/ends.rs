@@ -30,11 +30,14 @@ fn ctrl_c_before_the_load_ends_it_without_any() {
 #[test]
 fn ctrl_c_during_the_load_ends_in_a_report() {
     let rig = Rig::new(2);
+    let going = AtomicU32::new(0);
     let (outcome, told) = rig.conduct(|worker| {
         worker.connect(true);
         let start = worker.wait_for_start().unwrap();
         worker.interval(Nanos::from_secs(1), 5);
+        going.fetch_add(1, Ordering::SeqCst);
         if worker.number == 0 {
+            worker.until(|_| going.load(Ordering::SeqCst) == 2);
             rig.stop.set();
         }
         worker.wait_for_stop();

@@ -9,6 +9,8 @@
 
 pub mod epoll;
 pub mod failure;
+#[cfg(test)]
+pub(crate) mod scripted;
 #[cfg(any(test, feature = "simulation"))]
 pub mod sim;
 pub mod socket;

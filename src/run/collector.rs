@@ -95,3 +95,6 @@ impl Collector {
         self.builder.finish(duration, in_flight, backlog)
     }
 }
+
+#[cfg(test)]
+mod tests;

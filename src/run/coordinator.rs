@@ -110,7 +110,8 @@ impl<'a> Coordinator<'a> {
                 Ok((worker, message)) => self.hear(worker, message)?,
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => {
-                    return Err(RunError::Worker { worker: 0, cause: "it went away without a word".into() });
+                    let worker = self.finished.iter().position(Option::is_none).unwrap_or(0) as u32;
+                    return Err(RunError::Worker { worker, cause: "it went away without a word".into() });
                 }
             }
         }
@@ -213,9 +214,12 @@ impl<'a> Coordinator<'a> {
             self.progress = self.progress(&point, &snapshot);
             let elapsed = point.t;
             self.tell(Some(point), snapshot);
-            if !self.aborted && self.judge.gives_up(self.collector.so_far().tally(), elapsed) {
+            // What fails only with the window's end has not ended it.
+            let over = self.config.duration.is_some_and(|duration| elapsed >= duration);
+            if !self.aborted && !over && self.judge.gives_up(self.collector.so_far().tally(), elapsed) {
                 self.events.notice("a threshold with abortOnFail has failed: stopped");
                 self.threads.control.stop();
+                self.enter(Phase::Drain);
             }
         }
     }
@@ -312,3 +316,6 @@ fn sum_up(so_far: &SummaryBuilder, detail: Detail, interval: &mut Interval) {
     // Gauges as they stand, and not added up.
     totals.tally.append(so_far.tally());
 }
+
+#[cfg(test)]
+mod tests;

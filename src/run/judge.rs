@@ -31,7 +31,8 @@ impl Judge {
         if elapsed < self.next || self.fatal.contains(&true) {
             return false;
         }
-        self.next = elapsed + EVERY;
+        // From tick to tick, whatever span the intervals have: a look that comes late delays none behind it.
+        self.next = Nanos(elapsed.0 - elapsed.0 % EVERY.0) + EVERY;
         for (threshold, fatal) in self.thresholds.iter().zip(&mut self.fatal) {
             if threshold.abort_on_fail && elapsed >= threshold.delay_abort_eval {
                 *fatal = !threshold.evaluate(&self.layout, tally, elapsed).ok;
@@ -52,3 +53,6 @@ impl Judge {
         .collect()
     }
 }
+
+#[cfg(test)]
+mod tests;

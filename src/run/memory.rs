@@ -54,3 +54,6 @@ fn estimate(config: &RunConfig, layout: &Layout) -> u64 {
     let state = connections * (CONNECTION + u64::from(config.pipeline) * REQUEST);
     tables * TABLE_BYTES + series + workers * WORKER + buffers + state
 }
+
+#[cfg(test)]
+mod tests;

@@ -43,6 +43,35 @@ pub(super) struct Threads {
 }
 
 impl Threads {
+    /// The coordinator's ends of the channels, and each worker's: nobody is at work yet.
+    pub(super) fn of(workers: usize, room: SessionRoom) -> (Threads, Vec<Channel>) {
+        // Each worker has at most its snapshots, one `Connected`, those of the window's end and of the drain, and one last word under way.
+        let (out, messages) = bounded(workers * (SNAPSHOTS + 4));
+        let mut emptied = Vec::with_capacity(workers);
+        let channels = (0..workers).map(|worker| {
+            let (give, take) = bounded(SNAPSHOTS);
+            for _ in 0..SNAPSHOTS {
+                give.send(Snapshot::new(worker as u32)).expect("the channel holds that many");
+            }
+            emptied.push(give);
+            Channel { out: out.clone(), emptied: take }
+        });
+        let channels = channels.collect();
+        let threads = Threads {
+            control: Arc::new(Control::new()),
+            messages,
+            backend: Backend::default(),
+            emptied,
+            orders: Vec::with_capacity(workers),
+            threads: Vec::with_capacity(workers),
+            pinned: (0..workers).map(|_| AtomicBool::new(false)).collect(),
+            room,
+            names: None,
+            writer: None,
+        };
+        (threads, channels)
+    }
+
     /// Starts one thread per core of `config.cores`. They agree on a driver; then each begins to connect.
     pub(super) fn start(
         config: &RunConfig,
@@ -52,23 +81,10 @@ impl Threads {
         samples: Option<(Box<dyn Sink>, Legend)>,
     ) -> Result<Threads, RunError> {
         let workers = config.cores.len();
-        // Each worker has at most its snapshots, one `Connected`, those of the window's end and of the drain, and one last word under way.
-        let (out, messages) = bounded(workers * (SNAPSHOTS + 4));
+        let (mut threads, channels) = Threads::of(workers, room);
         let (trials, trial) = trials(config.driver, workers);
-        let mut threads = Threads {
-            control: Arc::new(Control::new()),
-            messages,
-            backend: Backend::default(),
-            emptied: Vec::with_capacity(workers),
-            orders: Vec::with_capacity(workers),
-            threads: Vec::with_capacity(workers),
-            pinned: config.cores.iter().map(|_| AtomicBool::new(false)).collect(),
-            room,
-            names: None,
-            writer: None,
-        };
         let streams = threads.write(samples, workers)?;
-        let spawned = threads.spawn(config, work, spin, streams, out, trial);
+        let spawned = threads.spawn(config, work, spin, streams, channels, trial);
         // By value: when nothing is decided the threads that wait for it end.
         match spawned.and_then(move |()| trials.decide(workers).map_err(RunError::from)) {
             Ok(backend) => {
@@ -82,14 +98,14 @@ impl Threads {
         }
     }
 
-    /// Starts the threads, which alone keep `out` and `trial`: so their going shows.
+    /// Starts the threads, which alone keep their channels and `trial`: so their going shows.
     fn spawn(
         &mut self,
         config: &RunConfig,
         work: &Work,
         spin: bool,
         streams: Vec<SampleEnds>,
-        out: Sender<(u32, Message)>,
+        channels: Vec<Channel>,
         trial: Trial,
     ) -> Result<(), RunError> {
         let started = names::start(config, config.cores.len()).map_err(RunError::Thread)?;
@@ -97,12 +113,7 @@ impl Threads {
         self.names = handle;
         let mut names = names.unwrap_or_default().into_iter();
         let mut streams = streams.into_iter();
-        for (worker, &core) in config.cores.iter().enumerate() {
-            let (give, emptied) = bounded(SNAPSHOTS);
-            for _ in 0..SNAPSHOTS {
-                give.send(Snapshot::new(worker as u32)).expect("the channel holds that many");
-            }
-            self.emptied.push(give);
+        for ((worker, &core), channel) in config.cores.iter().enumerate().zip(channels) {
             let (job, orders) = Job::share_of(config, work, worker as u32, self.room, spin, names.next());
             self.orders.push(orders);
             let worker_thread = WorkerThread {
@@ -111,7 +122,7 @@ impl Threads {
                 job,
                 pinned: Arc::clone(&self.pinned),
                 samples: streams.next(),
-                channel: Channel { out: out.clone(), emptied },
+                channel,
                 control: Arc::clone(&self.control),
             };
             let thread =
@@ -128,7 +139,7 @@ impl Threads {
     }
 
     /// Starts whoever writes samples down, if anybody wants them, and returns each worker's ends of the streams to it.
-    fn write(
+    pub(super) fn write(
         &mut self,
         samples: Option<(Box<dyn Sink>, Legend)>,
         workers: usize,
@@ -196,6 +207,7 @@ impl WorkerThread {
         let number = self.job.worker();
         self.pinned[number as usize].store(pinned, Ordering::Relaxed);
         let WorkerThread { job, samples, trial, channel, control, .. } = self;
+        let _last_word = LastWord { worker: number, out: channel.out.clone() };
         let begun = match trial.attempt(job.driver_config()) {
             None => return,
             Some(Chosen::Uring(driver)) => {
@@ -208,6 +220,20 @@ impl WorkerThread {
         };
         if let Err(cause) = begun {
             let _ = channel.out.send((number, Message::Broken(cause)));
+        }
+    }
+}
+
+/// Says so when a worker panics: the others keep the channel open, and the coordinator would wait for this one for ever.
+pub(super) struct LastWord {
+    pub(super) worker: u32,
+    pub(super) out: Sender<(u32, Message)>,
+}
+
+impl Drop for LastWord {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            let _ = self.out.send((self.worker, Message::Broken("it has panicked".into())));
         }
     }
 }

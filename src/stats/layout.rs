@@ -263,3 +263,6 @@ impl Layout {
 pub fn series_at(first: u32, stage: u32, expected: bool) -> usize {
     (first + 2 * stage + u32::from(!expected)) as usize
 }
+
+#[cfg(test)]
+mod tests;

@@ -312,3 +312,6 @@ impl Tally {
         self.scenarios.iter_mut().for_each(ScenarioTally::clear);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -127,6 +127,7 @@ impl Connection {
                     if session.send(piece, wire).is_err() {
                         // The session is broken, as was or will be said when its bytes are received.
                         self.pending = None;
+                        self.notify = false;
                         return;
                     }
                     let last = piece.len() == rest.len();
@@ -177,3 +178,6 @@ impl Connection {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

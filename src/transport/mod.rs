@@ -433,3 +433,6 @@ impl<D: Driver> Driver for Transport<D> {
         self.readings
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -185,7 +185,7 @@ fn endpoints_and_routes_may_come_later() {
     rig.told();
     let second = ConnId { slot: 1, generation: 1 };
     rig.transport.connect(second, 2);
-    assert_eq!(rig.arrives(b"answer"), [data(b"answer")]);
+    assert_eq!(rig.arrives(b"response"), [data(b"response")]);
     rig.transport.send(CONN, PayloadId(0), 7, false);
     rig.transport.discard(CONN, 3);
     let expected = [Verb::Connect(second, 2), Verb::Send(b"payload".to_vec(), false), Verb::Discard(3)];

@@ -203,6 +203,8 @@ fn a_target_that_goes_away_between_windows_ends_the_session() {
     let mut session = Session::new(config(&url, "auto", |_| {}), None);
     assert!(window(&mut session, &SAME).is_ok());
     served.join().unwrap();
+    // Until the workers have seen that their connections are closed: else they begin the window with them, and it is INVALID.
+    clock::sleep(ms(200));
     let gone = window(&mut session, &SAME).unwrap_err();
     assert!(matches!(gone, RunError::NothingConnected { .. }), "{gone}");
     assert!(matches!(window(&mut session, &SAME), Err(RunError::SessionIsOver)));

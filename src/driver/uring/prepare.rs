@@ -43,24 +43,22 @@ impl Prepared {
         let mut entries = ENTRIES;
         let mut patient_until = Nanos::ZERO;
         loop {
-            let size = completions / (ENTRIES / entries);
-            let (made, registering) = match setup::build(entries, size) {
-                Err(e) => (Err(e), false),
-                Ok(built) => (Prepared::register(built, entries, config), true),
-            };
-            let smallest = entries == ENTRIES_MIN;
-            match made {
+            let built = setup::build(entries, completions / (ENTRIES / entries));
+            let stands = built.is_ok();
+            match built.and_then(|built| Prepared::register(built, entries, config)) {
                 // A ring that stands but leaves too little for its buffers is no better after a wait.
-                Err(SetupError::Memory(_)) if (smallest || !registering) && clock::now() < patient_until => {
-                    clock::sleep(Nanos::from_millis(5));
-                }
-                Err(SetupError::Memory(_)) if !smallest => {
+                Err(SetupError::Memory(_))
+                    if entries > ENTRIES_MIN && (stands || clock::now() >= patient_until) =>
+                {
                     entries /= 2;
                     // The kernel gives back what a ring took when it gets round to it: the one of ours that just
                     // failed, or, when only the smallest is left to try, that of a process that has ended.
-                    if registering || entries == ENTRIES_MIN {
+                    if stands || entries == ENTRIES_MIN {
                         patient_until = clock::now() + PATIENCE;
                     }
+                }
+                Err(SetupError::Memory(_)) if clock::now() < patient_until => {
+                    clock::sleep(Nanos::from_millis(5));
                 }
                 done => return done,
             }

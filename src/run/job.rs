@@ -27,18 +27,21 @@ pub(super) enum Work {
     /// One request, over and over.
     Plain(Plan),
     /// Virtual users on their ways.
-    Scenarios {
-        workload: Arc<Workload>,
-        layout: Arc<Layout>,
-        /// How many iterations were taken of each shared-iterations scenario.
-        shared_iterations: Arc<[AtomicU64]>,
-    },
+    Scenarios(Scenarios),
+}
+
+pub(super) struct Scenarios {
+    workload: Arc<Workload>,
+    layout: Arc<Layout>,
+    /// How many iterations were taken of each shared-iterations scenario.
+    shared_iterations: Arc<[AtomicU64]>,
 }
 
 impl Work {
     pub(super) fn scenarios(workload: &Arc<Workload>, layout: &Arc<Layout>) -> Work {
         let shared_iterations = workload.scenarios.iter().map(|_| AtomicU64::new(0)).collect();
-        Work::Scenarios { workload: Arc::clone(workload), layout: Arc::clone(layout), shared_iterations }
+        let (workload, layout) = (Arc::clone(workload), Arc::clone(layout));
+        Work::Scenarios(Scenarios { workload, layout, shared_iterations })
     }
 }
 
@@ -75,15 +78,15 @@ impl Orders {
     pub(super) fn send(&self, config: &RunConfig, work: &Work, worker: u32, room: SessionRoom, spin: bool) {
         let warmup = config.warmup;
         // A worker that has gone is missed elsewhere.
-        match self {
-            Orders::Plain(orders) => {
+        match (self, work) {
+            (Orders::Plain(orders), Work::Plain(_)) => {
                 let _ = orders.send(NextWindow { load: pool_config(config, worker, room), warmup, spin });
             }
-            Orders::Scenarios(orders) => {
-                if let Some(load) = users_config(config, work, worker, room) {
-                    let _ = orders.send(NextWindow { load, warmup, spin });
-                }
+            (Orders::Scenarios(orders), Work::Scenarios(scenarios)) => {
+                let load = users_config(config, scenarios, worker, room);
+                let _ = orders.send(NextWindow { load, warmup, spin });
             }
+            _ => debug_assert!(false, "all windows of a session are of one kind"),
         }
     }
 }
@@ -109,11 +112,11 @@ impl Job {
                 let (slots, payloads) = (pool.places, vec![Arc::clone(&plan.payload)]);
                 (Task::Plain(plan.clone(), pool, windows), Orders::Plain(orders), slots, payloads)
             }
-            Work::Scenarios { workload, .. } => {
+            Work::Scenarios(scenarios) => {
                 let (orders, windows) = bounded(1);
-                let users = users_config(config, work, worker, room).expect("the work is scenarios");
-                let slots = users.connections;
-                (Task::Scenarios(users, windows), Orders::Scenarios(orders), slots, payloads(workload))
+                let users = users_config(config, scenarios, worker, room);
+                let (slots, payloads) = (users.connections, payloads(&scenarios.workload));
+                (Task::Scenarios(users, windows), Orders::Scenarios(orders), slots, payloads)
             }
         };
         let job = Job {
@@ -199,21 +202,21 @@ fn pool_config(config: &RunConfig, worker: u32, room: SessionRoom) -> PoolConfig
 }
 
 /// One worker's share of a window of scenarios.
-fn users_config(config: &RunConfig, work: &Work, worker: u32, room: SessionRoom) -> Option<UsersConfig> {
-    let Work::Scenarios { workload, layout, shared_iterations } = work else { return None };
+fn users_config(config: &RunConfig, scenarios: &Scenarios, worker: u32, room: SessionRoom) -> UsersConfig {
+    let Scenarios { workload, layout, shared_iterations } = scenarios;
     let workers = config.cores.len() as u32;
     let own = UsersConfig::connections(workload, worker, workers);
     // Each scenario's users are dealt out by themselves.
     let most = room.most.div_ceil(workers) + workload.scenarios.len() as u32;
     let most = if room.windows { most.saturating_mul(workload.origins.len() as u32) } else { 0 };
-    Some(UsersConfig {
+    UsersConfig {
         workload: Arc::clone(workload),
         layout: Arc::clone(layout),
         shared_iterations: Arc::clone(shared_iterations),
         connections: own.max(most) + share(u64::from(config.spare_connections), worker, workers) as u32,
         seed: config.seed,
         keeps_connections: room.windows,
-    })
+    }
 }
 
 /// Zero where nothing is https.
@@ -230,7 +233,7 @@ fn expects_large(routes: &[Route]) -> bool {
 fn origins(config: &RunConfig, work: &Work) -> (Vec<Endpoint>, Vec<OriginSpec>) {
     let planned: Vec<_> = match work {
         Work::Plain(_) => vec![(&config.target, None, &config.addresses)],
-        Work::Scenarios { workload, .. } => {
+        Work::Scenarios(Scenarios { workload, .. }) => {
             let origins = workload.origins.iter().zip(&config.origin_addresses);
             origins.map(|(origin, addresses)| (&origin.url, origin.forward.clone(), addresses)).collect()
         }

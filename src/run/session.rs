@@ -31,6 +31,8 @@ pub struct Session {
     config: RunConfig,
     room: SessionRoom,
     layout: Arc<Layout>,
+    /// The request's bytes, encoded once for all windows of a plain run.
+    plan: Option<Plan>,
     sink: Option<Box<dyn Sink>>,
     state: State,
 }
@@ -59,7 +61,7 @@ impl Session {
     fn of(config: RunConfig, sink: Option<Box<dyn Sink>>, windows: bool) -> Session {
         let room = SessionRoom { most: config.connections, windows };
         let layout = Arc::new(config.layout());
-        Session { config, room, layout, sink, state: State::Fresh }
+        Session { config, room, layout, plan: None, sink, state: State::Fresh }
     }
 
     /// Sends the load of the session's configuration as `change` has it, tells the observers of `events` about it, and reports.
@@ -109,11 +111,15 @@ impl Session {
         Ok(result)
     }
 
-    fn work(&self, config: &RunConfig) -> Result<Work, RunError> {
-        Ok(match &config.workload {
-            Some(workload) => Work::scenarios(workload, &self.layout),
-            None => Work::Plain(Plan::compile(&describe::request(config), config.pipeline as u16)?),
-        })
+    fn work(&mut self, config: &RunConfig) -> Result<Work, RunError> {
+        if let Some(workload) = &config.workload {
+            return Ok(Work::scenarios(workload, &self.layout));
+        }
+        let plan = match self.plan.take() {
+            Some(plan) => plan,
+            None => Plan::compile(&describe::request(config), config.pipeline as u16)?,
+        };
+        Ok(Work::Plain(self.plan.insert(plan).clone()))
     }
 
     /// Starts the threads, with the first window's work.

@@ -164,10 +164,10 @@ impl Threads {
         self.pinned.iter().map(|pinned| pinned.load(Ordering::Relaxed)).collect()
     }
 
-    /// Waits until the `handed_over` samples of a window are written, if anybody wants samples, and says what came of them. Once
+    /// Waits until so many `blocks` of a window's samples are written, if anybody wants samples, and says what came of them. Once
     /// `stop` is set it does not wait for long for samples that nobody takes.
-    pub(super) fn written(&mut self, handed_over: u64, stop: &StopFlag) -> Option<Written> {
-        self.writer.as_mut().map(|writer| writer.catch_up(handed_over, stop))
+    pub(super) fn written(&mut self, blocks: u64, stop: &StopFlag) -> Option<Written> {
+        self.writer.as_mut().map(|writer| writer.catch_up(blocks, stop))
     }
 
     /// Why samples are not written any more.

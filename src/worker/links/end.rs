@@ -110,10 +110,7 @@ impl<D: AddRoute, O: Owner> Links<D, O> {
     /// Closes a connection whose place is not needed any more: it is a new one when it is needed again.
     pub(in crate::worker) fn give_up(&mut self, slot: u32) {
         self.abandon(slot, Manner::Close, |_| {});
-        let link = &mut self.links[slot as usize];
-        link.opened_before = false;
-        link.failures = 0;
-        link.deadline = Nanos::ZERO;
+        self.send_to(slot, self.get(slot).origin);
     }
 
     /// Closes a connection whose exchanges interest nobody any more; hands them to `cut_off`. It can be opened again at once.

@@ -357,9 +357,9 @@ impl<D: AddRoute, O: Owner> Links<D, O> {
         let (mut count, window) = (0, self.window);
         for slot in 0..self.len() {
             if self.get(slot).has_sent() {
-                let sent = |exchange: ExchangeOf<O>| exchange.sent != Nanos::MAX;
                 self.abandon(slot, Manner::Close, |exchange| {
-                    count += u64::from(window.measures(exchange.scheduled) && sent(exchange));
+                    let sent = exchange.sent != Nanos::MAX;
+                    count += u64::from(sent && window.measures(exchange.scheduled));
                 });
             }
         }

@@ -8,7 +8,7 @@ use crate::worker::exchange::Exchange;
 use crate::worker::flow::ask::{Ask, Waits};
 use crate::worker::links::{Manner, State};
 
-/// ConnectionPlaces for connections.
+/// Places for connections: free ones, and those that somebody has left.
 pub(super) struct ConnectionPlaces {
     free: Vec<u32>,
     /// Nobody's either, with connections that users of an earlier window have left.

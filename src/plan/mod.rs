@@ -9,6 +9,7 @@ pub mod flags;
 pub mod forward;
 pub mod json_path;
 pub mod layout;
+pub(crate) mod limited_file;
 mod mapped_file;
 pub mod redirect;
 pub mod request_template;

@@ -14,8 +14,6 @@ mod schema;
 mod step;
 mod tree;
 
-use std::fs::File;
-use std::io::{self, Read};
 use std::path::Path;
 
 pub(super) use self::compile::BODY_LIMIT;
@@ -27,6 +25,7 @@ pub use self::tree::Format;
 use self::context::Context;
 use self::form::PlanForm;
 use self::tree::Source;
+use crate::plan::limited_file;
 
 /// A plan is written by hand, or by a program that should have used a data file.
 const FILE_MAX: u64 = 64 << 20;
@@ -53,7 +52,8 @@ pub fn load(path: &Path, around: &Surroundings<'_>) -> Result<Compiled, FileErro
     let Some(format) = format_of(path) else {
         return Err(fail("is neither .toml nor .json: name it after what it is".into()));
     };
-    let bytes = read_limited(path, FILE_MAX).map_err(|error| fail(format!("cannot read it: {error}")))?;
+    let bytes =
+        limited_file::read(path, FILE_MAX).map_err(|error| fail(format!("cannot read it: {error}")))?;
     let text = String::from_utf8(bytes).map_err(|_| fail("is not UTF-8: save it as that".into()))?;
     compile(&name, &text, format, around)
 }
@@ -81,16 +81,6 @@ pub fn compile(
     let compiled = compile::compile(&form, around, &mut context);
     context.finish()?;
     Ok(compiled)
-}
-
-/// A whole file, if it has at most so many bytes; it may be a device without end.
-pub(crate) fn read_limited(path: &Path, most: u64) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    File::open(path)?.take(most + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > most {
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("longer than {most} bytes")));
-    }
-    Ok(bytes)
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ use crate::http::response::Expect;
 use crate::http::url::Url;
 use crate::plan::check::Check;
 use crate::plan::extract::{Extract, Source};
+use crate::plan::limited_file;
 use crate::plan::request_template::{Body, RequestSpec};
 use crate::plan::status::StatusSet;
 use crate::plan::workload::{Origin, Step};
@@ -213,7 +214,7 @@ impl Steps<'_> {
         }
         if let Some(name) = &form.body_file {
             let file = self.base_dir.join(name);
-            let read = super::read_limited(&file, BODY_MAX);
+            let read = limited_file::read(&file, BODY_MAX);
             let read = read.map_err(|error| format!("cannot read `{}`: {error}", file.display()));
             return cx.note(&at("bodyFile"), read).map_or(Body::None, Body::Bytes);
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::super::RawTls;
 use super::super::error::Problems;
 use crate::http::url::{Scheme, Url};
-use crate::plan::file::read_limited;
+use crate::plan::limited_file;
 use crate::transport::Route;
 use crate::transport::tls::{Connector, Identity, MinVersion, PeerName, Roots, TlsSettings, TlsSetupError};
 
@@ -93,7 +93,8 @@ fn connector(raw: &RawTls, choice: &TlsChoice, problems: &mut Problems) -> Optio
         problems.add("--key", "needs --cert: the certificate that the key belongs to");
     }
     let mut read = |flag, path: &Path| {
-        let bytes = read_limited(path, PEM_MAX).map_err(|e| format!("cannot read `{}`: {e}", path.display()));
+        let bytes =
+            limited_file::read(path, PEM_MAX).map_err(|e| format!("cannot read `{}`: {e}", path.display()));
         problems.note(flag, bytes)
     };
     let roots = match &raw.cacert {

@@ -1,13 +1,12 @@
 //! What to send: target, method, headers and body.
 
-use std::fs::File;
-use std::io::{self, Read};
-use std::path::Path;
+use std::io;
 
 use super::super::RawConfig;
 use super::super::error::Problems;
 use crate::http::request::{Request, RequestError};
 use crate::http::url::Url;
+use crate::plan::limited_file;
 use crate::units::{ByteSize, human};
 
 /// A connection's requests are one buffer and one send, whose length is 32 bits wide.
@@ -69,33 +68,25 @@ fn header(line: &str) -> Result<(String, String), String> {
 
 fn body(raw: &RawConfig, pipeline: u32, problems: &mut Problems) -> Option<Vec<u8>> {
     let limit = BODY_MAX / u64::from(pipeline);
-    let (option, body) = match (&raw.body, &raw.body_file) {
+    let copies = if pipeline > 1 { " divided by -p" } else { "" };
+    let too_long =
+        format!("the body is longer than {} bytes ({}{copies})", human::count(limit), ByteSize(BODY_MAX));
+    match (&raw.body, &raw.body_file) {
         (Some(_), Some(_)) => {
             problems.add("--body", "there is a --body-file too; give one of them");
-            return None;
+            None
         }
-        (Some(text), None) => ("--body", text.clone().into_bytes()),
+        (Some(text), None) => {
+            let body = if text.len() as u64 > limit { Err(too_long) } else { Ok(text.clone().into_bytes()) };
+            problems.note("--body", body)
+        }
         (None, Some(path)) => {
-            let read = read_file(path, limit + 1);
-            let read = read.map_err(|error| format!("cannot read `{}`: {error}", path.display()));
-            ("--body-file", problems.note("--body-file", read)?)
+            let body = limited_file::read(path, limit).map_err(|error| match error.kind() {
+                io::ErrorKind::FileTooLarge => too_long,
+                _ => format!("cannot read `{}`: {error}", path.display()),
+            });
+            problems.note("--body-file", body)
         }
-        (None, None) => return None,
-    };
-    if body.len() as u64 > limit {
-        let copies = if pipeline > 1 { " divided by -p" } else { "" };
-        problems.add(
-            option,
-            format!("the body is longer than {} bytes ({}{copies})", human::count(limit), ByteSize(BODY_MAX)),
-        );
-        return None;
+        (None, None) => None,
     }
-    Some(body)
-}
-
-/// At most `most` bytes: the file may be a device without end.
-fn read_file(path: &Path, most: u64) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    File::open(path)?.take(most).read_to_end(&mut bytes)?;
-    Ok(bytes)
 }

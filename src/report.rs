@@ -343,6 +343,13 @@ pub struct Generator {
     pub max_rss_bytes: u64,
     /// Share of the workers' cores that the hypervisor gave to others, 0 to 1.
     pub steal_share: f64,
+    /// How long a CPU quota kept threads that were ready from running, as a share of the window, 0 to 1.
+    pub throttled_share: f64,
+    /// How long the workers were ready to run and did not, as a share of their time, 0 to 1: others had their cores, or a quota
+    /// was used up.
+    pub run_delay_share: f64,
+    /// How long the control group waited for memory, as a share of the window, 0 to 1.
+    pub memory_stall_share: f64,
     /// Cores that generator and target both may run on.
     pub shared_cores: Vec<usize>,
     /// Longest gap between two turns of a worker that should have followed at once.
@@ -362,6 +369,10 @@ pub struct WorkerSection {
     pub cpu_share: f64,
     /// Time in turns of the loop that did something, as a share of the window.
     pub busy_share: f64,
+    /// How long it was ready to run and did not, as a share of the window.
+    pub run_delay_share: f64,
+    /// Page faults that waited for storage.
+    pub major_faults: u64,
     /// CPU time in user mode.
     pub user_cpu_s: f64,
     /// CPU time in the kernel.

@@ -4,6 +4,7 @@
 //! target did well: a slow or failing target can have a perfectly valid measurement.
 
 mod arrivals;
+mod core_time;
 mod machine;
 mod samples;
 
@@ -15,6 +16,9 @@ use crate::stats::summary::Summary;
 use crate::units::Nanos;
 use crate::units::human;
 
+/// From the event that wakes a thread until it runs on a core that is free: 0.2 to 1.6 us on the quiet machine (docs/journal.md).
+const WAKE_UP: Nanos = Nanos::from_micros(3);
+
 /// What was read about one worker over the measured window.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct WorkerReadings {
@@ -24,6 +28,14 @@ pub struct WorkerReadings {
     pub user_cpu: Nanos,
     /// CPU time in the kernel.
     pub system_cpu: Nanos,
+    /// Time in which it was ready to run and was kept from it: by others on its core, or by a quota.
+    pub run_delay: Nanos,
+    /// How often it was given its core.
+    pub slices: u64,
+    /// Page faults that waited for storage.
+    pub major_faults: u64,
+    /// The core that it was on at the end; none where that is not known.
+    pub ended_on: Option<usize>,
     /// Length of the window.
     pub wall: Nanos,
     /// Time in turns of the loop that did something.
@@ -53,6 +65,12 @@ impl WorkerReadings {
         share(self.busy.0, self.wall.0)
     }
 
+    /// Time in which it was kept from its core as a share of the window, less what a wake-up takes; 0 when that is empty.
+    pub fn kept_share(&self) -> f64 {
+        let wake_ups = WAKE_UP.0.saturating_mul(self.slices);
+        share(self.run_delay.0.saturating_sub(wake_ups), self.wall.0).min(1.0)
+    }
+
     /// How much of its capacity the worker used. One that spins takes all of the CPU whatever it
     /// does, and one that sleeps has no turns that do nothing: each has its own measure. In a busy turn a
     /// worker may have been kept from its core, which is not its own doing.
@@ -76,12 +94,29 @@ pub struct Readings {
     pub keys: Keys,
     /// Share of the workers' cores that the hypervisor gave to others, 0 to 1.
     pub steal_share: f64,
+    /// What a CPU quota kept from this process.
+    pub throttling: Throttling,
+    /// How long some of this process's control group waited for memory.
+    pub memory_stall: Nanos,
+    /// The time that these three span.
+    pub wall: Nanos,
     /// Cores that generator and target both may run on.
     pub shared_cores: Vec<usize>,
     /// Longest gap between two turns of a worker that should have followed at once.
     pub stopped_for: Nanos,
     /// What came of the samples, where somebody wanted all of them.
     pub samples: Option<Samples>,
+}
+
+/// What a CPU quota came to (cgroups(7), `cpu.stat`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Throttling {
+    /// Its periods.
+    pub periods: u64,
+    /// Those in which it was used up.
+    pub throttled: u64,
+    /// How long threads that were ready were kept from running, summed over cores.
+    pub time: Nanos,
 }
 
 /// What came of the samples.
@@ -169,6 +204,7 @@ pub fn evaluate(readings: &Readings, summary: &Summary) -> Verdict {
     if readings.open_model {
         arrivals::judge(readings, summary, &mut findings);
     }
+    core_time::judge(readings, &mut findings);
     machine::judge(readings, &mut findings);
     samples::judge(readings, &mut findings);
     findings.verdict()

@@ -30,7 +30,7 @@ use squall::stats::snapshot::Snapshot;
 use squall::stats::summary::{Summary, SummaryBuilder};
 use squall::transport::AddRoute;
 use squall::units::Nanos;
-use squall::worker::channel::{Channel, Connected, Control, Message};
+use squall::worker::channel::{Channel, Connected, Control, Message, ThreadReadings};
 use squall::worker::flow::{Ending, ExchangeId, Flow, Moves, Request, Source, Then, TimerId, UserKey, What};
 use squall::worker::users::UsersConfig;
 use squall::worker::{Clocks, OriginSpec, Worker, WorkerConfig};
@@ -289,7 +289,7 @@ fn snapshots_of<F: Flow, D: AddRoute>(
     let control = Control::new();
     let begin = start();
     control.start(begin);
-    let clocks = Clocks { cpu: || (Nanos::ZERO, Nanos::ZERO), wall: || Nanos::ZERO };
+    let clocks = Clocks { thread: ThreadReadings::default, wall: || Nanos::ZERO };
     Worker::with_flow(driver, config, users, flow, None, &channel, clocks).run(&control);
     drop(channel);
     let (mut snapshots, mut finished) = (Vec::new(), None);

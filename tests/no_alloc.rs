@@ -14,7 +14,7 @@ use squall::stats::recorder::Recorder;
 use squall::stats::samples::Block;
 use squall::stats::snapshot::Snapshot;
 use squall::units::{Nanos, Rate};
-use squall::worker::channel::{Channel, Control, Message};
+use squall::worker::channel::{Channel, Control, Message, ThreadReadings};
 use squall::worker::pool::PoolConfig;
 use squall::worker::samples::SampleEnds;
 use squall::worker::{Clocks, OriginSpec, Worker, WorkerConfig};
@@ -213,7 +213,7 @@ fn calls_of_a_worker(requests: u64, load: LoadModel, sampled: bool) -> u64 {
         timeout: Nanos::from_secs(10),
         max_backlog: 100_000,
     };
-    let clocks = Clocks { cpu: || (Nanos::ZERO, Nanos::ZERO), wall: || Nanos::ZERO };
+    let clocks = Clocks { thread: ThreadReadings::default, wall: || Nanos::ZERO };
     let (out, messages) = crossbeam_channel::bounded(8);
     let (_give, emptied) = crossbeam_channel::bounded(1);
     let channel = Channel { out, emptied };

@@ -164,6 +164,12 @@ fn generator(summary: &Summary, readings: &Readings, max_rss_bytes: u64) -> Gene
         cpu_us_per_request: (requests > 0).then(|| us(user + system) / requests as f64),
         max_rss_bytes,
         steal_share: finite(readings.steal_share),
+        throttled_share: part(readings.throttling.time, readings.wall),
+        run_delay_share: part(
+            sum(workers.iter().map(|worker| worker.run_delay)),
+            sum(workers.iter().map(|worker| worker.wall)),
+        ),
+        memory_stall_share: part(readings.memory_stall, readings.wall),
         shared_cores: readings.shared_cores.clone(),
         longest_standstill_s: readings.stopped_for.as_secs_f64(),
         workers: workers.iter().map(worker_section).collect(),
@@ -176,6 +182,8 @@ fn worker_section(worker: &WorkerReadings) -> WorkerSection {
         pinned: worker.pinned,
         cpu_share: worker.cpu_share(),
         busy_share: worker.busy_share(),
+        run_delay_share: part(worker.run_delay, worker.wall),
+        major_faults: worker.major_faults,
         user_cpu_s: worker.user_cpu.as_secs_f64(),
         system_cpu_s: worker.system_cpu.as_secs_f64(),
         turns: worker.turns,
@@ -207,6 +215,11 @@ fn timeline_entry(point: &TimelinePoint) -> TimelineEntry {
         connections: point.connections,
         vus: point.vus,
     }
+}
+
+/// A share of a time, 0 to 1; 0 of none.
+fn part(span: Nanos, of: Nanos) -> f64 {
+    finite(span.0 as f64 / of.0 as f64).min(1.0)
 }
 
 fn sum(spans: impl Iterator<Item = Nanos>) -> Nanos {

@@ -1,67 +1,85 @@
-//! The conditions of a run, read before and after it: whether its figures can be trusted.
+//! The conditions of a run, read when its window opens and when it closes: whether its figures can be trusted.
 
 use super::config::RunConfig;
 use super::coordinator::Course;
-use super::machine::{self, StealTicks};
+use super::machine::{self, Stalls, StealTicks};
 use super::samples::Written;
+use crate::clock;
 use crate::plan::workload::Workload;
 use crate::stats::layout::Layout;
 use crate::stats::tally::Tally;
 use crate::units::{Nanos, human};
-use crate::verdict::{Arrivals, Keys, Readings, Samples, WorkerReadings};
+use crate::verdict::{Arrivals, Keys, Readings, Samples, Throttling, WorkerReadings};
+use crate::worker::channel::LoopReadings;
 
-/// What was read before the load began.
-pub(super) struct Conditions {
+/// What is counted outside of this process, at one moment.
+pub(super) struct Surroundings {
+    at: Nanos,
     steal: StealTicks,
+    stalls: Stalls,
 }
 
-impl Conditions {
-    pub(super) fn read() -> Conditions {
-        Conditions { steal: machine::steal_ticks() }
+impl Surroundings {
+    pub(super) fn read() -> Surroundings {
+        Surroundings { at: clock::now(), steal: machine::steal_ticks(), stalls: machine::stalls() }
     }
+}
 
-    /// Reads again, after the load.
-    pub(super) fn readings(
-        &self,
-        config: &RunConfig,
-        course: &Course,
-        pinned: &[bool],
-        spinning: bool,
-        written: Option<Written>,
-    ) -> Readings {
-        let workers = config.cores.iter().zip(&course.finished).zip(pinned);
-        let workers = workers.map(|((&core, finished), &pinned)| {
-            let readings = &finished.readings;
-            WorkerReadings {
-                core,
-                user_cpu: readings.cpu.0,
-                system_cpu: readings.cpu.1,
-                wall: readings.wall,
-                busy: readings.busy,
-                cq_overflows: readings.driver.cq_overflows,
-                buffer_starvations: readings.driver.buffer_starvations,
-                enters: readings.driver.enters,
-                turns: readings.turns,
-                pinned,
-                samples_wait: readings.samples.waited,
-            }
-        });
-        let stood_still = course.finished.iter().map(|f| f.readings.stood_still).max();
-        let target = config.target_cores.as_deref().unwrap_or(&[]);
-        Readings {
-            workers: workers.collect(),
-            spinning,
-            open_model: config.is_open(),
-            iterations: config
-                .workload
-                .as_ref()
-                .map(|workload| iterations(workload, &config.layout(), &course.summary.tally)),
-            keys: keys(config),
-            steal_share: machine::steal_ticks().share_since(&self.steal, &config.cores),
-            shared_cores: machine::shared_cores(&config.cores, target),
-            stopped_for: stood_still.unwrap_or(Nanos::ZERO),
-            samples: written.map(|written| samples(written, course)),
-        }
+/// What was read over the measured window.
+pub(super) fn readings(
+    config: &RunConfig,
+    course: &Course,
+    pinned: &[bool],
+    spinning: bool,
+    written: Option<Written>,
+) -> Readings {
+    let workers = config.cores.iter().zip(&course.finished).zip(pinned);
+    let workers = workers.map(|((&core, finished), &pinned)| worker(core, pinned, &finished.readings));
+    let stood_still = course.finished.iter().map(|f| f.readings.stood_still).max();
+    let target = config.target_cores.as_deref().unwrap_or(&[]);
+    let (before, after) = &course.surroundings;
+    let throttled = after.stalls.throttled_since(&before.stalls);
+    Readings {
+        workers: workers.collect(),
+        spinning,
+        open_model: config.is_open(),
+        iterations: config
+            .workload
+            .as_ref()
+            .map(|workload| iterations(workload, &config.layout(), &course.summary.tally)),
+        keys: keys(config),
+        steal_share: after.steal.share_since(&before.steal, &config.cores),
+        throttling: Throttling {
+            periods: throttled.periods,
+            throttled: throttled.throttled,
+            time: throttled.time,
+        },
+        memory_stall: after.stalls.memory_since(&before.stalls),
+        wall: after.at - before.at,
+        shared_cores: machine::shared_cores(&config.cores, target),
+        stopped_for: stood_still.unwrap_or(Nanos::ZERO),
+        samples: written.map(|written| samples(written, course)),
+    }
+}
+
+fn worker(core: usize, pinned: bool, readings: &LoopReadings) -> WorkerReadings {
+    let thread = &readings.thread;
+    WorkerReadings {
+        core,
+        user_cpu: thread.user,
+        system_cpu: thread.system,
+        run_delay: thread.run_delay,
+        slices: thread.slices,
+        major_faults: thread.major_faults,
+        ended_on: thread.core,
+        wall: readings.wall,
+        busy: readings.busy,
+        cq_overflows: readings.driver.cq_overflows,
+        buffer_starvations: readings.driver.buffer_starvations,
+        enters: readings.driver.enters,
+        turns: readings.turns,
+        pinned,
+        samples_wait: readings.samples.waited,
     }
 }
 

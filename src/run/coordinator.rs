@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crossbeam_channel::RecvTimeoutError;
 
 use super::collector::Collector;
+use super::conditions::Surroundings;
 use super::config::RunConfig;
 use super::events::Events;
 use super::judge::Judge;
@@ -35,6 +36,8 @@ pub(super) struct Course {
     pub(super) aborted: bool,
     /// How the thresholds came out, and which of them ended the run.
     pub(super) judged: Vec<(Threshold, Outcome, bool)>,
+    /// When the window opened, and when it closed.
+    pub(super) surroundings: (Surroundings, Surroundings),
 }
 
 impl Course {
@@ -65,6 +68,10 @@ pub(super) struct Coordinator<'a> {
     /// A connection has come about, or the user was told that none had.
     reach_is_known: bool,
     judge: Judge,
+    /// When the window opened; before that is known, when all began.
+    before: Surroundings,
+    /// When it closed.
+    after: Option<Surroundings>,
     /// The user was told that samples are not written any more.
     samples_failed: bool,
 }
@@ -97,6 +104,8 @@ impl<'a> Coordinator<'a> {
             aborted: false,
             reach_is_known: false,
             judge,
+            before: Surroundings::read(),
+            after: None,
             samples_failed: false,
         }
     }
@@ -140,6 +149,7 @@ impl<'a> Coordinator<'a> {
             }
             Message::Finished(finished) => {
                 self.collector.finished(worker);
+                self.after.get_or_insert_with(Surroundings::read);
                 self.finished[worker as usize] = Some(*finished);
             }
             Message::Broken(cause) => return Err(RunError::Worker { worker, cause }),
@@ -201,6 +211,13 @@ impl<'a> Coordinator<'a> {
 
     fn enter(&mut self, phase: Phase) {
         if self.phase != phase {
+            match phase {
+                Phase::Measure => self.before = Surroundings::read(),
+                Phase::Drain => {
+                    self.after.get_or_insert_with(Surroundings::read);
+                }
+                _ => {}
+            }
             self.phase = phase;
             self.phase_began = clock::now();
             self.next_beat = self.phase_began + self.config.interval;
@@ -298,7 +315,14 @@ impl<'a> Coordinator<'a> {
         let in_flight = finished.iter().map(|f| f.in_flight).sum();
         let backlog = finished.iter().map(|f| f.backlog).sum();
         let summary = self.collector.finish(duration, in_flight, backlog);
-        Course { judged: judge.last_word(&summary.tally, duration), summary, finished, aborted: self.aborted }
+        let after = self.after.unwrap_or_else(Surroundings::read);
+        Course {
+            judged: judge.last_word(&summary.tally, duration),
+            summary,
+            finished,
+            aborted: self.aborted,
+            surroundings: (self.before, after),
+        }
     }
 }
 

@@ -172,7 +172,7 @@ impl Job {
     }
 
     fn work(self, driver: impl AddRoute, samples: Option<SampleEnds>, channel: &Channel, control: &Control) {
-        let clocks = Clocks { cpu: machine::thread_cpu, wall: clock::wall };
+        let clocks = Clocks { thread: machine::thread_readings, wall: clock::wall };
         let Job { task, worker, names, .. } = self;
         match task {
             Task::Plain(plan, pool, windows) => {

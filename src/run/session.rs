@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::conditions::Conditions;
+use super::conditions;
 use super::config::{Change, RunConfig, WaitMode};
 use super::coordinator::{Coordinator, Course};
 use super::events::Events;
@@ -80,7 +80,6 @@ impl Session {
         let spin = spins(&config);
         let work = self.work(&config)?;
         let started_at = clock::wall();
-        let conditions = Conditions::read();
         let mut threads = match std::mem::replace(&mut self.state, State::Over) {
             State::Over => return Err(RunError::SessionIsOver),
             // Workers connect as soon as they have a driver.
@@ -105,7 +104,7 @@ impl Session {
         }
         let blocks = course.finished.iter().map(|finished| finished.readings.samples.blocks).sum();
         let written = threads.written(blocks, stop);
-        let result = Outcome { config: &config, course, conditions, written, started_at, spin };
+        let result = Outcome { config: &config, course, written, started_at, spin };
         let result = result.told(&threads, &self.layout, events);
         self.state = State::Ready(threads);
         Ok(result)
@@ -153,7 +152,6 @@ impl Drop for Session {
 struct Outcome<'a> {
     config: &'a RunConfig,
     course: Course,
-    conditions: Conditions,
     written: Option<Written>,
     started_at: Nanos,
     spin: bool,
@@ -162,8 +160,8 @@ struct Outcome<'a> {
 impl Outcome<'_> {
     /// Makes the report, tells it, and returns what it was made of.
     fn told(self, threads: &Threads, layout: &Arc<Layout>, events: &mut Events) -> RunResult {
-        let Outcome { config, course, conditions, written, started_at, spin } = self;
-        let readings = conditions.readings(config, &course, &threads.pinned(), spin, written);
+        let Outcome { config, course, written, started_at, spin } = self;
+        let readings = conditions::readings(config, &course, &threads.pinned(), spin, written);
         let samples: Vec<_> = course.finished.iter().flat_map(|f| f.samples.iter().cloned()).collect();
         let workload = config.workload.as_deref();
         let steps: Vec<String> =

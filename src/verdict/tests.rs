@@ -18,6 +18,65 @@ fn sound(open_model: bool) -> (Readings, Summary) {
     (readings, sample::closed_summary())
 }
 
+#[test]
+fn a_worker_that_is_kept_from_its_core_is_suspect_in_every_model() {
+    for open_model in [false, true] {
+        let (mut readings, summary) = sound(open_model);
+        // A thousand wake-ups of 3 us are no fault of anybody's.
+        readings.workers[0].slices = 1_000;
+        readings.workers[0].run_delay = Nanos::from_millis(43);
+        assert_valid(&readings, &summary);
+        readings.workers[0].run_delay = Nanos::from_millis(503);
+        let kept = ["others ran", "1 of 1 workers", "core 3", "25.0 %", "2.0 %", "--cores"];
+        assert_only(&evaluate(&readings, &summary), Status::Suspect, &kept);
+        // More delay than time is not more than all of it.
+        readings.workers[0].run_delay = Nanos::from_secs(9);
+        assert_only(&evaluate(&readings, &summary), Status::Suspect, &["100.0 %"]);
+    }
+}
+
+#[test]
+fn a_quota_that_is_used_up_is_named() {
+    let (mut readings, summary) = sound(false);
+    readings.wall = Nanos::from_secs(2);
+    readings.throttling = Throttling { periods: 20, throttled: 19, time: Nanos::from_millis(1_400) };
+    let quota = ["CPU quota", "70.0 %", "19 of 20 periods", "cpuset"];
+    assert_only(&evaluate(&readings, &summary), Status::Suspect, &quota);
+    // What the worker itself waited is nearer to the truth, and one reason is enough.
+    readings.workers[0].run_delay = Nanos::from_millis(1_200);
+    assert_only(&evaluate(&readings, &summary), Status::Suspect, &["CPU quota", "60.0 %"]);
+    readings.workers[0].run_delay = Nanos::ZERO;
+    readings.throttling.time = Nanos::from_millis(40);
+    assert_valid(&readings, &summary);
+}
+
+#[test]
+fn a_worker_on_another_core_is_suspect() {
+    let (mut readings, summary) = sound(true);
+    readings.workers[0].ended_on = Some(3);
+    assert_valid(&readings, &summary);
+    readings.workers[0].ended_on = Some(1);
+    let astray = ["1 of 1 workers", "core 3 was on core 1", "taskset"];
+    assert_only(&evaluate(&readings, &summary), Status::Suspect, &astray);
+    (readings.workers[0].ended_on, readings.workers[0].pinned) = (Some(3), false);
+    assert_only(&evaluate(&readings, &summary), Status::Suspect, &["core 3 could not be pinned"]);
+}
+
+#[test]
+fn waiting_for_memory_is_suspect() {
+    let (mut readings, summary) = sound(false);
+    readings.wall = Nanos::from_secs(2);
+    readings.memory_stall = Nanos::from_millis(40);
+    readings.workers[0].major_faults = 50;
+    assert_valid(&readings, &summary);
+    readings.workers[0].major_faults = 51;
+    let faults = ["waited for storage 51 times", "26 page faults a second", "at most 10"];
+    assert_only(&evaluate(&readings, &summary), Status::Suspect, &faults);
+    (readings.workers[0].major_faults, readings.memory_stall) = (0, Nanos::from_millis(500));
+    let stalled = ["waited for memory", "25.0 %", "2.0 %", "lower -c"];
+    assert_only(&evaluate(&readings, &summary), Status::Suspect, &stalled);
+}
+
 /// Asserts status and one reason, which has all of `parts`.
 fn assert_only(verdict: &Verdict, status: Status, parts: &[&str]) {
     assert_eq!(verdict.status, status, "{verdict:?}");

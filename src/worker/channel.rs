@@ -62,6 +62,36 @@ pub struct Finished {
     pub origins: Vec<OriginUse>,
 }
 
+/// What the kernel tells about a thread, counted from its beginning on. Zero is also what it does not tell.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ThreadReadings {
+    /// CPU time in user mode.
+    pub user: Nanos,
+    /// CPU time in the kernel.
+    pub system: Nanos,
+    /// Time in which it was ready to run and did not: others had its core, or a quota was used up.
+    pub run_delay: Nanos,
+    /// How often it was given its core.
+    pub slices: u64,
+    /// Page faults that waited for storage.
+    pub major_faults: u64,
+    /// The core that it is on.
+    pub core: Option<usize>,
+}
+
+impl ThreadReadings {
+    fn since(self, earlier: &ThreadReadings) -> ThreadReadings {
+        ThreadReadings {
+            user: self.user - earlier.user,
+            system: self.system - earlier.system,
+            run_delay: self.run_delay - earlier.run_delay,
+            slices: self.slices.saturating_sub(earlier.slices),
+            major_faults: self.major_faults.saturating_sub(earlier.major_faults),
+            core: self.core,
+        }
+    }
+}
+
 /// Readings of a worker's loop over the measured window.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LoopReadings {
@@ -73,8 +103,8 @@ pub struct LoopReadings {
     pub wall: Nanos,
     /// Longest that a turn came after it should have: the thread stood still.
     pub stood_still: Nanos,
-    /// User and system CPU time of the thread.
-    pub cpu: (Nanos, Nanos),
+    /// What the kernel gave to the thread, and kept from it.
+    pub thread: ThreadReadings,
     /// The driver's own.
     pub driver: DriverCounters,
     /// What came of the stream of samples, since the window before.
@@ -83,15 +113,15 @@ pub struct LoopReadings {
 
 impl LoopReadings {
     /// Readings that begin now: what has been counted so far is the base that [`ended`](LoopReadings::ended) takes off.
-    pub(super) fn begun(driver: DriverCounters, cpu: (Nanos, Nanos)) -> LoopReadings {
-        LoopReadings { driver, cpu, ..LoopReadings::default() }
+    pub(super) fn begun(driver: DriverCounters, thread: ThreadReadings) -> LoopReadings {
+        LoopReadings { driver, thread, ..LoopReadings::default() }
     }
 
     /// The readings over `wall`, up to these totals.
-    pub(super) fn ended(self, driver: DriverCounters, cpu: (Nanos, Nanos), wall: Nanos) -> LoopReadings {
+    pub(super) fn ended(self, driver: DriverCounters, thread: ThreadReadings, wall: Nanos) -> LoopReadings {
         LoopReadings {
             wall,
-            cpu: (cpu.0 - self.cpu.0, cpu.1 - self.cpu.1),
+            thread: thread.since(&self.thread),
             driver: DriverCounters {
                 enters: driver.enters - self.driver.enters,
                 cq_overflows: driver.cq_overflows - self.driver.cq_overflows,

@@ -25,7 +25,7 @@ use crate::stats::snapshot::Snapshot;
 use crate::transport::AddRoute;
 use crate::units::Nanos;
 
-use channel::{Channel, LoopReadings};
+use channel::{Channel, LoopReadings, ThreadReadings};
 use links::{Links, Owner};
 pub use links::{OriginSpec, OriginUse, Tried};
 use samples::{SampleEnds, Samples};
@@ -59,8 +59,8 @@ pub struct WorkerConfig {
 /// Functions of the worker's thread, which stand on a higher floor.
 #[derive(Clone, Copy, Debug)]
 pub struct Clocks {
-    /// Reads the user and system time of the calling thread.
-    pub cpu: fn() -> (Nanos, Nanos),
+    /// Reads what the kernel tells about the calling thread.
+    pub thread: fn() -> ThreadReadings,
     /// Reads the wall clock, as time since the Unix epoch.
     pub wall: fn() -> Nanos,
 }

@@ -141,7 +141,7 @@ impl<D: AddRoute, O: LoadOwner> Worker<'_, D, O> {
         self.links.recorder.close_window_at(self.links.window.close);
         self.links.samples.begin(open);
         self.edge = open + self.config.interval;
-        self.readings = LoopReadings::begun(self.links.driver.counters(), (self.clocks.cpu)());
+        self.readings = LoopReadings::begun(self.links.driver.counters(), (self.clocks.thread)());
         Ok(())
     }
 
@@ -178,7 +178,7 @@ impl<D: AddRoute, O: LoadOwner> Worker<'_, D, O> {
         self.edge = Nanos::MAX;
         // Not over the window: with a request limit that ends with the last response, the CPU time here and now.
         let wall = now - self.links.window.open;
-        self.readings = self.readings.ended(self.links.driver.counters(), (self.clocks.cpu)(), wall);
+        self.readings = self.readings.ended(self.links.driver.counters(), (self.clocks.thread)(), wall);
         // What comes from here on is of the drain.
         self.hand_over(Snapshot::new(self.config.worker), self.links.window.close, false);
     }

@@ -22,7 +22,7 @@ pub(super) fn quota() -> Option<f64> {
 
 /// Which of the hierarchies in /proc/self/cgroup.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Hierarchy {
+pub(super) enum Hierarchy {
     /// Version 2: the line `0::/path`.
     Unified,
     /// Version 1: the line whose controllers include `cpu`.
@@ -32,7 +32,7 @@ enum Hierarchy {
 /// The directories of this process's group and of its ancestors, innermost first.
 ///
 /// `groups` is /proc/self/cgroup, `mounts` /proc/self/mountinfo.
-fn directories(groups: &str, mounts: &str, which: Hierarchy) -> Vec<PathBuf> {
+pub(super) fn directories(groups: &str, mounts: &str, which: Hierarchy) -> Vec<PathBuf> {
     let (Some(group), Some((root, point))) = (group_path(groups, which), mount(mounts, which)) else {
         return Vec::new();
     };

@@ -2,11 +2,9 @@
 
 use std::io;
 
-use nix::sys::resource::{Resource, UsageWho, getrlimit, getrusage, setrlimit};
-use nix::sys::time::TimeVal;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use super::{field, read};
-use crate::units::Nanos;
 
 /// The limits on open descriptors (RLIMIT_NOFILE, getrlimit(2)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,18 +38,6 @@ pub fn raise_nofile() -> io::Result<Nofile> {
     nofile()
 }
 
-/// User and system time that the calling thread has used (getrusage(2), RUSAGE_THREAD).
-pub fn thread_cpu() -> (Nanos, Nanos) {
-    match getrusage(UsageWho::RUSAGE_THREAD) {
-        Ok(usage) => (nanos(usage.user_time()), nanos(usage.system_time())),
-        Err(_) => (Nanos::ZERO, Nanos::ZERO),
-    }
-}
-
-fn nanos(time: TimeVal) -> Nanos {
-    Nanos::from_secs(time.tv_sec().max(0) as u64) + Nanos::from_micros(time.tv_usec().max(0) as u64)
-}
-
 /// The most memory that this process has had resident, in bytes; 0 when /proc is not there.
 pub fn max_rss_bytes() -> u64 {
     read("/proc/self/status").and_then(|status| parse_max_rss(&status)).unwrap_or(0)
@@ -81,16 +67,5 @@ mod tests {
         let limits = raise_nofile().unwrap();
         assert_eq!(limits.soft, limits.hard);
         assert_eq!(nofile().unwrap(), limits);
-    }
-
-    #[test]
-    fn a_busy_thread_uses_processor_time() {
-        let before = thread_cpu();
-        let mut x = 1u64;
-        while thread_cpu().0 + thread_cpu().1 <= before.0 + before.1 {
-            x = std::hint::black_box(x.wrapping_mul(3));
-        }
-        let after = thread_cpu();
-        assert!(after.0 >= before.0 && after.1 >= before.1);
     }
 }

@@ -9,7 +9,7 @@ use squall::plan::Plan;
 use squall::plan::workload::Workload;
 use squall::stats::layout::Layout;
 use squall::units::Nanos;
-use squall::worker::channel::{Channel, Control};
+use squall::worker::channel::{Channel, Control, ThreadReadings};
 use squall::worker::pool::{Pool, PoolConfig};
 use squall::worker::users::UsersConfig;
 use squall::worker::{Clocks, OriginSpec, Worker};
@@ -57,7 +57,7 @@ pub(crate) struct VuWorkerConfig {
     pub(crate) seed: u64,
 }
 
-const CLOCKS: Clocks = Clocks { cpu: || (Nanos::ZERO, Nanos::ZERO), wall: || Nanos::ZERO };
+const CLOCKS: Clocks = Clocks { thread: ThreadReadings::default, wall: || Nanos::ZERO };
 
 /// Four connections, closed, for 200 ms, on the only worker.
 pub(crate) fn plain_config() -> WorkerConfig {

@@ -219,9 +219,11 @@ pub struct Requests {
     pub completed_in_window: u64,
     /// Sent, and no whole response came.
     pub failed: u64,
+    /// Those of `failed` that were still waited for when the time for that was over.
+    pub unanswered: u64,
     /// Arrivals that could not start within the bounds.
     pub dropped: u64,
-    /// Neither answered nor failed when the run ended.
+    /// Neither answered nor failed when the run was stopped before its time.
     pub in_flight_at_end: u64,
     /// Arrivals that still waited when the run ended.
     pub backlog_at_end: u64,
@@ -239,8 +241,16 @@ pub struct Throughput {
 }
 
 /// How the connections fared.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Connections {
+    /// So many were to stand all the time; `None` (`null`) where virtual users open them as they need them.
+    pub asked: Option<u32>,
+    /// Fewest that stood at a time within the window.
+    pub open_min: u32,
+    /// On average over the window.
+    pub open_mean: f64,
+    /// Most that stood at a time within the window.
+    pub open_max: u32,
     /// Established.
     pub established: u64,
     /// Those that took the place of a lost one.
@@ -275,6 +285,8 @@ pub struct Latency {
 pub struct LatencySection {
     /// Number of values.
     pub count: u64,
+    /// How many of them are ages of requests that were never answered: `response_time` alone has any.
+    pub censored: u64,
     /// Smallest.
     pub min_us: f64,
     /// Mean.

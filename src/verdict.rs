@@ -5,6 +5,7 @@
 
 mod arrivals;
 mod core_time;
+mod done;
 mod machine;
 mod samples;
 
@@ -106,6 +107,38 @@ pub struct Readings {
     pub stopped_for: Nanos,
     /// What came of the samples, where somebody wanted all of them.
     pub samples: Option<Samples>,
+    /// What was to be done to the last, where the load was so many.
+    pub owed: Option<Owed>,
+    /// Connections that were to stand all the time, and those that did.
+    pub connections: Connections,
+    /// How long a request could take, where that is the same for all.
+    pub timeout: Option<Nanos>,
+}
+
+/// A load that is a number: of requests, or of iterations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Owed {
+    /// What is counted: "requests", "iterations".
+    pub what: &'static str,
+    /// So many were to begin.
+    pub asked: u64,
+    /// So many began.
+    pub begun: u64,
+    /// Nothing else was to end the run: with fewer it is another run than the one that was asked for.
+    pub all: bool,
+}
+
+/// Connections over the window.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Connections {
+    /// So many were to stand all the time; none where users open them as they need them.
+    pub asked: Option<u32>,
+    /// Fewest that stood.
+    pub least: u32,
+    /// Most that stood.
+    pub most: u32,
+    /// On average over the window.
+    pub mean: f64,
 }
 
 /// What a CPU quota came to (cgroups(7), `cpu.stat`).
@@ -200,6 +233,7 @@ pub struct Verdict {
 pub fn evaluate(readings: &Readings, summary: &Summary) -> Verdict {
     let mut findings = Findings::default();
     accounts(summary, &mut findings);
+    done::judge(readings, summary, &mut findings);
     exhaustion(readings, summary, &mut findings);
     if readings.open_model {
         arrivals::judge(readings, summary, &mut findings);

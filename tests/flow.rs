@@ -24,6 +24,7 @@ use squall::plan::workload::{
 };
 use squall::stats::layout::Layout;
 use squall::stats::metrics;
+use squall::stats::outcome::ErrorKind;
 use squall::stats::registry::{Kind, SERIES_MAX};
 use squall::stats::series::{Counter, Figures, Rate};
 use squall::stats::snapshot::Snapshot;
@@ -305,19 +306,19 @@ fn snapshots_of<F: Flow, D: AddRoute>(
     (snapshots, [(finished.measured_until - begin).0, finished.in_flight, finished.backlog])
 }
 
-/// D was on the way when the user was interrupted: neither answered nor failed.
+/// D was on the way when the user was interrupted: it is unanswered.
 fn holds(told: &[Told], summary: &Summary) {
     use Told::{A, B, Begin, C, Interrupt, TimerB, TimerD};
     assert_eq!(told, [Begin, TimerB, A(200), B(200), TimerD, C(200), Interrupt]);
     summary.conserved().expect("balanced books");
     let counts = &summary.counts;
-    assert_eq!((counts.started, counts.completed, counts.failed), (4, 3, 0));
-    assert_eq!(summary.in_flight_at_end, 1);
+    assert_eq!((counts.started, counts.completed, counts.failed), (4, 3, 1));
+    assert_eq!((counts.errors.of(ErrorKind::Unanswered), summary.in_flight_at_end), (1, 0));
     assert_eq!((counts.connects, counts.reconnects), (2, 0), "C and D found one that was free");
     let iterations = &summary.tally.scenarios[0];
     assert_eq!((iterations.started, iterations.completed, iterations.interrupted), (1, 0, 1));
     // B was meant to start when its timer was to fire, D too.
-    assert_eq!(summary.latency.response_time.len(), 3);
+    assert_eq!((summary.latency.response_time.len(), summary.latency.censored), (4, 1));
 }
 
 /// A request, and for each response metrics of its own: with far more tags than there may be series.

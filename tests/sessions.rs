@@ -15,6 +15,7 @@ use squall::run::config::{Change, RawConfig, RunConfig};
 use squall::run::events::Events;
 use squall::run::session::Session;
 use squall::run::{RunError, RunResult};
+use squall::stats::outcome::ErrorKind;
 use squall::stats::samples::{Block, Legend, Sink};
 use squall::units::Nanos;
 
@@ -127,7 +128,10 @@ fn what_comes_late_is_not_in_the_next_window() {
         config.drain = ms(100);
         let mut session = Session::new(config, None);
         let slow = window(&mut session, &SAME).unwrap().summary;
-        assert_eq!((slow.counts.started, slow.counts.completed, slow.in_flight_at_end), (4, 0, 4));
+        assert_eq!(
+            (slow.counts.started, slow.counts.completed, slow.counts.errors.of(ErrorKind::Unanswered)),
+            (4, 0, 4)
+        );
 
         server.delay.store(1, Ordering::Relaxed);
         server.seen();

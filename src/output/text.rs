@@ -147,6 +147,12 @@ impl Page<'_> {
             let none = self.paint.bad("no connection ever came about: the target was never reached");
             self.line("none", none)?;
         }
+        if let Some(asked) = connections.asked {
+            let open = format!("{:.0} of {asked}", connections.open_mean);
+            let few = connections.open_mean < 0.9 * f64::from(asked);
+            let open = if few { self.paint.bad(open) } else { open };
+            self.line("open", format_args!("{open} ({} to {})", connections.open_min, connections.open_max))?;
+        }
         self.line(
             "established",
             format_args!(

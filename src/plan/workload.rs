@@ -238,6 +238,11 @@ impl Executor {
         }
     }
 
+    /// True when there is a number of iterations to be done.
+    pub fn is_counted(&self) -> bool {
+        matches!(self, Executor::SharedIterations { .. } | Executor::PerVuIterations { .. })
+    }
+
     /// True when iterations follow a schedule.
     pub fn is_open(&self) -> bool {
         matches!(self, Executor::ArrivalRate { .. })

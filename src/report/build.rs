@@ -10,6 +10,7 @@ use super::{
 };
 use crate::stats::counts::ErrorCounts;
 use crate::stats::histogram::Histogram;
+use crate::stats::outcome::ErrorKind;
 use crate::stats::summary::{Summary, TimelinePoint};
 use crate::units::Nanos;
 use crate::verdict::{Readings, Verdict, WorkerReadings};
@@ -66,6 +67,10 @@ impl Report {
             },
             tls: parts.tls,
             connections: Connections {
+                asked: parts.readings.connections.asked,
+                open_min: parts.readings.connections.least,
+                open_mean: finite(parts.readings.connections.mean),
+                open_max: parts.readings.connections.most,
                 established: summary.counts.connects,
                 reconnects: summary.counts.reconnects,
                 failed_attempts: summary.counts.connect_failures,
@@ -94,6 +99,7 @@ fn requests(summary: &Summary) -> Requests {
         completed: counts.completed,
         completed_in_window: counts.completed_in_window,
         failed: counts.failed,
+        unanswered: counts.errors.of(ErrorKind::Unanswered),
         dropped: counts.dropped,
         in_flight_at_end: summary.in_flight_at_end,
         backlog_at_end: summary.backlog_at_end,
@@ -115,7 +121,7 @@ fn by_key(counts: &ErrorCounts) -> BTreeMap<String, u64> {
 fn latency(summary: &Summary) -> Latency {
     let set = &summary.latency;
     Latency {
-        response_time: section(&set.response_time),
+        response_time: LatencySection { censored: set.censored, ..section(&set.response_time) },
         service_time: section(&set.service_time),
         start_lag: section(&set.start_lag),
         pickup_lag: section(&set.pickup_lag),
@@ -133,6 +139,7 @@ pub(super) fn section(histogram: &Histogram) -> LatencySection {
     let moment = |ns: f64| if all_zero { 0.0 } else { finite(ns) / 1e3 };
     LatencySection {
         count: histogram.len(),
+        censored: 0,
         min_us: us(histogram.min()),
         mean_us: moment(histogram.mean()),
         stddev_us: moment(histogram.stddev()),

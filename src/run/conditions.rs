@@ -2,28 +2,14 @@
 
 use super::config::RunConfig;
 use super::coordinator::Course;
-use super::machine::{self, Stalls, StealTicks};
+use super::machine;
 use super::samples::Written;
-use crate::clock;
 use crate::plan::workload::Workload;
-use crate::stats::layout::Layout;
-use crate::stats::tally::Tally;
+use crate::stats::layout::{Layout, ScenarioKey};
+use crate::stats::tally::{ScenarioTally, Tally};
 use crate::units::{Nanos, human};
-use crate::verdict::{Arrivals, Keys, Readings, Samples, Throttling, WorkerReadings};
+use crate::verdict::{Arrivals, Connections, Keys, Owed, Readings, Samples, Throttling, WorkerReadings};
 use crate::worker::channel::LoopReadings;
-
-/// What is counted outside of this process, at one moment.
-pub(super) struct Surroundings {
-    at: Nanos,
-    steal: StealTicks,
-    stalls: Stalls,
-}
-
-impl Surroundings {
-    pub(super) fn read() -> Surroundings {
-        Surroundings { at: clock::now(), steal: machine::steal_ticks(), stalls: machine::stalls() }
-    }
-}
 
 /// What was read over the measured window.
 pub(super) fn readings(
@@ -59,7 +45,42 @@ pub(super) fn readings(
         shared_cores: machine::shared_cores(&config.cores, target),
         stopped_for: stood_still.unwrap_or(Nanos::ZERO),
         samples: written.map(|written| samples(written, course)),
+        owed: owed(config, course),
+        connections: standing(config, course),
+        timeout: config.workload.is_none().then_some(config.timeout),
     }
+}
+
+/// What was to be done to the last. A run that somebody ended owes nothing.
+fn owed(config: &RunConfig, course: &Course) -> Option<Owed> {
+    if course.aborted || course.judged.iter().any(|(_, _, fatal)| *fatal) {
+        return None;
+    }
+    let all = config.owes_requests;
+    let Some(workload) = &config.workload else {
+        let asked = config.requests.filter(|_| all)?;
+        return Some(Owed { what: "requests", asked, begun: course.summary.counts.started, all });
+    };
+    let layout = config.layout();
+    let counted = workload.scenarios.iter().zip(&layout.scenarios).filter(|(s, _)| s.executor.is_counted());
+    let stages = counted.flat_map(|(_, key)| slots(key, &course.summary.tally));
+    let (begun, dropped) = stages.fold((0, 0), |sum, stage| (sum.0 + stage.started, sum.1 + stage.dropped));
+    Some(Owed { what: "iterations", asked: begun + dropped, begun, all })
+}
+
+/// Connections over the window, summed over the workers.
+fn standing(config: &RunConfig, course: &Course) -> Connections {
+    let mut sum = Connections {
+        asked: config.workload.is_none().then_some(config.connections),
+        ..Connections::default()
+    };
+    for finished in &course.finished {
+        let (least, most, mean) = finished.readings.standing.figures(finished.readings.wall);
+        sum.least += least;
+        sum.most += most;
+        sum.mean += mean;
+    }
+    sum
 }
 
 fn worker(core: usize, pinned: bool, readings: &LoopReadings) -> WorkerReadings {
@@ -100,9 +121,7 @@ fn iterations(workload: &Workload, layout: &Layout, tally: &Tally) -> Arrivals {
         if !scenario.executor.is_open() {
             continue;
         }
-        // Without an interval there is no tally either.
-        let stages = tally.scenarios.iter().skip(key.first_slot as usize).take(key.stage_ends.len());
-        for stage in stages {
+        for stage in slots(key, tally) {
             sum.scheduled += stage.scheduled;
             sum.started += stage.started;
             sum.dropped += stage.dropped;
@@ -110,6 +129,11 @@ fn iterations(workload: &Workload, layout: &Layout, tally: &Tally) -> Arrivals {
     }
     sum.waiting = sum.scheduled.saturating_sub(sum.started + sum.dropped);
     sum
+}
+
+/// The books of a scenario, by stage; without an interval there is no tally either.
+fn slots<'t>(key: &ScenarioKey, tally: &'t Tally) -> impl Iterator<Item = &'t ScenarioTally> {
+    tally.scenarios.iter().skip(key.first_slot as usize).take(key.stage_ends.len())
 }
 
 /// Where the user has said how much load there is to be.
@@ -125,7 +149,6 @@ fn keys(config: &RunConfig) -> Keys {
 mod tests {
     use super::*;
     use crate::run::config::RawConfig;
-    use crate::stats::tally::ScenarioTally;
 
     fn config(plan: &str) -> RunConfig {
         let directory = tempfile::tempdir().unwrap();

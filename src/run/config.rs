@@ -42,17 +42,16 @@ use crate::units::Nanos;
 pub const CONNECTIONS_DEFAULT: u64 = 50;
 /// How long a run takes when neither `-d` nor `-n` is given.
 pub const DURATION_DEFAULT: Nanos = Nanos::from_secs(10);
-/// How long a request, and the opening of a connection, may take when `--timeout` is not given.
+/// How long a request may take when `--timeout` is not given.
 pub const TIMEOUT_DEFAULT: Nanos = Nanos::from_secs(10);
+/// How long the opening of a connection may take when `--connect-timeout` is not given.
+pub const CONNECT_TIMEOUT_DEFAULT: Nanos = Nanos::from_secs(5);
 /// How often the workers hand their figures over when `--interval` is not given.
 pub const INTERVAL_DEFAULT: Nanos = Nanos::from_secs(1);
 /// Most requests in flight on one connection.
 pub const PIPELINE_MAX: u64 = 1_024;
 /// Most that `--max-series` takes: a series has some kilobytes in each of several snapshots of a worker.
 pub const SERIES_LIMIT: u32 = 100_000;
-
-/// How long requests in flight may take after the end, at most.
-const DRAIN_MAX: Nanos = Nanos::from_secs(5);
 
 /// A run that can be started. Every figure is in its bounds, and the target has an address.
 #[derive(Clone, Debug)]
@@ -84,6 +83,8 @@ pub struct RunConfig {
     pub duration: Option<Nanos>,
     /// How many requests to start in total, at least 1.
     pub requests: Option<u64>,
+    /// All of `requests` are owed: nothing else was to end the run.
+    pub owes_requests: bool,
     /// When requests start.
     pub load: LoadModel,
     /// Requests in flight per connection, 1 to [`PIPELINE_MAX`].
@@ -238,7 +239,6 @@ fn validate_on(raw: RawConfig, host: &impl Host) -> Result<RunConfig, ConfigErro
         access(&raw, target.as_ref(), workload.as_mut(), host, &mut problems);
     let users = workload.as_ref().map(|w| workload::users(&raw, w, room, &mut problems));
     let connections = users.unwrap_or(connections);
-
     let Some(target) = target.filter(|_| problems.is_empty()) else {
         return Err(ConfigError::Refused(problems.into_vec()));
     };
@@ -259,6 +259,7 @@ fn validate_on(raw: RawConfig, host: &impl Host) -> Result<RunConfig, ConfigErro
         cores_to_spare: workers.cores_to_spare,
         duration: workload.as_ref().map_or(times.duration, |w| Some(w.duration() - times.warmup)),
         requests: raw.requests,
+        owes_requests: raw.requests.is_some() && raw.duration.is_none(),
         load,
         pipeline,
         timeout: times.timeout,
@@ -273,7 +274,7 @@ fn validate_on(raw: RawConfig, host: &impl Host) -> Result<RunConfig, ConfigErro
         dialing,
         interval: times.interval,
         max_series,
-        drain: times.timeout.min(DRAIN_MAX),
+        drain: times.drain,
         allow_invalid: raw.allow_invalid,
         origin_addresses: if workload.is_some() { origins } else { Vec::new() },
         workload: workload.map(Arc::new),

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use crossbeam_channel::RecvTimeoutError;
 
 use super::collector::Collector;
-use super::conditions::Surroundings;
 use super::config::RunConfig;
 use super::events::Events;
 use super::judge::Judge;
+use super::machine::Surroundings;
 use super::threads::Threads;
 use super::{RunError, nothing_connected};
 use crate::clock;

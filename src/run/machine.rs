@@ -12,6 +12,7 @@ mod neighbours;
 mod network;
 mod stalls;
 mod steal;
+mod surroundings;
 mod thread;
 
 pub use self::cores::{UsableCores, cores_to_spare, default_cores, parse_core_list, usable_cores};
@@ -19,8 +20,7 @@ pub use self::environment::{Facts, facts};
 pub use self::limits::{Nofile, max_rss_bytes, nofile, raise_nofile};
 pub use self::neighbours::{is_local, listener_cores, shared_cores, unix_listener_cores};
 pub use self::network::{LocalPorts, congestion_controls, local_ports, try_congestion, try_source};
-pub use self::stalls::{Stalls, stalls};
-pub use self::steal::{StealTicks, steal_ticks};
+pub use self::surroundings::Surroundings;
 pub use self::thread::thread_readings;
 
 /// The file's text, or nothing when it cannot be read.

@@ -100,7 +100,7 @@ impl Session {
             }
         };
         if course.gave_up() {
-            events.notice("no connection could be had for longer than the connect time limit: stopped early");
+            events.notice("no connection could be had any more: stopped early");
         }
         let blocks = course.finished.iter().map(|finished| finished.readings.samples.blocks).sum();
         let written = threads.written(blocks, stop);

@@ -27,6 +27,8 @@ pub struct Latencies {
     pub connect: Histogram,
     /// How long TLS took, from there.
     pub tls_handshake: Histogram,
+    /// How long those requests had waited since they were scheduled that were never answered: their response times are longer.
+    pub unanswered: Histogram,
 }
 
 /// The histograms of [`Latencies`], by `&` or `&mut`.
@@ -43,6 +45,7 @@ macro_rules! tables {
                 pickup_lag,
                 connect,
                 tls_handshake,
+                unanswered,
             } but {}
         )
     };
@@ -50,12 +53,12 @@ macro_rules! tables {
 
 impl Latencies {
     /// Its histograms, in a fixed order.
-    pub(super) fn tables(&self) -> [&Histogram; 8] {
+    pub(super) fn tables(&self) -> [&Histogram; 9] {
         tables!(self)
     }
 
     /// The same, to be filled.
-    pub(super) fn tables_mut(&mut self) -> [&mut Histogram; 8] {
+    pub(super) fn tables_mut(&mut self) -> [&mut Histogram; 9] {
         tables!(self)
     }
 
@@ -80,8 +83,10 @@ impl Latencies {
             response_time = service_time.clone();
             start_lag.record_n(Nanos::ZERO, started);
         }
+        response_time.merge(&self.unanswered);
         LatencySet {
             response_time,
+            censored: self.unanswered.len(),
             service_time,
             start_lag,
             pickup_lag: self.pickup_lag,
@@ -95,8 +100,10 @@ impl Latencies {
 /// What a run measured, one histogram for each quantity.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LatencySet {
-    /// done - scheduled.
+    /// done - scheduled; of requests that were never answered, how long they had waited.
     pub response_time: Histogram,
+    /// How many of these are of requests that were never answered.
+    pub censored: u64,
     /// done - sent.
     pub service_time: Histogram,
     /// sent - scheduled. All zero in the closed model.

@@ -44,11 +44,14 @@ pub enum ErrorKind {
     DnsTimeout,
     /// The request may not go there: too many origins, or from an inner network to a public address.
     NotAllowed,
+    /// It was still waited for when the time for that was over: behind the window (the drain), or at the end of an iteration that was
+    /// cut off.
+    Unanswered,
 }
 
 impl ErrorKind {
     /// All kinds, in the order of their discriminants.
-    pub const ALL: [ErrorKind; 19] = [
+    pub const ALL: [ErrorKind; 20] = [
         ErrorKind::Connect,
         ErrorKind::Timeout,
         ErrorKind::Reset,
@@ -68,6 +71,7 @@ impl ErrorKind {
         ErrorKind::Proxy,
         ErrorKind::DnsTimeout,
         ErrorKind::NotAllowed,
+        ErrorKind::Unanswered,
     ];
 
     /// The key in the JSON report's `errors`.
@@ -92,6 +96,7 @@ impl ErrorKind {
             ErrorKind::Proxy => "proxy",
             ErrorKind::DnsTimeout => "dns_timeout",
             ErrorKind::NotAllowed => "not_allowed",
+            ErrorKind::Unanswered => "unanswered",
         }
     }
 }

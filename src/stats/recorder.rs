@@ -147,6 +147,13 @@ impl Recorder {
         self.counts.errors.add(kind);
     }
 
+    /// A started request was given up after it had waited for `age` since it was scheduled.
+    #[cold]
+    pub fn unanswered(&mut self, age: Nanos) {
+        self.failed(ErrorKind::Unanswered);
+        self.latencies.unanswered.record(age);
+    }
+
     /// An arrival could not start within the bounds.
     #[inline]
     pub fn dropped(&mut self) {

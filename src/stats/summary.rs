@@ -168,13 +168,17 @@ impl SummaryBuilder {
     /// over when the run ended.
     pub fn finish(self, duration: Nanos, in_flight_at_end: u64, backlog_at_end: u64) -> Summary {
         let started = self.counts.started;
+        let unanswered = self.latencies.unanswered.clone();
         let mut latency = self.latencies.finish(self.open_model, started);
         if !self.tally.is_empty() {
+            let mut of_series = self.tally.latencies(started);
+            of_series.response_time.merge(&unanswered);
             latency = LatencySet {
+                censored: latency.censored,
                 connect: latency.connect,
                 tls_handshake: latency.tls_handshake,
                 pickup_lag: latency.pickup_lag,
-                ..self.tally.latencies(started)
+                ..of_series
             };
         }
         Summary {

@@ -22,7 +22,7 @@ use crate::units::Nanos;
 
 const MAGIC: &[u8; 4] = b"SQSN";
 /// Of the encoding; to be raised with every change of it.
-pub const VERSION: u8 = 2;
+pub const VERSION: u8 = 3;
 /// No count is larger, so that sums of many cannot overflow: 285 years of a million a second.
 const COUNT_MAX: u64 = 1 << 53;
 
@@ -66,7 +66,7 @@ struct Whole<'a> {
     #[serde(borrow)]
     counts: CountsPart<'a>,
     #[serde(borrow)]
-    latencies: [Steps<'a>; 8],
+    latencies: [Steps<'a>; 9],
     #[serde(borrow)]
     tally: TallyPart<'a>,
     gauges: [u64; 4],

@@ -19,6 +19,61 @@ fn sound(open_model: bool) -> (Readings, Summary) {
 }
 
 #[test]
+fn what_was_owed_and_not_begun_is_another_run() {
+    let (mut readings, summary) = sound(false);
+    let owed = Owed { what: "requests", asked: 1_000, begun: 1_000, all: true };
+    readings.owed = Some(owed);
+    assert_valid(&readings, &summary);
+    readings.owed = Some(Owed { asked: 1_001, ..owed });
+    let parts = ["only 1,000 of 1,001 requests", "99.9 %"];
+    assert_only(&evaluate(&readings, &summary), Status::Invalid, &parts);
+    readings.owed = Some(Owed { asked: 2_000, all: false, ..owed });
+    let parts = ["only 1,000 of 2,000 requests", "50.0 %", "maxDuration"];
+    assert_only(&evaluate(&readings, &summary), Status::Suspect, &parts);
+}
+
+#[test]
+fn connections_that_did_not_stand_are_suspect() {
+    let (mut readings, summary) = sound(false);
+    let connections = Connections { asked: Some(50), least: 3, most: 50, mean: 45.0 };
+    readings.connections = connections;
+    assert_valid(&readings, &summary);
+    readings.connections.mean = 7.2;
+    let parts = ["7 of 50 connections", "3 to 50", "90.0 %"];
+    assert_only(&evaluate(&readings, &summary), Status::Suspect, &parts);
+    readings.connections.asked = None;
+    assert_valid(&readings, &summary);
+}
+
+#[test]
+fn what_was_never_answered_is_spoken_of() {
+    let (mut readings, mut summary) = sound(false);
+    let with = |summary: &mut Summary, kind, n: u64| {
+        (0..n).for_each(|_| summary.counts.errors.add(kind));
+        let counts = &mut summary.counts;
+        (counts.failed, counts.started, counts.scheduled) =
+            (counts.failed + n, counts.started + n, counts.scheduled + n);
+    };
+    with(&mut summary, ErrorKind::Unanswered, 1);
+    assert_only(
+        &evaluate(&readings, &summary),
+        Status::Suspect,
+        &["a request was still unanswered", "--drain"],
+    );
+    let (_, mut summary) = sound(false);
+    readings.timeout = Some(Nanos::from_secs(10));
+    readings.connections = Connections { asked: Some(50), least: 50, most: 50, mean: 50.0 };
+    // Each of 50 connections has two seconds.
+    with(&mut summary, ErrorKind::Timeout, 5);
+    assert_valid(&readings, &summary);
+    with(&mut summary, ErrorKind::Timeout, 40);
+    let parts = ["within 10.00s", "90.0 %", "10.0 %"];
+    assert_only(&evaluate(&readings, &summary), Status::Suspect, &parts);
+    readings.timeout = Some(Nanos::from_millis(1));
+    assert_valid(&readings, &summary);
+}
+
+#[test]
 fn a_worker_that_is_kept_from_its_core_is_suspect_in_every_model() {
     for open_model in [false, true] {
         let (mut readings, summary) = sound(open_model);

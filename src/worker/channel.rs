@@ -8,7 +8,7 @@ pub use crate::stats::tally::CheckSample;
 use crate::units::Nanos;
 
 pub use super::control::Control;
-pub use super::links::{OriginUse, Tried};
+pub use super::links::{OriginUse, Standing, Tried};
 use super::samples::SampleReadings;
 
 /// How a worker stands before the load begins.
@@ -44,7 +44,7 @@ pub struct NextWindow<L> {
 /// What a worker knows at the end of a window.
 #[derive(Clone, Debug)]
 pub struct Finished {
-    /// Measured requests sent and neither answered nor failed.
+    /// Measured requests sent and neither answered nor failed, in a run that was stopped before its time.
     pub in_flight: u64,
     /// Measured arrivals that were never sent.
     pub backlog: u64,
@@ -107,6 +107,8 @@ pub struct LoopReadings {
     pub thread: ThreadReadings,
     /// The driver's own.
     pub driver: DriverCounters,
+    /// Connections over the window.
+    pub standing: Standing,
     /// What came of the stream of samples, since the window before.
     pub samples: SampleReadings,
 }

@@ -27,7 +27,7 @@ use crate::units::Nanos;
 
 use channel::{Channel, LoopReadings, ThreadReadings};
 use links::{Links, Owner};
-pub use links::{OriginSpec, OriginUse, Tried};
+pub use links::{OriginSpec, OriginUse, Standing, Tried};
 use samples::{SampleEnds, Samples};
 use turn::Turn;
 

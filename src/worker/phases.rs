@@ -17,6 +17,9 @@ const LOOK_FOR_START: Nanos = Nanos::from_micros(200);
 /// While load is due or sent, look for the stop flag at least this often.
 const LOOK_FOR_STOP: Nanos = Nanos::from_millis(20);
 
+/// Without any connection, a run without an end in time goes on for so long at least.
+const GIVE_UP_AFTER: Nanos = Nanos::from_secs(1);
+
 /// Since when no connection has been open.
 #[derive(Debug, Default)]
 pub(super) struct Shut(Option<Nanos>);
@@ -80,6 +83,7 @@ impl<D: AddRoute, O: LoadOwner> Worker<'_, D, O> {
         self.config.spin = next.spin;
         self.links.window = Window::NOT_YET;
         self.links.last_done = Nanos::ZERO;
+        self.links.aborted = false;
         self.shut = Shut::default();
         self.links.samples.make_ready();
         self.owner.take_on(&mut self.links, &self.config, next.load);
@@ -140,6 +144,7 @@ impl<D: AddRoute, O: LoadOwner> Worker<'_, D, O> {
         self.owner.begin_measuring(&mut self.links);
         self.links.recorder.close_window_at(self.links.window.close);
         self.links.samples.begin(open);
+        self.links.begin_standing(open);
         self.edge = open + self.config.interval;
         self.readings = LoopReadings::begun(self.links.driver.counters(), (self.clocks.thread)());
         Ok(())
@@ -152,11 +157,13 @@ impl<D: AddRoute, O: LoadOwner> Worker<'_, D, O> {
             let limit = self.links.window.close.min(self.before.began + LOOK_FOR_STOP);
             let now = self.turn(limit)?;
             if control.stopped() {
+                self.links.aborted = true;
                 self.links.window.close = self.links.window.close.min(now);
                 self.links.recorder.close_window_at(self.links.window.close);
             }
             let shut_for = self.shut.lasts(self.links.open() == 0, now);
-            let gave_up = self.owner.is_endless() && shut_for > self.config.connect_timeout;
+            let gave_up =
+                self.owner.is_endless() && shut_for > self.config.connect_timeout.max(GIVE_UP_AFTER);
             if now >= self.links.window.close || gave_up || self.owner.is_over(&self.links) {
                 self.end_measuring();
                 return Ok(gave_up);
@@ -179,6 +186,7 @@ impl<D: AddRoute, O: LoadOwner> Worker<'_, D, O> {
         // Not over the window: with a request limit that ends with the last response, the CPU time here and now.
         let wall = now - self.links.window.open;
         self.readings = self.readings.ended(self.links.driver.counters(), (self.clocks.thread)(), wall);
+        self.readings.standing = self.links.stood(now);
         // What comes from here on is of the drain.
         self.hand_over(Snapshot::new(self.config.worker), self.links.window.close, false);
     }
@@ -186,10 +194,12 @@ impl<D: AddRoute, O: LoadOwner> Worker<'_, D, O> {
     fn drain(&mut self) -> io::Result<()> {
         let readings = self.readings;
         let limit = self.links.window.close + self.config.drain;
-        while self.owner.is_draining(&self.links) && self.links.driver.now() < limit {
-            // The turn that takes the last response ends with a wait for which nothing is left.
+        let mut now = self.links.driver.now();
+        while self.owner.is_draining(&self.links) && now < limit {
+            // The turn that takes the last response ends with a wait for which nothing is left. One begins behind the limit: what
+            // had come by then is seen, and whose own time was over by then is told.
             let soon = self.links.driver.now() + LOOK_FOR_STOP;
-            self.turn(limit.min(soon))?;
+            now = self.turn(limit.min(soon))?;
         }
         // Responses of the drain are in the figures: that the worker stood still among them must be known.
         self.readings = LoopReadings { stood_still: self.readings.stood_still, ..readings };

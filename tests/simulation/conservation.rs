@@ -134,6 +134,8 @@ fn without_cause(told: &Told, world: &World) -> Option<String> {
         (ErrorKind::Protocol, if world.script.faults.garbage > 0.0 { u64::MAX } else { 0 }),
         (ErrorKind::Closed, if closing { u64::MAX } else { at_most(books.eofs) }),
         (ErrorKind::Timeout, u64::MAX),
+        // What is in flight when the drain is over.
+        (ErrorKind::Unanswered, u64::MAX),
     ];
     for (kind, failed) in errors.iter() {
         let bound = bounds.iter().find(|(of, _)| *of == kind).map_or(0, |(_, bound)| *bound);

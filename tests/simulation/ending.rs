@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 use squall::driver::sim::{Service, SimFaults};
+use squall::stats::outcome::ErrorKind;
 use squall::units::Nanos;
 
 use crate::world::{World, ms, secs, us};
@@ -83,13 +84,20 @@ proptest! {
 }
 
 #[test]
-fn a_response_that_the_drain_does_not_wait_for_is_in_flight_at_the_end() {
+fn a_request_that_the_drain_does_not_wait_for_is_unanswered() {
     let mut world = World::closed().service(Service::Constant(ms(150))).connections(10);
     world.worker.drain = ms(10);
     let told = world.run();
     told.check(&world).unwrap();
     // Answered at 150 ms, sent again, and the run ends at 210 ms.
-    assert_eq!((told.counts().completed, told.summary.in_flight_at_end), (10, 10));
+    let latency = &told.summary.latency;
+    assert_eq!((told.counts().completed, told.summary.in_flight_at_end), (10, 0));
+    assert_eq!((told.counts().errors.of(ErrorKind::Unanswered), latency.censored), (10, 10));
+    assert!(
+        latency.response_time.min() >= ms(59) && latency.service_time.len() == 10,
+        "{}",
+        latency.response_time.min()
+    );
     assert!(told.seen.ended_at <= told.open + ms(211));
     world.worker.drain = secs(1);
     let told = world.run();

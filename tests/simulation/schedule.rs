@@ -155,7 +155,7 @@ proptest! {
         let c = told.counts();
         prop_assert_eq!((c.scheduled, c.started, c.completed), (200, started, 0));
         prop_assert_eq!(c.dropped, 200 - started - max_backlog);
-        prop_assert_eq!((told.summary.in_flight_at_end, told.summary.backlog_at_end), (started, max_backlog));
+        prop_assert_eq!((c.failed, told.summary.backlog_at_end), (started, max_backlog));
         prop_assert!(told.intervals.iter().all(|(_, backlog)| *backlog <= max_backlog));
     }
 }

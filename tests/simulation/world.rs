@@ -217,7 +217,14 @@ impl Told {
             ("bytes that came were sent", c.received_bytes <= b.response_bytes),
             ("the windows are nested", c.completed_in_window <= c.completed),
             ("latencies are complete", self.summary.latency.service_time.len() == c.completed),
-            ("and so are response times", self.summary.latency.response_time.len() == c.completed),
+            (
+                "and so are response times",
+                self.summary.latency.response_time.len() == c.completed + self.summary.latency.censored,
+            ),
+            (
+                "what was never answered has an age",
+                self.summary.latency.censored == c.errors.of(squall::stats::outcome::ErrorKind::Unanswered),
+            ),
             ("and start lags", self.summary.latency.start_lag.len() == c.started),
             ("the timeline is complete", self.timeline_total().0 == c.completed_in_window),
             ("failures of the drain are not in it", self.timeline_total().1 <= c.failed),

@@ -71,7 +71,10 @@ pub struct RawConfig {
     /// How long a request may take [default: 10s]
     #[arg(long, value_name = "TIME", help_heading = "Request")]
     pub timeout: Option<String>,
-    /// How long opening a connection may take; as --timeout when not given
+    /// How long responses are waited for after the end; what has none then is unanswered [default: as --timeout]
+    #[arg(long, value_name = "TIME", help_heading = "Load")]
+    pub drain: Option<String>,
+    /// How long opening a connection may take [default: 5s]
     #[arg(long, value_name = "TIME", help_heading = "Connection")]
     pub connect_timeout: Option<String>,
     /// How connections are made.

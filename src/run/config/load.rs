@@ -2,7 +2,8 @@
 
 use super::error::Problems;
 use super::{
-    DURATION_DEFAULT, INTERVAL_DEFAULT, PIPELINE_MAX, RawConfig, SERIES_LIMIT, TIMEOUT_DEFAULT, flags::words,
+    CONNECT_TIMEOUT_DEFAULT, DURATION_DEFAULT, INTERVAL_DEFAULT, PIPELINE_MAX, RawConfig, SERIES_LIMIT,
+    TIMEOUT_DEFAULT, flags::words,
 };
 use crate::load::{Arrivals, LoadModel, Schedule};
 use crate::stats::registry::SERIES_MAX;
@@ -25,6 +26,7 @@ const INTERVAL_MIN: Nanos = Nanos::from_millis(100);
 pub(super) struct Times {
     pub(super) duration: Option<Nanos>,
     pub(super) timeout: Nanos,
+    pub(super) drain: Nanos,
     pub(super) connect_timeout: Nanos,
     pub(super) tls_timeout: Nanos,
     pub(super) warmup: Nanos,
@@ -56,12 +58,14 @@ pub(super) fn times(raw: &RawConfig, problems: &mut Problems) -> Times {
         problems.add("-n", "at least one request is needed");
     }
     let timeout = limit("--timeout", raw.timeout.as_deref(), problems).unwrap_or(TIMEOUT_DEFAULT);
-    let connect_timeout =
-        limit("--connect-timeout", raw.connect_timeout.as_deref(), problems).unwrap_or(timeout);
+    let connect_timeout = limit("--connect-timeout", raw.connect_timeout.as_deref(), problems);
+    let connect_timeout = connect_timeout.unwrap_or(CONNECT_TIMEOUT_DEFAULT);
+    let drain = raw.drain.as_deref().and_then(|text| problems.note("--drain", parse_duration(text)));
     let warmup = raw.warmup.as_deref().map(parse_duration);
     Times {
         duration,
         timeout,
+        drain: drain.unwrap_or(timeout),
         connect_timeout,
         tls_timeout: limit("--tls-timeout", raw.tls.timeout.as_deref(), problems).unwrap_or(connect_timeout),
         warmup: warmup.and_then(|result| problems.note("--warmup", result)).unwrap_or(Nanos::ZERO),

@@ -116,12 +116,12 @@ fn defaults_are_those_of_the_manual() {
     assert!(matches!(config.load, LoadModel::Closed));
     assert_eq!(config.pipeline, 1);
     assert_eq!(config.timeout, Nanos::from_secs(10));
-    assert_eq!(config.connect_timeout, config.timeout);
+    assert_eq!(config.connect_timeout, Nanos::from_secs(5));
     assert_eq!(config.warmup, Nanos::ZERO);
     assert_eq!(config.interval, Nanos::from_secs(1));
     assert_eq!(config.wait, WaitMode::Auto);
     assert_eq!(config.driver, DriverChoice::Auto);
-    assert_eq!(config.drain, Nanos::from_secs(5));
+    assert_eq!(config.drain, config.timeout);
     assert_eq!(config.max_backlog, 0);
     assert!(config.headers.is_empty() && config.body.is_empty());
     assert!(!config.shared_host && !config.cores_to_spare && !config.allow_invalid);

@@ -28,7 +28,7 @@ pub struct Throttled {
 }
 
 /// Reads them as they are now.
-pub fn stalls() -> Stalls {
+pub(super) fn stalls() -> Stalls {
     let groups = read("/proc/self/cgroup").unwrap_or_default();
     let mounts = read("/proc/self/mountinfo").unwrap_or_default();
     let unified = directories(&groups, &mounts, Hierarchy::Unified);

@@ -17,7 +17,7 @@ struct Ticks {
 }
 
 /// Reads the ticks as they are now.
-pub fn steal_ticks() -> StealTicks {
+pub(super) fn steal_ticks() -> StealTicks {
     parse(&read("/proc/stat").unwrap_or_default())
 }
 

@@ -40,6 +40,7 @@ fn open_model_measures_from_the_schedule() {
     assert_eq!(snapshot.counts.scheduled, 4);
     let expected = LatencySet {
         response_time: of_ms(&[5, 7, 9, 8]),
+        censored: 0,
         service_time: of_ms(&[4, 5, 6, 8]),
         start_lag: of_ms(&[1, 2, 3, 0]),
         pickup_lag: of_ms(&[1; 4]),
@@ -56,6 +57,7 @@ fn closed_model_has_one_latency_and_no_lag() {
     assert_eq!(snapshot.counts.scheduled, 4);
     let expected = LatencySet {
         response_time: of_ms(&[4, 5, 6, 8]),
+        censored: 0,
         service_time: of_ms(&[4, 5, 6, 8]),
         start_lag: of_ms(&[0; 4]),
         pickup_lag: of_ms(&[]),
@@ -64,6 +66,20 @@ fn closed_model_has_one_latency_and_no_lag() {
         first_byte: of_ms(&[4, 5, 1, 6]),
     };
     assert_eq!(snapshot.latencies.finish(false, 4), expected);
+}
+
+#[test]
+fn what_is_never_answered_has_an_age_and_no_service_time() {
+    for open_model in [false, true] {
+        let mut recorder = Recorder::new(open_model);
+        recorder.started(Nanos::ZERO, Nanos(MS));
+        recorder.unanswered(Nanos(70 * MS));
+        let snapshot = recorder.rotate(Snapshot::new(0));
+        assert_eq!((snapshot.counts.failed, snapshot.counts.errors.of(ErrorKind::Unanswered)), (1, 1));
+        let set = snapshot.latencies.finish(open_model, 1);
+        assert_eq!((set.response_time, set.censored), (of_ms(&[70]), 1));
+        assert!(set.service_time.is_empty() && set.first_byte.is_empty());
+    }
 }
 
 #[test]

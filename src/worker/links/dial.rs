@@ -134,6 +134,9 @@ impl<D: AddRoute, O: Owner> Links<D, O> {
         self.recorder.connected();
         self.connecting -= 1;
         self.open += 1;
+        if !std::mem::replace(&mut link.stands, true) {
+            self.standing.change(true, now);
+        }
         self.recorder.counts.reconnects += u64::from(std::mem::replace(&mut link.opened_before, true));
         if !std::mem::replace(&mut link.tried, true) {
             self.tried.tried += 1;
@@ -190,6 +193,7 @@ impl<D: AddRoute, O: Owner> Links<D, O> {
             link.retire();
             self.connecting -= 1;
         }
+        self.stands_no_more(slot, now);
         self.rest(slot, now);
         self.fail_queued(owner, slot, kind, false, now);
         self.reopen(owner, slot, now);

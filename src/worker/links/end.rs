@@ -42,6 +42,7 @@ impl<D: AddRoute, O: Owner> Links<D, O> {
     ) {
         let link = &mut self.links[slot as usize];
         let useful = link.requests > 0;
+        let answered = link.answered;
         let mut lost = std::mem::take(&mut self.lost);
         while let Some(id) = link.h1.due() {
             lost.push(link.h1.finish(&mut self.store, slot, id));
@@ -56,6 +57,18 @@ impl<D: AddRoute, O: Owner> Links<D, O> {
         self.lost = lost;
         self.fail_queued(owner, slot, kind, useful, now);
         self.reopen(owner, slot, now);
+        let goes_on =
+            matches!(self.links[slot as usize].state, State::Queued | State::Connecting | State::Open);
+        if !(answered && goes_on) {
+            self.stands_no_more(slot, now);
+        }
+    }
+
+    /// Its place does not count as standing any more, if it did.
+    pub(super) fn stands_no_more(&mut self, slot: u32, now: Nanos) {
+        if std::mem::take(&mut self.links[slot as usize].stands) {
+            self.standing.change(false, now);
+        }
     }
 
     /// What is queued on a connection that has ended: the owner says whether it waits for the next one.
@@ -129,5 +142,9 @@ impl<D: AddRoute, O: Owner> Links<D, O> {
             cut_off(link.h1.finish(&mut self.store, slot, id));
         }
         self.shut(slot, manner);
+        if self.links[slot as usize].stands {
+            let now = self.driver.now();
+            self.stands_no_more(slot, now);
+        }
     }
 }

@@ -46,6 +46,8 @@ pub(in crate::worker) struct Link<O: Owner> {
     pub(in crate::worker::links) tried: bool,
     /// An earlier connection in this place came about.
     pub(in crate::worker::links) opened_before: bool,
+    /// Its place counts as standing: it does, or it is opened again behind a response.
+    pub(in crate::worker::links) stands: bool,
     /// Is in the list of connections with requests to send.
     pub(in crate::worker::links) dirty: bool,
     /// Which of its origin's addresses it goes to.
@@ -75,6 +77,7 @@ impl<O: Owner> Link<O> {
             answered: false,
             tried: false,
             opened_before: false,
+            stands: false,
             dirty: false,
             address: 0,
             requests: 0,

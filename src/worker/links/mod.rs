@@ -16,6 +16,7 @@ mod link;
 mod origins;
 mod receive;
 mod rotation;
+mod standing;
 mod transmit;
 
 use std::collections::VecDeque;
@@ -43,6 +44,7 @@ pub(super) use link::{Link, State};
 pub(super) use origins::Origins;
 pub use origins::{OriginSpec, OriginUse};
 use rotation::Rotation;
+pub use standing::Standing;
 
 /// What connections carry for an owner.
 pub(super) type ExchangeOf<O> = Exchange<<O as Owner>::Ask>;
@@ -209,6 +211,9 @@ pub(super) struct Links<D, O: Owner> {
     depth: u16,
     connecting: u32,
     open: u32,
+    standing: Standing,
+    /// The run was stopped before its time: what is cut off is no failure of the target's.
+    pub(super) aborted: bool,
     /// Exchanges sent and neither answered nor failed, over all connections.
     in_flight: u64,
     /// How the first attempts went.
@@ -247,6 +252,8 @@ impl<D: AddRoute, O: Owner> Links<D, O> {
             depth,
             connecting: 0,
             open: 0,
+            standing: Standing::default(),
+            aborted: false,
             in_flight: 0,
             tried: Tried::default(),
             last_done: Nanos::ZERO,
@@ -352,17 +359,28 @@ impl<D: AddRoute, O: Owner> Links<D, O> {
         uses
     }
 
-    /// Cuts off what was sent and is not over, with its connections, and says how much of it was measured.
-    pub(super) fn cut_off_measured(&mut self) -> u64 {
-        let (mut count, window) = (0, self.window);
+    /// The window opens: connections are counted over time from here on.
+    pub(super) fn begin_standing(&mut self, now: Nanos) {
+        self.standing.begin(now);
+    }
+
+    /// How many stood, up to now.
+    pub(super) fn stood(&self, now: Nanos) -> Standing {
+        self.standing.end(now)
+    }
+
+    /// Cuts off what was sent and is not over, with its connections, and shows what of it was measured.
+    pub(super) fn cut_off_measured(&mut self) -> Vec<ExchangeOf<O>> {
+        let (mut cut_off, window) = (Vec::new(), self.window);
         for slot in 0..self.len() {
             if self.get(slot).has_sent() {
                 self.abandon(slot, Manner::Close, |exchange| {
-                    let sent = exchange.sent != Nanos::MAX;
-                    count += u64::from(sent && window.measures(exchange.scheduled));
+                    if exchange.sent != Nanos::MAX && window.measures(exchange.scheduled) {
+                        cut_off.push(exchange);
+                    }
                 });
             }
         }
-        count
+        cut_off
     }
 }

@@ -448,8 +448,18 @@ impl LoadOwner for Pool {
 
     fn finish<D: AddRoute>(&mut self, links: &mut PoolLinks<D>) -> Rest {
         self.between_windows = true;
+        let cut_off = links.cut_off_measured();
+        if !links.aborted {
+            let now = links.driver.now();
+            for exchange in &cut_off {
+                links.recorder.unanswered(now - exchange.scheduled);
+                if links.samples.are_wanted() {
+                    sample(links, exchange, Err(ErrorKind::Unanswered), now);
+                }
+            }
+        }
         Rest {
-            in_flight: links.cut_off_measured(),
+            in_flight: if links.aborted { cut_off.len() as u64 } else { 0 },
             backlog: self.source.measured_backlog(&links.window),
             samples: Vec::new(),
         }

@@ -159,16 +159,13 @@ impl<F: Flow> Users<F> {
             self.cut_off(links, at);
             at = links.get(at).own.next;
         }
-        if !self.without_place.is_empty() {
-            let (cut_off, spare) = (&mut self.cut_off, &mut self.spare);
-            self.without_place.retain_mut(|(of, exchange)| {
-                let own = *of == user;
-                if own {
-                    *cut_off += u64::from(exchange.ask.terms.measured);
-                    spare.put(exchange.ask.parts.take());
-                }
-                !own
-            });
+        for _ in 0..self.without_place.len() {
+            let Some((of, exchange)) = self.without_place.pop_front() else { return };
+            if of == user {
+                self.was_cut_off(links, exchange);
+            } else {
+                self.without_place.push_back((of, exchange));
+            }
         }
     }
 
@@ -176,11 +173,9 @@ impl<F: Flow> Users<F> {
         if links.get(slot).exchanges() == 0 {
             return;
         }
-        let (cut_off, spare) = (&mut self.cut_off, &mut self.spare);
-        links.abandon(slot, Manner::Close, |exchange| {
-            *cut_off += u64::from(exchange.ask.terms.measured);
-            spare.put(exchange.ask.parts);
-        });
+        let mut cut_off = Vec::new();
+        links.abandon(slot, Manner::Close, |exchange| cut_off.push(exchange));
+        cut_off.into_iter().for_each(|exchange| self.was_cut_off(links, exchange));
     }
 
     /// Whether any request of a user is on the way.

@@ -93,7 +93,7 @@ pub struct Users<F: Flow> {
     requests: Vec<Exchange<Ask>>,
     /// Timers that the flow sets in a call.
     new_timers: Vec<(Nanos, TimerId)>,
-    /// Measured requests that were cut off.
+    /// Measured requests that were cut off by the end of a run before its time.
     cut_off: u64,
     /// Measuring has begun.
     measuring: bool,

@@ -96,6 +96,28 @@ impl<F: Flow> Users<F> {
         }
     }
 
+    /// A request ended with its iteration. It is in the books, and in no metric, as in k6.
+    pub(super) fn was_cut_off<D: AddRoute>(
+        &mut self,
+        links: &mut UserLinks<D, F>,
+        mut exchange: Exchange<Ask>,
+    ) {
+        self.spare.put(exchange.ask.parts.take());
+        if !exchange.ask.terms.measured {
+            return;
+        }
+        if links.aborted {
+            self.cut_off += 1;
+            return;
+        }
+        let now = links.driver.now();
+        links.recorder.unanswered(now - exchange.scheduled.min(now));
+        if links.samples.are_wanted() {
+            let spent = timings(&exchange, now);
+            sample_request(links, &exchange, &spent, Err(ErrorKind::Unanswered), false, now);
+        }
+    }
+
     /// Hands over what became of an iteration, whose scenario's tally is that of its stage. `at`: when it was over, `took` since it began.
     #[inline]
     pub(super) fn sample_iteration<D: AddRoute>(

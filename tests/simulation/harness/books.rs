@@ -69,7 +69,8 @@ fn counts(world: &World, outcome: &Outcome) -> Vec<Fact> {
         ("bytes that came were sent", c.received_bytes <= peer.response_bytes),
         ("the windows are nested", world.warmup > Nanos::ZERO || c.completed_in_window <= c.completed),
         ("latencies are complete", latency.service_time.len() == c.completed),
-        ("and so are response times", latency.response_time.len() == c.completed),
+        ("and so are response times", latency.response_time.len() == c.completed + latency.censored),
+        ("what was never answered has an age", latency.censored == c.errors.of(ErrorKind::Unanswered)),
         ("and start lags", latency.start_lag.len() == c.started),
         ("the timeline is complete", timeline.0 == c.completed_in_window),
         ("failures of the drain are not in it", timeline.1 <= c.failed),
@@ -112,9 +113,11 @@ fn of_plain(world: &World, plain: &PlainWork, outcome: &Outcome) -> Vec<Fact> {
         ("a limit is not exceeded", c.scheduled <= plain.requests.unwrap_or(u64::MAX)),
         ("the closed model schedules what it starts", plain.rate.is_some() || c.scheduled == c.started),
     ];
+    if to_the_end {
+        facts.push(("all of it has ended", outcome.summary.in_flight_at_end == 0));
+    }
     if plain.duration.is_none() && to_the_end {
         facts.push(("a limit is reached", c.started + c.dropped == plain.requests.unwrap_or(0)));
-        facts.push(("and all of it has ended", outcome.summary.in_flight_at_end == 0));
     }
     facts
 }
@@ -141,7 +144,10 @@ fn of_users(world: &World, outcome: &Outcome) -> Vec<Fact> {
     let redirects = workload.steps.iter().any(|step| step.redirects_max > 0);
     facts.extend([
         ("every response is in a series", in_series.0 == c.completed),
-        ("every failure is in a series", in_series.1 == c.failed),
+        (
+            "every failure but those that were cut off is in a series",
+            in_series.1 == c.failed - c.errors.of(ErrorKind::Unanswered),
+        ),
         ("what waits at the end is the backlog", !open || waiting == outcome.summary.backlog_at_end),
         ("every response and failure is judged once", judged_once(outcome, redirects)),
         ("nothing is sent after the end", last_send(outcome) <= hard_end(outcome.start, workload) + ms(1)),

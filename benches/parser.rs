@@ -39,7 +39,7 @@ fn responses(c: &mut Criterion) {
             b.iter(|| read_all(&mut cache, &mut parser, response))
         });
         group.bench_function(format!("{name}/parsed_head"), |b| {
-            b.iter(|| head::parse(black_box(response), Expect::Normal))
+            b.iter(|| head::parse(black_box(response), Expect::Normal, head::MAX_HEAD))
         });
         let sixteen = response.repeat(16);
         group.throughput(Throughput::Elements(16));

@@ -77,7 +77,7 @@ mod counts {
 
     #[library_benchmark]
     fn parsed_head() -> Result<Option<Head>, ParseError> {
-        black_box(head::parse(black_box(SMALL), Expect::Normal))
+        black_box(head::parse(black_box(SMALL), Expect::Normal, head::MAX_HEAD))
     }
 
     #[library_benchmark]

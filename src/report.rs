@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use crate::stats::histogram::{Histogram, HistogramError};
 use crate::verdict::Verdict;
 
-pub use self::build::ReportParts;
+pub use self::build::{ErrorReasons, ReportParts};
 pub use self::origin::OriginEntry;
 pub use self::scenario::{
     Check, Iterations, MetricEntry, Sample, ScenarioEntry, ScenarioParts, StageEntry, StepEntry,
@@ -57,6 +57,8 @@ pub struct Report {
     /// Failed requests by kind; their sum is `requests.failed`. The kinds of [`ERROR_KINDS`] are always
     /// there, others when they occurred.
     pub errors: BTreeMap<String, u64>,
+    /// What lay behind errors of requests, as far as it is known: a few of each sort.
+    pub error_samples: Vec<ErrorSample>,
     /// Rates and amounts.
     pub throughput: Throughput,
     /// TLS.
@@ -170,6 +172,8 @@ pub struct ConfigSection {
     pub max_series: u32,
     /// How long requests in flight may take after the end.
     pub drain_s: f64,
+    /// Longest head of a response.
+    pub max_head_bytes: u64,
     /// `auto`, `spin` or `sleep`, as asked for; what was done is in `generator.wait`.
     pub wait: String,
     /// `auto`, `uring` or `epoll`, as asked for; what was done is in `environment.driver`.
@@ -259,6 +263,21 @@ pub struct Connections {
     pub failed_attempts: u64,
     /// Failed attempts by kind, those that occurred.
     pub errors: BTreeMap<String, u64>,
+    /// What lay behind them, as far as it is known, in words.
+    pub reasons: BTreeMap<String, u64>,
+}
+
+/// What lay behind errors of requests.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErrorSample {
+    /// Their kind.
+    pub kind: String,
+    /// In words.
+    pub reason: String,
+    /// Connections that ended so, each with one request or more.
+    pub count: u64,
+    /// What came, the first time: at most 64 bytes, those that are not printable escaped; `None` (`null`) where nothing did.
+    pub excerpt: Option<String>,
 }
 
 /// How long things took.

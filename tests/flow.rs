@@ -277,6 +277,7 @@ fn snapshots_of<F: Flow, D: AddRoute>(
         drain: Nanos::from_secs(3),
         interval: Nanos::from_secs(3_600),
         spin: false,
+        head_most: squall::http::head::MAX_HEAD,
     };
     let driver = driver(DriverConfig {
         slots: 3,

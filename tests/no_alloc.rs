@@ -203,6 +203,7 @@ fn calls_of_a_worker(requests: u64, load: LoadModel, sampled: bool) -> u64 {
         drain: Nanos::from_secs(5),
         interval: Nanos::from_secs(3600),
         spin: false,
+        head_most: squall::http::head::MAX_HEAD,
     };
     let pool = PoolConfig {
         connections: 4,

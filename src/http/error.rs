@@ -21,10 +21,10 @@ pub enum ParseError {
     #[error("malformed header field")]
     Field,
     /// More than [`MAX_HEADERS`](crate::http::head::MAX_HEADERS) field lines.
-    #[error("more than 128 header fields")]
+    #[error("more than 1,000 header fields")]
     TooManyFields,
-    /// The head is longer than [`MAX_HEAD`](crate::http::head::MAX_HEAD).
-    #[error("the head is longer than 64 KiB")]
+    /// The head is longer than is allowed; see [`MAX_HEAD`](crate::http::head::MAX_HEAD).
+    #[error("the head is longer than --max-head")]
     HeadTooLarge,
     /// Content-Length is not one decimal number that fits 64 bits, or two of them differ
     /// (RFC 9112, 6.3, rule 5).

@@ -7,11 +7,11 @@ use httparse::{ParserConfig, Status};
 use super::error::ParseError;
 use super::message::Expect;
 
-/// Longest head (status line, fields, empty line) that is read, in bytes.
-pub const MAX_HEAD: usize = 64 * 1024;
+/// Longest head (status line, fields, empty line) that is read unless asked otherwise, in bytes.
+pub const MAX_HEAD: usize = 256 * 1024;
 
 /// Most field lines that are read.
-pub const MAX_HEADERS: usize = 128;
+pub const MAX_HEADERS: usize = 1_000;
 
 /// Length of a Date value in its only current form, IMF-fixdate (RFC 9110, 5.6.7).
 pub(super) const DATE_LEN: usize = 29;
@@ -30,7 +30,7 @@ pub enum Framing {
 /// A parsed head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Head {
-    /// Bytes, empty line included; at most [`MAX_HEAD`].
+    /// Bytes, empty line included; at most as many as were allowed.
     pub len: usize,
     /// 100 to 999.
     pub status: u16,
@@ -52,26 +52,31 @@ impl Head {
     }
 }
 
-/// Parses the head at the start of `bytes`; `None` while it is incomplete.
+/// Parses the head at the start of `bytes`, of `most` bytes at most; `None` while it is incomplete.
 ///
 /// The syntax is httparse's strict one: no space before a colon (RFC 9112, 5.1), obs-text allowed in
-/// values and reason, a bare LF taken as a line end (2.2). Empty lines before the status line are an
-/// error, for after a response they mean that framing was lost. What only old or future servers
+/// values and reason, a bare LF taken as a line end (2.2). Empty lines before the status line are
+/// the caller's to leave out. What only old or future servers
 /// send costs the others nothing, for it is looked at once the strict reading has failed: folded
 /// lines are unfolded (5.2), and HTTP/1.2 and above is read as HTTP/1.1 (RFC 9110, 2.5).
 ///
 /// # Errors
 /// Any [`ParseError`] that concerns a head, as soon as the bytes at hand prove it.
-pub fn parse(bytes: &[u8], expect: Expect) -> Result<Option<Head>, ParseError> {
+pub fn parse(bytes: &[u8], expect: Expect, most: usize) -> Result<Option<Head>, ParseError> {
     match bytes.first() {
         None => return Ok(None),
         Some(b'H') => {}
         Some(_) => return Err(ParseError::StatusLine),
     }
-    let bytes = &bytes[..bytes.len().min(MAX_HEAD)];
-    match parse_strictly(bytes, expect) {
+    let full = bytes.len() >= most;
+    let bytes = &bytes[..bytes.len().min(most)];
+    let parsed = match parse_strictly(bytes, expect) {
         Err(ParseError::Version) => parse_later_minor(bytes, expect),
         Err(ParseError::Field) => parse_folded(bytes, expect),
+        parsed => parsed,
+    };
+    match parsed {
+        Ok(None) if full => Err(ParseError::HeadTooLarge),
         parsed => parsed,
     }
 }
@@ -127,7 +132,6 @@ fn parse_strictly(bytes: &[u8], expect: Expect) -> Result<Option<Head>, ParseErr
         ParserConfig::default().parse_response_with_uninit_headers(&mut response, bytes, &mut fields);
     let len = match parsed {
         Ok(Status::Complete(len)) => len,
-        Ok(Status::Partial) if bytes.len() == MAX_HEAD => return Err(ParseError::HeadTooLarge),
         Ok(Status::Partial) => return Ok(None),
         Err(error) => return Err(syntax_error(error)),
     };

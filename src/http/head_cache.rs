@@ -10,7 +10,7 @@
 //! one in use. Where no two heads are ever equal (a request id in each) learning is waste: after
 //! `EAGER_MISSES` misses in a row only every `LEARN_EVERY`th head is learnt.
 
-use super::head::{DATE_LEN, Framing, Head};
+use super::head::{DATE_LEN, Framing, Head, MAX_HEAD};
 use super::message::{Expect, Response};
 
 /// Heads that are remembered at a time.
@@ -90,6 +90,8 @@ pub struct HeadCache {
     misses: u32,
     spare: Option<Box<Partial>>,
     spares: u32,
+    /// Longest head that is read, in bytes.
+    pub(super) head_most: usize,
 }
 
 impl Default for HeadCache {
@@ -99,8 +101,13 @@ impl Default for HeadCache {
 }
 
 impl HeadCache {
-    /// An empty one.
+    /// An empty one, for heads of at most [`MAX_HEAD`] bytes.
     pub fn new() -> Self {
+        HeadCache::up_to(MAX_HEAD)
+    }
+
+    /// An empty one, for heads of at most `head_most` bytes.
+    pub fn up_to(head_most: usize) -> Self {
         HeadCache {
             entries: std::array::from_fn(|_| Entry {
                 head: Vec::new(),
@@ -115,6 +122,7 @@ impl HeadCache {
             misses: 0,
             spare: None,
             spares: 0,
+            head_most,
         }
     }
 
@@ -196,7 +204,7 @@ mod tests {
         let bytes = head.as_bytes();
         let hit = cache.find(expect, bytes).is_some();
         if !hit {
-            let parsed = head::parse(bytes, expect).expect("valid").expect("complete");
+            let parsed = head::parse(bytes, expect, MAX_HEAD).expect("valid").expect("complete");
             cache.learn(expect, &parsed, bytes);
         }
         hit

@@ -14,16 +14,19 @@
 
 use super::chunked::Chunked;
 use super::error::ParseError;
-use super::head::{self, Framing, Head, MAX_HEAD};
+use super::head::{self, Framing, Head};
 use super::head_cache::Partial;
 
 pub use super::head_cache::HeadCache;
 pub use super::message::{Expect, Response};
 
 /// A half-read head up to this length is tried again with each piece of input, so that an error
-/// shows at once; a longer one only when a line ended, so that a peer that sends single bytes costs
-/// at most [`MAX_HEADERS`](head::MAX_HEADERS) parses more.
+/// shows at once.
 const EAGER_HEAD: usize = 2 * 1024;
+
+/// A longer one up to this only when a line ended, so that a peer that sends single bytes costs little more; one that is longer
+/// still when an empty line came, and whenever its length has doubled.
+const LINEWISE_HEAD: usize = 16 * 1024;
 
 impl Response {
     /// The response that `head` begins; complete if its framing is a length.
@@ -31,7 +34,7 @@ impl Response {
         Response {
             status: head.status,
             keep_alive: head.keep_alive,
-            head_len: head.len as u32, // at most MAX_HEAD
+            head_len: head.len as u32, // limits are far below
             body_len: match head.framing {
                 Framing::Length(len) => len,
                 Framing::Chunked | Framing::UntilClose => 0,
@@ -189,9 +192,15 @@ impl ResponseParser {
         bytes: &[u8],
         sink: &mut S,
     ) -> Result<usize, ParseError> {
-        self.state = State::Head;
         let Some(mut partial) = self.partial.take() else {
-            let Some(head) = head::parse(bytes, expect)? else {
+            // Some servers end a body, or an interim response, with an empty line that no length counts. What is left of the state
+            // says whether anything of a response has come.
+            let empty = bytes.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+            if empty > 0 {
+                return Ok(empty);
+            }
+            self.state = State::Head;
+            let Some(head) = head::parse(bytes, expect, cache.head_most)? else {
                 let mut partial = cache.lend();
                 partial.bytes.extend_from_slice(bytes);
                 self.partial = Some(partial);
@@ -201,18 +210,20 @@ impl ResponseParser {
             return Ok(head.len);
         };
         let before = partial.bytes.len();
-        let room = bytes.len().min(MAX_HEAD - before);
+        let room = bytes.len().min(cache.head_most - before);
         partial.bytes.extend_from_slice(&bytes[..room]);
-        let full = partial.bytes.len() == MAX_HEAD;
-        let worthwhile = full || before < EAGER_HEAD || bytes[..room].contains(&b'\n');
-        let parsed = if worthwhile { head::parse(&partial.bytes, expect)? } else { None };
+        let parsed = if is_worthwhile(&partial.bytes, before, cache.head_most) {
+            head::parse(&partial.bytes, expect, cache.head_most)?
+        } else {
+            None
+        };
         let Some(head) = parsed else {
             self.partial = Some(partial);
             return Ok(bytes.len());
         };
         self.accept(cache, expect, &head, &partial.bytes, sink);
         cache.give_back(partial);
-        // A head ends in LF, and each LF was tried when it came: the end is in this input.
+        // A head ends in an empty line, and was tried when that came: the end is in this input.
         Ok(head.len - before)
     }
 
@@ -356,8 +367,25 @@ impl ResponseParser {
     }
 }
 
+/// Whether a half-read head is to be tried again, now that there is more than `before`.
+fn is_worthwhile(head: &[u8], before: usize, most: usize) -> bool {
+    if head.len() == most || before < EAGER_HEAD {
+        return true;
+    }
+    let ended = || head[before..].contains(&b'\n');
+    if before < LINEWISE_HEAD {
+        return ended();
+    }
+    let doubled = before.ilog2() < head.len().ilog2();
+    let tail = &head[before.saturating_sub(3)..];
+    doubled
+        || (ended()
+            && (tail.windows(2).any(|two| two == b"\n\n") || tail.windows(3).any(|three| three == b"\n\r\n")))
+}
+
 #[cfg(test)]
 mod tests {
+    use super::head::MAX_HEAD;
     use super::*;
 
     fn feed(parser: &mut ResponseParser, bytes: &[u8]) -> Result<(usize, Event), ParseError> {

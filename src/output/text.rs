@@ -123,7 +123,13 @@ impl Page<'_> {
             let share = 100.0 * n as f64 / total as f64;
             writeln!(self.text, "  {label} {:>15} {share:>7.2} %", human::count(n))?;
         }
-        self.errors("Errors (requests without a whole response)", &self.report.errors)
+        self.errors("Errors (requests without a whole response)", &self.report.errors)?;
+        for sample in &self.report.error_samples {
+            let came = sample.excerpt.as_ref().map(|came| format!(": `{came}`")).unwrap_or_default();
+            let (kind, count) = (&sample.kind, human::count(sample.count));
+            self.line("", format_args!("{kind}, {count} times: {}{came}", sample.reason))?;
+        }
+        Ok(())
     }
 
     fn errors(&mut self, heading: &str, errors: &std::collections::BTreeMap<String, u64>) -> fmt::Result {
@@ -177,6 +183,9 @@ impl Page<'_> {
         }
         self.tls()?;
         self.errors("Errors (connection attempts)", &self.report.connections.errors)?;
+        for (reason, count) in &self.report.connections.reasons {
+            self.line("", format_args!("{} times: {reason}", human::count(*count)))?;
+        }
         self.origins()?;
         self.series()
     }

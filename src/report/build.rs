@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::time::{Duration, UNIX_EPOCH};
 
 use super::{
-    ConfigSection, Connections, ERROR_KINDS, Environment, Generator, Latency, LatencySection, OriginEntry,
-    Percentiles, Report, Requests, SCHEMA_VERSION, SamplesSection, ScenarioParts, SeriesSection, Throughput,
-    TimelineEntry, TlsSection, Tool, WorkerSection,
+    ConfigSection, Connections, ERROR_KINDS, Environment, ErrorSample, Generator, Latency, LatencySection,
+    OriginEntry, Percentiles, Report, Requests, SCHEMA_VERSION, SamplesSection, ScenarioParts, SeriesSection,
+    Throughput, TimelineEntry, TlsSection, Tool, WorkerSection,
 };
 use crate::stats::counts::ErrorCounts;
 use crate::stats::histogram::Histogram;
@@ -26,6 +26,8 @@ pub struct ReportParts<'a> {
     pub tls: TlsSection,
     /// Where requests went.
     pub origins: Vec<OriginEntry>,
+    /// What lay behind errors.
+    pub reasons: ErrorReasons,
     /// What was measured.
     pub summary: &'a Summary,
     /// What was concluded.
@@ -40,6 +42,15 @@ pub struct ReportParts<'a> {
     pub started_at: Nanos,
     /// Peak of the process's resident memory.
     pub max_rss_bytes: u64,
+}
+
+/// What lay behind errors, of requests and of connections.
+#[derive(Clone, Debug, Default)]
+pub struct ErrorReasons {
+    /// Those that failed requests.
+    pub of_requests: Vec<ErrorSample>,
+    /// The others, with how often they were met.
+    pub of_connections: BTreeMap<String, u64>,
 }
 
 impl Report {
@@ -60,6 +71,7 @@ impl Report {
             requests: requests(summary),
             status: summary.counts.status.iter().collect(),
             errors: errors(&summary.counts.errors),
+            error_samples: parts.reasons.of_requests,
             throughput: Throughput {
                 requests_per_s: finite(summary.requests_per_s()),
                 sent_bytes: summary.counts.sent_bytes,
@@ -75,6 +87,7 @@ impl Report {
                 reconnects: summary.counts.reconnects,
                 failed_attempts: summary.counts.connect_failures,
                 errors: by_key(&summary.counts.connect_errors),
+                reasons: parts.reasons.of_connections,
             },
             origins: parts.origins,
             series: SeriesSection::of(&summary.tally, max_series),

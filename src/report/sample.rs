@@ -1,6 +1,9 @@
 //! Reports for tests, made through [`Report::new`] from figures that do not change.
 
-use super::{ConfigSection, Environment, Model, OriginEntry, Report, ReportParts, TlsSection};
+use super::{
+    ConfigSection, Environment, ErrorReasons, ErrorSample, Model, OriginEntry, Report, ReportParts,
+    TlsSection,
+};
 use crate::stats::compact::CompactHistogram;
 use crate::stats::outcome::ErrorKind;
 use crate::stats::summary::{Summary, TimelinePoint};
@@ -151,6 +154,7 @@ fn config(open: bool) -> ConfigSection {
         interval_s: 1.0,
         max_series: 2_000,
         drain_s: 5.0,
+        max_head_bytes: 256 << 10,
         wait: "auto".into(),
         driver: "auto".into(),
         allow_invalid: false,
@@ -182,6 +186,7 @@ fn report(summary: &Summary, readings: &Readings, config: ConfigSection, aborted
             requests: 1_000,
             unreachable: None,
         }],
+        reasons: reasons(secure),
         summary,
         verdict: verdict::evaluate(readings, summary),
         readings,
@@ -190,6 +195,21 @@ fn report(summary: &Summary, readings: &Readings, config: ConfigSection, aborted
         started_at: STARTED_AT,
         max_rss_bytes: 12_345_678,
     })
+}
+
+fn reasons(any: bool) -> ErrorReasons {
+    if !any {
+        return ErrorReasons::default();
+    }
+    ErrorReasons {
+        of_requests: vec![ErrorSample {
+            kind: "protocol".into(),
+            reason: "no HTTP status line where one is due".into(),
+            count: 3,
+            excerpt: Some(r"SSH-2.0-OpenSSH_9.6\r\n".into()),
+        }],
+        of_connections: [("Connection refused (os error 111)".into(), 2)].into(),
+    }
 }
 
 fn tls() -> TlsSection {

@@ -8,7 +8,7 @@ fn keys(value: &Value, path: &str, found: &mut Vec<String>) {
     match value {
         Value::Object(map) => {
             for (key, value) in map {
-                let open = ["status", "errors", "connections.errors"].contains(&path);
+                let open = ["status", "errors", "connections.errors", "connections.reasons"].contains(&path);
                 let key = if open { "*" } else { key };
                 let path = if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
                 if found.last() != Some(&path) {

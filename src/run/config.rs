@@ -117,6 +117,8 @@ pub struct RunConfig {
     pub max_series: u32,
     /// How long requests in flight may take after the end.
     pub drain: Nanos,
+    /// Longest head of a response, in bytes.
+    pub max_head: usize,
     /// Whether a verdict of INVALID still exits 0.
     pub allow_invalid: bool,
     /// Scenarios, when the run is more than one request over and over.
@@ -220,6 +222,7 @@ fn validate_on(raw: RawConfig, host: &impl Host) -> Result<RunConfig, ConfigErro
     let load = load::model(&raw, times.duration, seed, &mut problems);
     let max_backlog = load::max_backlog(&raw, &load, &mut problems);
     let max_series = load::max_series(&raw, &mut problems);
+    let max_head = workload::request::max_head(&raw, &mut problems);
     let pipeline = load::pipeline(&raw, &mut problems);
     let request = workload::request::request(&raw, pipeline, &mut problems);
     let usable = host.usable_cores();
@@ -275,6 +278,7 @@ fn validate_on(raw: RawConfig, host: &impl Host) -> Result<RunConfig, ConfigErro
         interval: times.interval,
         max_series,
         drain: times.drain,
+        max_head,
         allow_invalid: raw.allow_invalid,
         origin_addresses: if workload.is_some() { origins } else { Vec::new() },
         workload: workload.map(Arc::new),

@@ -6,9 +6,9 @@ use super::machine;
 use crate::driver::TlsReadings;
 use crate::http::request::Request;
 use crate::load::{Arrivals, LoadModel, Schedule};
-use crate::report::{ConfigSection, Environment, Model, OriginEntry, TlsSection};
+use crate::report::{ConfigSection, Environment, ErrorReasons, ErrorSample, Model, OriginEntry, TlsSection};
 use crate::units::Nanos;
-use crate::worker::OriginUse;
+use crate::worker::{OriginUse, Reason};
 
 pub(super) fn request(config: &RunConfig) -> Request {
     let mut request = Request {
@@ -64,6 +64,7 @@ pub(super) fn settings(config: &RunConfig) -> ConfigSection {
         interval_s: config.interval.as_secs_f64(),
         max_series: config.max_series,
         drain_s: config.drain.as_secs_f64(),
+        max_head_bytes: config.max_head as u64,
         wait: config.wait.to_string(),
         driver: config.driver.to_string(),
         allow_invalid: config.allow_invalid,
@@ -92,6 +93,29 @@ pub(super) fn tls(config: &RunConfig, readings: impl Iterator<Item = TlsReadings
         min_version: Some(choice.min_version.to_string()),
         timeout_s: Some(config.tls_timeout.as_secs_f64()),
     }
+}
+
+/// What lay behind errors, over all workers.
+pub(super) fn reasons<'a>(met: impl Iterator<Item = &'a Reason>) -> ErrorReasons {
+    let mut all = ErrorReasons::default();
+    for reason in met {
+        let (kind, text) = (reason.kind.key(), reason.cause.to_string());
+        if !reason.of_requests {
+            *all.of_connections.entry(text).or_default() += reason.count;
+            continue;
+        }
+        let same = |sample: &&mut ErrorSample| sample.kind == kind && sample.reason == text;
+        match all.of_requests.iter_mut().find(same) {
+            Some(sample) => sample.count += reason.count,
+            None => all.of_requests.push(ErrorSample {
+                kind: kind.into(),
+                reason: text,
+                count: reason.count,
+                excerpt: (!reason.excerpt.is_empty()).then(|| reason.excerpt.escape_ascii().to_string()),
+            }),
+        }
+    }
+    all
 }
 
 /// Where requests went, over all workers: the plan's origins in its order, then the others.

@@ -139,6 +139,7 @@ impl Job {
                 drain: config.drain,
                 interval: config.interval,
                 spin,
+                head_most: config.max_head,
             },
             names,
         };

@@ -179,6 +179,7 @@ impl Outcome<'_> {
             environment: describe::environment(config, &threads.backend),
             tls: describe::tls(config, course.finished.iter().map(|f| f.tls)),
             origins: describe::origins(course.finished.iter().flat_map(|f| &f.origins)),
+            reasons: describe::reasons(course.finished.iter().flat_map(|f| &f.reasons)),
             summary: &course.summary,
             verdict: verdict::evaluate(&readings, &course.summary),
             readings: &readings,

@@ -8,7 +8,7 @@ pub use crate::stats::tally::CheckSample;
 use crate::units::Nanos;
 
 pub use super::control::Control;
-pub use super::links::{OriginUse, Standing, Tried};
+pub use super::links::{OriginUse, Reason, Standing, Tried};
 use super::samples::SampleReadings;
 
 /// How a worker stands before the load begins.
@@ -60,6 +60,8 @@ pub struct Finished {
     pub samples: Vec<CheckSample>,
     /// What it did with each origin, since the window before.
     pub origins: Vec<OriginUse>,
+    /// Why connections failed within the window.
+    pub reasons: Vec<Reason>,
 }
 
 /// What the kernel tells about a thread, counted from its beginning on. Zero is also what it does not tell.

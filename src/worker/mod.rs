@@ -26,8 +26,8 @@ use crate::transport::AddRoute;
 use crate::units::Nanos;
 
 use channel::{Channel, LoopReadings, ThreadReadings};
+pub use links::{Cause, OriginSpec, OriginUse, Reason, Standing, Tried};
 use links::{Links, Owner};
-pub use links::{OriginSpec, OriginUse, Standing, Tried};
 use samples::{SampleEnds, Samples};
 use turn::Turn;
 
@@ -54,6 +54,8 @@ pub struct WorkerConfig {
     pub interval: Nanos,
     /// Spin between completions instead of sleeping.
     pub spin: bool,
+    /// Longest head of a response, in bytes.
+    pub head_most: usize,
 }
 
 /// Functions of the worker's thread, which stand on a higher floor.

@@ -223,6 +223,7 @@ impl<D: AddRoute, O: LoadOwner> Worker<'_, D, O> {
             tls: done.tls.since(&before.tls),
             samples: rest.samples,
             origins: uses_since(&done.origins, &before.origins),
+            reasons: self.links.take_reasons(),
         }
     }
 }

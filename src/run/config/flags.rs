@@ -71,6 +71,9 @@ pub struct RawConfig {
     /// How long a request may take [default: 10s]
     #[arg(long, value_name = "TIME", help_heading = "Request")]
     pub timeout: Option<String>,
+    /// Longest head of a response [default: 256KiB]
+    #[arg(long, value_name = "SIZE", help_heading = "Request")]
+    pub max_head: Option<String>,
     /// How long responses are waited for after the end; what has none then is unanswered [default: as --timeout]
     #[arg(long, value_name = "TIME", help_heading = "Load")]
     pub drain: Option<String>,

@@ -78,6 +78,7 @@ impl Scripted {
             tls: crate::driver::TlsReadings::default(),
             samples: Vec::new(),
             origins: Vec::new(),
+            reasons: Vec::new(),
         })));
     }
 

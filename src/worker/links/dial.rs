@@ -3,7 +3,7 @@
 use super::failure::not_connected;
 use super::link::back_off;
 use super::origins::NextAddress;
-use super::{Known, Links, Owner, State, Step};
+use super::{Cause, Known, Links, Owner, State, Step};
 use crate::driver::failure::Failure;
 use crate::http::protocol::Protocol;
 use crate::stats::outcome::ErrorKind;
@@ -181,6 +181,9 @@ impl<D: AddRoute, O: Owner> Links<D, O> {
         now: Nanos,
     ) {
         self.recorder.connect_failed(kind);
+        if let Some(failure) = failure {
+            self.has_reason(slot, kind, Cause::Failure(failure), b"", now);
+        }
         self.tried.last_failure = Some((kind, failure));
         let link = &mut self.links[slot as usize];
         if !std::mem::replace(&mut link.tried, true) {
@@ -227,7 +230,8 @@ impl<D: AddRoute, O: Owner> Links<D, O> {
     /// Origins may have been added: each has a memory of its own.
     pub(in crate::worker) fn make_room_for_origins(&mut self) {
         if self.known.len() < self.origins.len() {
-            self.known.resize_with(self.origins.len(), Known::new);
+            let head_most = self.head_most;
+            self.known.resize_with(self.origins.len(), || Known::up_to(head_most));
         }
     }
 

@@ -17,14 +17,15 @@ pub(in crate::worker) enum Manner {
 
 impl<D: AddRoute, O: Owner> Links<D, O> {
     /// The connection broke, or has to be given up. If it has brought no response the next attempt backs off: a server that
-    /// accepts and hangs up must not keep us in a loop. If it has not even carried a request, the attempt to have
-    /// it has failed: nothing else would tell of it.
+    /// accepts and hangs up must not keep us in a loop. If it has not even carried a request, or if what came on it was not asked
+    /// for, no request fails with it: it is counted with the attempts that failed, or nothing would tell of it.
     pub(super) fn lose(&mut self, owner: &mut O, slot: u32, kind: ErrorKind, now: Nanos) {
         let link = &mut self.links[slot as usize];
         if !link.answered {
             link.failures = link.failures.saturating_add(1);
         }
-        if link.requests == 0 {
+        let unasked = kind == ErrorKind::Protocol && !link.has_sent();
+        if link.requests == 0 || unasked {
             self.recorder.connect_failed(kind);
         }
         self.end(owner, slot, Manner::Close, kind, now);

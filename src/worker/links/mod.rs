@@ -14,6 +14,7 @@ mod end;
 mod failure;
 mod link;
 mod origins;
+mod reasons;
 mod receive;
 mod rotation;
 mod standing;
@@ -43,6 +44,8 @@ pub(super) use end::Manner;
 pub(super) use link::{Link, State};
 pub(super) use origins::Origins;
 pub use origins::{OriginSpec, OriginUse};
+use reasons::Reasons;
+pub use reasons::{Cause, Reason};
 use rotation::Rotation;
 pub use standing::Standing;
 
@@ -222,6 +225,9 @@ pub(super) struct Links<D, O: Owner> {
     pub(super) last_done: Nanos,
     /// Exchanges of a connection that has just ended.
     lost: Vec<ExchangeOf<O>>,
+    reasons: Reasons,
+    /// Longest head of a response, in bytes.
+    head_most: usize,
 }
 
 impl<D: AddRoute, O: Owner> Links<D, O> {
@@ -244,7 +250,7 @@ impl<D: AddRoute, O: Owner> Links<D, O> {
             batching: Batching::new(now),
             links: (0..slots).map(|_| Link::new()).collect(),
             store: H1::<ExchangeOf<O>>::store(slots, depth),
-            known: config.origins.iter().map(|_| Known::new()).collect(),
+            known: config.origins.iter().map(|_| Known::up_to(config.head_most)).collect(),
             to_open: VecDeque::new(),
             timers: Timers::with_capacity(slots as usize + 1),
             dirty: Vec::with_capacity(slots as usize),
@@ -258,6 +264,8 @@ impl<D: AddRoute, O: Owner> Links<D, O> {
             tried: Tried::default(),
             last_done: Nanos::ZERO,
             lost: Vec::new(),
+            reasons: Reasons::default(),
+            head_most: config.head_most,
             driver,
         }
     }
@@ -357,6 +365,19 @@ impl<D: AddRoute, O: Owner> Links<D, O> {
             uses[link.origin as usize].requests += u64::from(link.requests);
         }
         uses
+    }
+
+    /// Why connections failed since this was asked last.
+    pub(super) fn take_reasons(&mut self) -> Vec<Reason> {
+        self.reasons.take()
+    }
+
+    /// A connection fails as `kind`, if that is within the window: says why. `came` are the bytes that showed it.
+    fn has_reason(&mut self, slot: u32, kind: ErrorKind, cause: Cause, came: &[u8], now: Nanos) {
+        if self.window.measures(now) {
+            let of_requests = self.links[slot as usize].has_sent();
+            self.reasons.count(kind, cause, of_requests, came);
+        }
     }
 
     /// The window opens: connections are counted over time from here on.

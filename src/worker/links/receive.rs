@@ -2,7 +2,7 @@
 
 use super::end::Manner;
 use super::failure::broken;
-use super::{ExchangeOf, IdOf, Links, Owner};
+use super::{Cause, ExchangeOf, IdOf, Links, Owner};
 use crate::driver::{Buffer, ConnId, Event};
 use crate::http::protocol::Protocol;
 use crate::http::response::{self, Response};
@@ -21,8 +21,8 @@ enum Fate {
     Keep,
     /// It has ended.
     Gone,
-    /// They are no response, or none was due.
-    Bad,
+    /// They are no response from this place on, or none was due.
+    Bad(Cause, usize),
 }
 
 impl<D: AddRoute, O: Owner> Links<D, O> {
@@ -39,7 +39,11 @@ impl<D: AddRoute, O: Owner> Links<D, O> {
                 Event::Discarded(bytes) => self.on_discarded(owner, id.slot, bytes, now),
                 Event::Sent => self.on_sent(owner, id.slot, now),
                 Event::Eof => self.on_eof(owner, id.slot, now),
-                Event::Failed(failure) => self.lose(owner, id.slot, broken(failure), now),
+                Event::Failed(failure) => {
+                    let kind = broken(failure);
+                    self.has_reason(id.slot, kind, Cause::Failure(failure), b"", now);
+                    self.lose(owner, id.slot, kind, now);
+                }
                 Event::Reached => self.on_reached(owner, id.slot, now),
                 // There is one protocol: whatever TLS agreed on, HTTP/1.1 is spoken.
                 Event::Connected(_) => self.on_connected(owner, id.slot, now),
@@ -57,11 +61,24 @@ impl<D: AddRoute, O: Owner> Links<D, O> {
             return;
         }
         let fate = self.parse(owner, id, &buffer, now);
+        if let Fate::Bad(cause, at) = fate {
+            self.show(id.slot, cause, &buffer, at, now);
+        }
         self.driver.release(buffer);
         match fate {
             Fate::Keep => self.drop_large_rest(owner, id.slot),
             Fate::Gone => {}
-            Fate::Bad => self.lose(owner, id.slot, ErrorKind::Protocol, now),
+            Fate::Bad(..) => self.lose(owner, id.slot, ErrorKind::Protocol, now),
+        }
+    }
+
+    /// Keeps an excerpt of what came.
+    #[cold]
+    fn show(&mut self, slot: u32, cause: Cause, buffer: &Buffer, at: usize, now: Nanos) {
+        if self.window.measures(now) {
+            let of_requests = self.links[slot as usize].has_sent();
+            let came = &self.driver.bytes(buffer)[at..];
+            self.reasons.count(ErrorKind::Protocol, cause, of_requests, came);
         }
     }
 
@@ -73,7 +90,10 @@ impl<D: AddRoute, O: Owner> Links<D, O> {
         while at < buffer.len() {
             let link = &mut self.links[slot as usize];
             let Some(due) = link.h1.due() else {
-                return Fate::Bad; // bytes that nobody asked for: what comes next could not be told from them
+                // What comes next could not be told from them, unless it is an empty line behind a body.
+                let rest = &self.driver.bytes(buffer)[at..];
+                let empty = rest.iter().all(|byte| matches!(byte, b'\r' | b'\n'));
+                return if empty { Fate::Keep } else { Fate::Bad(Cause::Unasked, at) };
             };
             let exchange = link.h1.exchange(&mut self.store, slot, due);
             if exchange.first_byte == Nanos::MAX {
@@ -93,7 +113,7 @@ impl<D: AddRoute, O: Owner> Links<D, O> {
                     }
                 }
                 Ok((_, response::Event::NeedMore)) => break,
-                Err(_) => return Fate::Bad,
+                Err(error) => return Fate::Bad(Cause::NotHttp(error), at),
             }
         }
         Fate::Keep

@@ -189,6 +189,7 @@ pub(crate) fn plain_worker<'a>(
         drain: config.drain,
         interval: config.interval,
         spin: config.spin,
+        head_most: squall::http::head::MAX_HEAD,
     };
     let pool = pool_config(config, places);
     Worker::plain(probe, plan, common, pool, None, channel, CLOCKS)
@@ -214,6 +215,7 @@ pub(crate) fn run_users(mut probe: Probe<'_>, config: VuWorkerConfig, channel: &
         drain: config.drain,
         interval: config.interval,
         spin: config.spin,
+        head_most: squall::http::head::MAX_HEAD,
     };
     let users = UsersConfig {
         connections: UsersConfig::connections(&config.workload, config.worker, config.workers),

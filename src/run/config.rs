@@ -8,6 +8,7 @@ mod change;
 mod connect;
 mod error;
 mod flags;
+mod limits;
 mod load;
 mod routes;
 mod workers;
@@ -220,9 +221,7 @@ fn validate_on(raw: RawConfig, host: &impl Host) -> Result<RunConfig, ConfigErro
     let Planned { seed, target, workload: planned, thresholds } = planned(&raw, &mut problems)?;
     let times = load::times(&raw, &mut problems);
     let load = load::model(&raw, times.duration, seed, &mut problems);
-    let max_backlog = load::max_backlog(&raw, &load, &mut problems);
-    let max_series = load::max_series(&raw, &mut problems);
-    let max_head = workload::request::max_head(&raw, &mut problems);
+    let limits = limits::limits(&raw, &load, &mut problems);
     let pipeline = load::pipeline(&raw, &mut problems);
     let request = workload::request::request(&raw, pipeline, &mut problems);
     let usable = host.usable_cores();
@@ -234,7 +233,7 @@ fn validate_on(raw: RawConfig, host: &impl Host) -> Result<RunConfig, ConfigErro
     // Where users are counted, they are what needs it.
     let connections = workers::connections(&raw, &wish, (option == "-c").then_some(room), &mut problems);
     let mut workload = planned.or_else(|| {
-        let load = (&load, max_backlog, connections);
+        let load = (&load, limits.backlog, connections);
         workload::of_flags(&raw, target.as_ref()?, &request, &times, load, &mut problems)
     });
     let thresholds = workload::thresholds(&raw, thresholds, workload.as_ref(), &mut problems);
@@ -242,6 +241,7 @@ fn validate_on(raw: RawConfig, host: &impl Host) -> Result<RunConfig, ConfigErro
         access(&raw, target.as_ref(), workload.as_mut(), host, &mut problems);
     let users = workload.as_ref().map(|w| workload::users(&raw, w, room, &mut problems));
     let connections = users.unwrap_or(connections);
+
     let Some(target) = target.filter(|_| problems.is_empty()) else {
         return Err(ConfigError::Refused(problems.into_vec()));
     };
@@ -270,15 +270,15 @@ fn validate_on(raw: RawConfig, host: &impl Host) -> Result<RunConfig, ConfigErro
         tls_timeout: times.tls_timeout,
         warmup: times.warmup,
         wait,
-        max_backlog,
+        max_backlog: limits.backlog,
         driver,
         seed,
         addresses: origins[0].clone(), // the target is the first origin
         dialing,
         interval: times.interval,
-        max_series,
+        max_series: limits.series,
         drain: times.drain,
-        max_head,
+        max_head: limits.head,
         allow_invalid: raw.allow_invalid,
         origin_addresses: if workload.is_some() { origins } else { Vec::new() },
         workload: workload.map(Arc::new),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::error::Problems;
-use super::{ConfigError, RunConfig, load};
+use super::{ConfigError, RunConfig, limits};
 use crate::load::{Arrivals, LoadModel, Schedule};
 use crate::plan::workload::{ArrivalPlan, Executor, Scenario, Workload};
 use crate::units::{Nanos, Rate};
@@ -76,8 +76,8 @@ impl RunConfig {
         };
         let Some(rate) = change.rate.or(before) else { return };
         // What was asked for stays; what follows from the rate follows.
-        if before.is_none_or(|before| self.max_backlog == load::default_backlog(before)) {
-            self.max_backlog = load::default_backlog(rate);
+        if before.is_none_or(|before| self.max_backlog == limits::default_backlog(before)) {
+            self.max_backlog = limits::default_backlog(rate);
         }
         self.load =
             LoadModel::Open(Schedule { rate, arrivals, seed, end: self.duration, limit: self.requests });

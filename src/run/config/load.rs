@@ -2,21 +2,11 @@
 
 use super::error::Problems;
 use super::{
-    CONNECT_TIMEOUT_DEFAULT, DURATION_DEFAULT, INTERVAL_DEFAULT, PIPELINE_MAX, RawConfig, SERIES_LIMIT,
-    TIMEOUT_DEFAULT, flags::words,
+    CONNECT_TIMEOUT_DEFAULT, DURATION_DEFAULT, INTERVAL_DEFAULT, PIPELINE_MAX, RawConfig, TIMEOUT_DEFAULT,
+    flags::words,
 };
 use crate::load::{Arrivals, LoadModel, Schedule};
-use crate::stats::registry::SERIES_MAX;
 use crate::units::{Nanos, Rate, parse_duration};
-
-/// The backlog's default is at least this many arrivals, …
-const BACKLOG_DEFAULT_MIN: u64 = 100_000;
-/// … and grows with the rate to hold this much time, …
-const BACKLOG_DEFAULT_TIME: Nanos = Nanos::from_secs(10);
-/// … up to this many: at 8 bytes each, 80 MB that only a stalled target fills.
-const BACKLOG_DEFAULT_MAX: u64 = 10_000_000;
-/// What may be asked for: 800 MB.
-const BACKLOG_MAX: u64 = 100_000_000;
 
 /// Shortest reporting interval. To merge and to empty the tables of one takes up to a millisecond for each worker: every
 /// 100 ms that is a hundredth of a core, every 10 ms it would be a load of its own on the machine that measures.
@@ -123,54 +113,6 @@ pub(super) fn model(
             limit: raw.requests,
         }),
         None => LoadModel::Closed,
-    }
-}
-
-/// Reads `--max-backlog`; 0 lets no arrival wait. In the closed model there is no backlog.
-pub(super) fn max_backlog(raw: &RawConfig, load: &LoadModel, problems: &mut Problems) -> u64 {
-    let LoadModel::Open(schedule) = load else {
-        // A rate that does not parse is a problem of its own.
-        if raw.max_backlog.is_some() && raw.rate.is_none() {
-            problems.add(
-                "--max-backlog",
-                "needs a rate: without -R no arrivals can wait. Add -R, for example -R 1000/s",
-            );
-        }
-        return 0;
-    };
-    match raw.max_backlog {
-        Some(asked) if asked > BACKLOG_MAX => {
-            problems.add(
-                "--max-backlog",
-                format!("{asked} is above {BACKLOG_MAX}: each waiting arrival takes memory"),
-            );
-            BACKLOG_MAX
-        }
-        Some(asked) => asked,
-        None => default_backlog(schedule.rate),
-    }
-}
-
-/// The backlog of a rate, unless asked otherwise.
-pub(super) fn default_backlog(rate: Rate) -> u64 {
-    rate.arrivals_in(BACKLOG_DEFAULT_TIME).clamp(BACKLOG_DEFAULT_MIN, BACKLOG_DEFAULT_MAX)
-}
-
-/// Reads `--max-series`; 0 gives no set of tags a series of its own.
-pub(super) fn max_series(raw: &RawConfig, problems: &mut Problems) -> u32 {
-    match raw.max_series {
-        None => SERIES_MAX,
-        Some(asked) if asked <= u64::from(SERIES_LIMIT) => asked as u32,
-        Some(asked) => {
-            problems.add(
-                "--max-series",
-                format!(
-                    "{asked} series are too many: up to {SERIES_LIMIT}, since each takes kilobytes in every worker. What is \
-                     beyond goes together and is in all totals; fewer different values of tags need fewer series"
-                ),
-            );
-            SERIES_LIMIT
-        }
     }
 }
 

@@ -1,11 +1,9 @@
 //! What to send: target, method, headers and body.
 
 use std::io;
-use std::ops::RangeInclusive;
 
 use super::super::RawConfig;
 use super::super::error::Problems;
-use crate::http::head::MAX_HEAD;
 use crate::http::request::{Request, RequestError};
 use crate::http::url::Url;
 use crate::plan::limited_file;
@@ -13,9 +11,6 @@ use crate::units::{ByteSize, human};
 
 /// A connection's requests are one buffer and one send, whose length is 32 bits wide.
 const BODY_MAX: u64 = 1 << 30;
-
-/// What `--max-head` takes, in bytes.
-const HEAD_LIMITS: RangeInclusive<u64> = 1 << 10..=16 << 20;
 
 /// The request's parts, as far as they were given.
 pub(in crate::run::config) struct RequestParts {
@@ -52,26 +47,6 @@ pub(in crate::run::config) fn request(
         problems.add(option_of(&error), error.to_string());
     }
     RequestParts { method: request.method, headers: request.headers, body: request.body }
-}
-
-/// Reads `--max-head`.
-pub(in crate::run::config) fn max_head(raw: &RawConfig, problems: &mut Problems) -> usize {
-    let asked =
-        raw.max_head.as_deref().and_then(|text| problems.note("--max-head", text.parse::<ByteSize>()));
-    let Some(ByteSize(bytes)) = asked else { return MAX_HEAD };
-    if !HEAD_LIMITS.contains(&bytes) {
-        problems.add(
-            "--max-head",
-            format!(
-                "{} is out of bounds: {} to {}, since each connection may hold a head in memory",
-                ByteSize(bytes),
-                ByteSize(*HEAD_LIMITS.start()),
-                ByteSize(*HEAD_LIMITS.end())
-            ),
-        );
-        return MAX_HEAD;
-    }
-    bytes as usize
 }
 
 /// The option whose value the encoder refused.

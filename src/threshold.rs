@@ -108,6 +108,15 @@ impl Threshold {
         prepared.map_err(|why| ThresholdError(format!("`{self}`: {why}")))
     }
 
+    /// True when nothing that it looks at was measured yet. In mid-run k6 does not judge it then.
+    pub fn is_without_samples(&self, layout: &Layout, tally: &Tally) -> bool {
+        match metrics::value(self.metric, &self.filter, layout, tally) {
+            Value::Count(count) | Value::Rate { all: count, .. } => count == 0,
+            Value::Trend(trend) => trend.is_empty(),
+            Value::Gauge(_) => false,
+        }
+    }
+
     /// Judges what was measured within `elapsed`. A rate without samples passes, as in k6.
     pub fn evaluate(&self, layout: &Layout, tally: &Tally, elapsed: Nanos) -> Outcome {
         let value = metrics::value(self.metric, &self.filter, layout, tally);

@@ -6,6 +6,6 @@ pub mod model;
 pub mod pacer;
 pub mod stages;
 
-pub use model::{Arrivals, LoadModel, Schedule, share};
+pub use model::{Arrivals, LoadModel, Schedule, arrivals_seed, share};
 pub use pacer::Pacer;
 pub use stages::{RateStages, StageError, VuStages};

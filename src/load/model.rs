@@ -1,5 +1,6 @@
 //! The load models: what decides that a request is due.
 
+use crate::rng::Rng;
 use crate::units::{Nanos, Rate};
 
 /// What decides that the next request starts.
@@ -43,6 +44,23 @@ pub struct Schedule {
     pub limit: Option<u64>,
 }
 
+impl Schedule {
+    /// How long the arrivals of a limit take at its rate, the time up to the one that would follow included: 2 at 2/s take a second.
+    /// Zero without a limit.
+    pub fn span_of_limit(&self) -> Nanos {
+        self.limit.map_or(Nanos::ZERO, |limit| self.rate.time_of(limit))
+    }
+}
+
+/// Purposes that streams of random numbers are kept apart by: users have those below.
+const ARRIVALS: u64 = 1 << 40;
+
+/// The seed of the arrivals of a run's scenario number `scenario`, so that no two scenarios draw from one stream of random numbers, nor
+/// any of the users.
+pub fn arrivals_seed(seed: u64, scenario: usize) -> u64 {
+    Rng::stream(seed, ARRIVALS + scenario as u64).next_u64()
+}
+
 /// How many of `total` fall to `worker` (from 0) when `workers` (at least 1) take turns.
 pub fn share(total: u64, worker: u32, workers: u32) -> u64 {
     debug_assert!(worker < workers);
@@ -55,6 +73,33 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn scenarios_and_users_draw_from_streams_of_their_own() {
+        let mut seeds: Vec<u64> = (0..100).map(|scenario| arrivals_seed(7, scenario)).collect();
+        assert_eq!(seeds[3], arrivals_seed(7, 3), "reproducible");
+        assert_ne!(seeds[3], arrivals_seed(8, 3));
+        // Where a scenario's stream begins, no user's does.
+        seeds.extend((0..100).map(|user| crate::rng::Rng::stream(7, user).next_u64()));
+        seeds.push(7);
+        let streams: Vec<u64> = seeds.iter().map(|seed| crate::rng::Rng::new(*seed).next_u64()).collect();
+        let different: std::collections::BTreeSet<_> = streams.iter().collect();
+        assert_eq!(different.len(), streams.len());
+    }
+
+    #[test]
+    fn a_limit_takes_as_long_as_its_gaps() {
+        let schedule = |limit| Schedule {
+            rate: Rate::per_sec(2),
+            arrivals: Arrivals::Uniform,
+            seed: 0,
+            end: None,
+            limit,
+        };
+        assert_eq!(schedule(Some(2)).span_of_limit(), Nanos::from_secs(1));
+        assert_eq!(schedule(Some(u64::MAX)).span_of_limit(), Nanos::MAX);
+        assert_eq!(schedule(None).span_of_limit(), Nanos::ZERO);
+    }
 
     proptest! {
         #[test]

@@ -74,7 +74,10 @@ impl Page<'_> {
         self.heading("Requests")?;
         let rate = self.paint.bold(format_args!("{}/s", human::per_second(throughput.requests_per_s)));
         let span = human::duration(seconds(self.report.duration_s));
-        self.line("rate", format_args!("{rate} over {span}"))?;
+        // Of many arrivals over time the schedule's rate, too.
+        let asked =
+            self.report.config.rate_per_s.map(|asked| format!(" ({}/s scheduled)", human::per_second(asked)));
+        self.line("rate", format_args!("{rate}{} over {span}", asked.unwrap_or_default()))?;
         self.line(
             "scheduled",
             format_args!("{}, started {}", human::count(requests.scheduled), human::count(requests.started)),

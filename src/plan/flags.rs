@@ -7,7 +7,7 @@ use super::status::StatusSet;
 use super::workload::{ArrivalPlan, ConnectionPolicy, Executor, Flow, Origin, Step, Think, Workload};
 use crate::http::request::Request;
 use crate::http::url::Url;
-use crate::load::{Arrivals, RateStages, VuStages};
+use crate::load::{Arrivals, RateStages, VuStages, arrivals_seed};
 use crate::units::{Nanos, Rate, parse_duration};
 
 /// When only iterations are counted, no iteration begins after this; k6's default is 10 minutes, but
@@ -141,7 +141,11 @@ fn executor(form: &FlagForm) -> Result<Executor, FlagProblem> {
     let duration = form.duration.unwrap_or(DURATION_MAX);
     Ok(match (form.rate, form.requests) {
         (Some(rate), limit) => Executor::ArrivalRate {
-            arrivals: ArrivalPlan::Constant { rate, process: form.arrivals, seed: form.seed },
+            arrivals: ArrivalPlan::Constant {
+                rate,
+                process: form.arrivals,
+                seed: arrivals_seed(form.seed, 0),
+            },
             duration,
             stage_ends: vec![duration],
             pre_allocated_vus: vus,

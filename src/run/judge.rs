@@ -34,7 +34,8 @@ impl Judge {
         // From tick to tick, whatever span the intervals have: a look that comes late delays none behind it.
         self.next = Nanos(elapsed.0 - elapsed.0 % EVERY.0) + EVERY;
         for (threshold, fatal) in self.thresholds.iter().zip(&mut self.fatal) {
-            if threshold.abort_on_fail && elapsed >= threshold.delay_abort_eval {
+            let is_due = threshold.abort_on_fail && elapsed >= threshold.delay_abort_eval;
+            if is_due && !threshold.is_without_samples(&self.layout, tally) {
                 *fatal = !threshold.evaluate(&self.layout, tally, elapsed).ok;
             }
         }

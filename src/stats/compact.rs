@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::stats::histogram::{HIGHEST, Histogram, LOWEST, upper};
+use crate::stats::histogram::{HIGHEST, Histogram, LOWEST, rank, upper};
 use crate::units::Nanos;
 
 /// Counters of equal size in each doubling of the value, as a power of two: the dense histograms' three significant digits.
@@ -200,7 +200,7 @@ impl CompactHistogram {
 
     /// The value that `percent` (0 to 100) of the values do not exceed, as the dense one says it; 0 when empty.
     pub fn percentile(&self, percent: f64) -> Nanos {
-        let rank = ((percent / 100.0).min(1.0) * self.len as f64).ceil().max(1.0) as u64;
+        let rank = rank(percent, self.len);
         let mut seen = 0;
         let mut steps = self.iter_upper();
         let found = steps.find(|(_, count)| {

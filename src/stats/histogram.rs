@@ -141,10 +141,14 @@ impl Histogram {
     }
 
     /// The value that `percent` (0 to 100) of the values do not exceed, rounded up to the
-    /// resolution (below 16 ns: 0); 0 when empty.
+    /// resolution (below 16 ns: 0); 0 when empty. Of 1,000 values 99.9 % are 999, though that product is not exact in binary.
     pub fn percentile(&self, percent: f64) -> Nanos {
         match &self.0 {
-            Some(table) if !table.is_empty() => upper(table.value_at_quantile(percent / 100.0)),
+            Some(table) if !table.is_empty() => {
+                let count = table.len() as f64;
+                // Half a step before the rank, so that nothing is left to rounding there.
+                upper(table.value_at_quantile((rank(percent, table.len()) as f64 - 0.5) / count))
+            }
             _ => Nanos::ZERO,
         }
     }
@@ -227,6 +231,16 @@ pub const TABLE_BYTES: u64 = 29_696 * size_of::<u64>() as u64;
 fn new_table() -> hdrhistogram::Histogram<u64> {
     let table = hdrhistogram::Histogram::new_with_bounds(LOWEST, HIGHEST, DIGITS);
     table.expect("the bounds are constants that hdrhistogram takes")
+}
+
+/// Which of `count` values, from 1 in ascending order, the first `percent` (0 to 100) of them end with.
+///
+/// The exact product rounded up: one that is a whole number but for what binary fractions cannot say (99.9 % of 1,000) is that.
+pub(super) fn rank(percent: f64, count: u64) -> u64 {
+    let exact = percent.clamp(0.0, 100.0) * count as f64 / 100.0;
+    let whole = exact.round();
+    let near = (exact - whole).abs() <= whole * 1e-12;
+    ((if near { whole } else { exact.ceil() }) as u64).clamp(1, count.max(1))
 }
 
 /// The first step reaches from 0 to 15 ns: "no time at all" is the honest name for it, where its

@@ -36,6 +36,12 @@ impl Rate {
         let arrivals = u128::from(self.count) * u128::from(span.0) / u128::from(self.per.0.max(1));
         u64::try_from(arrivals).unwrap_or(u64::MAX)
     }
+
+    /// The time in which so many arrive, rounded down; saturates at [`Nanos::MAX`].
+    pub fn time_of(self, arrivals: u64) -> Nanos {
+        let span = u128::from(arrivals) * u128::from(self.per.0) / u128::from(self.count.max(1));
+        Nanos(u64::try_from(span).unwrap_or(u64::MAX))
+    }
 }
 
 impl FromStr for Rate {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::context::Context;
 use super::form::{ArrivalsName, ExecutorName, PlanForm, ScenarioForm, StageForm};
 use super::schema::suggestion;
-use crate::load::{Arrivals, RateStages, VuStages};
+use crate::load::{Arrivals, RateStages, VuStages, arrivals_seed};
 use crate::plan::workload::{ArrivalPlan, Executor, Flow, Scenario, Think};
 use crate::units::{Nanos, Rate};
 
@@ -55,8 +55,10 @@ pub(super) fn scenarios(form: &PlanForm, flows: &[Flow], seed: u64, cx: &mut Con
     }
     let names = cx.keys(&["scenarios"]);
     let named = names.iter().filter_map(|name| Some((name, form.scenarios.get(name)?)));
-    let scenarios: Vec<Scenario> =
-        named.filter_map(|(name, scenario)| one(name, scenario, flows, seed, cx)).collect();
+    let scenarios: Vec<Scenario> = named
+        .enumerate()
+        .filter_map(|(index, (name, scenario))| one(name, scenario, flows, arrivals_seed(seed, index), cx))
+        .collect();
     let users: u64 = scenarios.iter().map(|s| u64::from(s.executor.max_vus())).sum();
     if users > VUS_MAX {
         cx.add(

@@ -60,6 +60,20 @@ fn only_what_may_end_the_run_does() {
 }
 
 #[test]
+fn what_has_no_samples_yet_ends_no_run() {
+    let rig = Rig::new(&[
+        ("http_reqs:count>5", Some(Nanos::ZERO)),
+        ("http_req_duration:p(95)>9", Some(Nanos::ZERO)),
+    ]);
+    let mut judge = rig.judge();
+    assert!(!judge.gives_up(&rig.tally(0, 0), secs(2)), "as before a scenario's startTime");
+    // At the end it is judged all the same, as in k6.
+    let judged = rig.judge().last_word(&rig.tally(0, 0), secs(3));
+    assert!(judged.iter().all(|(_, outcome, fatal)| !outcome.ok && !fatal));
+    assert!(judge.gives_up(&rig.tally(1, 0), secs(4)));
+}
+
+#[test]
 fn what_ended_the_run_has_failed_whatever_comes_behind_it() {
     let rig = Rig::new(&[(FEW_FAIL, Some(Nanos::ZERO)), ("http_reqs:count>0", Some(Nanos::ZERO))]);
     let mut judge = rig.judge();

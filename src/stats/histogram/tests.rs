@@ -19,6 +19,31 @@ fn close(reported: Nanos, truth: u64) -> bool {
     reported.0.abs_diff(truth) <= (truth / 1_000).max(LOWEST)
 }
 
+#[test]
+fn ranks_are_exact_where_binary_fractions_are_not() {
+    for (percent, count, expected) in [
+        (99.9, 1_000, 999),
+        (99.9, 10_000, 9_990),
+        (99.99, 10_000, 9_999),
+        (99.0, 100, 99),
+        (28.0, 25, 7),
+        (50.0, 3, 2),
+        (99.9, 1_001, 1_000),
+        (0.0, 10, 1),
+        (100.0, 10, 10),
+        (99.999, 3, 3),
+    ] {
+        assert_eq!(rank(percent, count), expected, "{percent} % of {count}");
+    }
+    // 999 values of 1 ms, and one of 100 ms.
+    let mut values = vec![1_000_000; 999];
+    values.push(100_000_000);
+    let (dense, slow) = (of(&values), Nanos(50_000_000));
+    let compact = crate::stats::compact::CompactHistogram::of(&dense);
+    assert!(dense.percentile(99.9) < slow && dense.percentile(99.91) > slow);
+    assert_eq!(compact.percentile(99.9), dense.percentile(99.9));
+}
+
 proptest! {
     // Reading a histogram walks 29,696 counters, slowly in a debug build.
     #![proptest_config(ProptestConfig::with_cases(64))]

@@ -429,7 +429,9 @@ impl LoadOwner for Pool {
     }
 
     fn was_over_at<D: AddRoute>(&self, links: &PoolLinks<D>, now: Nanos) -> Nanos {
-        if links.last_done > links.window.open { links.last_done } else { now }
+        let done = if links.last_done > links.window.open { links.last_done } else { now };
+        // The rate is that of whole gaps: with the one behind the last arrival there are as many as arrivals.
+        done.max(links.window.open + self.source.span_of_limit())
     }
 
     fn is_draining<D: AddRoute>(&self, links: &PoolLinks<D>) -> bool {

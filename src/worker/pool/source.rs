@@ -71,6 +71,14 @@ impl Source {
         }
     }
 
+    /// How long the schedule lasts that ends with a number of arrivals; else zero.
+    pub(super) fn span_of_limit(&self) -> Nanos {
+        match self {
+            Source::Closed(_) => Nanos::ZERO,
+            Source::Open(open) => open.schedule.span_of_limit(),
+        }
+    }
+
     #[inline]
     pub(super) fn is_open(&self) -> bool {
         matches!(self, Source::Open(_))

@@ -216,6 +216,18 @@ impl Runner {
         Some(self.start + at)
     }
 
+    /// When the schedule is over that ends with a number of arrivals, the gap behind the last one included; else zero.
+    pub(super) fn schedule_end(&self) -> Nanos {
+        match &self.executor {
+            Executor::ArrivalRate {
+                arrivals: ArrivalPlan::Constant { rate, .. },
+                limit: Some(limit),
+                ..
+            } => self.start + rate.time_of(*limit),
+            _ => Nanos::ZERO,
+        }
+    }
+
     /// As many arrivals as were asked for have come, and each has begun or was dropped.
     fn has_had_all(&self) -> bool {
         self.left == 0 && self.backlog.is_empty()

@@ -246,7 +246,7 @@ impl<F: Flow> LoadOwner for Users<F> {
     }
 
     fn was_over_at<D: AddRoute>(&self, _: &UserLinks<D, F>, now: Nanos) -> Nanos {
-        now
+        self.runners.iter().map(Runner::schedule_end).fold(now, Nanos::max)
     }
 
     fn is_draining<D: AddRoute>(&self, _: &UserLinks<D, F>) -> bool {

@@ -150,7 +150,8 @@ impl Draw {
         }
         for _ in 0..self.below(4) {
             let header = self.of(HEADERS);
-            if !(is_form && header.to_ascii_lowercase().starts_with("content-type")) {
+            let of_form = header.starts_with("Content-Type: multipart");
+            if is_form == of_form || !header.to_ascii_lowercase().starts_with("content-type") {
                 words.push(vec![self.of(&["-H", "--header"]).into(), header.into()]);
             }
         }
@@ -282,6 +283,7 @@ const HEADERS: &[&str] = &[
     "User-Agent:",
     "Content-Type: text/plain",
     "content-type:",
+    "Content-Type: multipart/form-data",
     "Cookie: c=d",
     "Authorization: Bearer t",
     "Connection: keep-alive",

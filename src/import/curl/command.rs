@@ -402,15 +402,19 @@ impl Curl {
         } else if self.uploads.is_empty() && !matches!(body, Body::None | Body::Form(_)) {
             own("Content-Type", FORM);
         } else if matches!(body, Body::Form(_)) {
-            let given = fields.iter().find(|(name, _)| name.eq_ignore_ascii_case("content-type"));
+            let is_type = |(name, _): &(String, String)| name.eq_ignore_ascii_case("content-type");
+            // curl writes it where it writes its own.
+            let given: Vec<_> = fields.extract_if(.., |field| is_type(field)).take(1).collect();
+            fields.retain(|field| !is_type(field));
             let fits =
                 |value: &str| value.trim_start().to_ascii_lowercase().starts_with("multipart/form-data");
-            if let Some((_, value)) = given.filter(|(_, value)| !fits(value)) {
+            if let Some((_, value)) = given.iter().find(|(_, value)| !fits(value)) {
                 return self.fail(format!(
                     "has a multipart form and the Content-Type `{}`: leave that out",
                     value.escape_debug()
                 ));
             }
+            fields.extend(given);
         }
         Ok(fields)
     }

@@ -1,5 +1,9 @@
 //! A request as it was found, whatever it was found in. Nothing in it is a template.
 
+use percent_encoding::{
+    AsciiSet, CONTROLS, NON_ALPHANUMERIC, percent_decode_str, percent_encode, utf8_percent_encode,
+};
+
 use super::ImportError;
 use crate::http::url::Url;
 use crate::units::Nanos;
@@ -26,18 +30,43 @@ pub(super) struct Recorded {
 pub(super) enum Body {
     #[default]
     None,
+    /// May be empty, which is not the same as none.
     Text(String),
     /// Goes to a file of its own.
     Bytes(Vec<u8>),
     /// A file that is there.
     File(String),
+    /// multipart/form-data.
+    Form(Vec<Part>),
+}
+
+/// A part of a multipart form.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Part {
+    pub(super) name: Option<String>,
+    pub(super) content: Content,
+    pub(super) file_name: Option<String>,
+    pub(super) content_type: Option<String>,
+}
+
+/// What a part sends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Content {
+    Text(String),
+    /// A file that is there.
+    File(String),
+}
+
+impl Default for Content {
+    fn default() -> Content {
+        Content::Text(String::new())
+    }
 }
 
 impl Body {
     /// Text where it can stand in a plan.
     pub(super) fn of(bytes: Vec<u8>) -> Body {
         match String::from_utf8(bytes) {
-            Ok(text) if text.is_empty() => Body::None,
             Ok(text) if !text.contains('\0') => Body::Text(text),
             Ok(text) => Body::Bytes(text.into_bytes()),
             Err(error) => Body::Bytes(error.into_bytes()),
@@ -55,19 +84,35 @@ impl Recorded {
     /// Refuses what no request can hold.
     pub(super) fn check(&self) -> Result<(), ImportError> {
         let fail = |what: String| Err(ImportError::new(self.place.as_str(), what));
-        if !is_token(&self.method) {
-            return fail(format!("`{}` is no method (RFC 9110, 9.1)", self.method.escape_debug()));
+        check_method(&self.method).or_else(fail)?;
+        if self.url.target.is_empty() || !self.url.target.bytes().all(|b| b.is_ascii_graphic()) {
+            let target = self.url.target.escape_debug();
+            return fail(format!(
+                "the request target `{target}` is empty or holds what has to be percent-encoded"
+            ));
         }
-        for (name, value) in &self.headers {
-            if !is_token(name) {
-                return fail(format!("`{}` is no name of a header (RFC 9110, 5.1)", name.escape_debug()));
-            }
-            if value.contains(['\r', '\n', '\0']) {
-                return fail(format!("the value of `{name}` has a line break or NUL in it"));
-            }
-        }
-        Ok(())
+        self.headers.iter().try_for_each(|(name, value)| check_field(name, value).or_else(fail))
     }
+}
+
+/// Refuses what is no method.
+pub(super) fn check_method(method: &str) -> Result<(), String> {
+    match method {
+        "CONNECT" => Err("CONNECT opens a tunnel, which squall does not put under load".into()),
+        _ if is_token(method) => Ok(()),
+        _ => Err(format!("`{}` is no method (RFC 9110, 9.1)", method.escape_debug())),
+    }
+}
+
+/// Refuses what is no field of a head.
+pub(super) fn check_field(name: &str, value: &str) -> Result<(), String> {
+    if !is_token(name) {
+        return Err(format!("`{}` is no name of a header (RFC 9110, 5.1)", name.escape_debug()));
+    }
+    if value.contains(['\r', '\n', '\0']) {
+        return Err(format!("the value of `{name}` has a line break or NUL in it"));
+    }
+    Ok(())
 }
 
 /// RFC 9110, 5.6.2.
@@ -76,42 +121,42 @@ fn is_token(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(fits)
 }
 
-/// Whether a client makes this header itself, or it belongs to a connection and not to a request.
-pub(super) fn is_connections(name: &str) -> bool {
-    const NAMES: [&str; 12] = [
-        "host",
-        "content-length",
-        "connection",
-        "keep-alive",
-        "proxy-connection",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-        "http2-settings",
-        "accept-encoding",
-        "expect",
-    ];
-    name.starts_with(':') || NAMES.iter().any(|own| name.eq_ignore_ascii_case(own))
+/// Why a header is not taken: it belongs to a connection or to how a body is framed, which are squall's own.
+pub(super) fn connection_field(name: &str, value: &str) -> Option<&'static str> {
+    let value = value.trim().to_ascii_lowercase();
+    match name.to_ascii_lowercase().as_str() {
+        name if name.starts_with(':') => Some("it is HTTP/2's"),
+        "content-length" => Some("squall makes it, from the body"),
+        "transfer-encoding" | "trailer" => Some("squall sends a body whole, with its Content-Length"),
+        "expect" => Some("squall sends a body without being asked"),
+        "upgrade" | "http2-settings" => Some("squall speaks HTTP/1.1 and nothing else"),
+        "connection" if value == "keep-alive" || value == "close" => None,
+        "connection" => Some("squall speaks HTTP/1.1 and nothing else"),
+        "te" if value == "trailers" => None,
+        "te" => Some("squall reads no transfer coding but chunked"),
+        "keep-alive" | "proxy-connection" => Some("it belongs to a connection, and those are squall's own"),
+        _ => None,
+    }
 }
 
-/// Percent-encodes what cannot be sent as it is in a URL, as browsers and curl do. The fragment stays away.
+/// What a URL cannot have when it is sent: blanks and control bytes; bytes beyond ASCII cannot either.
+pub(super) const NOT_SENT: &AsciiSet = &CONTROLS.add(b' ');
+/// RFC 3986, 2.3.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// Percent-encodes what cannot be sent as it is in a URL, as browsers do. The fragment stays away.
 pub(super) fn sendable(url: &str) -> String {
-    let mut out = String::with_capacity(url.len());
-    for byte in url.split('#').next().unwrap_or_default().bytes() {
-        if byte.is_ascii_graphic() { out.push(char::from(byte)) } else { out += &format!("%{byte:02X}") }
-    }
-    out
+    utf8_percent_encode(url.split('#').next().unwrap_or_default(), NOT_SENT).to_string()
 }
 
 /// Percent-encodes all but RFC 3986's unreserved characters.
 pub(super) fn encode(text: &[u8]) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text {
-        let plain = byte.is_ascii_alphanumeric() || b"-._~".contains(byte);
-        if plain { out.push(char::from(*byte)) } else { out += &format!("%{byte:02X}") }
-    }
-    out
+    percent_encode(text, RESERVED).to_string()
+}
+
+/// The bytes of a percent-encoded text.
+pub(super) fn decoded(text: &str) -> Vec<u8> {
+    percent_decode_str(text).collect()
 }
 
 /// Takes `user:password@` out of a URL.

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::recorded::{decoded, encode};
+
 /// The variables that a plan needs.
 #[derive(Debug, Default)]
 pub(super) struct Secrets {
@@ -52,25 +54,68 @@ impl Secrets {
         }
     }
 
-    /// `a=b&c=d` as a template: a query, or a form.
+    /// `a=b&c=d` as a template: a query, or a form. Only whole values are replaced; where it cannot be told where one ends, none.
     pub(super) fn pairs(&mut self, pairs: &str, step: &str) -> String {
+        let Some(split) = split_pairs(pairs) else { return escape(pairs) };
         let mut out = Vec::new();
-        for pair in pairs.split('&') {
+        for pair in split {
             out.push(match pair.split_once('=') {
                 Some((name, value)) if !value.is_empty() && is_simple(name) && is_secret_name(name) => {
-                    let what = || format!("`{name}` of `{step}` (not percent-encoded)");
-                    let variable = self.variable(name, value, what);
-                    format!("{}={{{{ env.{variable} | url }}}}", escape(name))
+                    format!("{}={}", escape(name), self.encoded(name, value, step))
                 }
                 _ => escape(pair),
             });
         }
         out.join("&")
     }
+
+    /// A percent-encoded value. Where encoding it anew gives the same, the variable holds it decoded.
+    fn encoded(&mut self, name: &str, value: &str, step: &str) -> String {
+        match String::from_utf8(decoded(value)) {
+            Ok(plain) if encode(plain.as_bytes()) == value => {
+                let what = || format!("`{name}` of `{step}` (not percent-encoded)");
+                format!("{{{{ env.{} | url }}}}", self.variable(name, &plain, what))
+            }
+            _ => {
+                let what = || format!("`{name}` of `{step}` (as it stands there, encoded)");
+                format!("{{{{ env.{} }}}}", self.variable(name, value, what))
+            }
+        }
+    }
+
+    /// The value of a form's field, as it is, as a template.
+    pub(super) fn field(&mut self, name: &str, value: &str, step: &str) -> String {
+        if value.is_empty() || !is_simple(name) || !is_secret_name(name) {
+            return escape(value);
+        }
+        let variable = self.variable(name, value, || format!("`{name}` of `{step}`"));
+        format!("{{{{ env.{variable} }}}}")
+    }
 }
 
-/// Keys of a JSON text whose values look like secrets.
-pub(super) fn in_json(text: &str) -> Vec<String> {
+/// Takes `a=b&c=d` apart. What stands in quotes, brackets or braces belongs together; none where they do not match.
+fn split_pairs(text: &str) -> Option<Vec<&str>> {
+    let (mut pairs, mut from, mut quoted, mut open) = (Vec::new(), 0, false, Vec::new());
+    for (at, byte) in text.bytes().enumerate() {
+        match byte {
+            b'"' => quoted = !quoted,
+            _ if quoted => {}
+            b'{' => open.push(b'}'),
+            b'[' => open.push(b']'),
+            b'}' | b']' if open.pop() != Some(byte) => return None,
+            b'&' if open.is_empty() => {
+                pairs.push(&text[from..at]);
+                from = at + 1;
+            }
+            _ => {}
+        }
+    }
+    pairs.push(&text[from..]);
+    (!quoted && open.is_empty()).then_some(pairs)
+}
+
+/// Names in a text whose values look like secrets: keys of JSON, and `name=value` anywhere.
+pub(super) fn mentioned(text: &str) -> Vec<String> {
     fn walk(value: &Value, found: &mut Vec<String>) {
         match value {
             Value::Object(entries) => {
@@ -82,16 +127,34 @@ pub(super) fn in_json(text: &str) -> Vec<String> {
                 }
             }
             Value::Array(items) => items.iter().for_each(|item| walk(item, found)),
+            Value::String(text) => assignments(text, found),
             _ => {}
         }
     }
     let mut found = Vec::new();
-    if let Ok(value) = serde_json::from_str(text) {
-        walk(&value, &mut found);
+    match serde_json::from_str(text) {
+        Ok(value) => walk(&value, &mut found),
+        Err(_) => assignments(text, &mut found),
     }
     found.sort();
     found.dedup();
     found
+}
+
+/// Names before `=` that look like those of secrets, unless an environment variable is behind it.
+fn assignments(text: &str, found: &mut Vec<String>) {
+    for (at, _) in text.match_indices('=') {
+        let behind = text[at + 1..].trim_start_matches(['"', '\'']);
+        let is_part = |b: u8| b.is_ascii_alphanumeric() || b"_-".contains(&b);
+        let length = text[..at].bytes().rev().take_while(|b| is_part(*b)).count();
+        let ends = |c: char| c.is_whitespace() || "&;\"'<>}]".contains(c);
+        if is_secret_name(&text[at - length..at])
+            && !behind.starts_with("{{ env.")
+            && !behind.starts_with(ends)
+        {
+            found.extend((!behind.is_empty()).then(|| text[at - length..at].to_owned()));
+        }
+    }
 }
 
 /// Text that means itself in a template.
@@ -163,11 +226,40 @@ mod tests {
     }
 
     #[test]
-    fn json_is_looked_through() {
+    fn only_whole_values_are_replaced() {
+        let pairs = |text: &str| Secrets::default().pairs(text, "s");
+        for text in [
+            r#"{"u":"http://h/?a=1&token=c"}"#,
+            r#"q={"u":"x&token=c"}&b"#,
+            r#"a="x&token=c"#,
+            "a={x&token=c",
+            "token=c]",
+            "a b=1 token=2",
+        ] {
+            assert_eq!(pairs(text), text);
+        }
+        assert_eq!(pairs("a={\"b\":\"&\"}&token=c"), "a={\"b\":\"&\"}&token={{ env.TOKEN | url }}");
+        assert_eq!(pairs("a[]=1&token=c"), "a[]=1&token={{ env.TOKEN | url }}");
+        // What `| url` would write otherwise stays as it stands.
+        for value in ["a+b", "a%2fb", "a/b==", "p\"\"w", "%ff", "{}"] {
+            assert_eq!(pairs(&format!("token={value}")), "token={{ env.TOKEN }}", "{value}");
+        }
+        let mut secrets = Secrets::default();
+        assert_eq!(secrets.header("Token", "a%20b", "s"), "{{ env.TOKEN }}");
+        assert_eq!(secrets.pairs("token=a%20b", "s"), "token={{ env.TOKEN_2 | url }}", "another value");
+        assert_eq!(secrets.field("token", "a b", "s"), "{{ env.TOKEN_2 }}", "the same value");
+        assert_eq!(secrets.field("tok en", "{{", "s"), "\\{{");
+    }
+
+    #[test]
+    fn what_stays_is_found() {
         assert_eq!(
-            in_json(r#"{"a":[{"password":"x"}],"token":"","apiKey":"k","n":{"Token":"t"}}"#),
-            ["Token", "apiKey", "password"]
+            mentioned(
+                r#"{"a":[{"password":"x"}],"token":"","apiKey":"k","n":{"Token":"t","u":"h?sid=1&a=2"}}"#
+            ),
+            ["Token", "apiKey", "password", "sid"]
         );
-        assert!(in_json("no json").is_empty());
+        assert_eq!(mentioned("<a token=\"x\"/> x-key=1&api_key=2&key="), ["api_key", "token"]);
+        assert!(mentioned("no json, token={{ env.TOKEN }}").is_empty());
     }
 }

@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use toml_edit::{ArrayOfTables, DocumentMut, InlineTable, Item, Table, value};
+use toml_edit::{Array, ArrayOfTables, DocumentMut, InlineTable, Item, Table, Value, value};
 
 use super::Imported;
-use super::recorded::{Body, Recorded};
-use super::secrets::{Secrets, escape, in_json};
+use super::recorded::{Body, Content, Part, Recorded};
+use super::secrets::{Secrets, escape, mentioned};
 use crate::http::url::Url;
 use crate::units::Nanos;
 
@@ -54,6 +54,11 @@ pub(super) fn write(requests: &[Recorded], source: &str, mut warnings: Vec<Strin
     plan += "\n";
     plan += &document.to_string();
     warnings.append(&mut writer.warnings);
+    if writer.codings_kept {
+        warnings.push(
+            "Accept-Encoding is kept: bodies may come compressed, and checks and extractions see them as they come".into(),
+        );
+    }
     Imported { plan, files: writer.files, warnings }
 }
 
@@ -71,6 +76,8 @@ struct Writer {
     secrets: Secrets,
     files: Vec<(String, Vec<u8>)>,
     warnings: Vec<String>,
+    /// Some request has an Accept-Encoding.
+    codings_kept: bool,
 }
 
 impl Writer {
@@ -81,8 +88,13 @@ impl Writer {
         if request.method != "GET" || request.body != Body::None {
             step["method"] = value(&request.method);
         }
+        if request.header("accept-encoding").is_some_and(|codings| codings.trim() != "identity") {
+            self.codings_kept = true;
+        }
         step["origin"] = value(self.origin(&request.url));
-        step["url"] = value(self.secrets.url(&request.url.target, &name));
+        let url = self.secrets.url(&request.url.target, &name);
+        self.warn_of(&url, "URL", &name);
+        step["url"] = value(url);
         if let Some(status) = request.status.filter(|status| !(200..400).contains(status)) {
             step["expectStatus"] = value(i64::from(status));
         }
@@ -100,21 +112,29 @@ impl Writer {
         step
     }
 
-    /// One line for each name: of several, HTTP makes a list (RFC 9110, 5.3); cookies have their own mark.
+    /// By name; those of several lines as a list.
     fn headers(&mut self, request: &Recorded, step: &str) -> InlineTable {
-        let mut joined: Vec<(&str, String)> = Vec::new();
+        let mut by_name: Vec<(&str, Vec<String>)> = Vec::new();
         for (name, value) in &request.headers {
-            match joined.iter_mut().find(|(known, _)| known.eq_ignore_ascii_case(name)) {
-                Some((_, known)) => {
-                    *known += if name.eq_ignore_ascii_case("cookie") { "; " } else { ", " };
-                    *known += value;
-                }
-                None => joined.push((name, value.clone())),
+            match by_name.iter_mut().find(|(known, _)| known.eq_ignore_ascii_case(name)) {
+                Some((_, values)) => values.push(value.trim().into()),
+                None => by_name.push((name, vec![value.trim().into()])),
             }
         }
         let mut headers = InlineTable::new();
-        for (name, value) in joined {
-            headers.insert(name, self.secrets.header(name, value.trim(), step).into());
+        for (name, values) in by_name {
+            let mut values: Vec<String> =
+                values.iter().map(|value| self.secrets.header(name, value, step)).collect();
+            let value: Value = match values.len() {
+                1 => values.remove(0).into(),
+                _ => values.into_iter().collect::<Array>().into(),
+            };
+            headers.insert(name, value);
+        }
+        // The encoder leaves it out where there is no body, and curl says so of one that is empty.
+        let usual = ["POST", "PUT", "PATCH"].contains(&request.method.as_str());
+        if request.body == Body::Text(String::new()) && !usual {
+            headers.insert("Content-Length", "0".into());
         }
         headers
     }
@@ -122,26 +142,72 @@ impl Writer {
     fn body(&mut self, request: &Recorded, name: &str, step: &mut Table) {
         match &request.body {
             Body::None => {}
+            Body::Text(text) if text.is_empty() => {}
             Body::Text(text) => {
                 let form = request.header("content-type").is_some_and(is_form);
-                let text = if form { self.secrets.pairs(text, name) } else { escape(text) };
-                step["body"] = value(text);
+                let template = if form { self.secrets.pairs(text, name) } else { escape(text) };
+                self.warn_of(if form { &template } else { text }, "body", name);
+                step["body"] = value(template);
             }
             Body::Bytes(bytes) => {
                 let file = format!("body-{}.bin", self.files.len() + 1);
                 step["bodyFile"] = value(&file);
                 self.files.push((file, bytes.clone()));
             }
-            Body::File(path) => step["bodyFile"] = value(path),
-        }
-        if let Body::Text(text) = &request.body {
-            let keys = in_json(text);
-            if !keys.is_empty() {
-                self.warnings.push(format!(
-                    "the body of `{name}` may hold secrets ({}): they are in the plan; put {{{{ env.NAME }}}} there",
-                    keys.join(", ")
-                ));
+            Body::File(path) => {
+                self.read_later(path);
+                step["bodyFile"] = value(path);
             }
+            Body::Form(parts) => {
+                let parts = parts.iter().map(|part| self.part(part, name));
+                let mut list: Array = parts.collect();
+                for part in list.iter_mut() {
+                    part.decor_mut().set_prefix("\n    ");
+                }
+                list.set_trailing("\n");
+                list.set_trailing_comma(true);
+                step["multipart"] = value(list);
+            }
+        }
+    }
+
+    fn part(&mut self, part: &Part, step: &str) -> InlineTable {
+        let mut table = InlineTable::new();
+        let name = part.name.as_deref();
+        name.into_iter().for_each(|name| _ = table.insert("name", name.into()));
+        match &part.content {
+            Content::Text(text) => {
+                let text = self.secrets.field(name.unwrap_or_default(), text, step);
+                table.insert("value", text.into());
+            }
+            Content::File(path) => {
+                self.read_later(path);
+                table.insert("file", path.as_str().into());
+            }
+        }
+        for (key, text) in [("fileName", &part.file_name), ("contentType", &part.content_type)] {
+            text.iter().for_each(|text| _ = table.insert(key, text.as_str().into()));
+        }
+        table
+    }
+
+    /// Says of a file that the plan will read it, and from where.
+    fn read_later(&mut self, path: &str) {
+        let warning =
+            format!("the plan reads `{path}` when it is run: a relative path begins where the plan lies");
+        if !self.warnings.contains(&warning) {
+            self.warnings.push(warning);
+        }
+    }
+
+    /// Says what looks like a secret and stays where it is.
+    fn warn_of(&mut self, text: &str, what: &str, step: &str) {
+        let names = mentioned(text);
+        if !names.is_empty() {
+            self.warnings.push(format!(
+                "the {what} of `{step}` may hold secrets ({}): they are in the plan; put {{{{ env.NAME }}}} there",
+                names.join(", ")
+            ));
         }
     }
 

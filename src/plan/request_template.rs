@@ -40,6 +40,26 @@ pub enum Body {
     Text(String),
     /// Bytes as they are.
     Bytes(Vec<u8>),
+    /// One behind the other.
+    Parts(Vec<Body>),
+}
+
+impl Body {
+    /// Nothing for no body.
+    fn compile(&self, names: &Names<'_>) -> Result<Option<Template>, TemplateError> {
+        Ok(Some(match self {
+            Body::None => return Ok(None),
+            Body::Text(text) => Template::compile(text, names)?,
+            Body::Bytes(bytes) => Template::of_bytes(bytes),
+            Body::Parts(parts) => {
+                let mut whole = Template::default();
+                for part in parts {
+                    part.compile(names)?.into_iter().for_each(|part| whole.append(part));
+                }
+                whole
+            }
+        }))
+    }
 }
 
 /// Why a request cannot be used.
@@ -90,21 +110,14 @@ impl RequestTemplate {
         let target = Template::compile(&spec.target, names)?;
         let values: Vec<Template> =
             headers.iter().map(|(_, value)| Template::compile(value, names)).collect::<Result<_, _>>()?;
-        let body = match &spec.body {
-            Body::Text(text) => Some(Template::compile(text, names)?),
-            _ => None,
-        };
+        let body = spec.body.compile(names)?;
         // Held to the encoder's rules with whatever is constant; the rest is held to them when it is filled in.
         let text = |template: &Template| String::from_utf8_lossy(&template.example()).into_owned();
         // Nothing can be filled in so that a request line without a target is one.
         if target.prefix().is_empty() {
             return Err(RequestError::Target(spec.target.clone()).into());
         }
-        let constant_body = match (&spec.body, &body) {
-            (Body::Bytes(bytes), _) => bytes.clone(),
-            (_, Some(body)) => body.constant().unwrap_or(b"x").to_vec(),
-            _ => Vec::new(),
-        };
+        let constant_body = body.as_ref().map_or(&b""[..], |body| body.constant().unwrap_or(b"x")).to_vec();
         let request = Request {
             method: spec.method.clone(),
             target: text(&target),
@@ -127,10 +140,6 @@ impl RequestTemplate {
         head.text(" HTTP/1.1\r\n");
         head.fields(spec, &headers, &values);
         let usual = matches!(spec.method.as_str(), "POST" | "PUT" | "PATCH");
-        let body = match &spec.body {
-            Body::Bytes(bytes) => Some(Template::of_bytes(bytes)),
-            _ => body,
-        };
         Ok(RequestTemplate {
             constant: None,
             head: head.fields,

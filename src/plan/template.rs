@@ -122,6 +122,16 @@ impl Template {
         Ok(template)
     }
 
+    /// Puts another one behind it.
+    pub fn append(&mut self, other: Template) {
+        for piece in other.pieces {
+            match piece {
+                Piece::Literal(bytes) => self.literal(&bytes),
+                slot => self.pieces.push(slot),
+            }
+        }
+    }
+
     fn literal(&mut self, bytes: &[u8]) {
         match self.pieces.last_mut() {
             _ if bytes.is_empty() => {}

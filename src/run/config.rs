@@ -29,6 +29,7 @@ pub use self::routes::tls::TlsChoice;
 
 use self::connect::ports::Demand;
 use self::error::Problems;
+use self::load::Load;
 use self::workers::Room;
 use self::workers::host::{Host, ThisHost};
 use crate::clock;
@@ -219,10 +220,7 @@ fn access(
 fn validate_on(raw: RawConfig, host: &impl Host) -> Result<RunConfig, ConfigError> {
     let mut problems = Problems::default();
     let Planned { seed, target, workload: planned, thresholds } = planned(&raw, &mut problems)?;
-    let times = load::times(&raw, &mut problems);
-    let load = load::model(&raw, times.duration, seed, &mut problems);
-    let limits = limits::limits(&raw, &load, &mut problems);
-    let pipeline = load::pipeline(&raw, &mut problems);
+    let Load { times, load, limits, pipeline } = Load::read(&raw, seed, &mut problems);
     let request = workload::request::request(&raw, pipeline, &mut problems);
     let usable = host.usable_cores();
     let wish = workers::wish(&raw, &usable, &mut problems);

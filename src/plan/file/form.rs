@@ -45,7 +45,7 @@ pub struct PlanForm {
     /// Credentials for all steps that have none of their own.
     pub auth: Option<AuthForm>,
     /// Headers for all steps; a step's own come instead.
-    pub headers: BTreeMap<String, String>,
+    pub headers: BTreeMap<String, HeaderForm>,
     /// How long a request may take (default: 10s).
     pub timeout: Option<DurationForm>,
     /// User-Agent; empty for none.
@@ -234,13 +234,15 @@ pub struct StepForm {
     pub origin: Option<String>,
     /// Headers.
     #[serde(default)]
-    pub headers: BTreeMap<String, String>,
+    pub headers: BTreeMap<String, HeaderForm>,
     /// Body; may hold templates.
     pub body: Option<String>,
     /// File with the body, relative to this one; sent as it is.
     pub body_file: Option<String>,
     /// Body as JSON; its texts may hold templates.
     pub json: Option<serde_json::Value>,
+    /// Body as multipart/form-data, part by part (RFC 7578).
+    pub multipart: Option<Vec<PartForm>>,
     /// Statuses that are as expected: `200`, `"200,404"`, `"2xx"` (default: 200-399).
     pub expect_status: Option<StatusForm>,
     /// How long it may take.
@@ -261,6 +263,32 @@ pub struct StepForm {
     pub extract: BTreeMap<String, ExtractForm>,
     /// Credentials.
     pub auth: Option<AuthForm>,
+}
+
+/// A header's value, or those of several lines of one name.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum HeaderForm {
+    /// One line.
+    One(String),
+    /// Several lines, one behind the other.
+    Several(Vec<String>),
+}
+
+/// A part of a multipart body: exactly one of `value` and `file`.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PartForm {
+    /// The form field's name.
+    pub name: Option<String>,
+    /// Its value; may hold templates.
+    pub value: Option<String>,
+    /// File with its value, relative to this one; sent as it is.
+    pub file: Option<String>,
+    /// What the file is called in the request (default: not at all).
+    pub file_name: Option<String>,
+    /// What the part is, such as `text/csv` (default: not said).
+    pub content_type: Option<String>,
 }
 
 /// Statuses.

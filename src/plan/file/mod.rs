@@ -9,6 +9,7 @@ mod compile;
 mod context;
 mod error;
 pub mod form;
+mod multipart;
 pub(super) mod scenario;
 mod schema;
 mod step;

@@ -7,7 +7,8 @@ use base64::Engine;
 
 use super::bind::Names;
 use super::context::Context;
-use super::form::{AuthForm, ChecksForm, ExtractForm, PlanForm, StatusForm, StepForm, StepsForm};
+use super::form::{AuthForm, ChecksForm, ExtractForm, HeaderForm, PlanForm, StatusForm, StepForm, StepsForm};
+use super::multipart;
 use super::scenario::pairs;
 use super::schema::suggestion;
 use crate::http::response::Expect;
@@ -207,10 +208,15 @@ impl Steps<'_> {
 
     fn body(&self, path: &[&str], form: &StepForm, cx: &mut Context<'_>) -> Body {
         let at = |key| [path, &[key]].concat();
-        let given = [form.body.is_some(), form.body_file.is_some(), form.json.is_some()];
+        let given =
+            [form.body.is_some(), form.body_file.is_some(), form.json.is_some(), form.multipart.is_some()];
         if given.iter().filter(|given| **given).count() > 1 {
-            cx.add(path, "has more than one of `body`, `bodyFile` and `json`: keep one");
+            cx.add(path, "has more than one of `body`, `bodyFile`, `json` and `multipart`: keep one");
             return Body::None;
+        }
+        if let Some(parts) = &form.multipart {
+            let boundary = multipart::boundary(parts, self.content_type(form).as_deref());
+            return multipart::body(&at("multipart"), parts, &boundary, self.base_dir, cx);
         }
         if let Some(name) = &form.body_file {
             let file = self.base_dir.join(name);
@@ -227,19 +233,23 @@ impl Steps<'_> {
     fn headers(&self, path: &[&str], form: &StepForm, cx: &mut Context<'_>) -> Vec<(String, String)> {
         let own = [path, &["headers"]].concat();
         let mut headers: Vec<(String, String)> = Vec::new();
-        let mut add = |name: &str, value: String| {
+        let mut add_all = |name: &str, values: &[String]| {
             if !headers.iter().any(|(given, _)| given.eq_ignore_ascii_case(name)) {
-                headers.push((name.to_owned(), value));
+                headers.extend(values.iter().map(|value| (name.to_owned(), value.clone())));
             }
         };
         for name in cx.keys(&own) {
-            form.headers.get(&name).into_iter().for_each(|value| add(&name, value.clone()));
+            form.headers.get(&name).into_iter().for_each(|values| add_all(&name, lines(values)));
         }
         for name in cx.keys(&["headers"]) {
-            self.form.headers.get(&name).into_iter().for_each(|value| add(&name, value.clone()));
+            self.form.headers.get(&name).into_iter().for_each(|values| add_all(&name, lines(values)));
         }
+        let mut add = |name: &str, value: String| add_all(name, &[value]);
         if form.json.is_some() {
             add("Content-Type", "application/json".into());
+        }
+        if form.multipart.is_some() {
+            add("Content-Type", "multipart/form-data".into());
         }
         let credentials = match (&form.auth, &self.form.auth) {
             (Some(own), _) => authorization(&[path, &["auth"]].concat(), own, cx),
@@ -248,7 +258,20 @@ impl Steps<'_> {
         };
         credentials.into_iter().for_each(|value| add("Authorization", value));
         self.form.user_agent.iter().for_each(|agent| add("User-Agent", agent.clone()));
+        if let Some(parts) = &form.multipart {
+            multipart::name_boundary(
+                &mut headers,
+                &multipart::boundary(parts, self.content_type(form).as_deref()),
+            );
+        }
         headers
+    }
+
+    /// The Content-Type that is given.
+    fn content_type(&self, form: &StepForm) -> Option<String> {
+        let mut all = form.headers.iter().chain(&self.form.headers);
+        let (_, values) = all.find(|(name, _)| name.eq_ignore_ascii_case("content-type"))?;
+        lines(values).first().cloned()
     }
 
     fn expected(&self, path: &[&str], form: &StepForm, cx: &mut Context<'_>) -> StatusSet {
@@ -283,6 +306,14 @@ impl Steps<'_> {
             extracts.extend(cx.note(&[path, &["extract", name, key]].concat(), compiled));
         }
         extracts
+    }
+}
+
+/// A header's values, a line each.
+fn lines(values: &HeaderForm) -> &[String] {
+    match values {
+        HeaderForm::One(value) => std::slice::from_ref(value),
+        HeaderForm::Several(values) => values,
     }
 }
 

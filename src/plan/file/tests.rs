@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::*;
+use crate::load::arrivals_seed;
 use crate::plan::workload::{ArrivalPlan, Executor, Think};
 use crate::units::{Nanos, Rate};
 
@@ -150,7 +151,7 @@ fn k6s_executors_are_understood() {
         panic!()
     };
     assert_eq!(rate, Rate { count: 30, per: Nanos::from_secs(60) });
-    assert_eq!((seed, max_vus, max_backlog), (7, 4, 0));
+    assert_eq!((seed, max_vus, max_backlog), (arrivals_seed(7, 0), 4, 0));
     let ramp = executor(
         "executor = \"ramping-arrival-rate\"\nstages = [{ duration = 10, target = 4 }]\npreAllocatedVUs = 1\nmaxVUs = 9",
     );
@@ -304,6 +305,86 @@ fn variables_come_from_the_command_line_too() {
     with.variables.remove("x");
     let plan = compile("p", text, Format::Toml, &with).unwrap();
     assert!(plan.workload.steps[0].request.constant().unwrap().starts_with(b"GET /9 "));
+}
+
+/// The one request of a plan whose only step posts this to `http://h/`.
+fn posted(step: &str) -> String {
+    let plan = toml(&format!("userAgent = \"\"\n[[steps]]\nurl = \"http://h/\"\n{step}"));
+    let bytes = plan.workload.steps[0].request.constant().expect("no slots").to_vec();
+    String::from_utf8(bytes).unwrap()
+}
+
+#[test]
+fn a_multipart_body_is_put_together_of_its_parts() {
+    let parts = r#"multipart = [
+        { name = "a\"\n", value = "\\{{ v }} b" },
+        { value = "", contentType = "text/x; y=z" },
+        { name = "f", file = "tests/data/tiny.txt", fileName = "t.txt" },
+    ]
+"#;
+    let own = posted(parts);
+    let (head, body) = own.split_once("\r\n\r\n").unwrap();
+    let boundary = head.split("boundary=").nth(1).and_then(|rest| rest.lines().next()).expect(head);
+    assert_eq!((boundary.len(), &boundary[..24]), (40, "------------------------"));
+    let file = std::fs::read_to_string("tests/data/tiny.txt").unwrap();
+    let wanted = format!(
+        "--{boundary}\r\nContent-Disposition: form-data; name=\"a%22%0A\"\r\n\r\n{{{{ v }}}} b\r\n\
+         --{boundary}\r\nContent-Disposition: form-data\r\nContent-Type: text/x; y=z\r\n\r\n\r\n\
+         --{boundary}\r\nContent-Disposition: form-data; name=\"f\"; filename=\"t.txt\"\r\n\r\n{file}\r\n\
+         --{boundary}--\r\n"
+    );
+    assert_eq!(body, wanted);
+    assert_eq!(
+        head,
+        format!(
+            "POST / HTTP/1.1\r\nHost: h\r\nContent-Type: multipart/form-data; boundary={boundary}\r\n\
+             Content-Length: {}",
+            wanted.len()
+        )
+    );
+    let part = "multipart = [{ name = \"a\", value = \"b\" }]\n";
+    for (given, sent, used) in [
+        ("multipart/form-data; boundary=\\\"x y\\\"", "multipart/form-data; boundary=\"x y\"", Some("x y")),
+        ("multipart/form-data; Boundary=q; a=b", "multipart/form-data; Boundary=q; a=b", Some("q")),
+        ("multipart/form-data;", "multipart/form-data; boundary=-----", None),
+    ] {
+        let sent_whole = posted(&format!("{part}headers = {{ content-type = \"{given}\", A = \"b\" }}"));
+        assert!(sent_whole.contains(&format!("\r\ncontent-type: {sent}")), "{sent_whole}");
+        assert!(used.is_none_or(|used| sent_whole.contains(&format!("\r\n\r\n--{used}\r\nContent-"))));
+        assert!(used.is_none_or(|used| sent_whole.ends_with(&format!("\r\nb\r\n--{used}--\r\n"))));
+    }
+    let slots = "[[steps]]\nurl = \"http://h/\"\nmultipart = [{ name = \"a\", value = \"{{ uuid }}\" }]";
+    assert!(toml(slots).workload.steps[0].request.constant().is_none(), "values are templates");
+}
+
+#[test]
+fn parts_that_cannot_be_sent_are_refused() {
+    let step = "[[steps]]\nurl = \"http://h/\"\n";
+    for (parts, wanted) in [
+        ("multipart = []", "has no part: give one"),
+        ("multipart = [{ name = \"a\" }]", "exactly one of `value` and `file`"),
+        ("multipart = [{ value = \"a\", file = \"b\" }]", "exactly one of `value` and `file`"),
+        ("multipart = [{ file = \"/nowhere/x\" }]", "cannot read `/nowhere/x`: "),
+        ("multipart = [{ value = \"\", contentType = \"a\\n\" }]", "holds a line break"),
+        ("multipart = [{ value = \"\" }]\nbody = \"\"", "`bodyFile`, `json` and `multipart`: keep one"),
+        ("multipart = [{ value = \"{{ x }}\" }]", "nothing has the name `x`"),
+    ] {
+        let found = problems(&format!("{step}{parts}"), Format::Toml);
+        assert!(found.len() == 1 && found[0].1.contains(wanted), "{parts}: {found:?}");
+    }
+}
+
+#[test]
+fn a_header_may_have_several_lines() {
+    let sent = posted(r#"headers = { A = ["1", "\\{{ 2", ""], B = "x", a = "never" }"#);
+    assert_eq!(sent, "GET / HTTP/1.1\r\nHost: h\r\nA: 1\r\nA: {{ 2\r\nA:\r\nB: x\r\n\r\n");
+    let common =
+        "headers = { A = [\"1\", \"2\"] }\n[[steps]]\nurl = \"http://h/\"\nheaders = { a = \"own\" }";
+    let bytes = toml(common).workload.steps[0].request.constant().unwrap().to_vec();
+    assert!(
+        String::from_utf8_lossy(&bytes).contains("\r\na: own\r\nUser-Agent"),
+        "a step's own come instead"
+    );
 }
 
 /// `UPDATE=1 cargo test` writes the schema anew.

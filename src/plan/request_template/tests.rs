@@ -51,6 +51,7 @@ fn encoded(spec: &RequestSpec, value: &str) -> Vec<u8> {
             Body::None => Vec::new(),
             Body::Text(text) => fill(text).into_bytes(),
             Body::Bytes(bytes) => bytes.clone(),
+            Body::Parts(_) => unreachable!("no test of encodings has any"),
         },
     }
     .encode()

@@ -1,6 +1,7 @@
 //! When requests start, and how long things may take.
 
 use super::error::Problems;
+use super::limits::{self, Limits};
 use super::{
     CONNECT_TIMEOUT_DEFAULT, DURATION_DEFAULT, INTERVAL_DEFAULT, PIPELINE_MAX, RawConfig, TIMEOUT_DEFAULT,
     flags::words,
@@ -23,8 +24,26 @@ pub(super) struct Times {
     pub(super) interval: Nanos,
 }
 
+/// What the options say about the load, by itself.
+pub(super) struct Load {
+    pub(super) times: Times,
+    pub(super) load: LoadModel,
+    pub(super) limits: Limits,
+    pub(super) pipeline: u32,
+}
+
+impl Load {
+    /// Reads all of it.
+    pub(super) fn read(raw: &RawConfig, seed: u64, problems: &mut Problems) -> Load {
+        let times = times(raw, problems);
+        let load = model(raw, times.duration, seed, problems);
+        let limits = limits::limits(raw, &load, problems);
+        Load { times, load, limits, pipeline: pipeline(raw, problems) }
+    }
+}
+
 /// Reads the durations.
-pub(super) fn times(raw: &RawConfig, problems: &mut Problems) -> Times {
+fn times(raw: &RawConfig, problems: &mut Problems) -> Times {
     let duration = match raw.duration.as_deref() {
         Some(text) => match parse_duration(text) {
             Ok(Nanos::ZERO) => {
@@ -86,12 +105,7 @@ pub(super) fn limit(option: &'static str, text: Option<&str>, problems: &mut Pro
 }
 
 /// Reads the load model: open with `-R`, closed without.
-pub(super) fn model(
-    raw: &RawConfig,
-    duration: Option<Nanos>,
-    seed: u64,
-    problems: &mut Problems,
-) -> LoadModel {
+fn model(raw: &RawConfig, duration: Option<Nanos>, seed: u64, problems: &mut Problems) -> LoadModel {
     let arrivals =
         raw.arrivals.as_deref().and_then(|text| problems.note("--arrivals", words::arrivals(text)));
     let Some(text) = raw.rate.as_deref() else {
@@ -117,7 +131,7 @@ pub(super) fn model(
 }
 
 /// Reads `-p`.
-pub(super) fn pipeline(raw: &RawConfig, problems: &mut Problems) -> u32 {
+fn pipeline(raw: &RawConfig, problems: &mut Problems) -> u32 {
     match raw.pipeline {
         None => 1,
         Some(depth) if (1..=PIPELINE_MAX).contains(&depth) => depth as u32,

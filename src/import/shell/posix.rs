@@ -1,20 +1,39 @@
-//! Takes a command line apart as a POSIX shell does, with bash's `$'…'`, which browsers write.
+//! Words as a POSIX shell makes them, with bash's `$'…'`, which browsers write.
 //!
 //! Nothing is carried out: what only a running shell knows (`$NAME`, `` `command` ``, pipes, files) is refused.
 
-use super::ImportError;
+use super::{Command, Commands, place};
+use crate::import::ImportError;
 
-/// The commands of a script, each as its words.
+/// Why a text was not read.
+pub(super) enum Stop {
+    /// It has cmd.exe's escapes.
+    Windows,
+    /// Anything else.
+    Error(ImportError),
+}
+
+impl From<ImportError> for Stop {
+    fn from(error: ImportError) -> Stop {
+        Stop::Error(error)
+    }
+}
+
+/// The commands of a script.
 ///
 /// # Errors
 /// A quote without its end; anything that would need a shell.
-pub(super) fn commands(text: &str) -> Result<Vec<Vec<String>>, ImportError> {
-    let mut reader = Reader { text, at: 0, word: None, words: Vec::new(), commands: Vec::new() };
+pub(super) fn commands(text: &str) -> Result<Commands, Stop> {
+    let mut reader =
+        Reader { text, at: 0, word: None, command: Command::default(), found: Commands::default() };
     while let Some(c) = reader.next() {
+        if c == '^' && reader.is_windows() {
+            return Err(Stop::Windows);
+        }
         reader.take(c)?;
     }
-    reader.end_command()?;
-    Ok(reader.commands)
+    reader.end_command(None);
+    Ok(reader.found)
 }
 
 struct Reader<'a> {
@@ -22,8 +41,8 @@ struct Reader<'a> {
     at: usize,
     /// The bytes of the word that has begun: `$'\xff'` is no UTF-8.
     word: Option<Vec<u8>>,
-    words: Vec<String>,
-    commands: Vec<Vec<String>>,
+    command: Command,
+    found: Commands,
 }
 
 impl Reader<'_> {
@@ -44,10 +63,13 @@ impl Reader<'_> {
     }
 
     fn fail_at<T>(&self, at: usize, what: impl Into<String>) -> Result<T, ImportError> {
-        let before = &self.text[..at];
-        let line = before.matches('\n').count() + 1;
-        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-        Err(ImportError::new(format!("line {line}, column {column}"), what))
+        Err(ImportError::new(place(&self.text[..at]), what))
+    }
+
+    /// Whether the `^` before this is an escape of cmd.exe: before a quote, or at a line's end.
+    fn is_windows(&self) -> bool {
+        let rest = &self.text[self.at..];
+        rest.starts_with('"') || (self.word.is_none() && blank_line_end(rest).is_some())
     }
 
     fn push(&mut self, c: char) {
@@ -58,60 +80,50 @@ impl Reader<'_> {
         self.word.get_or_insert_default().push(byte);
     }
 
-    fn end_word(&mut self) -> Result<(), ImportError> {
-        if let Some(word) = self.word.take() {
-            match String::from_utf8(word) {
-                Ok(word) => self.words.push(word),
-                Err(_) => {
-                    return self.fail(
-                        "the word before this is not UTF-8: put the body into a file, and give \
-                                      --data-binary @FILE",
-                    );
-                }
-            }
-        }
-        Ok(())
+    fn end_word(&mut self) {
+        self.command.words.extend(self.word.take());
     }
 
-    fn end_command(&mut self) -> Result<(), ImportError> {
-        self.end_word()?;
-        if !self.words.is_empty() {
-            self.commands.push(std::mem::take(&mut self.words));
+    /// `separator` is what stands between it and the next one.
+    fn end_command(&mut self, separator: Option<char>) {
+        self.end_word();
+        let command = std::mem::take(&mut self.command);
+        self.command.after = separator;
+        if !command.words.is_empty() {
+            self.found.commands.push(command);
         }
-        Ok(())
     }
 
     fn take(&mut self, c: char) -> Result<(), ImportError> {
         match c {
             ' ' | '\t' | '\r' => self.end_word(),
-            '\n' | ';' => self.end_command(),
-            '&' => self.end_command(),
-            '\'' => self.single(),
-            '"' => self.double(),
+            '\n' | ';' | '&' => self.end_command(Some(c)),
+            '\'' => self.single()?,
+            '"' => self.double()?,
             '\\' => self.backslash(),
             '$' if self.peek() == Some('\'') => {
                 self.next();
-                self.ansi()
+                self.ansi()?;
             }
-            '$' => self.dollar(),
-            '`' => self.fail("`…` runs a command in a shell: write what it prints"),
+            '$' if self.peek() == Some('"') => {} // Text to be translated; there is no translation.
+            '$' => self.dollar()?,
+            '`' if self.peek().is_none_or(|c| c == '\r' || c == '\n') => {
+                return self
+                    .fail("a backtick at a line's end is PowerShell's: end the line with `\\` instead");
+            }
+            '`' => return self.fail("`…` runs a command in a shell: write what it prints"),
             '|' | '<' | '>' | '(' | ')' => {
-                self.fail(format!("`{c}` needs a shell: give the curl command alone, and quote its words"))
-            }
-            '^' if self.peek() == Some('"') => {
-                self.fail("this is written for cmd.exe: take the browser's \"Copy as cURL (bash)\"")
+                return self
+                    .fail(format!("`{c}` needs a shell: give the curl command alone, and quote its words"));
             }
             '#' if self.word.is_none() => {
                 while self.peek().is_some_and(|c| c != '\n') {
                     self.next();
                 }
-                Ok(())
             }
-            c => {
-                self.push(c);
-                Ok(())
-            }
+            c => self.push(c),
         }
+        Ok(())
     }
 
     fn single(&mut self) -> Result<(), ImportError> {
@@ -149,16 +161,21 @@ impl Reader<'_> {
         }
     }
 
-    /// Outside quotes: the next character as it is; with a line break, nothing.
-    fn backslash(&mut self) -> Result<(), ImportError> {
-        match self.next() {
-            Some('\n') | None => {}
-            Some('\r') if self.peek() == Some('\n') => {
-                self.next();
+    /// Outside quotes: the next character as it is; with a line break, nothing. A blank behind a line's last `\`, which
+    /// nobody sees, is taken for none.
+    fn backslash(&mut self) {
+        let rest = &self.text[self.at..];
+        if let Some(length) = blank_line_end(rest) {
+            if rest.starts_with([' ', '\t']) {
+                let place = place(&self.text[..self.at]);
+                self.found
+                    .warnings
+                    .push(format!("{place}: a blank behind the `\\` that ends the line is taken for none"));
             }
-            Some(c) => self.push(c),
+            self.at += length;
+        } else if let Some(c) = self.next() {
+            self.push(c);
         }
-        Ok(())
     }
 
     fn dollar(&mut self) -> Result<(), ImportError> {
@@ -214,17 +231,45 @@ impl Reader<'_> {
                 Some(byte) => self.push_byte(byte as u8),
                 None => return self.fail("`\\x` is followed by no hexadecimal digit"),
             },
-            'u' | 'U' => match self.digits(16, if c == 'u' { 4 } else { 8 }).map(char::from_u32) {
-                Some(Some(c)) => self.push(c),
-                Some(None) => return self.fail(format!("`\\{c}` names no character")),
-                None => return self.fail(format!("`\\{c}` is followed by no hexadecimal digit")),
-            },
+            'u' | 'U' => return self.unicode(c),
+            // A control character, as in bash.
+            'c' => {
+                let c = self.next().unwrap_or_default();
+                self.push_byte(u8::try_from(c).unwrap_or_default() & 0x1f);
+            }
             c => {
                 self.push('\\');
                 self.push(c);
             }
         }
         Ok(())
+    }
+
+    /// `\uHHHH`, `\UHHHHHHHH`. Browsers write what UTF-16 has as a pair as two of them.
+    fn unicode(&mut self, letter: char) -> Result<(), ImportError> {
+        let from = self.at - 2;
+        let Some(code) = self.digits(16, if letter == 'u' { 4 } else { 8 }) else {
+            return self.fail(format!("`\\{letter}` is followed by no hexadecimal digit"));
+        };
+        let found = char::from_u32(code).or_else(|| self.pair(code));
+        if let Some(c) = found {
+            self.push(c);
+            return Ok(());
+        }
+        let what = match code {
+            0xd800..0xe000 => "is half of a character, and its other half is missing",
+            _ => "names no character",
+        };
+        self.fail_at(from, format!("`{}` {what}", &self.text[from..self.at]))
+    }
+
+    /// The character of a high surrogate and the low one that is written behind it.
+    fn pair(&mut self, high: u32) -> Option<char> {
+        let rest = self.text[self.at..].strip_prefix("\\u")?;
+        let low = u16::from_str_radix(rest.get(..4)?, 16).ok()?;
+        let c = char::decode_utf16([u16::try_from(high).ok()?, low]).next()?.ok()?;
+        self.at += 6;
+        Some(c)
     }
 
     /// A number of at most so many digits.
@@ -236,74 +281,12 @@ impl Reader<'_> {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    #[track_caller]
-    fn words(text: &str, wanted: &[&[&str]]) {
-        let found = commands(text).unwrap_or_else(|e| panic!("{text}: {e}"));
-        assert_eq!(found, wanted, "{text}");
-    }
-
-    #[test]
-    fn words_are_those_of_a_shell() {
-        words("", &[]);
-        words("curl  a\tb", &[&["curl", "a", "b"]]);
-        words("'a b'c \"d e\"", &[&["a bc", "d e"]]);
-        words("'' \"\"", &[&["", ""]]);
-        words(r#"'\n$x`' "\"\\\$\n""#, &[&[r"\n$x`", r#""\$\n"#]]);
-        words("a \\\n b\\\r\n c\\ d", &[&["a", "b", "c d"]]);
-        words("\"a\\\nb\"", &[&["ab"]]);
-        words("a # b 'c\nd#e", &[&["a"], &["d#e"]]);
-        words("a; b && c & d\ne", &[&["a"], &["b"], &["c"], &["d"], &["e"]]);
-        words("$ 5$", &[&["$", "5$"]]);
-        words("ü 'é'", &[&["ü", "é"]]);
-    }
-
-    #[test]
-    fn ansi_c_quotes_are_bashs() {
-        words(r"$'a\'b\n\t\\\u0021\x41\101\U0001F600\q'", &[&["a'b\n\t\\!AA😀\\q"]]);
-        words(r"$'\xc3\xbc'x", &[&["üx"]]);
-        words(r"$''", &[&[""]]);
-    }
-
-    #[test]
-    fn what_needs_a_shell_is_refused_by_name_and_place() {
-        for (text, wanted) in [
-            ("curl 'a", "line 1, column 6: this `'`"),
-            ("curl \\\n \"a", "line 2, column 2: this `\"`"),
-            ("curl \"a\\", "column 6"),
-            ("curl $'a", "column 6: this `$'`"),
-            ("curl $'\\", "column 6: this `$'`"),
-            ("curl \"$TOKEN x\"", "column 7: `$TOKEN` is a shell's variable"),
-            ("curl $(x)", "`$(` needs a shell"),
-            ("curl ${x}", "`${` needs a shell"),
-            ("curl `x`", "column 6: `…` runs"),
-            ("curl x | jq", "column 8: `|` needs a shell"),
-            ("curl x > y", "`>` needs a shell"),
-            ("curl ^\"x^\"", "cmd.exe"),
-            (r"curl $'\xff'", "not UTF-8"),
-            (r"curl $'\ud800'", "names no character"),
-            (r"curl $'\xg'", "no hexadecimal digit"),
-        ] {
-            let error = commands(text).unwrap_err().to_string();
-            assert!(error.contains(wanted), "{text}: {error}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn no_text_makes_it_panic(text in r#"[ a'"\\$&|;#^u0-9x\n\rü`{(]{0,40}"#) {
-            let _ = commands(&text);
-        }
-
-        #[test]
-        fn quoted_words_come_back(words in prop::collection::vec(any::<String>(), 1..5)) {
-            let quoted: Vec<String> = words.iter().map(|w| format!("'{}'", w.replace('\'', r"'\''"))).collect();
-            prop_assert_eq!(commands(&quoted.join(" ")).unwrap(), vec![words]);
-        }
+/// The length of blanks and a line break, or the end of the text.
+fn blank_line_end(rest: &str) -> Option<usize> {
+    let behind = rest.trim_start_matches([' ', '\t']);
+    let behind = behind.strip_prefix('\r').unwrap_or(behind);
+    match behind.strip_prefix('\n') {
+        Some(behind) => Some(rest.len() - behind.len()),
+        None => behind.is_empty().then_some(rest.len()),
     }
 }

@@ -223,6 +223,8 @@ pub struct Requests {
     pub completed_in_window: u64,
     /// Sent, and no whole response came.
     pub failed: u64,
+    /// Those of `started` that were sent a second time, since the first connection had ended without processing them.
+    pub resent: u64,
     /// Those of `failed` that were still waited for when the time for that was over.
     pub unanswered: u64,
     /// Arrivals that could not start within the bounds.

@@ -112,6 +112,7 @@ fn requests(summary: &Summary) -> Requests {
         completed: counts.completed,
         completed_in_window: counts.completed_in_window,
         failed: counts.failed,
+        resent: counts.resent,
         unanswered: counts.errors.of(ErrorKind::Unanswered),
         dropped: counts.dropped,
         in_flight_at_end: summary.in_flight_at_end,

@@ -118,6 +118,8 @@ pub struct Counts {
     pub reconnects: u64,
     /// Connection attempts that failed.
     pub connect_failures: u64,
+    /// Requests that were sent a second time, since the first connection had ended without processing them; each is one of `started`.
+    pub resent: u64,
     /// Completions of connections that were gone already: normal, but worth knowing.
     pub stale: u64,
     /// `completed` by status code.
@@ -145,6 +147,7 @@ macro_rules! numbers {
                 connects,
                 reconnects,
                 connect_failures,
+                resent,
                 stale,
             } but { status, errors, connect_errors }
         )
@@ -153,12 +156,12 @@ macro_rules! numbers {
 
 impl Counts {
     /// Its plain numbers, in a fixed order.
-    pub(super) fn numbers(&self) -> [&u64; 12] {
+    pub(super) fn numbers(&self) -> [&u64; 13] {
         numbers!(self)
     }
 
     /// The same, to be filled.
-    pub(super) fn numbers_mut(&mut self) -> [&mut u64; 12] {
+    pub(super) fn numbers_mut(&mut self) -> [&mut u64; 13] {
         numbers!(self)
     }
 

@@ -76,7 +76,7 @@ struct Whole<'a> {
 
 #[derive(Serialize, Deserialize)]
 struct CountsPart<'a> {
-    numbers: [u64; 12],
+    numbers: [u64; 13],
     status: Vec<(u16, u64)>,
     #[serde(borrow)]
     errors: Vec<(&'a str, u64)>,

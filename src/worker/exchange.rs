@@ -16,13 +16,27 @@ pub(super) struct Exchange<A> {
     pub(super) scheduled: Nanos,
     /// When its send was submitted; [`Nanos::MAX`] while it is queued.
     pub(super) sent: Nanos,
-    /// When the first byte of the response was seen; [`Nanos::MAX`] before it.
+    /// When the first byte of the response was seen; [`Nanos::MAX`] before it, [`Exchange::AGAIN`] while it is queued for the second time.
     pub(super) first_byte: Nanos,
     /// The owner's own part.
     pub(super) ask: A,
 }
 
 impl<A> Exchange<A> {
+    /// In the place of the first byte's time.
+    const AGAIN: Nanos = Nanos(u64::MAX - 1);
+
+    /// It was sent, was not processed, and is to be sent again: all that was counted when it was sent stands.
+    pub(super) fn again(&mut self) {
+        self.first_byte = Self::AGAIN;
+    }
+
+    /// It waits to be sent again.
+    #[inline]
+    pub(super) fn is_again(&self) -> bool {
+        self.first_byte == Self::AGAIN
+    }
+
     /// Not sent yet.
     #[inline]
     pub(super) fn new(scheduled: Nanos, ask: A) -> Exchange<A> {

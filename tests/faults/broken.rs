@@ -164,6 +164,56 @@ fn a_server_that_accepts_and_closes_is_named() {
     );
 }
 
+/// As nginx behind keepalive_requests, Apache behind MaxKeepAliveRequests and HTTP/1.0 servers end connections.
+#[test]
+fn requests_behind_an_announced_end_are_sent_again() {
+    let _alone = alone();
+    for closing in [
+        "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
+        "HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n",
+    ] {
+        for every in [1, 3] {
+            let (url, seen) = peer::start(move |mut peer| {
+                for n in 1..=every {
+                    if !peer.request() {
+                        return;
+                    }
+                    if n < every {
+                        peer.response();
+                    } else {
+                        peer.write(closing.as_bytes());
+                        let _ = peer.stream.shutdown(std::net::Shutdown::Write);
+                        peer.linger();
+                    }
+                }
+            });
+            for driver in crate::common::run::drivers() {
+                for (load, count) in [
+                    (&["-n", "500"][..], Some(500)),
+                    (&["-R", "300", "-n", "200"], Some(200)),
+                    (&["-d", "500ms"], None),
+                ] {
+                    let args = [&["-c", "4", "-p", "4", "--driver", driver][..], load].concat();
+                    let done =
+                        crate::common::run::start_judged(&url, &args).finish().exits_as_judged().balanced();
+                    assert_eq!(
+                        (done.failed(), done.count("/requests/in_flight_at_end")),
+                        (0, 0),
+                        "{args:?}: {}",
+                        done.at("/errors")
+                    );
+                    assert_eq!(done.completed(), count.unwrap_or(done.completed()), "{args:?}");
+                    assert!(
+                        done.completed() > 0 && (done.count("/requests/resent") > 0 || load[0] == "-R"),
+                        "{args:?}"
+                    );
+                }
+            }
+            assert!(seen.requests() > 0);
+        }
+    }
+}
+
 #[test]
 fn bytes_that_nobody_asked_for_are_no_response() {
     let _alone = alone();

@@ -15,6 +15,13 @@ pub(in crate::worker) enum Manner {
     Reset,
 }
 
+/// What becomes of what was sent on a connection that ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Rest {
+    Fails(ErrorKind),
+    IsSentAgain,
+}
+
 impl<D: AddRoute, O: Owner> Links<D, O> {
     /// The connection broke, or has to be given up. If it has brought no response the next attempt backs off: a server that
     /// accepts and hangs up must not keep us in a loop. If it has not even carried a request, or if what came on it was not asked
@@ -41,6 +48,20 @@ impl<D: AddRoute, O: Owner> Links<D, O> {
         kind: ErrorKind,
         now: Nanos,
     ) {
+        self.end_as(owner, slot, manner, Rest::Fails(kind), now);
+    }
+
+    /// Ends a connection whose last response has come: what was sent behind the request for it was not processed (RFC 9112, section 9.6),
+    /// and is sent again on the next connection in this place.
+    pub(super) fn end_behind_last(&mut self, owner: &mut O, slot: u32, manner: Manner, now: Nanos) {
+        self.end_as(owner, slot, manner, Rest::IsSentAgain, now);
+    }
+
+    fn end_as(&mut self, owner: &mut O, slot: u32, manner: Manner, rest: Rest, now: Nanos) {
+        let kind = match rest {
+            Rest::Fails(kind) => kind,
+            Rest::IsSentAgain => ErrorKind::Closed,
+        };
         let link = &mut self.links[slot as usize];
         let useful = link.requests > 0;
         let answered = link.answered;
@@ -51,6 +72,9 @@ impl<D: AddRoute, O: Owner> Links<D, O> {
         self.in_flight -= lost.len() as u64;
         self.shut(slot, manner);
         self.rest(slot, now);
+        if rest == Rest::IsSentAgain && !lost.is_empty() {
+            self.queue_again(slot, &mut lost);
+        }
         // The owner may begin others meanwhile, and on this very connection.
         for exchange in lost.drain(..) {
             owner.failed(self, exchange, kind, now);
@@ -72,6 +96,22 @@ impl<D: AddRoute, O: Owner> Links<D, O> {
         }
     }
 
+    /// Queues exchanges that were sent for another time, before those that were not.
+    #[cold]
+    fn queue_again(&mut self, slot: u32, lost: &mut Vec<ExchangeOf<O>>) {
+        let mut behind = Vec::new();
+        while let Some(exchange) = self.unqueue(slot) {
+            behind.push(exchange);
+        }
+        for mut exchange in lost.drain(..) {
+            exchange.again();
+            self.links[slot as usize].h1.queue(&mut self.store, slot, exchange);
+        }
+        for exchange in behind.into_iter().rev() {
+            self.links[slot as usize].h1.queue(&mut self.store, slot, exchange);
+        }
+    }
+
     /// What is queued on a connection that has ended: the owner says whether it waits for the next one.
     pub(super) fn fail_queued(
         &mut self,
@@ -86,13 +126,15 @@ impl<D: AddRoute, O: Owner> Links<D, O> {
             return; // the owner has begun anew
         }
         let Some(exchange) = link.h1.first_queued(&mut self.store, slot) else { return };
-        if owner.waits_on(exchange, useful) {
+        // What is to be sent again waits for the next connection, and fails with it if that cannot be had.
+        let again_waits = useful;
+        if owner.waits_on(exchange, useful) || (exchange.is_again() && again_waits) {
             return;
         }
         // Youngest first, so that giving them back to the head of a queue keeps their order.
         let mut failed = Vec::new();
         while let Some(exchange) = self.unqueue(slot) {
-            if O::TAKES_BACK {
+            if O::TAKES_BACK && !exchange.is_again() {
                 owner.take_back(exchange);
             } else {
                 failed.push(exchange);

@@ -394,7 +394,8 @@ impl<D: AddRoute, O: Owner> Links<D, O> {
     pub(super) fn cut_off_measured(&mut self) -> Vec<ExchangeOf<O>> {
         let (mut cut_off, window) = (Vec::new(), self.window);
         for slot in 0..self.len() {
-            if self.get(slot).has_sent() {
+            // What waits to be sent again was sent.
+            if self.get(slot).exchanges() > 0 {
                 self.abandon(slot, Manner::Close, |exchange| {
                     if exchange.sent != Nanos::MAX && window.measures(exchange.scheduled) {
                         cut_off.push(exchange);

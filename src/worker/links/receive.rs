@@ -178,7 +178,7 @@ impl<D: AddRoute, O: Owner> Links<D, O> {
         now: Nanos,
     ) {
         // First the connection, so that what the owner begins next gets a new one.
-        self.end(owner, slot, manner, ErrorKind::Closed, now);
+        self.end_behind_last(owner, slot, manner, now);
         owner.answered(self, slot, exchange, response, false, now);
     }
 

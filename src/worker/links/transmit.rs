@@ -45,6 +45,11 @@ impl<D: AddRoute, O: Owner> Links<D, O> {
         link.requests += u32::from(count);
         let (recorder, window) = (&mut self.recorder, &self.window);
         link.h1.take_outgoing(&mut self.store, slot, |exchange| {
+            if exchange.is_again() {
+                exchange.first_byte = Nanos::MAX;
+                recorder.counts.resent += u64::from(window.measures(exchange.scheduled));
+                return; // it was counted as started, and its time goes on
+            }
             exchange.sent = sent;
             owner.sent(exchange, recorder, window);
         });

@@ -186,6 +186,10 @@ impl Pool {
         for slot in 0..links.len() {
             let mut any = false;
             while let Some(exchange) = links.unqueue(slot) {
+                if exchange.is_again() {
+                    links.assign(slot, exchange); // it was sent, and so are those before it
+                    break;
+                }
                 self.take_back(exchange);
                 any = true;
             }
@@ -330,6 +334,9 @@ impl Owner for Pool {
 
     fn opened<D: AddRoute>(&mut self, links: &mut PoolLinks<D>, slot: u32, _: Nanos) {
         for _ in 0..self.plan.pipeline {
+            if !links.has_room(slot) {
+                return; // some are to be sent again
+            }
             self.refill(links, slot);
         }
     }
@@ -435,7 +442,7 @@ impl LoadOwner for Pool {
     }
 
     fn is_draining<D: AddRoute>(&self, links: &PoolLinks<D>) -> bool {
-        links.in_flight() > 0
+        links.in_flight() > 0 || !links.nothing_queued()
     }
 
     fn is_endless(&self) -> bool {

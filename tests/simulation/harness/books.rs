@@ -106,10 +106,13 @@ fn of_plain(world: &World, plain: &PlainWork, outcome: &Outcome) -> Vec<Fact> {
     let mut facts = vec![
         (
             "the peer has no request that was not started",
-            !all_measured || peer.requests.max(peer.early) <= c.started,
+            !all_measured || peer.requests.max(peer.early) <= c.started + c.resent,
         ),
-        ("bytes of whole requests", !all_measured || c.sent_bytes == c.started * outcome.request_len),
-        ("nothing is sent after the window", last_send(outcome) <= close + ms(1)),
+        (
+            "bytes of whole requests",
+            !all_measured || c.sent_bytes == (c.started + c.resent) * outcome.request_len,
+        ),
+        ("nothing is sent after the window", c.resent > 0 || last_send(outcome) <= close + ms(1)),
         ("a limit is not exceeded", c.scheduled <= plain.requests.unwrap_or(u64::MAX)),
         ("the closed model schedules what it starts", plain.rate.is_some() || c.scheduled == c.started),
     ];

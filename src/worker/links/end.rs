@@ -141,6 +141,8 @@ impl<D: AddRoute, O: Owner> Links<D, O> {
             }
         }
         for exchange in failed.into_iter().rev() {
+            // What was sent was lost with the connection that it was sent on.
+            let kind = if exchange.is_again() { ErrorKind::Closed } else { kind };
             owner.failed(self, exchange, kind, now);
         }
     }

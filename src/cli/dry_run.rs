@@ -65,7 +65,7 @@ fn rendered(workload: &Workload, step: &Step, iteration: u64) -> Result<Vec<u8>,
         rows: &rows,
         data: &workload.data,
     };
-    step.request.render(&mut out, &mut scope, b"")?;
+    step.request.render(&mut out, &mut scope)?;
     Ok(out)
 }
 

@@ -166,35 +166,18 @@ impl RequestTemplate {
         self.head.iter().map(|(_, template)| template).chain(&self.body).flat_map(Template::data_sets)
     }
 
-    /// Puts the request together in `out`, which is emptied first. `cookies`, unless empty, becomes the value of
-    /// a Cookie field. Works for constant requests too.
+    /// Puts the request together in `out`, which is emptied first. Works for constant requests too.
     ///
     /// # Errors
     /// See [`RenderError`]; `out` then holds nothing of use.
-    pub fn render(
-        &self,
-        out: &mut Vec<u8>,
-        scope: &mut Scope<'_>,
-        cookies: &[u8],
-    ) -> Result<(), RenderError> {
+    pub fn render(&self, out: &mut Vec<u8>, scope: &mut Scope<'_>) -> Result<(), RenderError> {
         out.clear();
         if let Some(bytes) = &self.constant {
             out.extend_from_slice(bytes);
-            if !cookies.is_empty() {
-                // Behind the request line, where it cannot split a field.
-                let at = out.windows(2).position(|pair| pair == b"\r\n").map_or(0, |at| at + 2);
-                let field = [b"Cookie: ", cookies, b"\r\n"].concat();
-                out.splice(at..at, field);
-            }
             return Ok(());
         }
         for (place, template) in &self.head {
             template.render(*place, out, scope)?;
-        }
-        if !cookies.is_empty() {
-            for part in [b"Cookie: ", cookies, b"\r\n"] {
-                out.extend_from_slice(part);
-            }
         }
         match &self.body {
             None => out.extend_from_slice(b"\r\n"),

@@ -350,19 +350,36 @@ impl Flow for PlanFlow {
     ) -> Result<(), RenderError> {
         let at = self.step(user);
         let step = &self.workload.steps[at];
+        if user.hops == 0 {
+            if step.redirects_max == 0 && user.has_no_cookies() {
+                return self.render(user, step, wall, out);
+            }
+            let mut request = std::mem::take(&mut user.extras.get_or_insert_default().request);
+            let rendered = self.render(user, step, wall, &mut request);
+            user.extras.get_or_insert_default().request = request;
+            rendered?;
+        }
+        let Some(extras) = &user.extras else { return Err(RenderError::Unset) };
         self.cookies.clear();
-        if let Some(extras) = &user.extras
-            && !extras.jar.is_empty()
+        if !extras.jar.is_empty()
             && let Some(url) = self.steps[at].cookie_url(user, url)
         {
             extras.jar.header(&url, wall, &mut self.cookies);
         }
-        if user.hops > 0
-            && let Some(extras) = &user.extras
-        {
-            redirect::with_cookies(&extras.request, &self.cookies, out);
-            return Ok(());
-        }
+        cookies::with_field(&extras.request, &self.cookies, out);
+        Ok(())
+    }
+}
+
+impl PlanFlow {
+    /// A step's own request, without the jar's cookies.
+    fn render(
+        &self,
+        user: &mut PlanUser,
+        step: &Step,
+        wall: Nanos,
+        out: &mut Vec<u8>,
+    ) -> Result<(), RenderError> {
         let (mut values, mut rows): (&[_], &[u64]) = (&[], &[]);
         if let Some(extras) = &user.extras {
             (values, rows) = (&extras.values, &extras.rows);
@@ -377,13 +394,7 @@ impl Flow for PlanFlow {
             rows,
             data: &self.workload.data,
         };
-        step.request.render(out, &mut scope, &self.cookies)?;
-        if step.redirects_max > 0 {
-            let extras = user.extras.get_or_insert_default();
-            extras.request.clear();
-            redirect::without_cookies(out, &self.cookies, &mut extras.request);
-        }
-        Ok(())
+        step.request.render(out, &mut scope)
     }
 }
 

@@ -7,7 +7,6 @@ mod tags;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::rc::Rc;
-use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 
 use squall::driver::epoll::EpollDriver;
@@ -20,7 +19,7 @@ use squall::plan::request_template::{RenderError, RequestTemplate};
 use squall::plan::response::Needs;
 use squall::plan::status::StatusSet;
 use squall::plan::workload::{
-    ConnectionPolicy, Executor, Flow as Steps, Origin, Scenario, Step, Think, Workload,
+    ConnectionPolicy, CookiePolicy, Executor, Flow as Steps, Origin, Scenario, Step, Think, Workload,
 };
 use squall::stats::layout::Layout;
 use squall::stats::metrics;
@@ -32,6 +31,7 @@ use squall::transport::AddRoute;
 use squall::units::Nanos;
 use squall::worker::channel::{Channel, Connected, Control, Message};
 use squall::worker::flow::{Ending, ExchangeId, Flow, Moves, Request, Source, Then, TimerId, UserKey, What};
+use squall::worker::shared::Shared;
 use squall::worker::users::UsersConfig;
 use squall::worker::{Clocks, OriginSpec, Worker, WorkerConfig};
 
@@ -206,7 +206,7 @@ fn workload(service: Nanos) -> Workload {
         data: Vec::new(),
         variables: Vec::new(),
         connections: ConnectionPolicy::default(),
-        cookies: false,
+        cookies: CookiePolicy::Off,
         body_limit: 1 << 20,
     }
 }
@@ -253,7 +253,7 @@ fn snapshots_of<F: Flow, D: AddRoute>(
     let workload = Arc::new(workload(service));
     let layout = Arc::new(layout);
     let users = UsersConfig {
-        shared_iterations: workload.scenarios.iter().map(|_| AtomicU64::new(0)).collect(),
+        shared: Shared::new(&workload),
         // Two of a user's requests are open at once, each on a connection of its own.
         connections: 3,
         workload,

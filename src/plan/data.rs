@@ -118,20 +118,30 @@ impl DataSet {
 
     /// Which row an iteration gets.
     ///
-    /// `iteration` is the number of the iteration among all that ask for a row of this set in the whole
-    /// run (worker i of n counts i, i + n, …); `vu` is the virtual user's number over all scenarios, from 0.
+    /// `number` is that of the iteration among all that take a row of this set in the whole run, and `user` that of the
+    /// virtual user among all that take rows of it, both from 0.
     /// `None`: the rows have run out, and the set was told to stop then, or has no row for this user.
-    pub fn row_for(&self, iteration: u64, vu: u64, rng: &mut Rng) -> Option<u64> {
+    pub fn row_for(&self, number: u64, user: u64, rng: &mut Rng) -> Option<u64> {
         let rows = self.rows();
-        let number = match self.order {
+        match self.order {
             Order::Random => return Some(rng.below(rows)),
-            Order::Sequential => iteration,
-            Order::Unique => return (vu < rows).then_some(vu),
-        };
+            Order::Sequential => {}
+            Order::Unique => return (user < rows).then_some(user),
+        }
         match self.at_end {
             AtEnd::Wrap => Some(number % rows),
             AtEnd::Stop => (number < rows).then_some(number),
         }
+    }
+
+    /// Whether rows come in one order over all users.
+    pub fn is_sequential(&self) -> bool {
+        self.order == Order::Sequential
+    }
+
+    /// Whether no row is left behind so many, and none comes again.
+    pub fn is_used_up(&self, taken: u64) -> bool {
+        self.is_sequential() && self.at_end == AtEnd::Stop && taken >= self.rows()
     }
 
     /// Whether each user needs a row of its own.

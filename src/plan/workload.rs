@@ -33,10 +33,22 @@ pub struct Workload {
     pub variables: Vec<String>,
     /// How connections are kept.
     pub connections: ConnectionPolicy,
-    /// Each virtual user keeps the cookies that it is given (RFC 6265).
-    pub cookies: bool,
+    /// How long virtual users keep the cookies that they are given (RFC 6265).
+    pub cookies: CookiePolicy,
     /// Bodies that a check or an extraction wants to see are kept up to this many bytes.
     pub body_limit: usize,
+}
+
+/// How long a virtual user keeps cookies.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CookiePolicy {
+    /// It takes none.
+    Off,
+    /// To the end of the iteration, as in k6.
+    #[default]
+    Iteration,
+    /// As long as it is there.
+    User,
 }
 
 /// How long connections live.
@@ -262,6 +274,20 @@ impl Workload {
     pub fn duration(&self) -> Nanos {
         let ends = self.scenarios.iter().map(|s| s.start + s.executor.duration());
         ends.max().unwrap_or(Nanos::ZERO)
+    }
+
+    /// The data sets that a flow takes rows of, each once, in ascending order.
+    pub fn sets_of(&self, flow: u32) -> Vec<u32> {
+        let steps = self.flows[flow as usize].steps.iter().map(|step| &self.steps[*step as usize]);
+        let mut sets: Vec<u32> = steps.flat_map(|step| step.request.data_sets()).collect();
+        sets.sort_unstable();
+        sets.dedup();
+        sets
+    }
+
+    /// Whether any flow of a scenario takes rows of a data set.
+    pub fn takes_rows(&self, scenario: &Scenario, set: u32) -> bool {
+        scenario.flows.iter().any(|(flow, _)| self.sets_of(*flow).contains(&set))
     }
 
     /// True when a response may lead on, to wherever it says.

@@ -16,6 +16,7 @@ pub mod names;
 mod phases;
 pub mod pool;
 pub mod samples;
+pub mod shared;
 mod timers;
 mod turn;
 pub mod users;

@@ -86,7 +86,7 @@ fn can_be_run(plan: &Compiled) {
             rows: &[],
             data: &[],
         };
-        step.request.render(&mut out, &mut scope, b"").expect("all values are there");
+        step.request.render(&mut out, &mut scope).expect("all values are there");
         assert_eq!(one_request(&out).method, *step.method);
     }
 }

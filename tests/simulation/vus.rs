@@ -12,7 +12,7 @@ use squall::plan::check::Check;
 use squall::plan::request_template::RequestTemplate;
 use squall::plan::status::StatusSet;
 use squall::plan::workload::{
-    ArrivalPlan, ConnectionPolicy, Executor, Flow, Origin, Scenario, Step, Think, Workload,
+    ArrivalPlan, ConnectionPolicy, CookiePolicy, Executor, Flow, Origin, Scenario, Step, Think, Workload,
 };
 use squall::stats::series::Figures;
 use squall::stats::snapshot::Snapshot;
@@ -65,7 +65,7 @@ fn workload(executor: Executor, steps: usize, think: Think) -> Workload {
         data: Vec::new(),
         variables: Vec::new(),
         connections: ConnectionPolicy::default(),
-        cookies: false,
+        cookies: CookiePolicy::Off,
         body_limit: 1 << 20,
     }
 }

@@ -7,14 +7,14 @@ use std::sync::Arc;
 use super::bind::Names;
 use super::context::Context;
 use super::form::{
-    ConstantForm, DataEnd, DataFormat, DataOrder, PlanForm, StepForm, StepsForm, ThresholdEntry,
-    ThresholdItem, ThresholdsForm,
+    ConstantForm, CookiesForm, CookiesUntil, DataEnd, DataFormat, DataOrder, PlanForm, StepForm, StepsForm,
+    ThresholdEntry, ThresholdItem, ThresholdsForm,
 };
 use super::scenario::scenarios;
 use super::schema::suggestion;
 use super::step::Steps;
 use crate::plan::data::{AtEnd, DataSet, DataSpec, Format, Order};
-use crate::plan::workload::{ConnectionPolicy, Flow, Scenario, Step, Workload};
+use crate::plan::workload::{ConnectionPolicy, CookiePolicy, Flow, Step, Workload};
 use crate::threshold::Threshold;
 use crate::units::Nanos;
 
@@ -63,7 +63,6 @@ pub(super) fn compile(form: &PlanForm, around: &Surroundings<'_>, cx: &mut Conte
     let written = thresholds(form, cx);
     let connections = connections(form, cx);
     let Names { data, variables, .. } = names;
-    enough_rows(&data, &scenarios, cx);
     let workload = Workload {
         origins,
         steps: found,
@@ -72,9 +71,10 @@ pub(super) fn compile(form: &PlanForm, around: &Surroundings<'_>, cx: &mut Conte
         data,
         variables,
         connections,
-        cookies: form.cookies.unwrap_or(true),
+        cookies: cookies(form),
         body_limit: BODY_LIMIT,
     };
+    enough_rows(&workload, cx);
     // Tags are known only once all else is.
     if cx.is_clean() {
         let mut layout = workload.layout();
@@ -122,15 +122,28 @@ fn names(form: &PlanForm, around: &Surroundings<'_>, cx: &mut Context<'_>) -> Na
     Names { constants, env: around.env.clone(), variables, data: Vec::new() }
 }
 
-/// Where each user has a row of its own, there must be one for each.
-fn enough_rows(data: &[Arc<DataSet>], scenarios: &[Scenario], cx: &mut Context<'_>) {
-    let users: u64 = scenarios.iter().map(|scenario| u64::from(scenario.executor.max_vus())).sum();
-    for set in data.iter().filter(|set| set.is_unique() && set.rows() < users) {
-        let message = format!(
-            "{} rows are not enough for {users} users that each have one of their own: add rows, or use another order",
-            set.rows()
-        );
-        cx.add(&["data", &set.name], message);
+fn cookies(form: &PlanForm) -> CookiePolicy {
+    match form.cookies {
+        Some(CookiesForm::Kept(false)) => CookiePolicy::Off,
+        None | Some(CookiesForm::Kept(true) | CookiesForm::Until(CookiesUntil::Iteration)) => {
+            CookiePolicy::Iteration
+        }
+        Some(CookiesForm::Until(CookiesUntil::User)) => CookiePolicy::User,
+    }
+}
+
+/// Where each user has a row of its own, there must be one for each user that takes any.
+fn enough_rows(workload: &Workload, cx: &mut Context<'_>) {
+    for (index, set) in workload.data.iter().enumerate().filter(|(_, set)| set.is_unique()) {
+        let takers = workload.scenarios.iter().filter(|own| workload.takes_rows(own, index as u32));
+        let users: u64 = takers.map(|scenario| u64::from(scenario.executor.max_vus())).sum();
+        if set.rows() < users {
+            let message = format!(
+                "{} rows are not enough for {users} users that each have one of their own: add rows, or use another order",
+                set.rows()
+            );
+            cx.add(&["data", &set.name], message);
+        }
     }
 }
 

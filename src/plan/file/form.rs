@@ -31,8 +31,8 @@ pub struct PlanForm {
     pub variables: BTreeMap<String, ConstantForm>,
     /// Files with rows for templates, by name.
     pub data: BTreeMap<String, DataForm>,
-    /// Each user keeps the cookies it is given (default: true).
-    pub cookies: Option<bool>,
+    /// How long users keep the cookies they are given: `iteration`, `user`, or `false` for not at all (default: iteration).
+    pub cookies: Option<CookiesForm>,
     /// Redirects to follow at most (default: 10).
     pub max_redirects: Option<u32>,
     /// Open a connection for each request.
@@ -55,6 +55,26 @@ pub struct PlanForm {
     /// The editor's: which schema the file follows.
     #[serde(rename = "$schema")]
     pub schema: Option<String>,
+}
+
+/// How long users keep cookies.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum CookiesForm {
+    /// `false`: not at all; `true`: as k6 does, to the end of the iteration.
+    Kept(bool),
+    /// Until when.
+    Until(CookiesUntil),
+}
+
+/// Until when users keep cookies.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum CookiesUntil {
+    /// To the end of the iteration, as in k6.
+    Iteration,
+    /// As long as the user is there.
+    User,
 }
 
 /// A duration: text such as `500ms`, `1m30s`, or a number of seconds.

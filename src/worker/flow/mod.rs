@@ -18,6 +18,7 @@ use std::sync::Arc;
 use super::exchange::Exchange;
 use super::links::Origins;
 use super::samples::Samples;
+use super::shared::Shared;
 use ask::Ask;
 
 use crate::driver::PayloadId;
@@ -85,6 +86,8 @@ pub struct FlowSetup<'a> {
     pub workload: &'a Arc<Workload>,
     /// What is kept apart.
     pub layout: &'a Arc<Layout>,
+    /// What all workers share.
+    pub shared: &'a Arc<Shared>,
     /// Whose users follow it: this worker's, from 0, …
     pub worker: u32,
     /// … of so many.

@@ -20,9 +20,10 @@ use crate::plan::request_template::RenderError;
 use crate::plan::response::{Needs, ResponseView};
 use crate::plan::scope::Scope;
 use crate::plan::status::StatusSet;
-use crate::plan::workload::{Step, Think, Workload};
+use crate::plan::workload::{CookiePolicy, Step, Think, Workload};
 use crate::rng::Rng;
 use crate::units::Nanos;
+use crate::worker::shared::Shared;
 
 /// The only timer of a plan: the pause behind a step.
 const PAUSE: TimerId = TimerId(0);
@@ -33,10 +34,11 @@ pub struct PlanFlow {
     steps: Vec<StepPlan>,
     /// For each scenario and step the place in the layout; [`u32::MAX`] where the scenario has no such step.
     places: Vec<Vec<u32>>,
-    /// Rows drawn by this worker, of each data set.
-    drawn: Vec<u64>,
-    worker: u64,
-    workers: u64,
+    /// The data sets that each flow takes rows of.
+    sets: Vec<Vec<u32>>,
+    /// For each scenario and data set the number of the user that has its first row, where each user has one of its own.
+    first_users: Vec<Vec<u64>>,
+    shared: Arc<Shared>,
     seed: u64,
     cookies: Vec<u8>,
 }
@@ -83,27 +85,28 @@ struct Extras {
 impl PlanFlow {
     /// As payload i the driver has the bytes of step i, where they are constant.
     pub fn new(setup: &FlowSetup<'_>) -> PlanFlow {
-        let FlowSetup { workload, layout, worker, workers, seed } = *setup;
+        let FlowSetup { workload, layout, shared, seed, .. } = *setup;
         let mut places = vec![vec![u32::MAX; workload.steps.len()]; workload.scenarios.len()];
         for (index, place) in layout.places.iter().enumerate() {
             places[place.scenario as usize][place.step as usize] = index as u32;
         }
+        let keeps_cookies = workload.cookies != CookiePolicy::Off;
         let cookie_url = |step: &Step| {
             let origin = &workload.origins[step.origin as usize].url;
-            if workload.cookies { cookies::request_url(origin, step.request.path_hint()) } else { None }
+            if keeps_cookies { cookies::request_url(origin, step.request.path_hint()) } else { None }
         };
         let step = |(index, step): (usize, &Step)| StepPlan {
             cookie_url: cookie_url(step),
-            keeps: needs(step, workload.cookies),
+            keeps: needs(step, keeps_cookies),
             expected: Rc::new(step.expected.clone()),
             payload: step.request.constant().map(|bytes| (PayloadId(index as u32), bytes.len() as u32)),
         };
         PlanFlow {
             steps: workload.steps.iter().enumerate().map(step).collect(),
             places,
-            drawn: vec![0; workload.data.len()],
-            worker: worker.into(),
-            workers: workers.into(),
+            sets: (0..workload.flows.len()).map(|flow| workload.sets_of(flow as u32)).collect(),
+            first_users: first_users(workload),
+            shared: Arc::clone(shared),
             seed,
             cookies: Vec::new(),
             workload: Arc::clone(workload),
@@ -118,7 +121,6 @@ impl PlanFlow {
 
     #[inline]
     fn begin(&mut self, user: &mut PlanUser, iteration: Iteration, moves: &mut Moves<'_>) -> Then {
-        user.flow = draw(&self.workload.scenarios[usize::from(user.key.scenario)].flows, &mut user.rng);
         user.at = 0;
         user.iteration = iteration.number;
         user.in_scenario = iteration.in_scenario;
@@ -213,7 +215,7 @@ impl PlanFlow {
         moves: &Moves<'_>,
     ) {
         // Most responses give none, and then no jar is needed.
-        if !self.workload.cookies || !cookies::gives_any(&parts.head) {
+        if self.workload.cookies == CookiePolicy::Off || !cookies::gives_any(&parts.head) {
             return;
         }
         if let Some(url) = self.steps[at].cookie_url(user, moves.url(outcome.origin)) {
@@ -310,24 +312,22 @@ impl Flow for PlanFlow {
         }
     }
 
-    /// Draws the iteration's rows.
+    /// Draws the iteration's flow, and the rows that this takes.
+    #[inline]
     fn prepare(&mut self, user: &mut PlanUser) -> bool {
-        if self.workload.data.is_empty() && self.workload.variables.is_empty() {
-            return true;
+        let scenario = usize::from(user.key.scenario);
+        user.flow = draw(&self.workload.scenarios[scenario].flows, &mut user.rng);
+        if let Some(extras) = &mut user.extras
+            && self.workload.cookies == CookiePolicy::Iteration
+        {
+            extras.jar.clear();
         }
-        let extras = user.extras.get_or_insert_default();
-        extras.values.clear();
-        extras.values.resize_with(self.workload.variables.len(), || None);
-        extras.rows.clear();
-        for (set, drawn) in self.workload.data.iter().zip(&mut self.drawn) {
-            let own = self.worker + *drawn * self.workers;
-            match set.row_for(own, u64::from(user.key.number), &mut user.rng) {
-                Some(row) => extras.rows.push(row),
-                None => return false,
-            }
-            *drawn += 1;
+        if !self.workload.variables.is_empty() {
+            let extras = user.extras.get_or_insert_default();
+            extras.values.clear();
+            extras.values.resize_with(self.workload.variables.len(), || None);
         }
-        true
+        self.sets[usize::from(user.flow)].is_empty() || self.draw_rows(user)
     }
 
     #[inline]
@@ -372,6 +372,26 @@ impl Flow for PlanFlow {
 }
 
 impl PlanFlow {
+    /// The rows of the iteration. False when there is none left of some data set: then none is taken of the others.
+    fn draw_rows(&self, user: &mut PlanUser) -> bool {
+        let sets = &self.sets[usize::from(user.flow)];
+        let data = &self.workload.data;
+        if sets.iter().any(|set| data[*set as usize].is_used_up(self.shared.rows_taken(*set as usize))) {
+            return false;
+        }
+        let extras = user.extras.get_or_insert_default();
+        extras.rows.resize(data.len(), 0);
+        for set in sets.iter().map(|set| *set as usize) {
+            let number = if data[set].is_sequential() { self.shared.take_row(set) } else { 0 };
+            let first = self.first_users[usize::from(user.key.scenario)][set];
+            match data[set].row_for(number, u64::from(user.key.number) - first, &mut user.rng) {
+                Some(row) => extras.rows[set] = row,
+                None => return false,
+            }
+        }
+        true
+    }
+
     /// A step's own request, without the jar's cookies.
     fn render(
         &self,
@@ -422,6 +442,20 @@ impl PlanUser {
     fn has_no_cookies(&self) -> bool {
         self.extras.as_ref().is_none_or(|extras| extras.jar.is_empty())
     }
+}
+
+/// Users of scenarios that take no rows of a data set need none of their own.
+fn first_users(workload: &Workload) -> Vec<Vec<u64>> {
+    let mut without = vec![0; workload.data.len()];
+    let mut all = Vec::new();
+    for scenario in &workload.scenarios {
+        all.push(without.clone());
+        for (set, without) in without.iter_mut().enumerate() {
+            let takes = workload.takes_rows(scenario, set as u32);
+            *without += if takes { 0 } else { u64::from(scenario.executor.max_vus()) };
+        }
+    }
+    all
 }
 
 fn pause(rng: &mut Rng, think: Think) -> Nanos {

@@ -177,6 +177,7 @@ fn workload(service: Nanos) -> Workload {
     let step = Step {
         name: "place".into(),
         origin: 0,
+        open_url: None,
         method: "GET".into(),
         url: "http://peer/".into(),
         request: RequestTemplate::of_bytes(GET),

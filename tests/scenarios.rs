@@ -6,6 +6,10 @@ mod common;
 mod cookies;
 #[path = "scenarios/rows.rs"]
 mod rows;
+#[path = "scenarios/urls.rs"]
+mod urls;
+#[path = "scenarios/values.rs"]
+mod values;
 
 use std::fs;
 use std::path::PathBuf;

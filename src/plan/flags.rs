@@ -111,6 +111,7 @@ fn step(form: &FlagForm, problems: &mut Vec<FlagProblem>) -> Option<Step> {
     Some(Step {
         name: url.as_str().into(),
         origin: 0,
+        open_url: None,
         method: request.method.as_str().into(),
         url: url.as_str().into(),
         expect: request.expect(),

@@ -16,6 +16,7 @@ pub mod response;
 pub mod scope;
 pub mod status;
 pub mod template;
+pub mod value;
 pub mod workload;
 
 use std::sync::Arc;

@@ -39,6 +39,12 @@ pub fn resolve(location: impl AsRef<[u8]>, base: &Url, path: &str) -> Result<Url
     format!("{}://{host}:{port}{target}", scheme.as_str()).parse().map_err(|e| bad(&e))
 }
 
+/// Where a URL in a plan leads: as it is given where it is absolute, else as [`resolve`] has it.
+pub fn lead(text: &[u8], base: &Url, path: &str) -> Option<Url> {
+    let absolute = std::str::from_utf8(text).ok().and_then(|text| text.parse().ok());
+    absolute.or_else(|| resolve(text, base, path).ok())
+}
+
 /// As browsers and Go take it: bytes beyond ASCII stand for themselves, percent-encoded.
 fn ascii(location: &[u8]) -> String {
     let mut out = String::with_capacity(location.len());

@@ -11,6 +11,7 @@ use super::extract::Extract;
 use super::forward::Forward;
 use super::request_template::RequestTemplate;
 use super::status::StatusSet;
+use super::template::Template;
 use crate::http::response::Expect;
 use crate::http::url::Url;
 use crate::load::{Arrivals, RateStages, VuStages};
@@ -77,8 +78,10 @@ pub struct Origin {
 pub struct Step {
     /// k6's tag `name`. Unique among steps.
     pub name: Arc<str>,
-    /// Index into [`Workload::origins`].
+    /// Index into [`Workload::origins`]: where it goes unless its URL is open.
     pub origin: u32,
+    /// Its URL, where that is known only when the request begins.
+    pub open_url: Option<OpenUrl>,
     /// Method, as it is sent.
     pub method: Arc<str>,
     /// URL as written, with its templates: k6's tag `url`.
@@ -101,6 +104,15 @@ pub struct Step {
     pub think: Think,
     /// Own tags, beside the system's.
     pub tags: Vec<(String, String)>,
+}
+
+/// A URL that is known only when the request begins. It is absolute, or leads on from somewhere, like a link.
+#[derive(Clone, Debug)]
+pub struct OpenUrl {
+    /// Its text.
+    pub template: Template,
+    /// The origin that it leads on from; without one the request before it in the iteration, and for the first one the step's origin.
+    pub origin: Option<u32>,
 }
 
 /// A pause.
@@ -216,6 +228,14 @@ pub enum ArrivalPlan {
     Ramping(RateStages),
 }
 
+impl Step {
+    /// The data sets that its request takes values from.
+    fn data_sets(&self) -> Vec<u32> {
+        let of_url = self.open_url.iter().flat_map(|open| open.template.data_sets());
+        of_url.chain(self.request.data_sets()).collect()
+    }
+}
+
 impl Executor {
     /// k6's name for it.
     pub fn name(&self) -> &'static str {
@@ -279,7 +299,7 @@ impl Workload {
     /// The data sets that a flow takes rows of, each once, in ascending order.
     pub fn sets_of(&self, flow: u32) -> Vec<u32> {
         let steps = self.flows[flow as usize].steps.iter().map(|step| &self.steps[*step as usize]);
-        let mut sets: Vec<u32> = steps.flat_map(|step| step.request.data_sets()).collect();
+        let mut sets: Vec<u32> = steps.flat_map(Step::data_sets).collect();
         sets.sort_unstable();
         sets.dedup();
         sets
@@ -290,9 +310,9 @@ impl Workload {
         scenario.flows.iter().any(|(flow, _)| self.sets_of(*flow).contains(&set))
     }
 
-    /// True when a response may lead on, to wherever it says.
+    /// True when a response, or a value, may lead on, to wherever it says.
     pub fn follows_redirects(&self) -> bool {
-        self.steps.iter().any(|step| step.redirects_max > 0)
+        self.steps.iter().any(|step| step.redirects_max > 0 || step.open_url.is_some())
     }
 
     /// True when the iterations of any scenario follow a schedule.

@@ -33,6 +33,7 @@ fn workload(executor: Executor, steps: usize, think: Think) -> Workload {
     let step = |n: usize| Step {
         name: format!("step-{n}").into(),
         origin: 0,
+        open_url: None,
         method: "GET".into(),
         url: "http://peer/".into(),
         request: RequestTemplate::of_bytes(REQUEST),

@@ -7,13 +7,15 @@ use std::sync::Arc;
 use super::bind::Names;
 use super::context::Context;
 use super::form::{
-    ConstantForm, CookiesForm, CookiesUntil, DataEnd, DataFormat, DataOrder, PlanForm, StepForm, StepsForm,
+    CookiesForm, CookiesUntil, DataEnd, DataForm, DataFormat, DataOrder, PlanForm, StepForm, StepsForm,
     ThresholdEntry, ThresholdItem, ThresholdsForm,
 };
 use super::scenario::scenarios;
 use super::schema::suggestion;
 use super::step::Steps;
 use crate::plan::data::{AtEnd, DataSet, DataSpec, Format, Order};
+use crate::plan::template::{Constant, Place};
+use crate::plan::value::is_number;
 use crate::plan::workload::{ConnectionPolicy, CookiePolicy, Flow, Step, Workload};
 use crate::threshold::Threshold;
 use crate::units::Nanos;
@@ -50,7 +52,9 @@ pub struct Surroundings<'a> {
 /// Compiles a form, whose places are in `cx`.
 pub(super) fn compile(form: &PlanForm, around: &Surroundings<'_>, cx: &mut Context<'_>) -> Compiled {
     let seed = form.seed.filter(|_| !around.seed_wins).unwrap_or(around.seed);
-    let names = Names { data: data(form, around.base_dir, cx), ..names(form, around, cx) };
+    let mut names = names(form, around, cx);
+    names.data = data(form, around.base_dir, &names, cx);
+    check_constants(&mut names, cx);
     let mut steps = Steps { form, names: &names, base_dir: around.base_dir, origins: Vec::new() };
     steps.read_origins(cx);
     let found = steps.read(cx);
@@ -88,20 +92,19 @@ pub(super) fn compile(form: &PlanForm, around: &Surroundings<'_>, cx: &mut Conte
 }
 
 fn names(form: &PlanForm, around: &Surroundings<'_>, cx: &mut Context<'_>) -> Names {
-    let text = |constant: &ConstantForm| match constant {
-        ConstantForm::Text(text) => text.clone(),
-        ConstantForm::Number(number) => number.to_string(),
-        ConstantForm::Word(word) => word.to_string(),
-    };
-    let mut constants: BTreeMap<String, String> =
-        form.variables.iter().map(|(name, constant)| (name.clone(), text(constant))).collect();
+    let constant = |name: &String, form, cx: &Context<'_>| Names::constant(form, &["variables", name], cx);
+    let mut constants: BTreeMap<String, Constant> =
+        form.variables.iter().map(|(name, form)| (name.clone(), constant(name, form, cx))).collect();
     let known: Vec<&str> = form.variables.keys().map(String::as_str).collect();
     for (name, value) in &around.variables {
         if !form.variables.contains_key(name) {
             let message = format!("--var {name}: the plan has no such variable{}", suggestion(name, &known));
             cx.add(&["variables"], message);
         }
-        constants.insert(name.clone(), value.clone());
+        // It keeps the type of what it stands for, where it can.
+        let is_json = constants.get(name).is_some_and(|own| own.is_json)
+            && (is_number(value.as_bytes()) || matches!(value.as_str(), "true" | "false"));
+        constants.insert(name.clone(), Constant { text: value.clone(), is_json });
     }
     let mut variables: Vec<String> = Vec::new();
     let steps: Vec<&StepForm> = match &form.steps {
@@ -122,6 +125,19 @@ fn names(form: &PlanForm, around: &Surroundings<'_>, cx: &mut Context<'_>) -> Na
     Names { constants, env: around.env.clone(), variables, data: Vec::new() }
 }
 
+/// Variables in variables. One that cannot be used is told once, not wherever it stands.
+fn check_constants(names: &mut Names, cx: &mut Context<'_>) {
+    let with_templates = names.constants.iter().filter(|(_, constant)| constant.text.contains("{{"));
+    let wrong = with_templates.filter_map(|(name, constant)| {
+        let compiled = names.template(&constant.text, Place::Body);
+        compiled.err().map(|error| (name.clone(), error.to_string()))
+    });
+    for (name, message) in wrong.collect::<Vec<_>>() {
+        cx.add(&["variables", &name], message);
+        names.constants.insert(name, Constant::text("x"));
+    }
+}
+
 fn cookies(form: &PlanForm) -> CookiePolicy {
     match form.cookies {
         Some(CookiesForm::Kept(false)) => CookiePolicy::Off,
@@ -134,7 +150,8 @@ fn cookies(form: &PlanForm) -> CookiePolicy {
 
 /// Where each user has a row of its own, there must be one for each user that takes any.
 fn enough_rows(workload: &Workload, cx: &mut Context<'_>) {
-    for (index, set) in workload.data.iter().enumerate().filter(|(_, set)| set.is_unique()) {
+    for (index, set) in workload.data.iter().enumerate().filter(|(_, set)| set.is_known() && set.is_unique())
+    {
         let takers = workload.scenarios.iter().filter(|own| workload.takes_rows(own, index as u32));
         let users: u64 = takers.map(|scenario| u64::from(scenario.executor.max_vus())).sum();
         if set.rows() < users {
@@ -234,28 +251,54 @@ fn full(path: &[&str], metric: &str, item: &ThresholdItem, cx: &mut Context<'_>)
     Some((path, threshold))
 }
 
-fn data(form: &PlanForm, base_dir: &Path, cx: &mut Context<'_>) -> Vec<Arc<DataSet>> {
+fn data(form: &PlanForm, base_dir: &Path, names: &Names, cx: &mut Context<'_>) -> Vec<Arc<DataSet>> {
     let mut sets = Vec::new();
     for name in cx.keys(&["data"]) {
         let Some(set) = form.data.get(&name) else { continue };
-        let spec = DataSpec {
-            path: base_dir.join(&set.file),
-            format: set.format.map(|format| match format {
-                DataFormat::Csv => Format::Csv,
-                DataFormat::Jsonl => Format::JsonLines,
-            }),
-            order: match set.order {
-                None | Some(DataOrder::Sequential) => Order::Sequential,
-                Some(DataOrder::Random) => Order::Random,
-                Some(DataOrder::Unique) => Order::Unique,
-            },
-            at_end: match set.at_end {
-                None | Some(DataEnd::Wrap) => AtEnd::Wrap,
-                Some(DataEnd::Stop) => AtEnd::Stop,
-            },
-            name: name.clone(),
-        };
-        sets.extend(cx.note(&["data", &name, "file"], DataSet::load(&spec)).map(Arc::new));
+        let set = data_set(&name, set, base_dir, names, cx).unwrap_or_else(|| DataSet::unknown(&name));
+        sets.push(Arc::new(set));
     }
     sets
+}
+
+fn data_set(
+    name: &str,
+    set: &DataForm,
+    base_dir: &Path,
+    names: &Names,
+    cx: &mut Context<'_>,
+) -> Option<DataSet> {
+    let file = cx.note(&["data", name, "file"], names.fill(&set.file))?;
+    let delimiter = match set.delimiter.as_deref().map(str::as_bytes) {
+        None => None,
+        Some([only]) if only.is_ascii() && !b"\r\n\"".contains(only) => Some(*only),
+        Some(_) => {
+            let message =
+                "a delimiter is one character, such as \";\" or \"\\t\", and neither a quote nor a line end";
+            cx.add(&["data", name, "delimiter"], message);
+            return None;
+        }
+    };
+    let spec = DataSpec {
+        path: base_dir.join(file),
+        format: set.format.map(|format| match format {
+            DataFormat::Csv => Format::Csv,
+            DataFormat::Tsv => Format::Tsv,
+            DataFormat::Jsonl => Format::JsonLines,
+            DataFormat::Json => Format::Json,
+        }),
+        delimiter,
+        columns: set.columns.clone(),
+        order: match set.order {
+            None | Some(DataOrder::Sequential) => Order::Sequential,
+            Some(DataOrder::Random) => Order::Random,
+            Some(DataOrder::Unique) => Order::Unique,
+        },
+        at_end: match set.at_end {
+            None | Some(DataEnd::Wrap) => AtEnd::Wrap,
+            Some(DataEnd::Stop) => AtEnd::Stop,
+        },
+        name: name.to_owned(),
+    };
+    cx.note(&["data", name, "file"], DataSet::load(&spec))
 }

@@ -246,9 +246,9 @@ impl Default for StepsForm {
 pub struct StepForm {
     /// Its name, in a list of steps (default: its URL).
     pub name: Option<String>,
-    /// Method (default: GET, or POST with a body).
+    /// Method (default: GET, or POST with a body); may hold templates.
     pub method: Option<String>,
-    /// Absolute, or a path on `origin`; path and query may hold templates.
+    /// Absolute, or a path on `origin`; may hold templates.
     pub url: String,
     /// Which of `origins` (default: the only one).
     pub origin: Option<String>,
@@ -316,7 +316,7 @@ pub struct ExtractForm {
     /// A regular expression on the body; its first group, or the whole match.
     pub regex: Option<String>,
     /// Used when nothing is found; without it the iteration ends there.
-    pub default: Option<String>,
+    pub default: Option<ConstantForm>,
 }
 
 /// Credentials: exactly one of `basic` and `bearer`.
@@ -333,9 +333,9 @@ pub struct AuthForm {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct BasicForm {
-    /// Holds no colon.
+    /// Holds no colon; may hold templates.
     pub username: String,
-    /// May be empty.
+    /// May be empty; may hold templates.
     pub password: String,
 }
 
@@ -347,6 +347,10 @@ pub struct DataForm {
     pub file: String,
     /// How it is written (default: by its ending).
     pub format: Option<DataFormat>,
+    /// csv: what stands between fields (default: a comma; a tab in tsv).
+    pub delimiter: Option<String>,
+    /// csv: names of the columns, where no line of the file has them (default: the first line).
+    pub columns: Option<Vec<String>>,
     /// Which row an iteration gets (default: sequential).
     pub order: Option<DataOrder>,
     /// What follows the last row (default: wrap).
@@ -357,10 +361,14 @@ pub struct DataForm {
 #[derive(Clone, Copy, Debug, Deserialize, JsonSchema, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
 pub enum DataFormat {
-    /// Comma-separated, the first row names the columns.
+    /// Comma-separated, or by `delimiter`.
     Csv,
+    /// Separated by tabs.
+    Tsv,
     /// An object a line.
     Jsonl,
+    /// One array of objects.
+    Json,
 }
 
 /// In which order rows are taken.

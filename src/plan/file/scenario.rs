@@ -90,6 +90,10 @@ fn shortcut(form: &PlanForm, cx: &mut Context<'_>) -> Option<Executor> {
             );
         }
     }
+    // A ramp may begin with nobody, as in k6.
+    if let (Some(stages), None, None) = (&form.stages, &form.iterations, &form.duration) {
+        return ramping_vus(&[], form.vus.unwrap_or(1), stages, GRACE, cx);
+    }
     let vus = users(&["vus"], form.vus.unwrap_or(1), cx);
     if form.iterations.is_some() {
         let max_duration = cx.at_least(&["duration"], form.duration.as_ref(), SECOND).unwrap_or(MAX_DURATION);
@@ -99,9 +103,6 @@ fn shortcut(form: &PlanForm, cx: &mut Context<'_>) -> Option<Executor> {
     if form.duration.is_some() {
         let duration = cx.at_least(&["duration"], form.duration.as_ref(), SECOND)?;
         return Some(Executor::ConstantVus { vus: vus?, duration });
-    }
-    if let Some(stages) = &form.stages {
-        return ramping_vus(&[], u64::from(vus?), stages, GRACE, cx);
     }
     if form.vus.is_some() {
         cx.add(&["vus"], "`vus` alone sets no end: add `duration`, `iterations` or `stages`");

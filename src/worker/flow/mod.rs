@@ -319,11 +319,11 @@ impl Moves<'_> {
         self.timers.push((at, id));
     }
 
-    /// The number of an origin, to which the one numbered `from` has led. Its addresses are looked up if need be.
+    /// The number of an origin, to which a response of the one numbered `from` has led, if any has. Its addresses are looked up if need be.
     ///
     /// # Errors
     /// The kind of failure when it may not be added.
-    pub fn origin(&mut self, url: &Url, from: u32) -> Result<u32, ErrorKind> {
+    pub fn origin(&mut self, url: &Url, from: Option<u32>) -> Result<u32, ErrorKind> {
         self.origins.find(url, from)
     }
 

@@ -1,6 +1,8 @@
 //! The flow of plans: an iteration walks through the steps of one of its scenario's flows, one request at a time, follows
 //! redirects, judges the checks and takes values for later steps.
 
+mod make;
+
 use std::borrow::Cow;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -10,7 +12,7 @@ use super::{
     UserKey, What,
 };
 use crate::driver::PayloadId;
-use crate::http::response::Response;
+use crate::http::response::{Expect, Response};
 use crate::http::url::Url;
 use crate::plan::check::Check;
 use crate::plan::cookies::{self, CookieJar};
@@ -18,8 +20,8 @@ use crate::plan::extract::Extract;
 use crate::plan::redirect;
 use crate::plan::request_template::RenderError;
 use crate::plan::response::{Needs, ResponseView};
-use crate::plan::scope::Scope;
 use crate::plan::status::StatusSet;
+use crate::plan::value::Value;
 use crate::plan::workload::{CookiePolicy, Step, Think, Workload};
 use crate::rng::Rng;
 use crate::units::Nanos;
@@ -39,6 +41,8 @@ pub struct PlanFlow {
     /// For each scenario and data set the number of the user that has its first row, where each user has one of its own.
     first_users: Vec<Vec<u64>>,
     shared: Arc<Shared>,
+    /// Some step's URL is known only when it begins.
+    has_open: bool,
     seed: u64,
     cookies: Vec<u8>,
 }
@@ -49,8 +53,10 @@ struct StepPlan {
     expected: Rc<StatusSet>,
     /// Its bytes, where they are always the same.
     payload: Option<(PayloadId, u32)>,
-    /// What its cookies go by, made once.
+    /// What its cookies go by, made once; not where its path differs from request to request.
     cookie_url: Option<url::Url>,
+    /// It is put together when it begins: what the request says of itself must be known before it is sent.
+    is_made: bool,
 }
 
 /// One user of a plan.
@@ -64,6 +70,8 @@ pub struct PlanUser {
     hops: u16,
     /// The bytes of the request in work were written for it.
     written: bool,
+    /// They are put together already, but for the jar's cookies: `extras.request`, or what was wrong.
+    made: bool,
     iteration: u64,
     in_scenario: u64,
     rng: Rng,
@@ -73,13 +81,17 @@ pub struct PlanUser {
 /// What only users of some plans have.
 #[derive(Default)]
 struct Extras {
-    values: Vec<Option<Box<[u8]>>>,
+    values: Vec<Option<Value>>,
     rows: Vec<u64>,
     jar: CookieJar,
     /// The request in work without the jar's cookies: what a redirect is made from, and what follows one.
     request: Vec<u8>,
-    /// Path and query of the request that follows a redirect.
+    /// Why it could not be made.
+    wrong: Option<RenderError>,
+    /// Path and query of a request that was made.
     path: String,
+    /// Where the request before went, in this iteration: origin, path and query. Kept where a step may lead on from there.
+    before: Option<(u32, String)>,
 }
 
 impl PlanFlow {
@@ -97,6 +109,7 @@ impl PlanFlow {
         };
         let step = |(index, step): (usize, &Step)| StepPlan {
             cookie_url: cookie_url(step),
+            is_made: step.open_url.is_some() || step.request.open_method().is_some(),
             keeps: needs(step, keeps_cookies),
             expected: Rc::new(step.expected.clone()),
             payload: step.request.constant().map(|bytes| (PayloadId(index as u32), bytes.len() as u32)),
@@ -107,6 +120,7 @@ impl PlanFlow {
             sets: (0..workload.flows.len()).map(|flow| workload.sets_of(flow as u32)).collect(),
             first_users: first_users(workload),
             shared: Arc::clone(shared),
+            has_open: workload.steps.iter().any(|step| step.open_url.is_some()),
             seed,
             cookies: Vec::new(),
             workload: Arc::clone(workload),
@@ -130,9 +144,14 @@ impl PlanFlow {
 
     #[inline]
     fn begin_step(&mut self, user: &mut PlanUser, scheduled: Option<Nanos>, moves: &mut Moves<'_>) {
-        user.hops = 0;
-        let origin = self.workload.steps[self.step(user)].origin;
-        self.begin_request(user, origin, scheduled, moves);
+        (user.hops, user.made) = (0, false);
+        let at = self.step(user);
+        let step = &self.workload.steps[at];
+        let (mut origin, mut expect) = (step.origin, step.expect);
+        if self.steps[at].is_made {
+            (origin, expect) = self.make(user, at, moves);
+        }
+        self.begin_request(user, origin, expect, scheduled, moves);
     }
 
     /// One request to `origin`: a step's, or what follows a redirect.
@@ -141,20 +160,21 @@ impl PlanFlow {
         &mut self,
         user: &mut PlanUser,
         origin: u32,
+        expect: Expect,
         scheduled: Option<Nanos>,
         moves: &mut Moves<'_>,
     ) {
         let at = self.step(user);
         let (plan, step) = (&self.steps[at], &self.workload.steps[at]);
         let source = match plan.payload {
-            Some((payload, len)) if user.hops == 0 && user.has_no_cookies() => Source::Payload(payload, len),
+            Some((payload, len)) if !user.made && user.has_no_cookies() => Source::Payload(payload, len),
             _ => Source::Written,
         };
         user.written = source == Source::Written;
         moves.request(Request {
             origin,
             source,
-            expect: step.expect,
+            expect,
             limit: step.timeout,
             keeps: plan.keeps,
             body_limit: self.workload.body_limit,
@@ -167,14 +187,21 @@ impl PlanFlow {
     #[inline]
     fn answered(&mut self, user: &mut PlanUser, outcome: Outcome, moves: &mut Moves<'_>) -> Then {
         let at = self.step(user);
+        if self.has_open {
+            self.keep_place(user, at, &outcome);
+        }
         if let (Ok(response), Some(parts)) = (&outcome.result, &outcome.parts) {
             self.store_cookies(user, at, &outcome, parts, moves);
             if (300..400).contains(&response.status)
                 && let Some(origin) = self.redirected(user, at, &outcome, response, parts, moves)
             {
-                user.hops += 1;
+                (user.hops, user.made) = (user.hops + 1, true);
                 moves.recycle(outcome.parts);
-                self.begin_request(user, origin, None, moves);
+                let expect = match &user.extras {
+                    Some(extras) if extras.request.starts_with(b"HEAD ") => Expect::Head,
+                    _ => Expect::Normal,
+                };
+                self.begin_request(user, origin, expect, None, moves);
                 return Then::Wait;
             }
         }
@@ -245,7 +272,8 @@ impl PlanFlow {
         let base = moves.url(outcome.origin);
         let to = redirect::resolve(location, base, user.path(step)).ok();
         let allowed = u32::from(user.hops) < step.redirects_max.min(255);
-        let origin = to.as_ref().filter(|_| allowed).and_then(|to| moves.origin(to, outcome.origin).ok());
+        let origin =
+            to.as_ref().filter(|_| allowed).and_then(|to| moves.origin(to, Some(outcome.origin)).ok());
         let (Some(to), Some(origin)) = (to, origin) else {
             moves.redirect_refused(outcome);
             return None;
@@ -305,6 +333,7 @@ impl Flow for PlanFlow {
             at: 0,
             hops: 0,
             written: false,
+            made: false,
             iteration: 0,
             in_scenario: 0,
             rng: Rng::stream(self.seed, u64::from(key.number)),
@@ -321,6 +350,9 @@ impl Flow for PlanFlow {
             && self.workload.cookies == CookiePolicy::Iteration
         {
             extras.jar.clear();
+        }
+        if self.has_open {
+            user.extras.get_or_insert_default().before = None;
         }
         if !self.workload.variables.is_empty() {
             let extras = user.extras.get_or_insert_default();
@@ -350,16 +382,16 @@ impl Flow for PlanFlow {
     ) -> Result<(), RenderError> {
         let at = self.step(user);
         let step = &self.workload.steps[at];
-        if user.hops == 0 {
-            if step.redirects_max == 0 && user.has_no_cookies() {
-                return self.render(user, step, wall, out);
+        if !user.made {
+            if step.redirects_max == 0 && self.workload.cookies == CookiePolicy::Off {
+                return self.render(user, step, None, wall, out);
             }
-            let mut request = std::mem::take(&mut user.extras.get_or_insert_default().request);
-            let rendered = self.render(user, step, wall, &mut request);
-            user.extras.get_or_insert_default().request = request;
-            rendered?;
+            self.render_apart(user, step, None, wall)?;
         }
-        let Some(extras) = &user.extras else { return Err(RenderError::Unset) };
+        let Some(extras) = &user.extras else { return Err(RenderError::Nothing) };
+        if let Some(wrong) = extras.wrong {
+            return Err(wrong);
+        }
         self.cookies.clear();
         if !extras.jar.is_empty()
             && let Some(url) = self.steps[at].cookie_url(user, url)
@@ -391,38 +423,13 @@ impl PlanFlow {
         }
         true
     }
-
-    /// A step's own request, without the jar's cookies.
-    fn render(
-        &self,
-        user: &mut PlanUser,
-        step: &Step,
-        wall: Nanos,
-        out: &mut Vec<u8>,
-    ) -> Result<(), RenderError> {
-        let (mut values, mut rows): (&[_], &[u64]) = (&[], &[]);
-        if let Some(extras) = &user.extras {
-            (values, rows) = (&extras.values, &extras.rows);
-        }
-        let mut scope = Scope {
-            vu: u64::from(user.key.number) + 1,
-            iteration: user.iteration,
-            sequence: user.in_scenario,
-            wall,
-            rng: &mut user.rng,
-            values,
-            rows,
-            data: &self.workload.data,
-        };
-        step.request.render(out, &mut scope)
-    }
 }
 
 impl StepPlan {
     /// What the cookies of the request in work go by: it goes to `origin`.
     fn cookie_url(&self, user: &PlanUser, origin: &Url) -> Option<Cow<'_, url::Url>> {
         match &user.extras {
-            Some(extras) if user.hops > 0 => cookies::request_url(origin, &extras.path).map(Cow::Owned),
+            Some(extras) if user.made => cookies::request_url(origin, &extras.path).map(Cow::Owned),
             _ => self.cookie_url.as_ref().map(Cow::Borrowed),
         }
     }
@@ -432,7 +439,7 @@ impl PlanUser {
     /// Path and query of the request in work, as far as they are known beforehand.
     fn path<'a>(&'a self, step: &'a Step) -> &'a str {
         match &self.extras {
-            Some(extras) if self.hops > 0 => &extras.path,
+            Some(extras) if self.made => &extras.path,
             _ => step.request.path_hint(),
         }
     }

@@ -105,7 +105,7 @@ impl<F: Flow> Owner for Users<F> {
     where
         Self: 'x,
     {
-        let Some(Exchange { ask: Ask { terms, .. }, .. }) = first() else { return Err(RenderError::Unset) };
+        let Some(Exchange { ask: Ask { terms, .. }, .. }) = first() else { return Err(RenderError::Nothing) };
         let (payload, len) = match terms.source {
             Source::Payload(payload, len) => (payload, len),
             Source::Written => {

@@ -7,7 +7,7 @@ use squall::http::request::Request;
 use squall::load::Arrivals;
 use squall::plan::file::{self, Format, Surroundings};
 use squall::plan::flags::{FlagForm, from_flags};
-use squall::plan::workload::{CookiePolicy, Workload};
+use squall::plan::workload::Workload;
 use squall::units::{Nanos, Rate};
 
 use super::secs;
@@ -108,7 +108,7 @@ impl Flags {
             timeout: self.timeout,
             redirects_max: self.redirects_max,
             requests_max: None,
-            cookies: CookiePolicy::Off,
+            cookies: false,
         };
         from_flags(form).unwrap_or_else(|problems| panic!("the flags are not good ones: {problems:?}"))
     }

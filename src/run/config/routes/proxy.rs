@@ -35,7 +35,10 @@ impl Proxy {
             origin.forward = self.forward(&origin.url);
         }
         for step in &mut workload.steps {
-            if let Some(forward) = &workload.origins[step.origin as usize].forward {
+            // Those that go elsewhere each time are put when they begin.
+            if step.open_url.is_none()
+                && let Some(forward) = &workload.origins[step.origin as usize].forward
+            {
                 step.request.forward(forward);
             }
         }

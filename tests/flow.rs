@@ -19,7 +19,7 @@ use squall::plan::request_template::{RenderError, RequestTemplate};
 use squall::plan::response::Needs;
 use squall::plan::status::StatusSet;
 use squall::plan::workload::{
-    ConnectionPolicy, CookiePolicy, Executor, Flow as Steps, Origin, Scenario, Step, Think, Workload,
+    ConnectionPolicy, CookiePolicy, Executor, Flow as Steps, Once, Origin, Scenario, Step, Think, Workload,
 };
 use squall::stats::layout::Layout;
 use squall::stats::metrics;
@@ -201,11 +201,14 @@ fn workload(service: Nanos) -> Workload {
             start: Nanos::ZERO,
             graceful_stop: tenths(1),
             flows: vec![(0, 1)],
+            setup: None,
             think: Think::None,
+            pacing: Think::None,
             tags: Vec::new(),
         }],
         data: Vec::new(),
         variables: Vec::new(),
+        once: Once::default(),
         connections: ConnectionPolicy::default(),
         cookies: CookiePolicy::Off,
         body_limit: 1 << 20,

@@ -4,6 +4,8 @@ mod common;
 
 #[path = "scenarios/cookies.rs"]
 mod cookies;
+#[path = "scenarios/once.rs"]
+mod once;
 #[path = "scenarios/rows.rs"]
 mod rows;
 #[path = "scenarios/urls.rs"]

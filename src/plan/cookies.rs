@@ -21,10 +21,10 @@ const COOKIES_MAX: usize = 3000;
 const COOKIE_LEN_MAX: usize = 4096;
 
 /// Cookies that a virtual user was given, the oldest first. An empty jar has nothing on the heap.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct CookieJar(Vec<Kept>);
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Kept {
     cookie: Cookie<'static>,
     /// Since the Unix epoch; MAX for the session.

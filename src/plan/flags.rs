@@ -5,7 +5,7 @@ use super::file::scenario::plain;
 use super::request_template::RequestTemplate;
 use super::status::StatusSet;
 use super::workload::{
-    ArrivalPlan, ConnectionPolicy, CookiePolicy, Executor, Flow, Origin, Step, Think, Workload,
+    ArrivalPlan, ConnectionPolicy, CookiePolicy, Executor, Flow, Once, Origin, Step, Think, Workload,
 };
 use crate::http::request::Request;
 use crate::http::url::Url;
@@ -82,6 +82,7 @@ pub fn from_flags(form: FlagForm) -> Result<Workload, Vec<FlagProblem>> {
             scenarios: vec![plain("default", executor)],
             data: Vec::new(),
             variables: Vec::new(),
+            once: Once::default(),
             connections: ConnectionPolicy { requests_max: form.requests_max, close_after_iteration: false },
             // There are no other steps that could bring a cookie back within the iteration.
             cookies: if form.cookies { CookiePolicy::User } else { CookiePolicy::Off },

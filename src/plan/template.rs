@@ -254,7 +254,7 @@ impl Template {
         filters.extend_from_slice(&reading.outer);
         match slot::parse(source, reading.names).map_err(refuse)? {
             slot::Parsed::Constant(constant) if !constant.text.contains("{{") => {
-                self.constant_value(&constant, reading, &filters, text)
+                self.constant_value(constant, reading, &filters, text)
             }
             slot::Parsed::Constant(_) if reading.depth == DEPTH_MAX => {
                 Err(refuse("variables refer to each other in a circle".into()))

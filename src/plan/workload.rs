@@ -3,7 +3,7 @@
 //! Immutable and shared by all workers. A [`Scenario`] says when virtual users start iterations
 //! ([`Executor`]); each iteration walks one [`Flow`], which is a list of [`Step`]s.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::check::Check;
 use super::data::DataSet;
@@ -12,6 +12,7 @@ use super::forward::Forward;
 use super::request_template::RequestTemplate;
 use super::status::StatusSet;
 use super::template::Template;
+use super::value::Value;
 use crate::http::response::Expect;
 use crate::http::url::Url;
 use crate::load::{Arrivals, RateStages, VuStages};
@@ -32,12 +33,28 @@ pub struct Workload {
     pub data: Vec<Arc<DataSet>>,
     /// Names of the variables that steps extract; their number is the index of [`Extract::variable`].
     pub variables: Vec<String>,
+    /// What is done once, before the load, and what came of it.
+    pub once: Once,
     /// How connections are kept.
     pub connections: ConnectionPolicy,
     /// How long virtual users keep the cookies that they are given (RFC 6265).
     pub cookies: CookiePolicy,
     /// Bodies that a check or an extraction wants to see are kept up to this many bytes.
     pub body_limit: usize,
+}
+
+/// One for each of [`Workload::variables`]; `None` where it has none.
+pub type Values = Vec<Option<Value>>;
+
+/// What is done once for all users, before the load.
+#[derive(Clone, Debug, Default)]
+pub struct Once {
+    /// Index into [`Workload::flows`]; `None` when there is nothing to do, any more.
+    pub flow: Option<u32>,
+    /// The values of [`Workload::variables`] that each iteration begins with; empty when there are none.
+    pub values: Values,
+    /// Takes the values that an iteration ends with, in the run that does it.
+    pub gained: Option<Arc<OnceLock<Values>>>,
 }
 
 /// How long a virtual user keeps cookies.
@@ -150,8 +167,12 @@ pub struct Scenario {
     /// Indexes into [`Workload::flows`] with their weights; each iteration draws one. Never empty,
     /// no weight is zero.
     pub flows: Vec<(u32, u32)>,
+    /// Index into [`Workload::flows`] of what each user does once, before its first iteration.
+    pub setup: Option<u32>,
     /// Pause behind each iteration.
     pub think: Think,
+    /// From the beginning of an iteration to that of the user's next, where that takes no longer itself.
+    pub pacing: Think,
     /// Own tags, beside the system's.
     pub tags: Vec<(String, String)>,
 }
@@ -226,6 +247,13 @@ pub enum ArrivalPlan {
     },
     /// Along straight lines, evenly spaced under the integral.
     Ramping(RateStages),
+}
+
+impl Scenario {
+    /// Its flows, and its setup.
+    pub fn all_flows(&self) -> impl Iterator<Item = u32> + '_ {
+        self.flows.iter().map(|(flow, _)| *flow).chain(self.setup)
+    }
 }
 
 impl Step {
@@ -305,9 +333,9 @@ impl Workload {
         sets
     }
 
-    /// Whether any flow of a scenario takes rows of a data set.
+    /// Whether any flow of a scenario, or its setup, takes rows of a data set.
     pub fn takes_rows(&self, scenario: &Scenario, set: u32) -> bool {
-        scenario.flows.iter().any(|(flow, _)| self.sets_of(*flow).contains(&set))
+        scenario.all_flows().any(|flow| self.sets_of(flow).contains(&set))
     }
 
     /// True when a response, or a value, may lead on, to wherever it says.

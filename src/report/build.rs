@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::time::{Duration, UNIX_EPOCH};
 
 use super::{
-    ConfigSection, Connections, ERROR_KINDS, Environment, Generator, Latency, LatencySection, OriginEntry,
-    Percentiles, Report, Requests, SCHEMA_VERSION, SamplesSection, ScenarioParts, SeriesSection, Throughput,
-    TimelineEntry, TlsSection, Tool, WorkerSection,
+    ConfigSection, Connections, ERROR_KINDS, Environment, Generator, Latency, LatencySection, OnceSection,
+    OriginEntry, Percentiles, Report, Requests, SCHEMA_VERSION, SamplesSection, ScenarioParts, SeriesSection,
+    Throughput, TimelineEntry, TlsSection, Tool, WorkerSection,
 };
 use crate::stats::counts::ErrorCounts;
 use crate::stats::histogram::Histogram;
@@ -35,6 +35,8 @@ pub struct ReportParts<'a> {
     pub scenarios: Option<ScenarioParts<'a>>,
     /// Stopped before its time, by a signal.
     pub aborted: bool,
+    /// What the plan did once, before the load.
+    pub once: Option<OnceSection>,
     /// When the run began, since the Unix epoch.
     pub started_at: Nanos,
     /// Peak of the process's resident memory.
@@ -72,6 +74,7 @@ impl Report {
                 errors: by_key(&summary.counts.connect_errors),
             },
             origins: parts.origins,
+            once: parts.once,
             series: SeriesSection::of(&summary.tally, max_series),
             latency: latency(summary),
             generator: generator(summary, parts.readings, parts.max_rss_bytes),

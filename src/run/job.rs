@@ -39,7 +39,7 @@ pub(super) struct Scenarios {
 
 impl Work {
     pub(super) fn scenarios(workload: &Arc<Workload>, layout: &Arc<Layout>) -> Work {
-        let shared = Shared::new(&workload);
+        let shared = Shared::new(workload);
         let (workload, layout) = (Arc::clone(workload), Arc::clone(layout));
         Work::Scenarios(Scenarios { workload, layout, shared })
     }

@@ -153,6 +153,7 @@ struct Rest {
     /// Measured arrivals that were never begun.
     backlog: u64,
     samples: Vec<channel::CheckSample>,
+    causes: Vec<channel::Cause>,
 }
 
 /// One worker: the loop, its connections, and their owner.

@@ -12,7 +12,8 @@ use squall::plan::check::Check;
 use squall::plan::request_template::RequestTemplate;
 use squall::plan::status::StatusSet;
 use squall::plan::workload::{
-    ArrivalPlan, ConnectionPolicy, CookiePolicy, Executor, Flow, Origin, Scenario, Step, Think, Workload,
+    ArrivalPlan, ConnectionPolicy, CookiePolicy, Executor, Flow, Once, Origin, Scenario, Step, Think,
+    Workload,
 };
 use squall::stats::series::Figures;
 use squall::stats::snapshot::Snapshot;
@@ -60,11 +61,14 @@ fn workload(executor: Executor, steps: usize, think: Think) -> Workload {
             start: Nanos::ZERO,
             graceful_stop: secs(30),
             flows: vec![(0, 1)],
+            setup: None,
             think: Think::None,
+            pacing: Think::None,
             tags: Vec::new(),
         }],
         data: Vec::new(),
         variables: Vec::new(),
+        once: Once::default(),
         connections: ConnectionPolicy::default(),
         cookies: CookiePolicy::Off,
         body_limit: 1 << 20,

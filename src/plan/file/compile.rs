@@ -16,7 +16,7 @@ use super::step::Steps;
 use crate::plan::data::{AtEnd, DataSet, DataSpec, Format, Order};
 use crate::plan::template::{Constant, Place};
 use crate::plan::value::is_number;
-use crate::plan::workload::{ConnectionPolicy, CookiePolicy, Flow, Step, Workload};
+use crate::plan::workload::{ConnectionPolicy, CookiePolicy, Flow, Once, Scenario, Step, Workload};
 use crate::threshold::Threshold;
 use crate::units::Nanos;
 
@@ -62,8 +62,9 @@ pub(super) fn compile(form: &PlanForm, around: &Surroundings<'_>, cx: &mut Conte
     if cx.keys(&["steps"]).is_empty() && found.is_empty() && !cx.has(&["steps", "0"]) {
         cx.add(&["steps"], "there are no steps: give at least one, as in steps.home.url = \"http://HOST/\"");
     }
-    let flows = flows(form, &found, cx);
-    let scenarios = scenarios(form, &flows, seed, cx);
+    let mut flows = flows(form, &found, cx);
+    let mut scenarios = scenarios(form, &flows, seed, cx);
+    let once = setups(form, &found, &mut flows, &mut scenarios, cx);
     let written = thresholds(form, cx);
     let connections = connections(form, cx);
     let Names { data, variables, .. } = names;
@@ -74,6 +75,7 @@ pub(super) fn compile(form: &PlanForm, around: &Surroundings<'_>, cx: &mut Conte
         scenarios,
         data,
         variables,
+        once,
         connections,
         cookies: cookies(form),
         body_limit: BODY_LIMIT,
@@ -164,37 +166,81 @@ fn enough_rows(workload: &Workload, cx: &mut Context<'_>) {
     }
 }
 
-/// The named flows, or one with all steps.
+/// The named flows, or one with all steps that are not apart.
 fn flows(form: &PlanForm, steps: &[Step], cx: &mut Context<'_>) -> Vec<Flow> {
     if form.flows.is_empty() {
-        return vec![Flow { name: "default".into(), steps: (0..steps.len() as u32).collect() }];
+        let of_scenarios = form.scenarios.values().filter_map(|scenario| scenario.setup.as_ref());
+        let apart: Vec<&String> = form.once.iter().chain(&form.setup).chain(of_scenarios).flatten().collect();
+        let own = |index: &usize| !apart.iter().any(|name| ***name == *steps[*index].name);
+        let own: Vec<u32> = (0..steps.len()).filter(own).map(|index| index as u32).collect();
+        if own.is_empty() && !steps.is_empty() {
+            let key = if form.setup.is_some() { "setup" } else { "once" };
+            let message =
+                "every step is taken once, and none is left for iterations: add one, or give `flows`";
+            cx.add(&[key], message);
+        }
+        return vec![Flow { name: "default".into(), steps: own }];
     }
+    let mut flows = Vec::new();
+    for name in cx.keys(&["flows"]) {
+        let Some(wanted) = form.flows.get(&name) else { continue };
+        flows.push(Flow { name: name.clone(), steps: steps_named(&["flows", &name], wanted, steps, cx) });
+        if wanted.is_empty() {
+            cx.add(&["flows", &name], format!("flow `{name}` has no steps: name at least one"));
+        }
+    }
+    flows
+}
+
+/// The steps of a list of names.
+fn steps_named(path: &[&str], wanted: &[String], steps: &[Step], cx: &mut Context<'_>) -> Vec<u32> {
     // A step that is refused is still there.
     let all = cx.keys(&["steps"]);
     let mut known: Vec<&str> = all.iter().map(String::as_str).collect();
     known.extend(steps.iter().map(|step| &*step.name));
     known.sort_unstable();
     known.dedup();
-    let mut flows = Vec::new();
-    for name in cx.keys(&["flows"]) {
-        let Some(wanted) = form.flows.get(&name) else { continue };
-        let mut flow = Flow { name: name.clone(), steps: Vec::new() };
-        for (i, step) in wanted.iter().enumerate() {
-            match steps.iter().position(|known| *known.name == **step) {
-                Some(index) => flow.steps.push(index as u32),
-                None if known.contains(&step.as_str()) => {}
-                None => {
-                    let message = format!("there is no step `{step}`{}", suggestion(step, &known));
-                    cx.add(&["flows", &name, &i.to_string()], message);
-                }
+    let mut found = Vec::new();
+    for (i, step) in wanted.iter().enumerate() {
+        match steps.iter().position(|known| *known.name == **step) {
+            Some(index) => found.push(index as u32),
+            None if known.contains(&step.as_str()) => {}
+            None => {
+                let message = format!("there is no step `{step}`{}", suggestion(step, &known));
+                cx.add(&[path, &[&i.to_string()]].concat(), message);
             }
         }
-        if wanted.is_empty() {
-            cx.add(&["flows", &name], format!("flow `{name}` has no steps: name at least one"));
-        }
-        flows.push(flow);
     }
-    flows
+    found
+}
+
+/// What is done once for all, and what users do once: the plan's, or a scenario's own; an empty list is none.
+fn setups(
+    form: &PlanForm,
+    steps: &[Step],
+    flows: &mut Vec<Flow>,
+    scenarios: &mut [Scenario],
+    cx: &mut Context<'_>,
+) -> Once {
+    let mut add = |name: String, path: &[&str], wanted: &Vec<String>, cx: &mut Context<'_>| {
+        let steps = steps_named(path, wanted, steps, cx);
+        if steps.is_empty() {
+            return None;
+        }
+        flows.push(Flow { name, steps });
+        Some(flows.len() as u32 - 1)
+    };
+    let common = form.setup.as_ref().and_then(|wanted| add("setup".into(), &["setup"], wanted, cx));
+    for scenario in scenarios {
+        let name = scenario.name.to_string();
+        let own = form.scenarios.get(&name).and_then(|form| form.setup.as_ref());
+        scenario.setup = match own {
+            Some(wanted) => add(format!("setup of {name}"), &["scenarios", &name, "setup"], wanted, cx),
+            None => common,
+        };
+    }
+    let flow = form.once.as_ref().and_then(|wanted| add("once".into(), &["once"], wanted, cx));
+    Once { flow, ..Once::default() }
 }
 
 fn connections(form: &PlanForm, cx: &mut Context<'_>) -> ConnectionPolicy {

@@ -27,6 +27,10 @@ pub struct PlanForm {
     pub steps: StepsForm,
     /// Steps in order, by name. Without any, one flow holds all steps in the order of the file.
     pub flows: BTreeMap<String, Vec<String>>,
+    /// Steps that are taken once, before the load; values that they give are there for all users.
+    pub once: Option<Vec<String>>,
+    /// Steps that each user takes once, before its first iteration; values and cookies that they give stay.
+    pub setup: Option<Vec<String>>,
     /// Constants for templates; `--var NAME=VALUE` overrides them.
     pub variables: BTreeMap<String, ConstantForm>,
     /// Files with rows for templates, by name.
@@ -175,8 +179,12 @@ pub struct ScenarioForm {
     pub flow: Option<String>,
     /// Flows with their weights; each iteration draws one.
     pub flows: Option<BTreeMap<String, u32>>,
+    /// Steps that each user takes once, before its first iteration (default: the plan's `setup`).
+    pub setup: Option<Vec<String>>,
     /// Pause behind each iteration: `1s`, or `1s..3s`.
     pub think: Option<DurationForm>,
+    /// From the beginning of an iteration to that of the user's next: `1s`, or `1s..3s`; one that takes longer is followed at once.
+    pub pacing: Option<DurationForm>,
 }
 
 /// How arrivals lie in time.

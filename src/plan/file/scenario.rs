@@ -19,15 +19,20 @@ const VUS_MAX: u64 = 1 << 24;
 const BACKLOG_MAX: u64 = 100_000_000;
 
 /// Keys that any scenario may have.
-const COMMON: [&str; 7] = ["executor", "startTime", "gracefulStop", "tags", "flow", "flows", "think"];
+const COMMON: [&str; 8] =
+    ["executor", "startTime", "gracefulStop", "tags", "flow", "flows", "setup", "think"];
 
 /// An executor's name, the keys it needs, and those it may have.
 fn keys(executor: ExecutorName) -> (&'static str, &'static [&'static str], &'static [&'static str]) {
     match executor {
-        ExecutorName::ConstantVus => ("constant-vus", &["duration"], &["vus"]),
-        ExecutorName::RampingVus => ("ramping-vus", &["stages"], &["startVUs", "gracefulRampDown"]),
-        ExecutorName::SharedIterations => ("shared-iterations", &[], &["vus", "iterations", "maxDuration"]),
-        ExecutorName::PerVuIterations => ("per-vu-iterations", &[], &["vus", "iterations", "maxDuration"]),
+        ExecutorName::ConstantVus => ("constant-vus", &["duration"], &["vus", "pacing"]),
+        ExecutorName::RampingVus => ("ramping-vus", &["stages"], &["startVUs", "gracefulRampDown", "pacing"]),
+        ExecutorName::SharedIterations => {
+            ("shared-iterations", &[], &["vus", "iterations", "maxDuration", "pacing"])
+        }
+        ExecutorName::PerVuIterations => {
+            ("per-vu-iterations", &[], &["vus", "iterations", "maxDuration", "pacing"])
+        }
         ExecutorName::ConstantArrivalRate => (
             "constant-arrival-rate",
             &["rate", "duration", "preAllocatedVUs"],
@@ -75,7 +80,9 @@ pub(in crate::plan) fn plain(name: &str, executor: Executor) -> Scenario {
         start: Nanos::ZERO,
         graceful_stop: GRACE,
         flows: vec![(0, 1)],
+        setup: None,
         think: Think::None,
+        pacing: Think::None,
         tags: Vec::new(),
     }
 }
@@ -116,6 +123,7 @@ fn one(name: &str, form: &ScenarioForm, flows: &[Flow], seed: u64, cx: &mut Cont
     let start = cx.duration(&key(&base, "startTime"), form.start_time.as_ref()).unwrap_or(Nanos::ZERO);
     let stop = cx.duration(&key(&base, "gracefulStop"), form.graceful_stop.as_ref()).unwrap_or(GRACE);
     let think = cx.think(&key(&base, "think"), form.think.as_ref());
+    let pacing = cx.think(&key(&base, "pacing"), form.pacing.as_ref());
     let weights = weights(&base, form, flows, cx);
     let executor = if complete { executor(&base, form, seed, cx) } else { None };
     Some(Scenario {
@@ -124,7 +132,9 @@ fn one(name: &str, form: &ScenarioForm, flows: &[Flow], seed: u64, cx: &mut Cont
         start,
         graceful_stop: stop,
         flows: weights,
+        setup: None,
         think,
+        pacing,
         tags: pairs(&form.tags),
     })
 }

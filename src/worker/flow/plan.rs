@@ -22,7 +22,7 @@ use crate::plan::request_template::RenderError;
 use crate::plan::response::{Needs, ResponseView};
 use crate::plan::status::StatusSet;
 use crate::plan::value::Value;
-use crate::plan::workload::{CookiePolicy, Step, Think, Workload};
+use crate::plan::workload::{CookiePolicy, Scenario, Step, Think, Workload};
 use crate::rng::Rng;
 use crate::units::Nanos;
 use crate::worker::shared::Shared;
@@ -72,6 +72,12 @@ pub struct PlanUser {
     written: bool,
     /// They are put together already, but for the jar's cookies: `extras.request`, or what was wrong.
     made: bool,
+    /// It is at what it does once, before its first iteration …
+    in_setup: bool,
+    /// … or has done that.
+    is_set_up: bool,
+    /// When its present cycle began, where iterations are paced.
+    cycle: Nanos,
     iteration: u64,
     in_scenario: u64,
     rng: Rng,
@@ -84,6 +90,8 @@ struct Extras {
     values: Vec<Option<Value>>,
     rows: Vec<u64>,
     jar: CookieJar,
+    /// What an iteration begins with: what the setup has given.
+    first: Option<(Vec<Option<Value>>, CookieJar)>,
     /// The request in work without the jar's cookies: what a redirect is made from, and what follows one.
     request: Vec<u8>,
     /// Why it could not be made.
@@ -130,7 +138,21 @@ impl PlanFlow {
     /// The step that the user is at.
     #[inline]
     fn step(&self, user: &PlanUser) -> usize {
-        self.workload.flows[usize::from(user.flow)].steps[usize::from(user.at)] as usize
+        self.workload.flows[self.flow(user)].steps[usize::from(user.at)] as usize
+    }
+
+    /// The flow that the user is in.
+    #[inline]
+    fn flow(&self, user: &PlanUser) -> usize {
+        match self.scenario(user).setup {
+            Some(setup) if user.in_setup => setup as usize,
+            _ => usize::from(user.flow),
+        }
+    }
+
+    #[inline]
+    fn scenario(&self, user: &PlanUser) -> &Scenario {
+        &self.workload.scenarios[usize::from(user.key.scenario)]
     }
 
     #[inline]
@@ -138,6 +160,11 @@ impl PlanFlow {
         user.at = 0;
         user.iteration = iteration.number;
         user.in_scenario = iteration.in_scenario;
+        let scenario = self.scenario(user);
+        user.in_setup = scenario.setup.is_some() && !user.is_set_up;
+        if scenario.pacing != Think::None && !user.in_setup {
+            user.begin_cycle(moves.now());
+        }
         self.begin_step(user, iteration.scheduled, moves);
         Then::Wait
     }
@@ -209,7 +236,7 @@ impl PlanFlow {
         moves.recycle(outcome.parts);
         let pause = pause(&mut user.rng, self.workload.steps[at].think);
         if !whole {
-            return Then::End(Ending::Broken, pause + self.pause_behind_iteration(user));
+            return Then::End(Ending::Broken, pause + self.pause_behind_iteration(user, moves.now()));
         }
         if pause > Nanos::ZERO {
             moves.timer(PAUSE, moves.now() + pause);
@@ -222,15 +249,32 @@ impl PlanFlow {
     #[inline]
     fn next_step(&mut self, user: &mut PlanUser, scheduled: Option<Nanos>, moves: &mut Moves<'_>) -> Then {
         user.at += 1;
-        if usize::from(user.at) == self.workload.flows[usize::from(user.flow)].steps.len() {
-            return Then::End(Ending::Whole, self.pause_behind_iteration(user));
+        if usize::from(user.at) == self.workload.flows[self.flow(user)].steps.len() {
+            if !user.in_setup {
+                if let Some(gained) = &self.workload.once.gained {
+                    let _ =
+                        gained.set(user.extras.as_ref().map(|own| own.values.clone()).unwrap_or_default());
+                }
+                return Then::End(Ending::Whole, self.pause_behind_iteration(user, moves.now()));
+            }
+            user.set_up();
+            user.begin_cycle(moves.now());
+            moves.begin_anew();
         }
         self.begin_step(user, scheduled, moves);
         Then::Wait
     }
 
-    fn pause_behind_iteration(&self, user: &mut PlanUser) -> Nanos {
-        pause(&mut user.rng, self.workload.scenarios[usize::from(user.key.scenario)].think)
+    #[inline]
+    fn pause_behind_iteration(&self, user: &mut PlanUser, now: Nanos) -> Nanos {
+        let Scenario { think, pacing, .. } = self.scenario(user);
+        let think = pause(&mut user.rng, *think);
+        if *pacing == Think::None {
+            return think;
+        }
+        let next = (user.cycle + pause(&mut user.rng, *pacing)).max(now + think);
+        user.cycle = next;
+        next - now
     }
 
     fn store_cookies(
@@ -312,6 +356,7 @@ impl PlanFlow {
                 *place = value;
             }
             if missing {
+                moves.missing(extract.variable, outcome);
                 return false;
             }
         }
@@ -334,6 +379,9 @@ impl Flow for PlanFlow {
             hops: 0,
             written: false,
             made: false,
+            in_setup: false,
+            is_set_up: false,
+            cycle: Nanos::ZERO,
             iteration: 0,
             in_scenario: 0,
             rng: Rng::stream(self.seed, u64::from(key.number)),
@@ -344,22 +392,30 @@ impl Flow for PlanFlow {
     /// Draws the iteration's flow, and the rows that this takes.
     #[inline]
     fn prepare(&mut self, user: &mut PlanUser) -> bool {
-        let scenario = usize::from(user.key.scenario);
-        user.flow = draw(&self.workload.scenarios[scenario].flows, &mut user.rng);
+        user.flow = draw(&self.scenario(user).flows, &mut user.rng);
         if let Some(extras) = &mut user.extras
             && self.workload.cookies == CookiePolicy::Iteration
         {
-            extras.jar.clear();
+            match &extras.first {
+                Some((_, jar)) => extras.jar.clone_from(jar),
+                None => extras.jar.clear(),
+            }
         }
         if self.has_open {
             user.extras.get_or_insert_default().before = None;
         }
         if !self.workload.variables.is_empty() {
             let extras = user.extras.get_or_insert_default();
-            extras.values.clear();
+            match &extras.first {
+                Some((values, _)) => extras.values.clone_from(values),
+                None => extras.values.clone_from(&self.workload.once.values),
+            }
             extras.values.resize_with(self.workload.variables.len(), || None);
         }
-        self.sets[usize::from(user.flow)].is_empty() || self.draw_rows(user)
+        let setup = self.scenario(user).setup.filter(|_| !user.is_set_up);
+        let takes_none = |flow: usize| self.sets[flow].is_empty();
+        (takes_none(usize::from(user.flow)) && setup.is_none_or(|setup| takes_none(setup as usize)))
+            || self.draw_rows(user, setup)
     }
 
     #[inline]
@@ -405,8 +461,15 @@ impl Flow for PlanFlow {
 
 impl PlanFlow {
     /// The rows of the iteration. False when there is none left of some data set: then none is taken of the others.
-    fn draw_rows(&self, user: &mut PlanUser) -> bool {
-        let sets = &self.sets[usize::from(user.flow)];
+    fn draw_rows(&self, user: &mut PlanUser, setup: Option<u32>) -> bool {
+        let own = &self.sets[usize::from(user.flow)];
+        let with_setup = setup.map(|setup| {
+            let mut all = [own.as_slice(), &self.sets[setup as usize]].concat();
+            all.sort_unstable();
+            all.dedup();
+            all
+        });
+        let sets = with_setup.as_ref().unwrap_or(own);
         let data = &self.workload.data;
         if sets.iter().any(|set| data[*set as usize].is_used_up(self.shared.rows_taken(*set as usize))) {
             return false;
@@ -436,6 +499,22 @@ impl StepPlan {
 }
 
 impl PlanUser {
+    /// What it does once is done: each iteration begins with what that has given.
+    fn set_up(&mut self) {
+        (self.in_setup, self.is_set_up, self.at) = (false, true, 0);
+        if let Some(extras) = &mut self.extras {
+            extras.first = Some((extras.values.clone(), extras.jar.clone()));
+        }
+    }
+
+    /// A cycle begins when the one before ended, unless the user was away.
+    fn begin_cycle(&mut self, now: Nanos) {
+        const LATE: Nanos = Nanos::from_millis(1);
+        if now > self.cycle + LATE {
+            self.cycle = now;
+        }
+    }
+
     /// Path and query of the request in work, as far as they are known beforehand.
     fn path<'a>(&'a self, step: &'a Step) -> &'a str {
         match &self.extras {

@@ -451,7 +451,7 @@ impl LoadOwner for Pool {
         Rest {
             in_flight: links.cut_off_measured(),
             backlog: self.source.measured_backlog(&links.window),
-            samples: Vec::new(),
+            ..Rest::default()
         }
     }
 }

@@ -126,8 +126,12 @@ impl<F: Flow> Users<F> {
             samples: &mut links.samples,
             checks: &mut self.checks,
             tally: user.tally,
+            begins_anew: false,
         };
         let then = self.flow.on(&mut user.flow, what, &mut moves);
+        if moves.begins_anew {
+            user.begun = now;
+        }
         if !self.new_timers.is_empty() {
             self.new_timers.drain(..).for_each(|timer| user.timers.set(timer));
             let due = user.next_due().max(now + Nanos(1));

@@ -281,6 +281,7 @@ impl<F: Flow> LoadOwner for Users<F> {
         if self.measuring {
             self.drop_what_is_owed(links);
         }
-        Rest { in_flight: self.cut_off, backlog, samples: std::mem::take(&mut self.checks.samples) }
+        let causes = self.checks.causes(&self.config.workload.variables);
+        Rest { in_flight: self.cut_off, backlog, samples: std::mem::take(&mut self.checks.samples), causes }
     }
 }

@@ -296,6 +296,7 @@ mod tests {
             ("header X == ", "needs a text"),
             ("header X > many", "`many` is not a number"),
             ("body not == a", "write !="),
+            ("not status==200", "not stands behind"),
             ("json $.a not", "contains, matches or exists"),
             ("status not 200", "not in"),
             ("body matches (", "regular expression"),

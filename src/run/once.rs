@@ -2,11 +2,8 @@
 
 use std::sync::{Arc, OnceLock};
 
-use super::config::{Change, RunConfig};
-use super::events::Events;
-use super::session::Session;
+use super::config::RunConfig;
 use super::{RunError, RunResult};
-use crate::observer::StopFlag;
 use crate::plan::workload::{Executor, Once, Scenario, Think, Values, Workload};
 use crate::report::OnceSection;
 use crate::units::Nanos;
@@ -14,11 +11,14 @@ use crate::units::Nanos;
 /// How long it may take, as k6's setupTimeout.
 const LIMIT: Nanos = Nanos::from_secs(60);
 
-/// Does it, and gives the values to `config`'s workload. `None` where the plan has nothing to do once.
+/// Does it by `run`, and gives the values to `config`'s workload. `None` where the plan has nothing to do once.
 ///
 /// # Errors
 /// When a step of it had no whole response, or found no value: then no load is sent.
-pub(super) fn carry_out(config: &mut RunConfig, stop: &StopFlag) -> Result<Option<OnceSection>, RunError> {
+pub(super) fn carry_out(
+    config: &mut RunConfig,
+    run: impl FnOnce(RunConfig) -> Result<RunResult, RunError>,
+) -> Result<Option<OnceSection>, RunError> {
     let Some(workload) = config.workload.as_mut() else { return Ok(None) };
     let Some(flow) = workload.once.flow else { return Ok(None) };
     let gained = Arc::new(OnceLock::new());
@@ -32,7 +32,7 @@ pub(super) fn carry_out(config: &mut RunConfig, stop: &StopFlag) -> Result<Optio
         duration: Some(LIMIT),
         ..config.clone()
     };
-    let result = Session::of_one_window(one, None).window(&Change::default(), &mut Events::silent(), stop)?;
+    let result = run(one)?;
     let report = &result.report;
     let values = gained.get().cloned();
     let (Some(values), 0) = (values, report.requests.failed) else {

@@ -80,7 +80,9 @@ impl Session {
     ) -> Result<RunResult, RunError> {
         let mut config = self.config.changed(change)?;
         if matches!(self.state, State::Fresh)
-            && let Some(once) = once::carry_out(&mut self.config, stop)?
+            && let Some(once) = once::carry_out(&mut self.config, |one| {
+                Session::of_one_window(one, None).window(&Change::default(), &mut Events::silent(), stop)
+            })?
         {
             self.once = Some(once);
             config = self.config.changed(change)?;

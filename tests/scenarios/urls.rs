@@ -122,6 +122,26 @@ fn a_list_of_urls_is_a_plan() {
     assert_eq!(count(&report, "/errors/template"), 2, "{}", report["errors"]);
 }
 
+/// Also the first request to an origin that turns up is one that a proxy can forward, and so is what follows a redirect.
+#[test]
+fn what_turns_up_is_put_for_the_proxy() {
+    let proxy = Recorder::start(|asked| match asked.target() {
+        "http://one.test/leave" => {
+            ("HTTP/1.1 302 Found\r\nLocation: http://three.test/x\r\n".into(), String::new())
+        }
+        _ => (String::new(), "ok".into()),
+    });
+    let plan = Plan::new(
+        "iterations = 2\ndata.list = { file = \"list.csv\", columns = [\"url\"] }\nsteps.a.url = \"{{ data.list.url }}\"\n",
+    )
+    .with("list.csv", "http://one.test/leave\nhttp://two.test:81/y\n");
+    let (code, report) = plan.run(&["--allow-invalid", "--proxy", &format!("http://{}", proxy.addr)]);
+    assert_eq!(code, Some(0), "{report}");
+    let asked = proxy.take();
+    let targets: Vec<&str> = asked.iter().map(|asked| asked.target()).collect();
+    assert_eq!(targets, ["http://one.test/leave", "http://three.test/x", "http://two.test:81/y"]);
+}
+
 #[test]
 fn a_url_that_can_never_be_called_is_refused() {
     for (text, part) in [

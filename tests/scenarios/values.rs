@@ -94,6 +94,36 @@ json = {{ name = "{{{{ data.c.name }}}}", n = "{{{{ data.c.n }}}}", number = "{{
     );
 }
 
+/// What must be known before the run may come from constants: sources of extractions, checks, defaults, files.
+#[test]
+fn constants_stand_wherever_text_does() {
+    let server = server();
+    let plan = Plan::new(&format!(
+        r#"
+variables = {{ path = "$.v", name = "X-Number", file = "c", wanted = "1.10", d = "{{{{ wanted }}}}0" }}
+data.c.file = "{{{{ file }}}}.csv"
+[[steps]]
+name = "given"
+url = "http://{0}/given"
+checks = ["json {{{{ path }}}} == {{{{ wanted }}}}", "header {{{{ name }}}} exists"]
+extract = {{ v = {{ json = "{{{{ path }}}}" }}, h = {{ header = "{{{{ name }}}}" }}, n = {{ json = "$.no", default = "{{{{ d }}}}" }} }}
+[[steps]]
+name = "send"
+url = "http://{0}/?{{{{ v }}}}-{{{{ h }}}}-{{{{ n }}}}-{{{{ data.c.word }}}}"
+bodyFile = "{{{{ file }}}}.csv"
+"#,
+        server.addr
+    ))
+    .with("c.csv", "word\nyes\n");
+    let (code, report) = plan.run(&["--allow-invalid"]);
+    assert_eq!(code, Some(0), "{report}");
+    for check in report["checks"].as_array().unwrap() {
+        assert_eq!(check["passes"], 1, "{check}");
+    }
+    let asked = server.take();
+    assert_eq!((asked[1].target(), asked[1].body.as_str()), ("/?1.10-007-1.100-yes", "word\nyes\n"));
+}
+
 /// C1, C6: the environment, rows and variables in credentials, and variables in variables.
 #[test]
 fn credentials_and_constants_are_filled_in() {

@@ -62,6 +62,9 @@ pub(super) fn predicate(text: &str) -> Result<Predicate, CheckError> {
             let limit = parse_duration(value).map_err(|e| CheckError(format!("`{text}`: {e}")))?;
             Ok(Predicate::Time(relation, limit))
         }
+        "not" => refused(format!(
+            "`{text}`: not stands behind what is asked, as in body not contains TEXT; write != for another status"
+        )),
         _ => refused(format!(
             "`{text}`: a check starts with status, header, body, json, size or time, as in status==200"
         )),

@@ -341,10 +341,18 @@ impl Steps<'_> {
                 );
                 continue;
             }
-            let (key, source) = match (json, header, regex) {
-                (Some(path), ..) => ("json", Source::Json(path.clone())),
-                (_, Some(header), _) => ("header", Source::Header(header.clone())),
-                (.., regex) => ("regex", Source::Regex(regex.clone().unwrap_or_default())),
+            let (key, text) = match (json, header, regex) {
+                (Some(path), ..) => ("json", path),
+                (_, Some(header), _) => ("header", header),
+                (.., Some(regex)) => ("regex", regex),
+                _ => continue,
+            };
+            let at = [path, &["extract", name, key]].concat();
+            let Some(text) = cx.note(&at, self.names.fill(text)) else { continue };
+            let source = match key {
+                "json" => Source::Json(text),
+                "header" => Source::Header(text),
+                _ => Source::Regex(text),
             };
             let variable = self.names.variables.iter().position(|known| known == name).unwrap_or_default();
             let at = [path, &["extract", name, "default"]].concat();

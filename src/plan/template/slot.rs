@@ -86,8 +86,12 @@ fn column(path: &str, names: &Names<'_>) -> Result<Slot, String> {
     }
     let columns = || names.data[index].columns().iter().map(String::as_str);
     let place = columns().position(|name| name == column);
-    let place = place
-        .ok_or_else(|| format!("data set `{set}` has no column `{column}`{}", known(column, columns())))?;
+    let place = place.ok_or_else(|| match &names.data[index].columns() {
+        [only] if only.contains([';', '\t']) => {
+            format!("data set `{set}` has one column, `{only}`: give its `delimiter`")
+        }
+        _ => format!("data set `{set}` has no column `{column}`{}", known(column, columns())),
+    })?;
     Ok(Slot::Data { set: index as u32, column: place as u32 })
 }
 

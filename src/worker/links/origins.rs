@@ -153,7 +153,9 @@ impl Origins {
         url.target = "/".into();
         let whereabouts = Whereabouts::Unknown { kind: ErrorKind::Dns, ask_from: Nanos::ZERO };
         let from = from.map(|from| self.all[from as usize].url.clone());
-        self.all.push(Origin { from, ..Origin::new(url, None, whereabouts) });
+        let forwarding = self.names.as_ref().and_then(|names| names.forwarding.as_ref());
+        let forward = forwarding.and_then(|forwarding| forwarding.to(&url));
+        self.all.push(Origin { from, ..Origin::new(url, forward, whereabouts) });
         Ok(self.all.len() as u32 - 1)
     }
 
@@ -222,7 +224,6 @@ impl Origins {
                 }
                 place.expires = now + found.ttl;
                 if !numbers.is_empty() {
-                    place.forward = found.forward.or(place.forward.take());
                     place.whereabouts = Whereabouts::Known(Addresses::new(numbers, self.rotation));
                 }
             }

@@ -10,6 +10,9 @@ use super::mapped_file::MappedFile;
 use super::value::Value;
 use crate::rng::Rng;
 
+/// What some programs write before UTF-8.
+pub(super) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
 /// Where rows come from, and in which order they are taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DataSpec {
@@ -111,6 +114,9 @@ impl DataSet {
                 "{shown}: the ending does not tell the format: give `format`, csv, tsv, jsonl or json"
             ))
         })?;
+        if let [0xff, 0xfe, ..] | [0xfe, 0xff, ..] = file.bytes() {
+            return Err(DataError(format!("{shown} is UTF-16: save it as UTF-8")));
+        }
         let (columns, rows) = match format {
             Format::Csv | Format::Tsv => csv_rows(file, spec, format)?,
             _ if spec.delimiter.is_some() || spec.columns.is_some() => {
@@ -252,9 +258,9 @@ fn csv_rows(file: MappedFile, spec: &DataSpec, format: Format) -> Result<(Vec<St
     drop(reader);
     // A row that begins the file is behind its byte order mark.
     if let Some(first @ 0) = starts.first_mut()
-        && file.bytes().starts_with(b"\xef\xbb\xbf")
+        && file.bytes().starts_with(BYTE_ORDER_MARK)
     {
-        *first = 3;
+        *first = BYTE_ORDER_MARK.len() as u64;
     }
     Ok((columns, Rows::Csv { file, starts, reader: Box::new(FieldReader::new(delimiter)) }))
 }
@@ -331,7 +337,7 @@ impl Objects {
 /// A line with an object, or an array of objects; a byte order mark before them is nothing (RFC 8259, section 8.1).
 fn json_rows(file: &MappedFile, path: &Path, format: Format) -> Result<(Vec<String>, Rows), DataError> {
     let shown = path.display();
-    let bytes = file.bytes().strip_prefix(b"\xef\xbb\xbf").unwrap_or(file.bytes());
+    let bytes = file.bytes().strip_prefix(BYTE_ORDER_MARK).unwrap_or(file.bytes());
     let text = std::str::from_utf8(bytes)
         .map_err(|e| DataError(format!("{shown}: not UTF-8 at byte {}: save it as that", e.valid_up_to())))?;
     let mut objects = Objects { columns: Vec::new(), text: Vec::new(), fields: Vec::new() };

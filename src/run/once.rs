@@ -34,6 +34,9 @@ pub(super) fn carry_out(
     };
     let result = run(one)?;
     let report = &result.report;
+    if report.aborted {
+        return Err(RunError::Interrupted);
+    }
     let values = gained.get().cloned();
     let (Some(values), 0) = (values, report.requests.failed) else {
         return Err(RunError::Once(why(&result)));

@@ -156,6 +156,8 @@ fn what_is_wrong_with_a_file_is_said() {
         let error = set(ending, text, Order::Sequential, AtEnd::Wrap).expect_err(text).to_string();
         assert!(error.contains(part), "{text:?}: {error}");
     }
+    let wide = load(".csv", b"\xff\xfen\0\n\0", |spec| spec).unwrap_err().to_string();
+    assert!(wide.ends_with(" is UTF-16: save it as UTF-8"), "{wide}");
     let nowhere = spec(Path::new("/nonexistent/rows.csv"));
     assert!(DataSet::load(&nowhere).unwrap_err().to_string().contains("/nonexistent/rows.csv"));
 }

@@ -400,6 +400,19 @@ fn the_schema_in_docs_is_the_forms() {
     );
 }
 
+/// C9: editors write one before UTF-8; in JSON it may be there, too.
+#[test]
+fn a_byte_order_mark_is_nothing() {
+    for (ending, text) in
+        [("toml", "steps.a.url = \"http://h/\"\n"), ("json", "{\"steps\": [{\"url\": \"http://h/\"}]}")]
+    {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join(format!("plan.{ending}"));
+        std::fs::write(&path, format!("\u{feff}{text}")).unwrap();
+        load(&path, &around()).unwrap_or_else(|error| panic!("{ending}: {error}"));
+    }
+}
+
 #[test]
 fn the_examples_are_plans() {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");

@@ -107,6 +107,9 @@ impl PlanFlow {
     ) -> Result<(u32, Url), RenderError> {
         let mut text = Vec::new();
         self.with_scope(user, moves.wall(), |scope| open.template.render(&mut text, scope))?;
+        if text.is_empty() {
+            return Err(RenderError::Url);
+        }
         let before = user.extras.as_ref().and_then(|extras| extras.before.as_ref());
         let (base, path) = match (open.origin, before) {
             (Some(named), _) => (named, "/"),

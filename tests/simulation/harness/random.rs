@@ -263,8 +263,14 @@ impl Draw {
     /// A plan's text.
     fn plan(&mut self) -> String {
         let mut text = String::new();
-        let cookies = self.of(&["false", "\"iteration\"", "\"user\""]);
-        let setup = self.of(&["", "", "", "setup = [\"two\"]", "setup = [\"three\", \"one\"]"]);
+        // An iteration begins with the cookies of the setup, whatever has replaced them since: which the peer would not expect.
+        let (cookies, setup) = self.of(&[
+            ("false", ""),
+            ("\"iteration\"", ""),
+            ("\"user\"", ""),
+            ("\"user\"", "setup = [\"two\"]"),
+            ("false", "setup = [\"three\", \"one\"]"),
+        ]);
         let mut line = |part: String| {
             text.push_str(&part);
             text.push('\n');

@@ -69,10 +69,10 @@ enum Ask {
 }
 
 impl Text {
-    /// Whether what is asked holds for `value`. What is not there passes `not exists` alone.
-    fn holds(&self, value: Option<&Value>) -> bool {
-        let Some(value) = value else { return self.negated && matches!(self.ask, Ask::Exists) };
-        self.ask.holds(&value.bytes, value.is_json) != self.negated
+    /// Whether what is asked holds for a text, which may be JSON. What is not there passes `not exists` alone.
+    fn holds(&self, value: Option<(&[u8], bool)>) -> bool {
+        let Some((text, is_json)) = value else { return self.negated && matches!(self.ask, Ask::Exists) };
+        self.ask.holds(text, is_json) != self.negated
     }
 }
 
@@ -136,11 +136,11 @@ impl Check {
         }
         match &self.predicate {
             Predicate::Status(set) => set.contains(response.status),
-            Predicate::Header { name, test } => test.holds(response.header(name).map(Value::text).as_ref()),
-            Predicate::Body(test) => test.ask.holds(response.body, false) != test.negated,
+            Predicate::Header { name, test } => test.holds(response.header(name).map(|value| (value, false))),
+            Predicate::Body(test) => test.holds(Some((response.body, false))),
             Predicate::Json { path, test } => match response.json_at(path).map(Value::of_json) {
                 None => test.holds(None) && response.is_json(),
-                value => test.holds(value.as_ref()),
+                Some(value) => test.holds(Some((&value.bytes, value.is_json))),
             },
             Predicate::Size(relation, bytes) => relation.holds(response.body_len, *bytes),
             Predicate::Time(relation, limit) => relation.holds(response.duration, *limit),

@@ -76,6 +76,8 @@ pub struct PlanUser {
     in_setup: bool,
     /// … or has done that.
     is_set_up: bool,
+    /// Behind the setup: index of the flow of this iteration.
+    flow_behind: u16,
     /// When its present cycle began, where iterations are paced.
     cycle: Nanos,
     iteration: u64,
@@ -138,16 +140,7 @@ impl PlanFlow {
     /// The step that the user is at.
     #[inline]
     fn step(&self, user: &PlanUser) -> usize {
-        self.workload.flows[self.flow(user)].steps[usize::from(user.at)] as usize
-    }
-
-    /// The flow that the user is in.
-    #[inline]
-    fn flow(&self, user: &PlanUser) -> usize {
-        match self.scenario(user).setup {
-            Some(setup) if user.in_setup => setup as usize,
-            _ => usize::from(user.flow),
-        }
+        self.workload.flows[usize::from(user.flow)].steps[usize::from(user.at)] as usize
     }
 
     #[inline]
@@ -161,9 +154,14 @@ impl PlanFlow {
         user.iteration = iteration.number;
         user.in_scenario = iteration.in_scenario;
         let scenario = self.scenario(user);
-        user.in_setup = scenario.setup.is_some() && !user.is_set_up;
-        if scenario.pacing != Think::None && !user.in_setup {
-            user.begin_cycle(moves.now());
+        user.in_setup = false;
+        match scenario.setup {
+            Some(setup) if !user.is_set_up => {
+                (user.in_setup, user.flow_behind) = (true, user.flow);
+                user.flow = setup as u16;
+            }
+            _ if scenario.pacing != Think::None => user.begin_cycle(moves.now()),
+            _ => {}
         }
         self.begin_step(user, iteration.scheduled, moves);
         Then::Wait
@@ -249,7 +247,7 @@ impl PlanFlow {
     #[inline]
     fn next_step(&mut self, user: &mut PlanUser, scheduled: Option<Nanos>, moves: &mut Moves<'_>) -> Then {
         user.at += 1;
-        if usize::from(user.at) == self.workload.flows[self.flow(user)].steps.len() {
+        if usize::from(user.at) == self.workload.flows[usize::from(user.flow)].steps.len() {
             if !user.in_setup {
                 if let Some(gained) = &self.workload.once.gained {
                     let _ =
@@ -381,6 +379,7 @@ impl Flow for PlanFlow {
             made: false,
             in_setup: false,
             is_set_up: false,
+            flow_behind: 0,
             cycle: Nanos::ZERO,
             iteration: 0,
             in_scenario: 0,
@@ -502,6 +501,7 @@ impl PlanUser {
     /// What it does once is done: each iteration begins with what that has given.
     fn set_up(&mut self) {
         (self.in_setup, self.is_set_up, self.at) = (false, true, 0);
+        self.flow = self.flow_behind;
         if let Some(extras) = &mut self.extras {
             extras.first = Some((extras.values.clone(), extras.jar.clone()));
         }

@@ -22,7 +22,7 @@ use crate::verdict::Verdict;
 pub use self::build::{ErrorReasons, ReportParts};
 pub use self::origin::OriginEntry;
 pub use self::scenario::{
-    Check, Iterations, MetricEntry, Sample, ScenarioEntry, ScenarioParts, StageEntry, StepEntry,
+    Check, Iterations, MetricEntry, OnceSection, Sample, ScenarioEntry, ScenarioParts, StageEntry, StepEntry,
     ThresholdEntry,
 };
 pub use self::series::SeriesSection;
@@ -81,6 +81,8 @@ pub struct Report {
     pub thresholds: Vec<ThresholdEntry>,
     /// The run over time.
     pub timeline: Vec<TimelineEntry>,
+    /// What the plan did once, before the load. `None` where there was nothing.
+    pub once: Option<OnceSection>,
     /// Figures by scenario. Empty in plain runs.
     pub scenarios: Vec<ScenarioEntry>,
     /// Figures by step of a scenario. Empty in plain runs.

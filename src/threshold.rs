@@ -89,8 +89,10 @@ impl Threshold {
     /// # Errors
     /// What is wrong and what would be right.
     pub fn parse_flag(text: &str) -> Result<Threshold, ThresholdError> {
-        let depth = |at: usize| text[..at].matches('{').count() > text[..at].matches('}').count();
-        let colon = text.match_indices(':').map(|(at, _)| at).find(|at| !depth(*at));
+        // Tags may hold colons and braces; an expression holds neither.
+        let has_tags = text.find('{').is_some_and(|brace| !text[..brace].contains(':'));
+        let from = if has_tags { text.rfind('}') } else { Some(0) };
+        let colon = from.and_then(|from| Some(from + text[from..].find(':')?));
         let Some(colon) = colon else {
             return Err(ThresholdError(format!(
                 "`{text}`: a threshold is a metric, a colon and an expression, as in http_req_duration:p(99)<50"
@@ -174,13 +176,38 @@ fn split_selector(selector: &str) -> Result<Selected<'_>, String> {
     let Some((name, rest)) = selector.split_once('{') else {
         return Ok((selector.trim(), Vec::new()));
     };
-    let inside = rest.strip_suffix('}').ok_or("the list of tags lacks its closing }")?;
-    let mut tags = Vec::new();
-    for pair in inside.split(',').filter(|pair| !pair.trim().is_empty()) {
-        let (tag, value) = pair.split_once(':').ok_or_else(|| format!("`{pair}` is not tag:value"))?;
-        tags.push((tag.trim().to_owned(), value.trim().to_owned()));
+    let inside = rest.trim_end().strip_suffix('}').ok_or("the list of tags lacks its closing }")?;
+    let mut tags: Vec<(String, String)> = Vec::new();
+    let mut rest = inside.trim_start();
+    while !rest.is_empty() {
+        let (tag, behind) = rest.split_once(':').ok_or_else(|| format!("`{rest}` is not tag:value"))?;
+        let (value, next) = split_value(behind.trim_start())?;
+        tags.push((tag.trim().to_owned(), value.to_owned()));
+        rest = next.trim_start();
     }
     Ok((name.trim(), tags))
+}
+
+/// A tag's value at the beginning of `text`, and what follows behind its comma. A comma ends it where another tag stands behind, so
+/// that a check's name may have some; in double quotes anything goes.
+fn split_value(text: &str) -> Result<(&str, &str), String> {
+    if let Some(quoted) = text.strip_prefix('"') {
+        let mut ends =
+            quoted.match_indices('"').map(|(at, _)| (&quoted[..at], quoted[at + 1..].trim_start()));
+        let closed = ends.find_map(|(value, behind)| {
+            Some((value, if behind.is_empty() { "" } else { behind.strip_prefix(',')? }))
+        });
+        return closed.ok_or_else(|| format!("`{text}` lacks its closing quote"));
+    }
+    let is_tag = |rest: &str| {
+        let name = rest.split_once(':').map_or("", |(name, _)| name.trim());
+        let fits = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
+        rest.trim().is_empty()
+            || (name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') && name.chars().all(fits))
+    };
+    let comma = text.match_indices(',').map(|(at, _)| at).find(|at| is_tag(&text[at + 1..]));
+    let (value, next) = comma.map_or((text, ""), |at| (&text[..at], &text[at + 1..]));
+    Ok((value.trim(), next))
 }
 
 fn unknown_metric(name: &str) -> String {

@@ -209,6 +209,23 @@ fn completions_and_the_manual_are_printed() {
     assert!(done.status.success() && text(&done.stdout).contains(".TH squall 1"));
 }
 
+/// C11: the same by either way, and all that there is.
+#[test]
+fn what_templates_can_hold_is_printed() {
+    let printed = output(&["templates"]);
+    assert!(printed.status.success());
+    let all = text(&printed.stdout).trim_end();
+    for part in
+        ["{{ data.SET.COLUMN }}", "{{ random_int(a, b) }}", "{{ … | url }}", "\\{{", "json PATH TEST", "> N"]
+    {
+        assert!(all.contains(part), "{part}: {all}");
+    }
+    let helped = output(&["help", "templates"]);
+    assert!(helped.status.success());
+    let first = all.lines().next().unwrap();
+    assert!(text(&helped.stdout).contains(first), "{}", text(&helped.stdout));
+}
+
 #[test]
 fn the_exit_code_does_not_depend_on_whether_standard_error_is_read() {
     for args in [&["http://h/", "-z", "5s"][..], &["http://h/", "-c", "0"]] {

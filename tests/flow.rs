@@ -7,7 +7,6 @@ mod tags;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::rc::Rc;
-use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 
 use squall::driver::epoll::EpollDriver;
@@ -20,7 +19,7 @@ use squall::plan::request_template::{RenderError, RequestTemplate};
 use squall::plan::response::Needs;
 use squall::plan::status::StatusSet;
 use squall::plan::workload::{
-    ConnectionPolicy, Executor, Flow as Steps, Origin, Scenario, Step, Think, Workload,
+    ConnectionPolicy, CookiePolicy, Executor, Flow as Steps, Once, Origin, Scenario, Step, Think, Workload,
 };
 use squall::stats::layout::Layout;
 use squall::stats::metrics;
@@ -33,6 +32,7 @@ use squall::transport::AddRoute;
 use squall::units::Nanos;
 use squall::worker::channel::{Channel, Connected, Control, Message, ThreadReadings};
 use squall::worker::flow::{Ending, ExchangeId, Flow, Moves, Request, Source, Then, TimerId, UserKey, What};
+use squall::worker::shared::Shared;
 use squall::worker::users::UsersConfig;
 use squall::worker::{Clocks, OriginSpec, Worker, WorkerConfig};
 
@@ -178,6 +178,7 @@ fn workload(service: Nanos) -> Workload {
     let step = Step {
         name: "place".into(),
         origin: 0,
+        open_url: None,
         method: "GET".into(),
         url: "http://peer/".into(),
         request: RequestTemplate::of_bytes(GET),
@@ -201,13 +202,16 @@ fn workload(service: Nanos) -> Workload {
             start: Nanos::ZERO,
             graceful_stop: tenths(1),
             flows: vec![(0, 1)],
+            setup: None,
             think: Think::None,
+            pacing: Think::None,
             tags: Vec::new(),
         }],
         data: Vec::new(),
         variables: Vec::new(),
+        once: Once::default(),
         connections: ConnectionPolicy::default(),
-        cookies: false,
+        cookies: CookiePolicy::Off,
         body_limit: 1 << 20,
     }
 }
@@ -254,7 +258,7 @@ fn snapshots_of<F: Flow, D: AddRoute>(
     let workload = Arc::new(workload(service));
     let layout = Arc::new(layout);
     let users = UsersConfig {
-        shared_iterations: workload.scenarios.iter().map(|_| AtomicU64::new(0)).collect(),
+        shared: Shared::new(&workload),
         // Two of a user's requests are open at once, each on a connection of its own.
         connections: 3,
         workload,

@@ -2,6 +2,17 @@
 
 mod common;
 
+#[path = "scenarios/cookies.rs"]
+mod cookies;
+#[path = "scenarios/once.rs"]
+mod once;
+#[path = "scenarios/rows.rs"]
+mod rows;
+#[path = "scenarios/urls.rs"]
+mod urls;
+#[path = "scenarios/values.rs"]
+mod values;
+
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Output};
@@ -42,6 +53,12 @@ impl Plan {
         let report = serde_json::from_slice(&output.stdout)
             .unwrap_or_else(|e| panic!("{e}: {}", String::from_utf8_lossy(&output.stderr)));
         (output.status.code(), report)
+    }
+
+    /// Exit code and message of a plan that cannot be used.
+    fn refused(&self) -> (Option<i32>, String) {
+        let output = squall(&["run", self.path().to_str().unwrap(), "-q"]);
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
     }
 }
 
@@ -259,7 +276,7 @@ fn cookies_are_kept_and_redirects_followed_hop_by_hop() {
     for driver in ["uring", "epoll"] {
         let (addr, seen) = scripted();
         let plan = Plan::new(&format!(
-            "vus = 1\niterations = 2\nmaxRedirects = 3\nauth.bearer = \"t\"\n\
+            "vus = 1\niterations = 2\nmaxRedirects = 3\ncookies = \"user\"\nauth.bearer = \"t\"\n\
              [steps.login]\nmethod = \"POST\"\nurl = \"http://{addr}/login\"\nchecks = [\"status==200\"]\n\
              [steps.away]\nurl = \"http://{addr}/away\"\nchecks = [\"status==200\"]\n\
              [steps.loop]\nurl = \"http://{addr}/loop\"\nchecks = [\"status==307\"]\n"

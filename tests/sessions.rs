@@ -102,8 +102,11 @@ fn windows_share_connections_and_keep_their_own_books() {
         let change = Change { rate, connections: Some(2), duration: Some(ms(500)), ..SAME };
         let result = window(&mut session, &change).unwrap();
         let open = &result.summary;
-        assert_eq!(server.seen(), (0, 100), "{driver}: on the connections that there are");
-        assert_eq!((open.counts.scheduled, open.counts.completed, open.counts.connects), (100, 100, 0));
+        // On a busy host the last arrival may find both connections in use still.
+        let sent = open.counts.started;
+        assert!(sent + open.backlog_at_end == 100 && sent >= 90, "{driver}: {sent}");
+        assert_eq!(server.seen(), (0, sent), "{driver}: on the connections that there are");
+        assert_eq!((open.counts.scheduled, open.counts.completed, open.counts.connects), (100, sent, 0));
         assert_eq!(open.duration, ms(500));
         assert_eq!(open.timeline.last().map(|point| point.connections), Some(2));
         assert_eq!((result.report.config.rate_per_s, result.report.config.connections), (Some(200.0), 2));

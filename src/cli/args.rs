@@ -9,6 +9,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use super::import::ImportArgs;
 use crate::output::Format;
+use crate::plan::template;
 use crate::run::config::RawConfig;
 use crate::target::{Latency, Stall};
 
@@ -77,6 +78,9 @@ pub(super) enum Command {
     },
     /// Print the manual page, in roff
     Man,
+    /// Print what templates and checks of a plan can hold
+    #[command(after_help = template::help::text())]
+    Templates,
 }
 
 #[derive(Debug, Args)]

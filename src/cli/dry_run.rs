@@ -3,9 +3,11 @@
 use std::io::{self, Write};
 
 use crate::clock;
-use crate::plan::request_template::RenderError;
+use crate::http::url::Url;
+use crate::plan::redirect;
+use crate::plan::request_template::{Destination, RenderError};
 use crate::plan::scope::Scope;
-use crate::plan::workload::{Executor, Scenario, Step, Workload};
+use crate::plan::workload::{Executor, OpenUrl, Scenario, Step, Workload};
 use crate::rng::Rng;
 use crate::threshold::Threshold;
 
@@ -65,8 +67,27 @@ fn rendered(workload: &Workload, step: &Step, iteration: u64) -> Result<Vec<u8>,
         rows: &rows,
         data: &workload.data,
     };
-    step.request.render(&mut out, &mut scope, b"")?;
+    let url = match &step.open_url {
+        Some(open) => Some(open_url(workload, step, open, &mut scope)?),
+        None => None,
+    };
+    let authority = url.as_ref().map(Url::authority).unwrap_or_default();
+    let to = url.as_ref().map(|url| Destination { target: &url.target, authority: &authority });
+    step.request.render(to, &mut out, &mut scope)?;
     Ok(out)
+}
+
+/// Where a step goes whose URL is known only when it begins.
+fn open_url(
+    workload: &Workload,
+    step: &Step,
+    open: &OpenUrl,
+    scope: &mut Scope<'_>,
+) -> Result<Url, RenderError> {
+    let mut text = Vec::new();
+    open.template.render(&mut text, scope)?;
+    let base = &workload.origins[open.origin.unwrap_or(step.origin) as usize].url;
+    redirect::lead(&text, base, "/").ok_or(RenderError::Url)
 }
 
 fn tell_scenario(workload: &Workload, scenario: &Scenario, out: &mut dyn Write) -> io::Result<()> {

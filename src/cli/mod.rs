@@ -20,6 +20,7 @@ use clap::CommandFactory;
 
 use self::args::{Cli, Command};
 use self::exit::{Exit, Failure};
+use crate::plan::template;
 
 /// Parses the process's arguments, does what they ask, and chooses the exit code.
 pub fn main() -> ExitCode {
@@ -48,6 +49,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
             clap_mangen::Man::new(Cli::command()).render(&mut page).map_err(Failure::run)?;
             sink::to_stdout(&page)
         }
+        Some(Command::Templates) => sink::to_stdout(format!("{}\n", template::help::text()).as_bytes()),
     }
 }
 

@@ -152,8 +152,12 @@ fn push(out: &mut Vec<u8>, name: &str, value: &str) {
 
 /// 1*tchar (RFC 9110, 5.6.2).
 fn is_token(text: &str) -> bool {
-    let tchar = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
-    !text.is_empty() && text.bytes().all(tchar)
+    !text.is_empty() && text.bytes().all(is_token_byte)
+}
+
+/// RFC 9110, 5.6.2.
+pub fn is_token_byte(b: u8) -> bool {
+    b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b)
 }
 
 /// Without the bytes that end a field or a string somewhere on the way (RFC 9110, 5.5).

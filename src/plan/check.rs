@@ -2,13 +2,16 @@
 
 mod parse;
 
+pub use parse::GRAMMAR;
+
 use std::sync::Arc;
 
 use regex::bytes::Regex;
 
-use super::json_path::{JsonPath, text_of};
+use super::json_path::JsonPath;
 use super::response::{Needs, ResponseView};
 use super::status::StatusSet;
+use super::value::{Number, Value};
 use crate::relation::Relation;
 use crate::units::Nanos;
 
@@ -46,24 +49,55 @@ enum Predicate {
 
 /// What is asked of a piece of text.
 #[derive(Clone, Debug)]
-enum Text {
+struct Text {
+    ask: Ask,
+    /// It is to be otherwise.
+    negated: bool,
+}
+
+#[derive(Clone, Debug)]
+enum Ask {
     Exists,
-    Equals(Vec<u8>),
-    Differs(Vec<u8>),
+    /// A number that is written otherwise is the same number; so are lists and objects of JSON.
+    Equals {
+        text: Vec<u8>,
+        number: Option<Number>,
+    },
     Contains(Vec<u8>),
     Matches(Regex),
+    Compares(Relation, Number),
 }
 
 impl Text {
-    fn holds(&self, text: &[u8]) -> bool {
+    /// Whether what is asked holds for a text, which may be JSON. What is not there passes `not exists` alone.
+    fn holds(&self, value: Option<(&[u8], bool)>) -> bool {
+        let Some((text, is_json)) = value else { return self.negated && matches!(self.ask, Ask::Exists) };
+        self.ask.holds(text, is_json) != self.negated
+    }
+}
+
+impl Ask {
+    fn holds(&self, text: &[u8], is_json: bool) -> bool {
         match self {
-            Text::Exists => true,
-            Text::Equals(wanted) => text == wanted,
-            Text::Differs(unwanted) => text != unwanted,
-            Text::Contains(part) => part.is_empty() || text.windows(part.len()).any(|window| window == part),
-            Text::Matches(regex) => regex.is_match(text),
+            Ask::Exists => true,
+            Ask::Equals { text: wanted, .. } if text == wanted => true,
+            Ask::Equals { text: wanted, number } => is_json && same_json(text, wanted, *number),
+            Ask::Contains(part) => part.is_empty() || text.windows(part.len()).any(|window| window == part),
+            Ask::Matches(regex) => regex.is_match(text),
+            Ask::Compares(relation, bound) => {
+                Number::read(text).is_some_and(|number| relation.holds(number, *bound))
+            }
         }
     }
+}
+
+#[cold]
+fn same_json(text: &[u8], wanted: &[u8], number: Option<Number>) -> bool {
+    if number.is_some() {
+        return Number::read(text) == number;
+    }
+    let read = |text| serde_json::from_slice::<serde_json::Value>(text).ok();
+    read(text).is_some_and(|value| read(wanted).as_ref() == Some(&value))
 }
 
 impl Check {
@@ -77,14 +111,7 @@ impl Check {
 
     /// Reads an expression; its text is the name.
     ///
-    /// - `status==200`, `status!=500`, `status<400`, `status in 200,201,300-399`
-    /// - `header NAME exists`, `header NAME == VALUE`, and with `!=`, `contains`, `matches`
-    /// - `body contains TEXT`, `body matches REGEX`, `body == TEXT`
-    /// - `json $.status == ok`, `json $.user.id exists`, …: strings are compared without their quotes
-    /// - `size < 10KiB`: length of the payload
-    /// - `time < 200ms`: from the send to the last byte
-    ///
-    /// Text may stand in double quotes. A request without a whole response passes no check.
+    /// The forms are those of [`GRAMMAR`]. A request without a whole response passes no check.
     ///
     /// # Errors
     /// What is wrong with it and what would be right.
@@ -109,12 +136,12 @@ impl Check {
         }
         match &self.predicate {
             Predicate::Status(set) => set.contains(response.status),
-            Predicate::Header { name, test } => response.header(name).is_some_and(|value| test.holds(value)),
-            Predicate::Body(test) => test.holds(response.body),
-            Predicate::Json { path, test } => response
-                .json()
-                .and_then(|json| path.find(json))
-                .is_some_and(|value| test.holds(&text_of(value))),
+            Predicate::Header { name, test } => test.holds(response.header(name).map(|value| (value, false))),
+            Predicate::Body(test) => test.holds(Some((response.body, false))),
+            Predicate::Json { path, test } => match response.json_at(path).map(Value::of_json) {
+                None => test.holds(None) && response.is_json(),
+                Some(value) => test.holds(Some((&value.bytes, value.is_json))),
+            },
             Predicate::Size(relation, bytes) => relation.holds(response.body_len, *bytes),
             Predicate::Time(relation, limit) => relation.holds(response.duration, *limit),
         }
@@ -127,7 +154,85 @@ mod tests {
 
     use super::*;
 
-    const HEAD: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nX-Empty:\r\n\r\n";
+    const HEAD: &[u8] =
+        b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nX-Count: 3\r\nX-Empty:\r\n\r\n";
+
+    /// What the documentation shows is what is read.
+    #[test]
+    fn the_grammar_is_what_is_read() {
+        for (form, _) in GRAMMAR {
+            let filled = form
+                .replace("NAME", "X-A")
+                .replace("PATH", "$.a")
+                .replace("TEXT", "b")
+                .replace("REGEX", "^b");
+            let tests: &[&str] = if form.contains("TEST") { &["== b", "not exists"] } else { &["body"] };
+            for test in tests.iter().filter(|test| !(form.starts_with("body") && test.ends_with("exists"))) {
+                let subjects: &[&str] = if form.contains("TEST")
+                    || form.contains("status")
+                    || form.contains("size")
+                    || form.contains("time")
+                {
+                    &[""]
+                } else {
+                    &["json $.a ", "header X-A "]
+                };
+                for subject in subjects {
+                    let expression = format!("{subject}{}", filled.replace("TEST", test).replace(" N", " 5"));
+                    Check::parse(&expression).unwrap_or_else(|e| panic!("{form}: {expression}: {e}"));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn numbers_are_compared_and_what_is_asked_may_be_denied() {
+        let body =
+            br#"{"v":1.10,"n":12345678901234567891,"s":"7","list":[ 1, {"a" : 2} ],"none":null,"t":true}"#;
+        for (expression, passed) in [
+            ("json $.v == 1.10", true),
+            ("json $.v == 1.1", true),
+            ("json $.v != 1.1", false),
+            ("json $.v != 1.2", true),
+            ("json $.v > 1", true),
+            ("json $.v >= 1.1", true),
+            ("json $.v < 1.1", false),
+            ("json $.v<=1.1", true),
+            ("json $.n > 12345678901234567890", true),
+            ("json $.n == 12345678901234567890", false),
+            ("json $.s > 6", true),
+            ("json $.t > 0", false),
+            ("json $.list[?@.a > 1].a == 2", true),
+            ("json $.list[?@.a == 2].a > 1", true),
+            ("json $.list == [1,{\"a\":2}]", true),
+            ("json $.list contains \"a\"", true),
+            ("json $.none == null", true),
+            ("json $.none exists", true),
+            ("json $.nothing exists", false),
+            ("json $.nothing not exists", true),
+            ("json $.v not exists", false),
+            ("json $.nothing != 1", false),
+            ("json $.nothing not contains 1", false),
+            ("json $.s not contains 8", true),
+            ("json $.s not matches ^7$", false),
+            ("json $.s != \"\"", true),
+            ("body not contains nothing", true),
+            ("body not contains list", false),
+            ("body not matches ^x", true),
+            ("header Content-Type not contains html", true),
+            ("header X-None not exists", true),
+            ("header Content-Type not exists", false),
+            ("header X-Count >= 3", true),
+            ("header X-Count < 3", false),
+            ("header Content-Type > 3", false),
+            ("status not in 500-599", true),
+            ("status not in 2xx", false),
+        ] {
+            assert_eq!(passes(expression, 200, body), passed, "{expression}");
+        }
+        assert!(!passes("json $.a not exists", 200, b"<html>"), "that is no JSON");
+        assert!(!passes("body not contains a", 0, b""), "there is no response");
+    }
 
     fn passes(expression: &str, status: u16, body: &[u8]) -> bool {
         let response = ResponseView::new(status, body.len() as u64, Nanos::from_millis(20));
@@ -189,6 +294,11 @@ mod tests {
             ("header", "name"),
             ("header X", "exists"),
             ("header X == ", "needs a text"),
+            ("header X > many", "`many` is not a number"),
+            ("body not == a", "write !="),
+            ("not status==200", "not stands behind"),
+            ("json $.a not", "contains, matches or exists"),
+            ("status not 200", "not in"),
             ("body matches (", "regular expression"),
             ("body exists", "contains"),
             ("json", "path"),

@@ -21,10 +21,10 @@ const COOKIES_MAX: usize = 3000;
 const COOKIE_LEN_MAX: usize = 4096;
 
 /// Cookies that a virtual user was given, the oldest first. An empty jar has nothing on the heap.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct CookieJar(Vec<Kept>);
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Kept {
     cookie: Cookie<'static>,
     /// Since the Unix epoch; MAX for the session.
@@ -42,6 +42,11 @@ impl CookieJar {
     /// True when there is no cookie.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// Empties it.
+    pub fn clear(&mut self) {
+        self.0.clear();
     }
 
     /// Takes the Set-Cookie fields of a response's `head` in. `url` is the request's [`request_url`], `now` the time since
@@ -106,6 +111,43 @@ impl CookieJar {
                 out.extend_from_slice(part);
             }
         }
+    }
+}
+
+/// Appends `request` to `out`, its Cookie field with `cookies` in it, unless they are empty: there is one such field (RFC 6265, section
+/// 5.4). What the request has there of its own comes first; without any, the field stands behind the request line.
+pub fn with_field(request: &[u8], cookies: &[u8], out: &mut Vec<u8>) {
+    let line = request.windows(2).position(|pair| pair == b"\r\n").map_or(0, |at| at + 2);
+    if cookies.is_empty() {
+        out.extend_from_slice(request);
+        return;
+    }
+    let own = own_field(&request[line..]).map(|(begin, end)| (line + begin, line + end));
+    let (at, begin, end): (_, &[u8], &[u8]) = match own {
+        // Nothing but the name: what follows is all there is.
+        Some((begin, end)) if begin == end => (end, b" ", b""),
+        Some((_, end)) => (end, b"; ", b""),
+        None => (line, b"Cookie: ", b"\r\n"),
+    };
+    for part in [&request[..at], begin, cookies, end, &request[at..]] {
+        out.extend_from_slice(part);
+    }
+}
+
+/// Where the value of the Cookie field among `fields` begins and ends, white space around it left out.
+fn own_field(fields: &[u8]) -> Option<(usize, usize)> {
+    let mut at = 0;
+    loop {
+        let line = fields[at..].split(|b| *b == b'\n').next()?.trim_ascii_end();
+        if line.is_empty() {
+            return None;
+        }
+        if let Some((name, value)) = line.split_at_checked(7)
+            && name.eq_ignore_ascii_case(b"cookie:")
+        {
+            return Some((at + line.len() - value.trim_ascii_start().len(), at + line.len()));
+        }
+        at += fields[at..].iter().position(|b| *b == b'\n')? + 1;
     }
 }
 
@@ -276,6 +318,28 @@ mod tests {
         // What is the same cookie keeps its turn; another path or domain makes another one.
         let jar = jar(&["a=1", "b=1", "a=2; Path=/", "b=2; Domain=www.example.com", "a=3"]);
         assert_eq!(sent(&jar, "www.example.com", "/app/"), "a=3; b=2; a=2");
+    }
+
+    #[test]
+    fn a_request_has_one_field_of_cookies() {
+        for (request, cookies, wanted) in [
+            (
+                "GET / HTTP/1.1\r\nHost: h\r\ncookie: own=1\r\nX: y\r\n\r\nCookie: a=b\r\n",
+                "a=b; c=d",
+                "GET / HTTP/1.1\r\nHost: h\r\ncookie: own=1; a=b; c=d\r\nX: y\r\n\r\nCookie: a=b\r\n",
+            ),
+            (
+                "GET / HTTP/1.1\r\nCookies: no\r\n\r\nCookie: body\r\n",
+                "a=b",
+                "GET / HTTP/1.1\r\nCookie: a=b\r\nCookies: no\r\n\r\nCookie: body\r\n",
+            ),
+            ("GET / HTTP/1.1\r\nCookie:\r\n\r\n", "a=b", "GET / HTTP/1.1\r\nCookie: a=b\r\n\r\n"),
+            ("GET / HTTP/1.1\r\nCookie: own=1\r\n\r\n", "", "GET / HTTP/1.1\r\nCookie: own=1\r\n\r\n"),
+        ] {
+            let mut out = Vec::new();
+            with_field(request.as_bytes(), cookies.as_bytes(), &mut out);
+            assert_eq!(String::from_utf8(out).unwrap(), wanted);
+        }
     }
 
     #[test]

@@ -1,11 +1,17 @@
-//! Rows from files: CSV with a line of column names, and JSON lines.
+//! Rows from files: CSV, JSON lines, and arrays of JSON objects.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use csv_core::ReadFieldResult;
+use serde_json::value::RawValue;
 
 use super::mapped_file::MappedFile;
+use super::value::Value;
 use crate::rng::Rng;
+
+/// What some programs write before UTF-8.
+pub(super) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Where rows come from, and in which order they are taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,6 +22,10 @@ pub struct DataSpec {
     pub path: PathBuf,
     /// How it is written; by its ending when not given.
     pub format: Option<Format>,
+    /// CSV: what stands between fields; by the format, or its ending, when not given.
+    pub delimiter: Option<u8>,
+    /// CSV: names of the columns, where no line of the file has them.
+    pub columns: Option<Vec<String>>,
     /// Which row comes next.
     pub order: Order,
     /// What comes behind the last row.
@@ -25,10 +35,14 @@ pub struct DataSpec {
 /// How a file of rows is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// RFC 4180; the first line has the names of the columns.
+    /// RFC 4180; the first line has the names of the columns unless the plan does.
     Csv,
+    /// The same with tabs.
+    Tsv,
     /// A JSON object in each line; the keys of the first one are the columns.
     JsonLines,
+    /// One array of JSON objects; the keys of the first one are the columns.
+    Json,
 }
 
 /// Which row an iteration gets.
@@ -74,7 +88,15 @@ enum Rows {
     /// Where each row begins.
     Csv { file: MappedFile, starts: Vec<u64>, reader: Box<FieldReader> },
     /// All fields in a row, and where each ends.
-    Fields { text: Vec<u8>, ends: Vec<u64> },
+    Fields { text: Vec<u8>, fields: Vec<Field> },
+}
+
+/// Where a field of a row ends, and begins the next one.
+#[derive(Clone, Copy, Debug)]
+struct Field {
+    end: u64,
+    /// It is JSON, not text.
+    is_json: bool,
 }
 
 impl DataSet {
@@ -87,20 +109,44 @@ impl DataSet {
         let shown = spec.path.display();
         let file =
             MappedFile::open(&spec.path).map_err(|e| DataError(format!("cannot read {shown}: {e}")))?;
-        let (columns, rows) = match spec.format.or_else(|| by_ending(&spec.path)) {
-            Some(Format::Csv) => csv_rows(file, &spec.path)?,
-            Some(Format::JsonLines) => json_rows(&file, &spec.path)?,
-            None => {
+        let format = spec.format.or_else(|| by_ending(&spec.path)).ok_or_else(|| {
+            DataError(format!(
+                "{shown}: the ending does not tell the format: give `format`, csv, tsv, jsonl or json"
+            ))
+        })?;
+        if let [0xff, 0xfe, ..] | [0xfe, 0xff, ..] = file.bytes() {
+            return Err(DataError(format!("{shown} is UTF-16: save it as UTF-8")));
+        }
+        let (columns, rows) = match format {
+            Format::Csv | Format::Tsv => csv_rows(file, spec, format)?,
+            _ if spec.delimiter.is_some() || spec.columns.is_some() => {
                 return Err(DataError(format!(
-                    "{shown}: the ending does not tell the format; name the file .csv or .jsonl, or give format"
+                    "{shown} is JSON: leave out `delimiter` and `columns`, which are for CSV"
                 )));
             }
+            Format::JsonLines | Format::Json => json_rows(&file, &spec.path, format)?,
         };
         let set = DataSet { name: spec.name.clone(), columns, order: spec.order, at_end: spec.at_end, rows };
         if set.rows() == 0 {
             return Err(DataError(format!("{shown} has no rows")));
         }
         Ok(set)
+    }
+
+    /// In the place of one that could not be read, so that nothing else is said of it.
+    pub fn unknown(name: &str) -> DataSet {
+        DataSet {
+            name: name.to_owned(),
+            columns: Vec::new(),
+            order: Order::default(),
+            at_end: AtEnd::default(),
+            rows: Rows::Fields { text: Vec::new(), fields: Vec::new() },
+        }
+    }
+
+    /// Whether it could be read.
+    pub fn is_known(&self) -> bool {
+        self.rows() > 0
     }
 
     /// Names of the columns.
@@ -112,26 +158,36 @@ impl DataSet {
     pub fn rows(&self) -> u64 {
         match &self.rows {
             Rows::Csv { starts, .. } => starts.len() as u64,
-            Rows::Fields { ends, .. } => (ends.len() / self.columns.len().max(1)) as u64,
+            Rows::Fields { fields, .. } => (fields.len() / self.columns.len().max(1)) as u64,
         }
     }
 
     /// Which row an iteration gets.
     ///
-    /// `iteration` is the number of the iteration among all that ask for a row of this set in the whole
-    /// run (worker i of n counts i, i + n, …); `vu` is the virtual user's number over all scenarios, from 0.
+    /// `number` is that of the iteration among all that take a row of this set in the whole run, and `user` that of the
+    /// virtual user among all that take rows of it, both from 0.
     /// `None`: the rows have run out, and the set was told to stop then, or has no row for this user.
-    pub fn row_for(&self, iteration: u64, vu: u64, rng: &mut Rng) -> Option<u64> {
+    pub fn row_for(&self, number: u64, user: u64, rng: &mut Rng) -> Option<u64> {
         let rows = self.rows();
-        let number = match self.order {
+        match self.order {
             Order::Random => return Some(rng.below(rows)),
-            Order::Sequential => iteration,
-            Order::Unique => return (vu < rows).then_some(vu),
-        };
+            Order::Sequential => {}
+            Order::Unique => return (user < rows).then_some(user),
+        }
         match self.at_end {
             AtEnd::Wrap => Some(number % rows),
             AtEnd::Stop => (number < rows).then_some(number),
         }
+    }
+
+    /// Whether rows come in one order over all users.
+    pub fn is_sequential(&self) -> bool {
+        self.order == Order::Sequential
+    }
+
+    /// Whether no row is left behind so many, and none comes again.
+    pub fn is_used_up(&self, taken: u64) -> bool {
+        self.is_sequential() && self.at_end == AtEnd::Stop && taken >= self.rows()
     }
 
     /// Whether each user needs a row of its own.
@@ -139,20 +195,21 @@ impl DataSet {
         self.order == Order::Unique
     }
 
-    /// Appends a field of a row; nothing for one that does not exist.
-    pub fn field(&self, row: u64, column: u32, out: &mut Vec<u8>) {
+    /// Appends a field of a row; nothing for one that does not exist. True where it is JSON, not text.
+    pub fn field(&self, row: u64, column: u32, out: &mut Vec<u8>) -> bool {
         match &self.rows {
             Rows::Csv { file, starts, reader } => {
                 if let Some(start) = starts.get(row as usize) {
                     reader.append(file.bytes().get(*start as usize..).unwrap_or_default(), column, out);
                 }
+                false
             }
-            Rows::Fields { text, ends } => {
+            Rows::Fields { text, fields } => {
                 let index = row as usize * self.columns.len() + column as usize;
-                let from = index.checked_sub(1).map_or(0, |before| ends[before]);
-                if let Some(to) = ends.get(index) {
-                    out.extend_from_slice(&text[from as usize..*to as usize]);
-                }
+                let Some(field) = fields.get(index) else { return false };
+                let from = index.checked_sub(1).map_or(0, |before| fields[before].end);
+                out.extend_from_slice(&text[from as usize..field.end as usize]);
+                field.is_json
             }
         }
     }
@@ -161,18 +218,28 @@ impl DataSet {
 fn by_ending(path: &Path) -> Option<Format> {
     match path.extension()?.to_str()?.to_ascii_lowercase().as_str() {
         "csv" => Some(Format::Csv),
+        "tsv" | "tab" => Some(Format::Tsv),
+        "json" => Some(Format::Json),
         "jsonl" | "ndjson" => Some(Format::JsonLines),
         _ => None,
     }
 }
 
-fn csv_rows(file: MappedFile, path: &Path) -> Result<(Vec<String>, Rows), DataError> {
-    let shown = path.display();
-    let mut reader = csv::ReaderBuilder::new().from_reader(file.bytes());
-    let names = reader.byte_headers().map_err(|e| DataError(format!("{shown}: {e}")))?;
-    let columns: Vec<String> =
-        names.iter().map(|name| String::from_utf8_lossy(name).trim().to_owned()).collect();
-    unique(&columns, path)?;
+fn csv_rows(file: MappedFile, spec: &DataSpec, format: Format) -> Result<(Vec<String>, Rows), DataError> {
+    let shown = spec.path.display();
+    let delimiter = spec.delimiter.unwrap_or(if format == Format::Tsv { b'\t' } else { b',' });
+    let mut reader = csv::ReaderBuilder::new()
+        .delimiter(delimiter)
+        .has_headers(spec.columns.is_none())
+        .from_reader(file.bytes());
+    let columns: Vec<String> = match &spec.columns {
+        Some(columns) => columns.clone(),
+        None => {
+            let names = reader.byte_headers().map_err(|e| DataError(format!("{shown}: {e}")))?;
+            names.iter().map(|name| String::from_utf8_lossy(name).trim().to_owned()).collect()
+        }
+    };
+    unique(&columns, &spec.path)?;
     let (mut starts, mut record) = (Vec::new(), csv::ByteRecord::new());
     loop {
         match reader.read_byte_record(&mut record) {
@@ -180,9 +247,22 @@ fn csv_rows(file: MappedFile, path: &Path) -> Result<(Vec<String>, Rows), DataEr
             Ok(true) => starts.push(record.position().map_or(0, csv::Position::byte)),
             Err(e) => return Err(DataError(format!("{shown}: {e}"))),
         }
+        if record.len() != columns.len() {
+            let (line, found, named) =
+                (record.position().map_or(0, csv::Position::line), record.len(), columns.len());
+            return Err(DataError(format!(
+                "{shown}: line {line} has {found} fields, but `columns` has {named} names"
+            )));
+        }
     }
     drop(reader);
-    Ok((columns, Rows::Csv { file, starts, reader: Box::new(FieldReader::new()) }))
+    // A row that begins the file is behind its byte order mark.
+    if let Some(first @ 0) = starts.first_mut()
+        && file.bytes().starts_with(BYTE_ORDER_MARK)
+    {
+        *first = BYTE_ORDER_MARK.len() as u64;
+    }
+    Ok((columns, Rows::Csv { file, starts, reader: Box::new(FieldReader::new(delimiter)) }))
 }
 
 fn unique(columns: &[String], path: &Path) -> Result<(), DataError> {
@@ -198,9 +278,9 @@ fn unique(columns: &[String], path: &Path) -> Result<(), DataError> {
 struct FieldReader(csv_core::Reader);
 
 impl FieldReader {
-    fn new() -> FieldReader {
+    fn new(delimiter: u8) -> FieldReader {
         // Without its table, which takes 20 µs to make and which a copy (of csv-core 0.1.13) has not.
-        let mut reader = csv_core::ReaderBuilder::new().nfa(true).build();
+        let mut reader = csv_core::ReaderBuilder::new().delimiter(delimiter).nfa(true).build();
         // One that has read anything takes the bytes of a byte order mark as they are: only a file begins with one.
         reader.read_field(b"\n", &mut []);
         FieldReader(reader)
@@ -225,30 +305,55 @@ impl FieldReader {
     }
 }
 
-fn json_rows(file: &MappedFile, path: &Path) -> Result<(Vec<String>, Rows), DataError> {
-    let (mut columns, mut text, mut ends): (Vec<String>, _, _) = (Vec::new(), Vec::new(), Vec::new());
-    for (number, line) in file.bytes().split(|b| *b == b'\n').enumerate() {
-        if line.trim_ascii().is_empty() {
-            continue;
+/// Objects, and what each is called in messages: its place in the file.
+struct Objects {
+    columns: Vec<String>,
+    text: Vec<u8>,
+    fields: Vec<Field>,
+}
+
+impl Objects {
+    /// Values go on as they stand in `json`, but for strings, which are text.
+    fn add(&mut self, json: &str, place: &dyn Fn() -> String) -> Result<(), DataError> {
+        let object: BTreeMap<String, &RawValue> = serde_json::from_str(json).map_err(|e| {
+            let at = e.to_string().replace(" at line 1 column", " at column");
+            DataError(format!("{}: not a JSON object: {at}", place()))
+        })?;
+        if self.columns.is_empty() {
+            self.columns = object.keys().cloned().collect();
         }
-        let place = || format!("{}:{}", path.display(), number + 1);
-        let object: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(line)
-            .map_err(|e| DataError(format!("{}: not a JSON object in one line: {e}", place())))?;
-        if columns.is_empty() {
-            columns = object.keys().cloned().collect();
-        }
-        for column in &columns {
+        for column in &self.columns {
             let value = object.get(column);
             let value =
                 value.ok_or_else(|| DataError(format!("{}: the key `{column}` is missing", place())))?;
-            match value {
-                serde_json::Value::String(value) => text.extend_from_slice(value.as_bytes()),
-                other => text.extend_from_slice(other.to_string().as_bytes()),
-            }
-            ends.push(text.len() as u64);
+            let value = Value::of_json(value.get());
+            self.text.extend_from_slice(&value.bytes);
+            self.fields.push(Field { end: self.text.len() as u64, is_json: value.is_json });
+        }
+        Ok(())
+    }
+}
+
+/// A line with an object, or an array of objects; a byte order mark before them is nothing (RFC 8259, section 8.1).
+fn json_rows(file: &MappedFile, path: &Path, format: Format) -> Result<(Vec<String>, Rows), DataError> {
+    let shown = path.display();
+    let bytes = file.bytes().strip_prefix(BYTE_ORDER_MARK).unwrap_or(file.bytes());
+    let text = std::str::from_utf8(bytes)
+        .map_err(|e| DataError(format!("{shown}: not UTF-8 at byte {}: save it as that", e.valid_up_to())))?;
+    let mut objects = Objects { columns: Vec::new(), text: Vec::new(), fields: Vec::new() };
+    if format == Format::Json {
+        let rows: Vec<&RawValue> =
+            serde_json::from_str(text).map_err(|e| DataError(format!("{shown}: not a JSON array: {e}")))?;
+        for (number, row) in rows.iter().enumerate() {
+            objects.add(row.get(), &|| format!("{shown}: row {}", number + 1))?;
+        }
+    } else {
+        let lines = text.split('\n').enumerate().filter(|(_, line)| !line.trim().is_empty());
+        for (number, line) in lines {
+            objects.add(line, &|| format!("{shown}:{}", number + 1))?;
         }
     }
-    Ok((columns, Rows::Fields { text, ends }))
+    Ok((objects.columns, Rows::Fields { text: objects.text, fields: objects.fields }))
 }
 
 #[cfg(test)]

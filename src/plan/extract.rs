@@ -2,8 +2,9 @@
 
 use regex::bytes::Regex;
 
-use super::json_path::{JsonPath, text_of};
+use super::json_path::JsonPath;
 use super::response::{Needs, ResponseView};
+use super::value::Value;
 
 /// Takes one value from a response.
 #[derive(Clone, Debug)]
@@ -11,7 +12,7 @@ pub struct Extract {
     /// Index into [`Workload::variables`](super::workload::Workload::variables).
     pub variable: u32,
     /// Used when nothing is found; without it the iteration ends there.
-    pub default: Option<Box<[u8]>>,
+    pub default: Option<Value>,
     source: Compiled,
 }
 
@@ -38,7 +39,7 @@ impl Extract {
     ///
     /// # Errors
     /// A path or an expression that is none.
-    pub fn compile(variable: u32, source: &Source, default: Option<Box<[u8]>>) -> Result<Extract, String> {
+    pub fn compile(variable: u32, source: &Source, default: Option<Value>) -> Result<Extract, String> {
         let source = match source {
             Source::Json(path) => Compiled::Json(JsonPath::compile(path)?),
             Source::Header(name) => Compiled::Header(name.clone()),
@@ -56,13 +57,13 @@ impl Extract {
     }
 
     /// The value; `None` when the response has none (the caller then takes `default`).
-    pub fn take(&self, response: &ResponseView<'_>) -> Option<Box<[u8]>> {
+    pub fn take(&self, response: &ResponseView<'_>) -> Option<Value> {
         match &self.source {
-            Compiled::Json(path) => path.find(response.json()?).map(|value| text_of(value).into()),
-            Compiled::Header(name) => response.header(name).map(Into::into),
+            Compiled::Json(path) => response.json_at(path).map(Value::of_json),
+            Compiled::Header(name) => response.header(name).map(Value::text),
             Compiled::Regex(regex) => {
                 let found = regex.captures(response.body)?;
-                found.get(1).or_else(|| found.get(0)).map(|part| part.as_bytes().into())
+                found.get(1).or_else(|| found.get(0)).map(|part| Value::text(part.as_bytes()))
             }
         }
     }
@@ -77,9 +78,9 @@ mod tests {
     fn values_come_from_bodies_and_heads() {
         let head = b"HTTP/1.1 200 OK\r\nX-Token: t 1 \r\n\r\n";
         let response =
-            ResponseView::new(200, 0, Nanos::ZERO).with_parts(head, br#"{"id":7,"name":"a\"b"}"#, false);
+            ResponseView::new(200, 0, Nanos::ZERO).with_parts(head, br#"{"id":7.10,"name":"a\"b"}"#, false);
         for (source, value) in [
-            (Source::Json("$.id".into()), Some("7")),
+            (Source::Json("$.id".into()), Some("7.10")),
             (Source::Json("$.name".into()), Some("a\"b")),
             (Source::Json("$.none".into()), None),
             (Source::Header("x-token".into()), Some("t 1")),
@@ -89,7 +90,8 @@ mod tests {
             (Source::Regex("zzz".into()), None),
         ] {
             let taken = Extract::compile(0, &source, None).unwrap().take(&response);
-            assert_eq!(taken.as_deref(), value.map(str::as_bytes), "{source:?}");
+            let taken = taken.map(|value| String::from_utf8(value.bytes.into()).unwrap());
+            assert_eq!(taken.as_deref(), value, "{source:?}");
         }
         let cut = ResponseView::new(200, 0, Nanos::ZERO).with_parts(head, b"{\"id\":7", true);
         assert_eq!(Extract::compile(0, &Source::Json("$.id".into()), None).unwrap().take(&cut), None);

@@ -4,7 +4,9 @@ use super::check::Check;
 use super::file::scenario::plain;
 use super::request_template::RequestTemplate;
 use super::status::StatusSet;
-use super::workload::{ArrivalPlan, ConnectionPolicy, Executor, Flow, Origin, Step, Think, Workload};
+use super::workload::{
+    ArrivalPlan, ConnectionPolicy, CookiePolicy, Executor, Flow, Once, Origin, Step, Think, Workload,
+};
 use crate::http::request::Request;
 use crate::http::url::Url;
 use crate::load::{Arrivals, RateStages, VuStages, arrivals_seed};
@@ -80,8 +82,10 @@ pub fn from_flags(form: FlagForm) -> Result<Workload, Vec<FlagProblem>> {
             scenarios: vec![plain("default", executor)],
             data: Vec::new(),
             variables: Vec::new(),
+            once: Once::default(),
             connections: ConnectionPolicy { requests_max: form.requests_max, close_after_iteration: false },
-            cookies: form.cookies,
+            // There are no other steps that could bring a cookie back within the iteration.
+            cookies: if form.cookies { CookiePolicy::User } else { CookiePolicy::Off },
             body_limit: super::file::BODY_LIMIT,
         }),
         _ => Err(problems),
@@ -108,6 +112,7 @@ fn step(form: &FlagForm, problems: &mut Vec<FlagProblem>) -> Option<Step> {
     Some(Step {
         name: url.as_str().into(),
         origin: 0,
+        open_url: None,
         method: request.method.as_str().into(),
         url: url.as_str().into(),
         expect: request.expect(),

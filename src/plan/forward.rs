@@ -1,5 +1,24 @@
 //! Requests that a proxy forwards: an absolute target (RFC 9112, section 3.2.2), and what authenticates to the proxy.
 
+use crate::http::url::{Scheme, Url};
+
+/// How requests are put for a proxy, whatever their origin.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Forwarding {
+    /// Value of Proxy-Authorization (RFC 9110, section 11.7.2).
+    pub authorization: Option<String>,
+}
+
+impl Forwarding {
+    /// How requests to `origin` are put; `None` where a tunnel leads to it.
+    pub fn to(&self, origin: &Url) -> Option<Forward> {
+        (origin.scheme == Scheme::Http).then(|| Forward {
+            prefix: format!("http://{}", origin.authority()),
+            authorization: self.authorization.clone(),
+        })
+    }
+}
+
 /// How requests to an origin are put for the proxy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Forward {

@@ -1,9 +1,15 @@
 //! Paths into JSON (RFC 9535). Plain ones, such as `$.user.tags[0]`, are walked; others go through a query engine.
 
+use std::borrow::Cow;
+use std::fmt;
+
 use jsonpath_rust::parser::model::JpQuery;
 use jsonpath_rust::parser::parse_json_path;
 use jsonpath_rust::query::js_path_process;
+use serde::Deserialize;
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 /// A compiled path.
 #[derive(Clone, Debug)]
@@ -35,19 +41,121 @@ impl JsonPath {
         Ok(JsonPath(Path::Query(Box::new(query))))
     }
 
-    /// The first value that it leads to.
-    pub fn find<'a>(&self, value: &'a Value) -> Option<&'a Value> {
+    /// The first value that it leads to in the JSON `text`, as it stands there; `None` where there is none, or no JSON. `parsed` gives
+    /// the same as a tree, where one is needed.
+    pub fn find<'a>(&self, text: &'a [u8], parsed: impl FnOnce() -> Option<&'a Value>) -> Option<&'a str> {
         match &self.0 {
-            Path::Plain(segments) => segments.iter().try_fold(value, |at, segment| match segment {
-                Segment::Key(key) => at.get(key),
-                Segment::Index(index) => at.get(index),
-            }),
-            Path::Query(query) => js_path_process(query, value)
-                .ok()?
-                .into_iter()
-                .next()
-                .map(jsonpath_rust::query::QueryRef::val),
+            Path::Plain(segments) => seek(text, segments),
+            Path::Query(query) => {
+                let root = parsed()?;
+                let found = js_path_process(query, root).ok()?.into_iter().next()?.val();
+                let mut way = Vec::new();
+                way_to(root, found, &mut way).then(|| seek(text, &way))?
+            }
         }
+    }
+}
+
+/// Finds the way from `at` to a part of it.
+fn way_to(at: &Value, wanted: &Value, way: &mut Vec<Segment>) -> bool {
+    if std::ptr::eq(at, wanted) {
+        return true;
+    }
+    let mut enter = |segment: Segment, inner: &Value| {
+        way.push(segment);
+        let found = way_to(inner, wanted, way);
+        if !found {
+            way.pop();
+        }
+        found
+    };
+    match at {
+        Value::Array(items) => items.iter().enumerate().any(|(i, item)| enter(Segment::Index(i), item)),
+        Value::Object(entries) => entries.iter().any(|(key, item)| enter(Segment::Key(key.clone()), item)),
+        _ => false,
+    }
+}
+
+fn seek<'a>(text: &'a [u8], segments: &[Segment]) -> Option<&'a str> {
+    let mut reader = serde_json::Deserializer::from_slice(text);
+    let found = Seek(segments).deserialize(&mut reader).ok()?;
+    reader.end().ok()?;
+    found
+}
+
+/// Reads a value and keeps the part that the segments lead to, as it stands.
+struct Seek<'s>(&'s [Segment]);
+
+impl<'de> DeserializeSeed<'de> for Seek<'_> {
+    type Value = Option<&'de str>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        match self.0 {
+            [] => <&RawValue>::deserialize(deserializer).map(|raw| Some(raw.get())),
+            _ => deserializer.deserialize_any(self),
+        }
+    }
+}
+
+impl<'de> Visitor<'de> for Seek<'_> {
+    type Value = Option<&'de str>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list or an object")
+    }
+
+    /// Of keys that come twice the last one counts.
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut found = None;
+        while let Some(key) = map.next_key::<Cow<'de, str>>()? {
+            match self.0 {
+                [Segment::Key(wanted), rest @ ..] if *wanted == *key => {
+                    found = map.next_value_seed(Seek(rest))?
+                }
+                _ => drop(map.next_value::<IgnoredAny>()?),
+            }
+        }
+        Ok(found)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+        let mut found = None;
+        for index in 0.. {
+            let item = match self.0 {
+                [Segment::Index(wanted), rest @ ..] if *wanted == index => {
+                    list.next_element_seed(Seek(rest))?.inspect(|item| found = *item).map(drop)
+                }
+                _ => list.next_element::<IgnoredAny>()?.map(drop),
+            };
+            if item.is_none() {
+                break;
+            }
+        }
+        Ok(found)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(None)
     }
 }
 
@@ -73,36 +181,41 @@ fn plain(text: &str) -> Option<Vec<Segment>> {
     Some(segments)
 }
 
-/// A value as text: strings without their quotes, all else as compact JSON.
-pub(super) fn text_of(value: &Value) -> Vec<u8> {
-    match value {
-        Value::String(text) => text.clone().into_bytes(),
-        other => other.to_string().into_bytes(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn plain_and_other_paths_find_the_first_value() {
-        let value: Value =
-            serde_json::from_str(r#"{"a":{"b-c":[1,{"d":"x"}]},"list":[{"n":1},{"n":5}],"odd key":true}"#)
-                .unwrap();
+        let text = r#"{"a":{"b-c":[1.10,{"d":"x"}]},"list":[{"n":1},{"n":5}],"odd key":true, "it's" : { "b" : 1 , "a" : [ ] } }"#;
+        let value: Value = serde_json::from_str(text).unwrap();
         for (path, found) in [
-            ("$", Some(value.to_string())),
-            ("$.a.b-c[1].d", Some("\"x\"".into())),
-            ("$.a.b-c[0]", Some("1".into())),
-            ("$['odd key']", Some("true".into())),
-            ("$..n", Some("1".into())),
-            ("$.list[?@.n > 2].n", Some("5".into())),
-            ("$.list[-1].n", Some("5".into())),
+            ("$", Some(text)),
+            ("$.a.b-c[1].d", Some("\"x\"")),
+            ("$.a.b-c[0]", Some("1.10")),
+            ("$['odd key']", Some("true")),
+            ("$[\"it's\"]", Some("{ \"b\" : 1 , \"a\" : [ ] }")),
+            ("$..n", Some("1")),
+            ("$.list[?@.n > 2].n", Some("5")),
+            ("$.list[-1].n", Some("5")),
             ("$.nothing", None),
             ("$.a.b-c[7]", None),
+            ("$.a.b-c.d", None),
+            ("$.a[0]", None),
+            ("$.list[0].n.x", None),
         ] {
             let path = JsonPath::compile(path).unwrap_or_else(|e| panic!("{e}"));
-            assert_eq!(path.find(&value).map(ToString::to_string), found);
+            assert_eq!(path.find(text.as_bytes(), || Some(&value)), found, "{path:?}");
+        }
+        let plain = JsonPath::compile("$.a").unwrap();
+        for (text, found) in [
+            ("{\"a\":1,\"a\":2}", Some("2")),
+            ("{\"a\":1,\"b\":", None),
+            ("{\"a\":1}x", None),
+            ("{\"\\u0061\":12345678901234567890123}", Some("12345678901234567890123")),
+            (" {\"a\" : -1e5 } ", Some("-1e5")),
+        ] {
+            assert_eq!(plain.find(text.as_bytes(), || None), found, "{text}");
         }
         for bad in ["", "a.b", "$.a[", "$.[", "$..["] {
             assert!(JsonPath::compile(bad).is_err(), "{bad}");

@@ -22,9 +22,9 @@ impl Workload {
         layout
     }
 
-    /// The steps that a scenario's flows have, each once, in ascending order.
+    /// The steps that a scenario's flows and its setup have, each once, in ascending order.
     pub fn steps_of(&self, scenario: &Scenario) -> Vec<u32> {
-        let flows = scenario.flows.iter().map(|(flow, _)| &self.flows[*flow as usize]);
+        let flows = scenario.all_flows().map(|flow| &self.flows[flow as usize]);
         let mut steps: Vec<u32> = flows.flat_map(|flow| flow.steps.iter().copied()).collect();
         steps.sort_unstable();
         steps.dedup();

@@ -17,6 +17,7 @@ pub mod response;
 pub mod scope;
 pub mod status;
 pub mod template;
+pub mod value;
 pub mod workload;
 
 use std::sync::Arc;

@@ -39,6 +39,12 @@ pub fn resolve(location: impl AsRef<[u8]>, base: &Url, path: &str) -> Result<Url
     format!("{}://{host}:{port}{target}", scheme.as_str()).parse().map_err(|e| bad(&e))
 }
 
+/// Where a URL in a plan leads: as it is given where it is absolute, else as [`resolve`] has it.
+pub fn lead(text: &[u8], base: &Url, path: &str) -> Option<Url> {
+    let absolute = std::str::from_utf8(text).ok().and_then(|text| text.parse().ok());
+    absolute.or_else(|| resolve(text, base, path).ok())
+}
+
 /// As browsers and Go take it: bytes beyond ASCII stand for themselves, percent-encoded.
 fn ascii(location: &[u8]) -> String {
     let mut out = String::with_capacity(location.len());
@@ -92,34 +98,6 @@ pub fn rewrite(rendered: &[u8], target: &str, authority: &str, keep: bool) -> Op
         out.extend_from_slice(body);
     }
     Some(out)
-}
-
-/// Appends `request` to `out`, with a Cookie field for `cookies` behind its request line, unless they are empty: each hop shows
-/// those of its own URL (RFC 6265, section 5.4).
-pub fn with_cookies(request: &[u8], cookies: &[u8], out: &mut Vec<u8>) {
-    let line = request.windows(2).position(|pair| pair == b"\r\n").map_or(0, |at| at + 2);
-    out.extend_from_slice(&request[..line]);
-    if !cookies.is_empty() {
-        out.extend_from_slice(&cookie_field(cookies));
-    }
-    out.extend_from_slice(&request[line..]);
-}
-
-/// Appends `request` to `out` without the Cookie field that was put into it for `cookies`.
-pub fn without_cookies(request: &[u8], cookies: &[u8], out: &mut Vec<u8>) {
-    let field = cookie_field(cookies);
-    let at = if cookies.is_empty() { None } else { request.windows(field.len()).position(|w| w == field) };
-    match at {
-        Some(at) => {
-            out.extend_from_slice(&request[..at]);
-            out.extend_from_slice(&request[at + field.len()..]);
-        }
-        None => out.extend_from_slice(request),
-    }
-}
-
-fn cookie_field(cookies: &[u8]) -> Vec<u8> {
-    [b"Cookie: ", cookies, b"\r\n"].concat()
 }
 
 #[cfg(test)]
@@ -344,19 +322,5 @@ mod tests {
             text("/b", "h", true).starts_with("POST /b ") && text("/b", "h", true).ends_with("2\r\n\r\nok")
         );
         assert_eq!(rewrite(b"nonsense", "/", "h", true), None);
-    }
-
-    #[test]
-    fn each_hop_shows_its_own_cookies() {
-        let request = b"GET / HTTP/1.1\r\nHost: h\r\nCookie: own=1\r\n\r\nCookie: a=b\r\n";
-        let (mut with, mut without) = (Vec::new(), Vec::new());
-        with_cookies(request, b"a=b; c=d", &mut with);
-        let wanted = "GET / HTTP/1.1\r\nCookie: a=b; c=d\r\nHost: h\r\nCookie: own=1\r\n\r\nCookie: a=b\r\n";
-        assert_eq!(String::from_utf8_lossy(&with), wanted);
-        without_cookies(&with, b"a=b; c=d", &mut without);
-        assert_eq!(without, request);
-        without.clear();
-        without_cookies(request, b"", &mut without);
-        assert_eq!(without, request);
     }
 }

@@ -2,6 +2,7 @@
 
 use std::cell::OnceCell;
 
+use super::json_path::JsonPath;
 use crate::units::Nanos;
 
 /// Which parts of a response must be kept.
@@ -62,6 +63,17 @@ impl<'a> ResponseView<'a> {
     pub fn json(&self) -> Option<&serde_json::Value> {
         let parse = || if self.truncated { None } else { serde_json::from_slice(self.body).ok() };
         self.json.get_or_init(parse).as_ref()
+    }
+
+    /// The first value that a path leads to in the payload, as JSON that stands there; `None` where there is none, or not all of the
+    /// payload is JSON, or there.
+    pub fn json_at(&self, path: &JsonPath) -> Option<&str> {
+        if self.truncated { None } else { path.find(self.body, || self.json()) }
+    }
+
+    /// Whether all of the payload is there, and JSON.
+    pub fn is_json(&self) -> bool {
+        !self.truncated && serde_json::from_slice::<serde::de::IgnoredAny>(self.body).is_ok()
     }
 
     /// The first field of this name (in any case), without the white space around its value.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::data::DataSet;
+use super::value::Value;
 use crate::rng::Rng;
 use crate::units::Nanos;
 
@@ -20,7 +21,7 @@ pub struct Scope<'a> {
     /// The virtual user's own random numbers.
     pub rng: &'a mut Rng,
     /// The values of [`Workload::variables`](super::workload::Workload::variables); `None` until extracted in this iteration.
-    pub values: &'a [Option<Box<[u8]>>],
+    pub values: &'a [Option<Value>],
     /// The row of each data set in this iteration.
     pub rows: &'a [u64],
     /// The data sets.

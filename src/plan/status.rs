@@ -32,6 +32,13 @@ impl StatusSet {
         self.0.get(usize::from(code) / 64).is_some_and(|word| word >> (code % 64) & 1 == 1)
     }
 
+    /// The codes from 100 to 999 that are not in it.
+    pub fn others(&self) -> StatusSet {
+        let mut set = StatusSet::empty();
+        (100..1000).filter(|code| !self.contains(*code)).for_each(|code| set.insert_range(code, code));
+        set
+    }
+
     /// True when no code is in the set.
     pub fn is_empty(&self) -> bool {
         self.0.iter().all(|word| *word == 0)

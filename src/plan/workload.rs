@@ -3,7 +3,7 @@
 //! Immutable and shared by all workers. A [`Scenario`] says when virtual users start iterations
 //! ([`Executor`]); each iteration walks one [`Flow`], which is a list of [`Step`]s.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::check::Check;
 use super::data::DataSet;
@@ -11,6 +11,8 @@ use super::extract::Extract;
 use super::forward::Forward;
 use super::request_template::RequestTemplate;
 use super::status::StatusSet;
+use super::template::Template;
+use super::value::Value;
 use crate::http::response::Expect;
 use crate::http::url::Url;
 use crate::load::{Arrivals, RateStages, VuStages};
@@ -31,12 +33,40 @@ pub struct Workload {
     pub data: Vec<Arc<DataSet>>,
     /// Names of the variables that steps extract; their number is the index of [`Extract::variable`].
     pub variables: Vec<String>,
+    /// What is done once, before the load, and what came of it.
+    pub once: Once,
     /// How connections are kept.
     pub connections: ConnectionPolicy,
-    /// Each virtual user keeps the cookies that it is given (RFC 6265).
-    pub cookies: bool,
+    /// How long virtual users keep the cookies that they are given (RFC 6265).
+    pub cookies: CookiePolicy,
     /// Bodies that a check or an extraction wants to see are kept up to this many bytes.
     pub body_limit: usize,
+}
+
+/// One for each of [`Workload::variables`]; `None` where it has none.
+pub type Values = Vec<Option<Value>>;
+
+/// What is done once for all users, before the load.
+#[derive(Clone, Debug, Default)]
+pub struct Once {
+    /// Index into [`Workload::flows`]; `None` when there is nothing to do, any more.
+    pub flow: Option<u32>,
+    /// The values of [`Workload::variables`] that each iteration begins with; empty when there are none.
+    pub values: Values,
+    /// Takes the values that an iteration ends with, in the run that does it.
+    pub gained: Option<Arc<OnceLock<Values>>>,
+}
+
+/// How long a virtual user keeps cookies.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CookiePolicy {
+    /// It takes none.
+    Off,
+    /// To the end of the iteration, as in k6.
+    #[default]
+    Iteration,
+    /// As long as it is there.
+    User,
 }
 
 /// How long connections live.
@@ -65,8 +95,10 @@ pub struct Origin {
 pub struct Step {
     /// k6's tag `name`. Unique among steps.
     pub name: Arc<str>,
-    /// Index into [`Workload::origins`].
+    /// Index into [`Workload::origins`]: where it goes unless its URL is open.
     pub origin: u32,
+    /// Its URL, where that is known only when the request begins.
+    pub open_url: Option<OpenUrl>,
     /// Method, as it is sent.
     pub method: Arc<str>,
     /// URL as written, with its templates: k6's tag `url`.
@@ -89,6 +121,15 @@ pub struct Step {
     pub think: Think,
     /// Own tags, beside the system's.
     pub tags: Vec<(String, String)>,
+}
+
+/// A URL that is known only when the request begins. It is absolute, or leads on from somewhere, like a link.
+#[derive(Clone, Debug)]
+pub struct OpenUrl {
+    /// Its text.
+    pub template: Template,
+    /// The origin that it leads on from; without one the request before it in the iteration, and for the first one the step's origin.
+    pub origin: Option<u32>,
 }
 
 /// A pause.
@@ -126,8 +167,12 @@ pub struct Scenario {
     /// Indexes into [`Workload::flows`] with their weights; each iteration draws one. Never empty,
     /// no weight is zero.
     pub flows: Vec<(u32, u32)>,
+    /// Index into [`Workload::flows`] of what each user does once, before its first iteration.
+    pub setup: Option<u32>,
     /// Pause behind each iteration.
     pub think: Think,
+    /// From the beginning of an iteration to that of the user's next, where that takes no longer itself.
+    pub pacing: Think,
     /// Own tags, beside the system's.
     pub tags: Vec<(String, String)>,
 }
@@ -204,6 +249,21 @@ pub enum ArrivalPlan {
     Ramping(RateStages),
 }
 
+impl Scenario {
+    /// Its flows, and its setup.
+    pub fn all_flows(&self) -> impl Iterator<Item = u32> + '_ {
+        self.flows.iter().map(|(flow, _)| *flow).chain(self.setup)
+    }
+}
+
+impl Step {
+    /// The data sets that its request takes values from.
+    fn data_sets(&self) -> Vec<u32> {
+        let of_url = self.open_url.iter().flat_map(|open| open.template.data_sets());
+        of_url.chain(self.request.data_sets()).collect()
+    }
+}
+
 impl Executor {
     /// k6's name for it.
     pub fn name(&self) -> &'static str {
@@ -269,9 +329,23 @@ impl Workload {
         ends.max().unwrap_or(Nanos::ZERO)
     }
 
-    /// True when a response may lead on, to wherever it says.
+    /// The data sets that a flow takes rows of, each once, in ascending order.
+    pub fn sets_of(&self, flow: u32) -> Vec<u32> {
+        let steps = self.flows[flow as usize].steps.iter().map(|step| &self.steps[*step as usize]);
+        let mut sets: Vec<u32> = steps.flat_map(Step::data_sets).collect();
+        sets.sort_unstable();
+        sets.dedup();
+        sets
+    }
+
+    /// Whether any flow of a scenario, or its setup, takes rows of a data set.
+    pub fn takes_rows(&self, scenario: &Scenario, set: u32) -> bool {
+        scenario.all_flows().any(|flow| self.sets_of(flow).contains(&set))
+    }
+
+    /// True when a response, or a value, may lead on, to wherever it says.
     pub fn follows_redirects(&self) -> bool {
-        self.steps.iter().any(|step| step.redirects_max > 0)
+        self.steps.iter().any(|step| step.redirects_max > 0 || step.open_url.is_some())
     }
 
     /// True when the iterations of any scenario follow a schedule.

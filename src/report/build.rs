@@ -5,8 +5,8 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use super::{
     ConfigSection, Connections, ERROR_KINDS, Environment, ErrorSample, Generator, Latency, LatencySection,
-    OriginEntry, Percentiles, Report, Requests, SCHEMA_VERSION, SamplesSection, ScenarioParts, SeriesSection,
-    Throughput, TimelineEntry, TlsSection, Tool, WorkerSection,
+    OnceSection, OriginEntry, Percentiles, Report, Requests, SCHEMA_VERSION, SamplesSection, ScenarioParts,
+    SeriesSection, Throughput, TimelineEntry, TlsSection, Tool, WorkerSection,
 };
 use crate::stats::counts::ErrorCounts;
 use crate::stats::histogram::Histogram;
@@ -38,6 +38,8 @@ pub struct ReportParts<'a> {
     pub scenarios: Option<ScenarioParts<'a>>,
     /// Stopped before its time, by a signal.
     pub aborted: bool,
+    /// What the plan did once, before the load.
+    pub once: Option<OnceSection>,
     /// When the run began, since the Unix epoch.
     pub started_at: Nanos,
     /// Peak of the process's resident memory.
@@ -90,6 +92,7 @@ impl Report {
                 reasons: parts.reasons.of_connections,
             },
             origins: parts.origins,
+            once: parts.once,
             series: SeriesSection::of(&summary.tally, max_series),
             latency: latency(summary),
             generator: generator(summary, parts.readings, parts.max_rss_bytes),

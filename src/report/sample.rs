@@ -191,6 +191,7 @@ fn report(summary: &Summary, readings: &Readings, config: ConfigSection, aborted
         verdict: verdict::evaluate(readings, summary),
         readings,
         scenarios: None,
+        once: None,
         aborted,
         started_at: STARTED_AT,
         max_rss_bytes: 12_345_678,

@@ -10,9 +10,20 @@ use crate::stats::histogram::Histogram;
 use crate::stats::layout::{CheckKey, Layout, Place, ScenarioKey, series_at};
 use crate::stats::metrics::{self, Filter, Kind, METRICS, Value};
 use crate::stats::series::{Figures, Requests};
-use crate::stats::tally::{CheckSample, Tally};
+use crate::stats::tally::{Cause, CheckSample, Tally};
 use crate::threshold::{Outcome, Threshold, millis};
 use crate::units::Nanos;
+
+/// What a plan did once, before its load. In no other figure.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OnceSection {
+    /// Requests answered.
+    pub requests: u64,
+    /// Requests without a whole response.
+    pub failed: u64,
+    /// How long it took.
+    pub duration_s: f64,
+}
 
 /// How often responses passed a check.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,6 +77,8 @@ pub struct ScenarioEntry {
     pub executor: String,
     /// Its iterations.
     pub iterations: Iterations,
+    /// What ended iterations early, or kept requests from being sent.
+    pub causes: Vec<CauseEntry>,
     /// Redirects that were not followed: to no origin of the plan, or one too many.
     pub redirects_refused: u64,
     /// How long whole iterations took.
@@ -74,6 +87,17 @@ pub struct ScenarioEntry {
     pub vus_max: u64,
     /// Figures by stage; one entry where there are no stages.
     pub stages: Vec<StageEntry>,
+}
+
+/// What ended iterations early, or kept requests from being sent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CauseEntry {
+    /// At which step.
+    pub step: String,
+    /// Which value was missing or wrong.
+    pub what: String,
+    /// How often.
+    pub count: u64,
 }
 
 /// `scheduled = started + dropped + waiting`, and `started = completed + interrupted`.
@@ -148,6 +172,8 @@ pub struct ScenarioParts<'a> {
     pub thresholds: &'a [(Threshold, Outcome, bool)],
     /// Responses that failed checks.
     pub samples: &'a [CheckSample],
+    /// What ended iterations early, or kept requests from being sent.
+    pub causes: &'a [Cause],
     /// Names of the steps, by their number in the workload.
     pub steps: &'a [String],
     /// From the start of measuring to its end.
@@ -219,11 +245,28 @@ impl ScenarioParts<'_> {
             name: key.name.clone(),
             executor: key.executor.clone(),
             iterations,
+            causes: self.causes(index),
             redirects_refused,
             iteration_duration: section(&duration),
             vus_max,
             stages: (0..self.layout.stages(index)).map(|stage| self.stage(index, key, stage)).collect(),
         }
+    }
+
+    /// Of a scenario, in the order of its steps; over all workers.
+    fn causes(&self, scenario: u32) -> Vec<CauseEntry> {
+        let mut all: BTreeMap<(u32, &str), u64> = BTreeMap::new();
+        let place = |cause: &Cause| self.layout.places.get(cause.place as usize);
+        let own = self.causes.iter().filter(|cause| place(cause).is_some_and(|at| at.scenario == scenario));
+        for cause in own {
+            *all.entry((cause.place, &cause.what)).or_default() += cause.count;
+        }
+        let entry = |((place, what), count): ((u32, &str), u64)| CauseEntry {
+            step: self.step_name(&self.layout.places[place as usize]),
+            what: what.to_owned(),
+            count,
+        };
+        all.into_iter().map(entry).collect()
     }
 
     fn stage(&self, index: u32, key: &ScenarioKey, stage: u32) -> StageEntry {

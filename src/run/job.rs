@@ -1,7 +1,6 @@
 //! What the workers of a window are to do, and one worker's share of it.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
@@ -19,6 +18,7 @@ use crate::worker::channel::{Channel, Control, NextWindow};
 use crate::worker::names::Names;
 use crate::worker::pool::PoolConfig;
 use crate::worker::samples::SampleEnds;
+use crate::worker::shared::Shared;
 use crate::worker::users::UsersConfig;
 use crate::worker::{Clocks, OriginSpec, Worker, WorkerConfig};
 
@@ -34,14 +34,14 @@ pub(super) struct Scenarios {
     workload: Arc<Workload>,
     layout: Arc<Layout>,
     /// How many iterations were taken of each shared-iterations scenario.
-    shared_iterations: Arc<[AtomicU64]>,
+    shared: Arc<Shared>,
 }
 
 impl Work {
     pub(super) fn scenarios(workload: &Arc<Workload>, layout: &Arc<Layout>) -> Work {
-        let shared_iterations = workload.scenarios.iter().map(|_| AtomicU64::new(0)).collect();
+        let shared = Shared::new(workload);
         let (workload, layout) = (Arc::clone(workload), Arc::clone(layout));
-        Work::Scenarios(Scenarios { workload, layout, shared_iterations })
+        Work::Scenarios(Scenarios { workload, layout, shared })
     }
 }
 
@@ -204,7 +204,7 @@ fn pool_config(config: &RunConfig, worker: u32, room: SessionRoom) -> PoolConfig
 
 /// One worker's share of a window of scenarios.
 fn users_config(config: &RunConfig, scenarios: &Scenarios, worker: u32, room: SessionRoom) -> UsersConfig {
-    let Scenarios { workload, layout, shared_iterations } = scenarios;
+    let Scenarios { workload, layout, shared } = scenarios;
     let workers = config.cores.len() as u32;
     let own = UsersConfig::connections(workload, worker, workers);
     // Each scenario's users are dealt out by themselves.
@@ -213,7 +213,7 @@ fn users_config(config: &RunConfig, scenarios: &Scenarios, worker: u32, room: Se
     UsersConfig {
         workload: Arc::clone(workload),
         layout: Arc::clone(layout),
-        shared_iterations: Arc::clone(shared_iterations),
+        shared: Arc::clone(shared),
         connections: own.max(most) + share(u64::from(config.spare_connections), worker, workers) as u32,
         seed: config.seed,
         keeps_connections: room.windows,

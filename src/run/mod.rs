@@ -4,6 +4,7 @@ pub mod config;
 pub mod events;
 pub mod machine;
 mod names;
+mod once;
 pub mod resolve;
 
 mod backend;
@@ -81,6 +82,9 @@ pub enum RunError {
         /// Why not.
         cause: String,
     },
+    /// What the plan does once could not be done.
+    #[error("what the plan does `once` failed, so that no load was sent: {0}")]
+    Once(String),
     /// A window of a session cannot be as it was asked for.
     #[error(transparent)]
     Window(#[from] ConfigError),

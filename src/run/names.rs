@@ -17,7 +17,7 @@ use crossbeam_channel::{Receiver, Select, Sender, bounded};
 use tokio::sync::mpsc;
 
 use self::service::{Asked, Event, Service};
-use super::config::{Dialing, NameRules, Routes, RunConfig};
+use super::config::{Dialing, NameRules, Proxy, Routes, RunConfig};
 use super::resolve::{self, Sources};
 use crate::http::url::Url;
 use crate::stats::outcome::ErrorKind;
@@ -90,10 +90,11 @@ fn serve(setup: Setup, workers: usize) -> io::Result<(Vec<Names>, Handle)> {
     // A worker asks for an origin once at a time, so that neither asking nor replying ever waits.
     let room = ORIGINS_MAX + setup.planned.len();
     let (mut names, mut asked, mut found) = (Vec::new(), Vec::new(), Vec::new());
+    let forwarding = setup.routes.proxy.as_ref().map(Proxy::forwarding);
     for worker in 0..workers {
         let (ask, questions) = bounded(room);
         let (reply, replies) = bounded(room);
-        names.push(Names { ask, found: replies });
+        names.push(Names { ask, found: replies, forwarding: forwarding.clone() });
         asked.push((worker, questions));
         found.push(reply);
     }
@@ -130,7 +131,7 @@ fn take_in(
         if !heard {
             let cause = "the thread that looks names up could not be started".into();
             let result = Err(Unreachable { kind: ErrorKind::Dns, cause });
-            let _ = found[worker].try_send(Found { origin, result, forward: None, ttl: Nanos::MAX });
+            let _ = found[worker].try_send(Found { origin, result, ttl: Nanos::MAX });
         }
     }
     if let Some((events, thread)) = running {

@@ -10,11 +10,11 @@ use super::job::{SessionRoom, Work};
 use super::judge::Judge;
 use super::samples::Written;
 use super::threads::Threads;
-use super::{RunError, RunResult, describe, machine, memory};
+use super::{RunError, RunResult, describe, machine, memory, once};
 use crate::clock;
 use crate::observer::{Phase, StopFlag};
 use crate::plan::Plan;
-use crate::report::{Report, ReportParts, ScenarioParts};
+use crate::report::{OnceSection, Report, ReportParts, ScenarioParts};
 use crate::stats::layout::Layout;
 use crate::stats::samples::{Legend, Sink};
 use crate::units::Nanos;
@@ -34,6 +34,8 @@ pub struct Session {
     /// The request's bytes, encoded once for all windows of a plain run.
     plan: Option<Plan>,
     sink: Option<Box<dyn Sink>>,
+    /// What came of what the plan does once.
+    once: Option<OnceSection>,
     state: State,
 }
 
@@ -61,7 +63,7 @@ impl Session {
     fn of(config: RunConfig, sink: Option<Box<dyn Sink>>, windows: bool) -> Session {
         let room = SessionRoom { most: config.connections, windows };
         let layout = Arc::new(config.layout());
-        Session { config, room, layout, plan: None, sink, state: State::Fresh }
+        Session { config, room, layout, plan: None, sink, once: None, state: State::Fresh }
     }
 
     /// Sends the load of the session's configuration as `change` has it, tells the observers of `events` about it, and reports.
@@ -76,7 +78,15 @@ impl Session {
         events: &mut Events,
         stop: &StopFlag,
     ) -> Result<RunResult, RunError> {
-        let config = self.config.changed(change)?;
+        let mut config = self.config.changed(change)?;
+        if matches!(self.state, State::Fresh)
+            && let Some(once) = once::carry_out(&mut self.config, |one| {
+                Session::of_one_window(one, None).window(&Change::default(), &mut Events::silent(), stop)
+            })?
+        {
+            self.once = Some(once);
+            config = self.config.changed(change)?;
+        }
         let spin = spins(&config);
         let work = self.work(&config)?;
         let started_at = clock::wall();
@@ -104,7 +114,8 @@ impl Session {
         }
         let blocks = course.finished.iter().map(|finished| finished.readings.samples.blocks).sum();
         let written = threads.written(blocks, stop);
-        let result = Outcome { config: &config, course, written, started_at, spin };
+        let once = self.once.take();
+        let result = Outcome { config: &config, course, written, started_at, spin, once };
         let result = result.told(&threads, &self.layout, events);
         self.state = State::Ready(threads);
         Ok(result)
@@ -155,14 +166,16 @@ struct Outcome<'a> {
     written: Option<Written>,
     started_at: Nanos,
     spin: bool,
+    once: Option<OnceSection>,
 }
 
 impl Outcome<'_> {
     /// Makes the report, tells it, and returns what it was made of.
     fn told(self, threads: &Threads, layout: &Arc<Layout>, events: &mut Events) -> RunResult {
-        let Outcome { config, course, written, started_at, spin } = self;
+        let Outcome { config, course, written, started_at, spin, once } = self;
         let readings = conditions::readings(config, &course, &threads.pinned(), spin, written);
         let samples: Vec<_> = course.finished.iter().flat_map(|f| f.samples.iter().cloned()).collect();
+        let causes: Vec<_> = course.finished.iter().flat_map(|f| f.causes.iter().cloned()).collect();
         let workload = config.workload.as_deref();
         let steps: Vec<String> =
             workload.iter().flat_map(|w| &w.steps).map(|step| step.name.to_string()).collect();
@@ -172,6 +185,7 @@ impl Outcome<'_> {
                 tally: &course.summary.tally,
                 thresholds: &course.judged,
                 samples: &samples,
+                causes: &causes,
                 steps: &steps,
                 elapsed: course.summary.duration,
             }),
@@ -183,6 +197,7 @@ impl Outcome<'_> {
             summary: &course.summary,
             verdict: verdict::evaluate(&readings, &course.summary),
             readings: &readings,
+            once,
             aborted: course.aborted,
             started_at,
             max_rss_bytes: machine::max_rss_bytes(),

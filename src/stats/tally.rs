@@ -94,6 +94,17 @@ pub struct CheckSample {
     pub excerpt: String,
 }
 
+/// What ended iterations early, or kept requests from being sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cause {
+    /// Index into [`Layout::places`]: at which step, in which scenario.
+    pub place: u32,
+    /// Which value was missing or wrong, in words.
+    pub what: String,
+    /// How often.
+    pub count: u64,
+}
+
 /// Everything that a run of scenarios keeps apart. Empty (no entries) in plain runs.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Tally {

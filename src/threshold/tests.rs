@@ -49,6 +49,43 @@ fn evaluate(text: &str) -> Outcome {
     threshold.evaluate(&layout, &tally(&layout), Nanos::from_secs(2))
 }
 
+/// C9: what stands in a check's name does not end it.
+#[test]
+fn values_of_tags_may_hold_what_separates_them() {
+    for (selector, wanted) in [
+        ("checks{check:status in 200,201}", vec![("check", "status in 200,201")]),
+        (
+            "checks{check:status in 200,201,300-399 , scenario : s}",
+            vec![("check", "status in 200,201,300-399"), ("scenario", "s")],
+        ),
+        (
+            "checks{check:json $.a == {\"b\": 1, \"c\": 2}}",
+            vec![("check", "json $.a == {\"b\": 1, \"c\": 2}")],
+        ),
+        ("checks{check:\"a,b:c\",name:x}", vec![("check", "a,b:c"), ("name", "x")]),
+        ("checks{check:\"body contains \"a, b:c\"\"}", vec![("check", "body contains \"a, b:c\"")]),
+        ("checks{check:time<1s, really}", vec![("check", "time<1s, really")]),
+        ("http_reqs{name:http://h:81/?a,b}", vec![("name", "http://h:81/?a,b")]),
+        ("http_reqs{ name:a, }", vec![("name", "a")]),
+        ("http_reqs{}", vec![]),
+    ] {
+        let (_, tags) = split_selector(selector).unwrap_or_else(|e| panic!("{selector}: {e}"));
+        let tags: Vec<(&str, &str)> = tags.iter().map(|(tag, value)| (&**tag, &**value)).collect();
+        assert_eq!(tags, wanted, "{selector}");
+        if !wanted.is_empty() {
+            let flag = Threshold::parse_flag(&format!("{selector}:rate>0.9"));
+            let same = Threshold::parse(selector, "rate>0.9");
+            assert_eq!(flag.map_err(|e| e.to_string()), same.map_err(|e| e.to_string()), "{selector}");
+        }
+    }
+    for (selector, part) in
+        [("checks{check}", "`check` is not tag:value"), ("checks{check:\"a}", "closing quote")]
+    {
+        let error = split_selector(selector).unwrap_err();
+        assert!(error.contains(part), "{selector}: {error}");
+    }
+}
+
 #[test]
 fn metrics_come_out_as_defined() {
     for (text, observed, ok) in [

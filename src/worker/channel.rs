@@ -4,7 +4,7 @@ use crossbeam_channel::{Receiver, Sender};
 
 use crate::driver::{DriverCounters, TlsReadings};
 use crate::stats::snapshot::Snapshot;
-pub use crate::stats::tally::CheckSample;
+pub use crate::stats::tally::{Cause, CheckSample};
 use crate::units::Nanos;
 
 pub use super::control::Control;
@@ -58,6 +58,8 @@ pub struct Finished {
     pub tls: TlsReadings,
     /// The first responses that failed a check, a few of each.
     pub samples: Vec<CheckSample>,
+    /// What ended iterations early, or kept requests from being sent.
+    pub causes: Vec<Cause>,
     /// What it did with each origin, since the window before.
     pub origins: Vec<OriginUse>,
     /// Why connections failed within the window.

@@ -16,6 +16,7 @@ pub mod names;
 mod phases;
 pub mod pool;
 pub mod samples;
+pub mod shared;
 mod timers;
 mod turn;
 pub mod users;
@@ -154,6 +155,7 @@ struct Rest {
     /// Measured arrivals that were never begun.
     backlog: u64,
     samples: Vec<channel::CheckSample>,
+    causes: Vec<channel::Cause>,
 }
 
 /// One worker: the loop, its connections, and their owner.

@@ -7,7 +7,7 @@ use crossbeam_channel::{Receiver, Sender};
 
 use crate::driver::Endpoint;
 use crate::http::url::Url;
-use crate::plan::forward::Forward;
+use crate::plan::forward::Forwarding;
 use crate::stats::outcome::ErrorKind;
 use crate::transport::Route;
 use crate::units::Nanos;
@@ -30,8 +30,6 @@ pub struct Found {
     pub origin: u32,
     /// Its addresses in the order of preference, never empty, each with the way to it; or why it cannot be reached.
     pub result: Result<Vec<(Endpoint, Route)>, Unreachable>,
-    /// How requests to it are put for the proxy that forwards them; `None` without one.
-    pub forward: Option<Forward>,
     /// How long this may be believed; [`Nanos::MAX`] without `--dns-ttl`.
     pub ttl: Nanos,
 }
@@ -52,4 +50,6 @@ pub struct Names {
     pub ask: Sender<Lookup>,
     /// Replies, in the order in which they were found.
     pub found: Receiver<Found>,
+    /// How requests to http origins are put, whose first one may be made before the reply is there; `None` without a proxy.
+    pub forwarding: Option<Forwarding>,
 }

@@ -222,6 +222,7 @@ impl<D: AddRoute, O: LoadOwner> Worker<'_, D, O> {
             readings: self.readings,
             tls: done.tls.since(&before.tls),
             samples: rest.samples,
+            causes: rest.causes,
             origins: uses_since(&done.origins, &before.origins),
             reasons: self.links.take_reasons(),
         }

@@ -9,6 +9,7 @@ pub mod parallel;
 pub mod pki;
 pub mod plain;
 pub mod process;
+pub mod recorder;
 pub mod responses;
 pub mod rig;
 pub mod run;

@@ -175,8 +175,11 @@ impl Done {
         assert_eq!(sum("/status"), completed);
         assert_eq!(sum("/errors"), failed);
         assert_eq!(sum("/connections/errors"), self.count("/connections/failed_attempts"));
-        for metric in ["response_time", "service_time", "first_byte"] {
-            assert_eq!(self.count(&format!("/latency/{metric}/count")), completed, "{metric}");
+        // What was never answered has an age, and no time of a response.
+        let ages = requests("unanswered");
+        assert_eq!(self.count("/latency/response_time/censored"), ages);
+        for (metric, more) in [("response_time", ages), ("service_time", 0), ("first_byte", 0)] {
+            assert_eq!(self.count(&format!("/latency/{metric}/count")), completed + more, "{metric}");
         }
         // What came behind the window is in no point of the timeline.
         assert_eq!(self.timeline("requests").iter().sum::<u64>(), requests("completed_in_window"));

@@ -42,13 +42,13 @@ pub(crate) fn holds(input: &[u8]) {
         if let Ok(extract) = Extract::compile(0, &source, None) {
             let taken = extract.take(&response(200));
             assert!(
-                taken.is_none_or(|value| value.len() <= 6 * input.len()),
+                taken.is_none_or(|value| value.bytes.len() <= 6 * input.len()),
                 "a value is part of the response"
             );
         }
     }
-    if let (Ok(path), Some(json)) = (JsonPath::compile(text), response(200).json()) {
-        path.find(json);
+    if let Ok(path) = JsonPath::compile(text) {
+        response(200).json_at(&path);
     }
     if let Ok(set) = text.parse::<StatusSet>() {
         assert!(!set.is_empty() && !set.contains(99) && !set.contains(1000));

@@ -7,11 +7,12 @@ use std::collections::BTreeMap;
 
 use squall::http::response::{Event, Expect, HeadCache, ResponseParser};
 use squall::http::url::Url;
-use squall::plan::cookies::{CookieJar, request_url};
+use squall::plan::cookies::{self, CookieJar, request_url};
 use squall::plan::redirect;
-use squall::plan::request_template::{Body, RequestSpec, RequestTemplate};
+use squall::plan::request_template::{RequestSpec, RequestTemplate};
 use squall::plan::scope::Scope;
-use squall::plan::template::Names;
+use squall::plan::template::{Constant, Names, Place, Template, TemplateError};
+use squall::plan::value::Value;
 use squall::rng::Rng;
 use squall::units::Nanos;
 
@@ -23,58 +24,71 @@ pub(crate) fn holds(input: &[u8]) {
     let mut part = || parts.next().unwrap_or_default();
     let (text, value, set_cookie, location) = (part(), part(), part(), part());
     let Ok(text) = std::str::from_utf8(text) else { return };
-    let spec = spec(text);
     let variables = ["v".to_owned()];
-    let constants = BTreeMap::from([("c".to_owned(), "a b\u{fc}".to_owned())]);
+    let constants = BTreeMap::from([("c".to_owned(), Constant::text("a b\u{fc}"))]);
     let env = |name: &str| (name == "E").then(|| "e\r\nX: y".to_owned());
     let names = Names { variables: &variables, data: &[], constants: &constants, env: &env };
-    let template = match RequestTemplate::compile(&spec, &names) {
+    let (method, spec) = match spec(text, &names) {
+        Ok(found) => found,
+        Err(error) => return assert!(!error.to_string().is_empty()),
+    };
+    let template = match RequestTemplate::compile(&spec) {
         Ok(template) => template,
         Err(error) => return assert!(!error.to_string().is_empty()),
     };
-    let plain = render(&template, b"x", b"").expect("a value that fits everywhere");
+    let plain = render(&template, b"x").expect("a value that fits everywhere");
     let plain_wire = one_request(&plain);
-    assert_eq!(plain_wire.method, spec.method);
+    assert_eq!(plain_wire.method, method);
     assert!(template.path_hint().starts_with('/'));
     if let Some(constant) = template.constant() {
         assert_eq!(constant[..], plain[..]);
     }
-    if let Some(filled) = render(&template, value, b"") {
+    if let Some(filled) = render(&template, value) {
         let wire = one_request(&filled);
         assert_eq!((&wire.method, wire.names()), (&plain_wire.method, plain_wire.names()));
     }
-    let cookies = cookies(set_cookie, template.path_hint());
+    let cookies = given(set_cookie, template.path_hint());
     if !cookies.is_empty() {
-        let with = one_request(&render(&template, b"x", &cookies).expect("cookies fit"));
-        assert_eq!(with.fields.len(), plain_wire.fields.len() + 1);
-        assert!(with.fields.contains(&("Cookie".into(), cookies.trim_ascii().into())), "{with:?}");
+        let mut with = Vec::new();
+        cookies::with_field(&plain, &cookies, &mut with);
+        let with = one_request(&with);
+        let own = plain_wire.fields.iter().filter(|(name, _)| name.eq_ignore_ascii_case("cookie")).count();
+        assert_eq!(with.fields.len(), plain_wire.fields.len() + usize::from(own == 0));
+        let holds = |(name, value): &(String, Vec<u8>)| {
+            name.eq_ignore_ascii_case("cookie") && value.ends_with(cookies.trim_ascii())
+        };
+        assert!(with.fields.iter().any(holds), "{with:?}");
     }
     redirected(&plain, &plain_wire, template.path_hint(), location);
 }
 
-fn spec(text: &str) -> RequestSpec {
+/// The method, and the request.
+fn spec(text: &str, names: &Names<'_>) -> Result<(String, RequestSpec), TemplateError> {
     let (head, body) = match text.split_once("\n\n") {
-        Some((head, body)) => (head, Body::Text(body.into())),
-        None => (text, Body::None),
+        Some((head, body)) => (head, Some(body)),
+        None => (text, None),
     };
     let mut lines = head.split('\n');
     let (method, target) = lines.next().unwrap_or_default().split_once(' ').unwrap_or_default();
     let field = |line: &str| {
         let (name, value) = line.split_once(':').unwrap_or((line, ""));
         // A line break within a value must be told apart from the end of the line.
-        (name.to_owned(), value.replace('\u{2028}', "\r\n"))
+        let value = value.replace('\u{2028}', "\r\n");
+        Ok((name.to_owned(), Template::compile(&value, Place::Header, names)?))
     };
-    RequestSpec {
-        method: method.into(),
-        target: target.into(),
+    let spec = RequestSpec {
+        method: Template::of_bytes(method.as_bytes()),
+        target: Template::compile(target, Place::Target, names)?,
         authority: "h:81".into(),
-        headers: lines.map(field).collect(),
-        body,
+        headers: lines.map(field).collect::<Result<_, _>>()?,
+        body: body.map(|body| Template::compile(body, Place::Body, names)).transpose()?,
         close: text.len().is_multiple_of(2),
-    }
+        open: false,
+    };
+    Ok((method.to_owned(), spec))
 }
 
-fn render(template: &RequestTemplate, value: &[u8], cookies: &[u8]) -> Option<Vec<u8>> {
+fn render(template: &RequestTemplate, value: &[u8]) -> Option<Vec<u8>> {
     let mut out = b"what was there".to_vec();
     let mut scope = Scope {
         vu: 1,
@@ -82,16 +96,16 @@ fn render(template: &RequestTemplate, value: &[u8], cookies: &[u8]) -> Option<Ve
         sequence: u64::MAX,
         wall: Nanos(1_700_000_000_000_000_000),
         rng: &mut Rng::new(1),
-        values: &[Some(value.into())],
+        values: &[Some(Value::text(value))],
         rows: &[],
         data: &[],
     };
-    template.render(&mut out, &mut scope, cookies).ok()?;
+    template.render(None, &mut out, &mut scope).ok()?;
     Some(out)
 }
 
 /// What a user's jar sends after a response with this Set-Cookie, if that is a response at all.
-fn cookies(set_cookie: &[u8], path: &str) -> Vec<u8> {
+fn given(set_cookie: &[u8], path: &str) -> Vec<u8> {
     let head = [b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nSet-Cookie: ", set_cookie, b"\r\n\r\n"].concat();
     let fed = ResponseParser::new().feed(&mut HeadCache::new(), Expect::Normal, &head, &mut ());
     if !matches!(fed, Ok((used, Event::Complete(_))) if used == head.len()) {

@@ -346,7 +346,7 @@ fn a_redirect_gives_cookies_that_the_next_hop_brings_back() {
 /// Without redirects they come back as they were given.
 #[test]
 fn cookies_come_back_as_they_were_given() {
-    let text = "steps = [{ url = \"http://a.test/\", headers = { X-User = \"{{ vu }}\" } }, \
+    let text = "cookies = \"user\"\nsteps = [{ url = \"http://a.test/\", headers = { X-User = \"{{ vu }}\" } }, \
                 { url = \"http://b.test/{{ iteration }}\", headers = { X-User = \"{{ vu }}\" } }]\n\
                 [scenarios.s]\nexecutor = \"per-vu-iterations\"\nvus = 5\niterations = 100\n";
     let mut world = plan(text);

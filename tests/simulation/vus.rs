@@ -12,7 +12,8 @@ use squall::plan::check::Check;
 use squall::plan::request_template::RequestTemplate;
 use squall::plan::status::StatusSet;
 use squall::plan::workload::{
-    ArrivalPlan, ConnectionPolicy, Executor, Flow, Origin, Scenario, Step, Think, Workload,
+    ArrivalPlan, ConnectionPolicy, CookiePolicy, Executor, Flow, Once, Origin, Scenario, Step, Think,
+    Workload,
 };
 use squall::stats::outcome::ErrorKind;
 use squall::stats::series::Figures;
@@ -34,6 +35,7 @@ fn workload(executor: Executor, steps: usize, think: Think) -> Workload {
     let step = |n: usize| Step {
         name: format!("step-{n}").into(),
         origin: 0,
+        open_url: None,
         method: "GET".into(),
         url: "http://peer/".into(),
         request: RequestTemplate::of_bytes(REQUEST),
@@ -60,13 +62,16 @@ fn workload(executor: Executor, steps: usize, think: Think) -> Workload {
             start: Nanos::ZERO,
             graceful_stop: secs(30),
             flows: vec![(0, 1)],
+            setup: None,
             think: Think::None,
+            pacing: Think::None,
             tags: Vec::new(),
         }],
         data: Vec::new(),
         variables: Vec::new(),
+        once: Once::default(),
         connections: ConnectionPolicy::default(),
-        cookies: false,
+        cookies: CookiePolicy::Off,
         body_limit: 1 << 20,
     }
 }

@@ -12,6 +12,11 @@ const EXCERPT_MAX: usize = 60;
 impl Page<'_> {
     pub(super) fn scenarios(&mut self) -> fmt::Result {
         let report = self.report;
+        if let Some(once) = &report.once {
+            self.heading("Once")?;
+            let (requests, failed) = (human::count(once.requests), self.alarming(once.failed));
+            self.line("requests", format_args!("{requests}, failed {failed}, in {:.3} s", once.duration_s))?;
+        }
         for scenario in &report.scenarios {
             self.scenario(scenario)?;
         }
@@ -28,6 +33,10 @@ impl Page<'_> {
         if iterations.broken > 0 {
             let broken = self.alarming(iterations.broken);
             self.line("broken", format_args!("{broken} ended at a value that was not there"))?;
+        }
+        for cause in &scenario.causes {
+            let count = human::count(cause.count);
+            self.line("because", format_args!("step {}: {} ({count} times)", cause.step, cause.what))?;
         }
         if scenario.redirects_refused > 0 {
             let refused = human::count(scenario.redirects_refused);

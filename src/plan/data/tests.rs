@@ -1,12 +1,28 @@
 use std::io::Write;
+use std::path::Path;
 
 use super::*;
 
 fn set(ending: &str, text: &str, order: Order, at_end: AtEnd) -> Result<DataSet, DataError> {
+    load(ending, text.as_bytes(), |spec| DataSpec { order, at_end, ..spec })
+}
+
+fn load(ending: &str, bytes: &[u8], adjust: impl FnOnce(DataSpec) -> DataSpec) -> Result<DataSet, DataError> {
     let mut file = tempfile::Builder::new().suffix(ending).tempfile().unwrap();
-    file.write_all(text.as_bytes()).unwrap();
-    let path = file.path().to_owned();
-    DataSet::load(&DataSpec { name: "users".into(), path, format: None, order, at_end })
+    file.write_all(bytes).unwrap();
+    DataSet::load(&adjust(spec(file.path())))
+}
+
+fn spec(path: &Path) -> DataSpec {
+    DataSpec {
+        name: "users".into(),
+        path: path.to_owned(),
+        format: None,
+        delimiter: None,
+        columns: None,
+        order: Order::Sequential,
+        at_end: AtEnd::Wrap,
+    }
 }
 
 fn table(set: &DataSet) -> Vec<Vec<String>> {
@@ -72,6 +88,42 @@ fn json_lines_have_the_keys_of_the_first() {
     assert_eq!(table(&set), [["x y", "1"], ["null", "[1,2]"]]);
 }
 
+/// C5: whatever the type of a value, it goes on as it stands, and its type is known.
+#[test]
+fn json_values_are_as_they_stand() {
+    let row = "{\"n\":1.10,\"big\":12345678901234567890123,\"e\":1E5,\"o\":{\"b\": 1, \"a\": 2},\"s\":\"7\"}";
+    let lines = set(".jsonl", &format!("\u{feff}{row}\n"), Order::Sequential, AtEnd::Wrap).unwrap();
+    let array = load(".json", format!("[\n {row},\n{row} ]").as_bytes(), |spec| spec).unwrap();
+    assert_eq!((lines.rows(), array.rows()), (1, 2));
+    for set in [lines, array] {
+        assert_eq!(set.columns(), ["big", "e", "n", "o", "s"]);
+        assert_eq!(table(&set)[0], ["12345678901234567890123", "1E5", "1.10", "{\"b\": 1, \"a\": 2}", "7"]);
+        let is_json: Vec<bool> = (0..5).map(|column| set.field(0, column, &mut Vec::new())).collect();
+        assert_eq!(is_json, [true, true, true, true, false]);
+    }
+}
+
+#[test]
+fn csv_may_have_other_delimiters_and_no_line_of_names() {
+    let wanted = [["1,5", "a;b"], ["2", "c"]];
+    let semicolons = |spec| DataSpec { delimiter: Some(b';'), ..spec };
+    let named = |spec| DataSpec { columns: Some(vec!["n".into(), "t".into()]), ..spec };
+    for (ending, text, set) in [
+        (".csv", "n;t\n1,5;\"a;b\"\n2;c\n", load(".csv", b"n;t\n1,5;\"a;b\"\n2;c\n", semicolons)),
+        (".tsv", "", load(".tsv", b"n\tt\n1,5\ta;b\n2\tc\n", |spec| spec)),
+        (".csv", "no names", load(".csv", b"\xef\xbb\xbf\"1,5\",a;b\n2,c\n", named)),
+        (".tsv", "no names", load(".tsv", b"1,5\ta;b\n2\tc", named)),
+    ] {
+        let set = set.unwrap_or_else(|e| panic!("{ending} {text}: {e}"));
+        assert_eq!(set.columns(), ["n", "t"]);
+        assert_eq!(table(&set), wanted, "{ending} {text}");
+    }
+    let error = load(".csv", b"1,2,3\n", named).unwrap_err().to_string();
+    assert!(error.ends_with("line 1 has 3 fields, but `columns` has 2 names"), "{error}");
+    let error = load(".json", b"[]", named).unwrap_err().to_string();
+    assert!(error.contains("leave out `delimiter` and `columns`"), "{error}");
+}
+
 #[test]
 fn rows_come_in_their_order_and_run_out_as_told() {
     let of = |order, at_end| set(".csv", "a\n1\n2\n3\n", order, at_end).unwrap();
@@ -96,17 +148,16 @@ fn what_is_wrong_with_a_file_is_said() {
         (".csv", "a,a\n1,2\n", "`a` comes twice"),
         (".jsonl", "{\"a\":1}\n{\"b\":1}\n", ":2: the key `a`"),
         (".jsonl", "{\"a\":1}\nnonsense\n", ":2: not a JSON object"),
+        (".json", "{\"a\":1}", "not a JSON array"),
+        (".json", "[{\"a\":1}, 5]", "row 2: not a JSON object"),
+        (".json", "[]", "no rows"),
         (".txt", "a\n1\n", "ending"),
     ] {
         let error = set(ending, text, Order::Sequential, AtEnd::Wrap).expect_err(text).to_string();
         assert!(error.contains(part), "{text:?}: {error}");
     }
-    let nowhere = DataSpec {
-        name: "x".into(),
-        path: "/nonexistent/rows.csv".into(),
-        format: None,
-        order: Order::Sequential,
-        at_end: AtEnd::Wrap,
-    };
+    let wide = load(".csv", b"\xff\xfen\0\n\0", |spec| spec).unwrap_err().to_string();
+    assert!(wide.ends_with(" is UTF-16: save it as UTF-8"), "{wide}");
+    let nowhere = spec(Path::new("/nonexistent/rows.csv"));
     assert!(DataSet::load(&nowhere).unwrap_err().to_string().contains("/nonexistent/rows.csv"));
 }

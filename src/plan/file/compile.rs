@@ -7,14 +7,16 @@ use std::sync::Arc;
 use super::bind::Names;
 use super::context::Context;
 use super::form::{
-    ConstantForm, DataEnd, DataFormat, DataOrder, PlanForm, StepForm, StepsForm, ThresholdEntry,
-    ThresholdItem, ThresholdsForm,
+    CookiesForm, CookiesUntil, DataEnd, DataForm, DataFormat, DataOrder, PlanForm, StepForm, StepsForm,
+    ThresholdEntry, ThresholdItem, ThresholdsForm,
 };
 use super::scenario::scenarios;
 use super::schema::suggestion;
 use super::step::Steps;
 use crate::plan::data::{AtEnd, DataSet, DataSpec, Format, Order};
-use crate::plan::workload::{ConnectionPolicy, Flow, Scenario, Step, Workload};
+use crate::plan::template::{Constant, Place};
+use crate::plan::value::is_number;
+use crate::plan::workload::{ConnectionPolicy, CookiePolicy, Flow, Once, Scenario, Step, Workload};
 use crate::threshold::Threshold;
 use crate::units::Nanos;
 
@@ -50,7 +52,9 @@ pub struct Surroundings<'a> {
 /// Compiles a form, whose places are in `cx`.
 pub(super) fn compile(form: &PlanForm, around: &Surroundings<'_>, cx: &mut Context<'_>) -> Compiled {
     let seed = form.seed.filter(|_| !around.seed_wins).unwrap_or(around.seed);
-    let names = Names { data: data(form, around.base_dir, cx), ..names(form, around, cx) };
+    let mut names = names(form, around, cx);
+    names.data = data(form, around.base_dir, &names, cx);
+    check_constants(&mut names, cx);
     let mut steps = Steps { form, names: &names, base_dir: around.base_dir, origins: Vec::new() };
     steps.read_origins(cx);
     let found = steps.read(cx);
@@ -58,12 +62,12 @@ pub(super) fn compile(form: &PlanForm, around: &Surroundings<'_>, cx: &mut Conte
     if cx.keys(&["steps"]).is_empty() && found.is_empty() && !cx.has(&["steps", "0"]) {
         cx.add(&["steps"], "there are no steps: give at least one, as in steps.home.url = \"http://HOST/\"");
     }
-    let flows = flows(form, &found, cx);
-    let scenarios = scenarios(form, &flows, seed, cx);
+    let mut flows = flows(form, &found, cx);
+    let mut scenarios = scenarios(form, &flows, seed, cx);
+    let once = setups(form, &found, &mut flows, &mut scenarios, cx);
     let written = thresholds(form, cx);
     let connections = connections(form, cx);
     let Names { data, variables, .. } = names;
-    enough_rows(&data, &scenarios, cx);
     let workload = Workload {
         origins,
         steps: found,
@@ -71,10 +75,12 @@ pub(super) fn compile(form: &PlanForm, around: &Surroundings<'_>, cx: &mut Conte
         scenarios,
         data,
         variables,
+        once,
         connections,
-        cookies: form.cookies.unwrap_or(true),
+        cookies: cookies(form),
         body_limit: BODY_LIMIT,
     };
+    enough_rows(&workload, cx);
     // Tags are known only once all else is.
     if cx.is_clean() {
         let mut layout = workload.layout();
@@ -88,20 +94,19 @@ pub(super) fn compile(form: &PlanForm, around: &Surroundings<'_>, cx: &mut Conte
 }
 
 fn names(form: &PlanForm, around: &Surroundings<'_>, cx: &mut Context<'_>) -> Names {
-    let text = |constant: &ConstantForm| match constant {
-        ConstantForm::Text(text) => text.clone(),
-        ConstantForm::Number(number) => number.to_string(),
-        ConstantForm::Word(word) => word.to_string(),
-    };
-    let mut constants: BTreeMap<String, String> =
-        form.variables.iter().map(|(name, constant)| (name.clone(), text(constant))).collect();
+    let constant = |name: &String, form, cx: &Context<'_>| Names::constant(form, &["variables", name], cx);
+    let mut constants: BTreeMap<String, Constant> =
+        form.variables.iter().map(|(name, form)| (name.clone(), constant(name, form, cx))).collect();
     let known: Vec<&str> = form.variables.keys().map(String::as_str).collect();
     for (name, value) in &around.variables {
         if !form.variables.contains_key(name) {
             let message = format!("--var {name}: the plan has no such variable{}", suggestion(name, &known));
             cx.add(&["variables"], message);
         }
-        constants.insert(name.clone(), value.clone());
+        // It keeps the type of what it stands for, where it can.
+        let is_json = constants.get(name).is_some_and(|own| own.is_json)
+            && (is_number(value.as_bytes()) || matches!(value.as_str(), "true" | "false"));
+        constants.insert(name.clone(), Constant { text: value.clone(), is_json });
     }
     let mut variables: Vec<String> = Vec::new();
     let steps: Vec<&StepForm> = match &form.steps {
@@ -122,49 +127,120 @@ fn names(form: &PlanForm, around: &Surroundings<'_>, cx: &mut Context<'_>) -> Na
     Names { constants, env: around.env.clone(), variables, data: Vec::new() }
 }
 
-/// Where each user has a row of its own, there must be one for each.
-fn enough_rows(data: &[Arc<DataSet>], scenarios: &[Scenario], cx: &mut Context<'_>) {
-    let users: u64 = scenarios.iter().map(|scenario| u64::from(scenario.executor.max_vus())).sum();
-    for set in data.iter().filter(|set| set.is_unique() && set.rows() < users) {
-        let message = format!(
-            "{} rows are not enough for {users} users that each have one of their own: add rows, or use another order",
-            set.rows()
-        );
-        cx.add(&["data", &set.name], message);
+/// Variables in variables. One that cannot be used is told once, not wherever it stands.
+fn check_constants(names: &mut Names, cx: &mut Context<'_>) {
+    let with_templates = names.constants.iter().filter(|(_, constant)| constant.text.contains("{{"));
+    let wrong = with_templates.filter_map(|(name, constant)| {
+        let compiled = names.template(&constant.text, Place::Body);
+        compiled.err().map(|error| (name.clone(), error.to_string()))
+    });
+    for (name, message) in wrong.collect::<Vec<_>>() {
+        cx.add(&["variables", &name], message);
+        names.constants.insert(name, Constant::text("x"));
     }
 }
 
-/// The named flows, or one with all steps.
+fn cookies(form: &PlanForm) -> CookiePolicy {
+    match form.cookies {
+        Some(CookiesForm::Kept(false)) => CookiePolicy::Off,
+        None | Some(CookiesForm::Kept(true) | CookiesForm::Until(CookiesUntil::Iteration)) => {
+            CookiePolicy::Iteration
+        }
+        Some(CookiesForm::Until(CookiesUntil::User)) => CookiePolicy::User,
+    }
+}
+
+/// Where each user has a row of its own, there must be one for each user that takes any.
+fn enough_rows(workload: &Workload, cx: &mut Context<'_>) {
+    for (index, set) in workload.data.iter().enumerate().filter(|(_, set)| set.is_known() && set.is_unique())
+    {
+        let takers = workload.scenarios.iter().filter(|own| workload.takes_rows(own, index as u32));
+        let users: u64 = takers.map(|scenario| u64::from(scenario.executor.max_vus())).sum();
+        if set.rows() < users {
+            let message = format!(
+                "{} rows are not enough for {users} users that each have one of their own: add rows, or use another order",
+                set.rows()
+            );
+            cx.add(&["data", &set.name], message);
+        }
+    }
+}
+
+/// The named flows, or one with all steps that are not apart.
 fn flows(form: &PlanForm, steps: &[Step], cx: &mut Context<'_>) -> Vec<Flow> {
     if form.flows.is_empty() {
-        return vec![Flow { name: "default".into(), steps: (0..steps.len() as u32).collect() }];
+        let of_scenarios = form.scenarios.values().filter_map(|scenario| scenario.setup.as_ref());
+        let apart: Vec<&String> = form.once.iter().chain(&form.setup).chain(of_scenarios).flatten().collect();
+        let own = |index: &usize| !apart.iter().any(|name| ***name == *steps[*index].name);
+        let own: Vec<u32> = (0..steps.len()).filter(own).map(|index| index as u32).collect();
+        if own.is_empty() && !steps.is_empty() {
+            let key = if form.setup.is_some() { "setup" } else { "once" };
+            let message =
+                "every step is taken once, and none is left for iterations: add one, or give `flows`";
+            cx.add(&[key], message);
+        }
+        return vec![Flow { name: "default".into(), steps: own }];
     }
+    let mut flows = Vec::new();
+    for name in cx.keys(&["flows"]) {
+        let Some(wanted) = form.flows.get(&name) else { continue };
+        flows.push(Flow { name: name.clone(), steps: steps_named(&["flows", &name], wanted, steps, cx) });
+        if wanted.is_empty() {
+            cx.add(&["flows", &name], format!("flow `{name}` has no steps: name at least one"));
+        }
+    }
+    flows
+}
+
+/// The steps of a list of names.
+fn steps_named(path: &[&str], wanted: &[String], steps: &[Step], cx: &mut Context<'_>) -> Vec<u32> {
     // A step that is refused is still there.
     let all = cx.keys(&["steps"]);
     let mut known: Vec<&str> = all.iter().map(String::as_str).collect();
     known.extend(steps.iter().map(|step| &*step.name));
     known.sort_unstable();
     known.dedup();
-    let mut flows = Vec::new();
-    for name in cx.keys(&["flows"]) {
-        let Some(wanted) = form.flows.get(&name) else { continue };
-        let mut flow = Flow { name: name.clone(), steps: Vec::new() };
-        for (i, step) in wanted.iter().enumerate() {
-            match steps.iter().position(|known| *known.name == **step) {
-                Some(index) => flow.steps.push(index as u32),
-                None if known.contains(&step.as_str()) => {}
-                None => {
-                    let message = format!("there is no step `{step}`{}", suggestion(step, &known));
-                    cx.add(&["flows", &name, &i.to_string()], message);
-                }
+    let mut found = Vec::new();
+    for (i, step) in wanted.iter().enumerate() {
+        match steps.iter().position(|known| *known.name == **step) {
+            Some(index) => found.push(index as u32),
+            None if known.contains(&step.as_str()) => {}
+            None => {
+                let message = format!("there is no step `{step}`{}", suggestion(step, &known));
+                cx.add(&[path, &[&i.to_string()]].concat(), message);
             }
         }
-        if wanted.is_empty() {
-            cx.add(&["flows", &name], format!("flow `{name}` has no steps: name at least one"));
-        }
-        flows.push(flow);
     }
-    flows
+    found
+}
+
+/// What is done once for all, and what users do once: the plan's, or a scenario's own; an empty list is none.
+fn setups(
+    form: &PlanForm,
+    steps: &[Step],
+    flows: &mut Vec<Flow>,
+    scenarios: &mut [Scenario],
+    cx: &mut Context<'_>,
+) -> Once {
+    let mut add = |name: String, path: &[&str], wanted: &Vec<String>, cx: &mut Context<'_>| {
+        let steps = steps_named(path, wanted, steps, cx);
+        if steps.is_empty() {
+            return None;
+        }
+        flows.push(Flow { name, steps });
+        Some(flows.len() as u32 - 1)
+    };
+    let common = form.setup.as_ref().and_then(|wanted| add("setup".into(), &["setup"], wanted, cx));
+    for scenario in scenarios {
+        let name = scenario.name.to_string();
+        let own = form.scenarios.get(&name).and_then(|form| form.setup.as_ref());
+        scenario.setup = match own {
+            Some(wanted) => add(format!("setup of {name}"), &["scenarios", &name, "setup"], wanted, cx),
+            None => common,
+        };
+    }
+    let flow = form.once.as_ref().and_then(|wanted| add("once".into(), &["once"], wanted, cx));
+    Once { flow, ..Once::default() }
 }
 
 fn connections(form: &PlanForm, cx: &mut Context<'_>) -> ConnectionPolicy {
@@ -221,28 +297,54 @@ fn full(path: &[&str], metric: &str, item: &ThresholdItem, cx: &mut Context<'_>)
     Some((path, threshold))
 }
 
-fn data(form: &PlanForm, base_dir: &Path, cx: &mut Context<'_>) -> Vec<Arc<DataSet>> {
+fn data(form: &PlanForm, base_dir: &Path, names: &Names, cx: &mut Context<'_>) -> Vec<Arc<DataSet>> {
     let mut sets = Vec::new();
     for name in cx.keys(&["data"]) {
         let Some(set) = form.data.get(&name) else { continue };
-        let spec = DataSpec {
-            path: base_dir.join(&set.file),
-            format: set.format.map(|format| match format {
-                DataFormat::Csv => Format::Csv,
-                DataFormat::Jsonl => Format::JsonLines,
-            }),
-            order: match set.order {
-                None | Some(DataOrder::Sequential) => Order::Sequential,
-                Some(DataOrder::Random) => Order::Random,
-                Some(DataOrder::Unique) => Order::Unique,
-            },
-            at_end: match set.at_end {
-                None | Some(DataEnd::Wrap) => AtEnd::Wrap,
-                Some(DataEnd::Stop) => AtEnd::Stop,
-            },
-            name: name.clone(),
-        };
-        sets.extend(cx.note(&["data", &name, "file"], DataSet::load(&spec)).map(Arc::new));
+        let set = data_set(&name, set, base_dir, names, cx).unwrap_or_else(|| DataSet::unknown(&name));
+        sets.push(Arc::new(set));
     }
     sets
+}
+
+fn data_set(
+    name: &str,
+    set: &DataForm,
+    base_dir: &Path,
+    names: &Names,
+    cx: &mut Context<'_>,
+) -> Option<DataSet> {
+    let file = cx.note(&["data", name, "file"], names.fill(&set.file))?;
+    let delimiter = match set.delimiter.as_deref().map(str::as_bytes) {
+        None => None,
+        Some([only]) if only.is_ascii() && !b"\r\n\"".contains(only) => Some(*only),
+        Some(_) => {
+            let message =
+                "a delimiter is one character, such as \";\" or \"\\t\", and neither a quote nor a line end";
+            cx.add(&["data", name, "delimiter"], message);
+            return None;
+        }
+    };
+    let spec = DataSpec {
+        path: base_dir.join(file),
+        format: set.format.map(|format| match format {
+            DataFormat::Csv => Format::Csv,
+            DataFormat::Tsv => Format::Tsv,
+            DataFormat::Jsonl => Format::JsonLines,
+            DataFormat::Json => Format::Json,
+        }),
+        delimiter,
+        columns: set.columns.clone(),
+        order: match set.order {
+            None | Some(DataOrder::Sequential) => Order::Sequential,
+            Some(DataOrder::Random) => Order::Random,
+            Some(DataOrder::Unique) => Order::Unique,
+        },
+        at_end: match set.at_end {
+            None | Some(DataEnd::Wrap) => AtEnd::Wrap,
+            Some(DataEnd::Stop) => AtEnd::Stop,
+        },
+        name: name.to_owned(),
+    };
+    cx.note(&["data", name, "file"], DataSet::load(&spec))
 }

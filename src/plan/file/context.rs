@@ -59,10 +59,9 @@ impl<'a> Context<'a> {
         node.map_or_else(Vec::new, |node| node.keys().map(str::to_owned).collect())
     }
 
-    /// What is at `path` as JSON text, its keys in the order of the file.
-    pub(super) fn json(&self, path: &[&str]) -> Option<String> {
-        let node = path.iter().try_fold(self.tree, |node, key| node.get(key))?;
-        Some(node.to_json())
+    /// What is at `path`, with how its numbers are written and its keys in the order of the file.
+    pub(super) fn node(&self, path: &[&str]) -> Option<&'a Node> {
+        path.iter().try_fold(self.tree, |node, key| node.get(key))
     }
 
     /// Reads a duration; `None` when it is not given, or wrong and noted.

@@ -27,12 +27,16 @@ pub struct PlanForm {
     pub steps: StepsForm,
     /// Steps in order, by name. Without any, one flow holds all steps in the order of the file.
     pub flows: BTreeMap<String, Vec<String>>,
+    /// Steps that are taken once, before the load; values that they give are there for all users.
+    pub once: Option<Vec<String>>,
+    /// Steps that each user takes once, before its first iteration; values and cookies that they give stay.
+    pub setup: Option<Vec<String>>,
     /// Constants for templates; `--var NAME=VALUE` overrides them.
     pub variables: BTreeMap<String, ConstantForm>,
     /// Files with rows for templates, by name.
     pub data: BTreeMap<String, DataForm>,
-    /// Each user keeps the cookies it is given (default: true).
-    pub cookies: Option<bool>,
+    /// How long users keep the cookies they are given: `iteration`, `user`, or `false` for not at all (default: iteration).
+    pub cookies: Option<CookiesForm>,
     /// Redirects to follow at most (default: 10).
     pub max_redirects: Option<u32>,
     /// Open a connection for each request.
@@ -55,6 +59,26 @@ pub struct PlanForm {
     /// The editor's: which schema the file follows.
     #[serde(rename = "$schema")]
     pub schema: Option<String>,
+}
+
+/// How long users keep cookies.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum CookiesForm {
+    /// `false`: not at all; `true`: as k6 does, to the end of the iteration.
+    Kept(bool),
+    /// Until when.
+    Until(CookiesUntil),
+}
+
+/// Until when users keep cookies.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum CookiesUntil {
+    /// To the end of the iteration, as in k6.
+    Iteration,
+    /// As long as the user is there.
+    User,
 }
 
 /// A duration: text such as `500ms`, `1m30s`, or a number of seconds.
@@ -155,8 +179,12 @@ pub struct ScenarioForm {
     pub flow: Option<String>,
     /// Flows with their weights; each iteration draws one.
     pub flows: Option<BTreeMap<String, u32>>,
+    /// Steps that each user takes once, before its first iteration (default: the plan's `setup`).
+    pub setup: Option<Vec<String>>,
     /// Pause behind each iteration: `1s`, or `1s..3s`.
     pub think: Option<DurationForm>,
+    /// From the beginning of an iteration to that of the user's next: `1s`, or `1s..3s`; one that takes longer is followed at once.
+    pub pacing: Option<DurationForm>,
 }
 
 /// How arrivals lie in time.
@@ -226,9 +254,9 @@ impl Default for StepsForm {
 pub struct StepForm {
     /// Its name, in a list of steps (default: its URL).
     pub name: Option<String>,
-    /// Method (default: GET, or POST with a body).
+    /// Method (default: GET, or POST with a body); may hold templates.
     pub method: Option<String>,
-    /// Absolute, or a path on `origin`; path and query may hold templates.
+    /// Absolute, or a path on `origin`; may hold templates.
     pub url: String,
     /// Which of `origins` (default: the only one).
     pub origin: Option<String>,
@@ -324,7 +352,7 @@ pub struct ExtractForm {
     /// A regular expression on the body; its first group, or the whole match.
     pub regex: Option<String>,
     /// Used when nothing is found; without it the iteration ends there.
-    pub default: Option<String>,
+    pub default: Option<ConstantForm>,
 }
 
 /// Credentials: exactly one of `basic` and `bearer`.
@@ -341,9 +369,9 @@ pub struct AuthForm {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct BasicForm {
-    /// Holds no colon.
+    /// Holds no colon; may hold templates.
     pub username: String,
-    /// May be empty.
+    /// May be empty; may hold templates.
     pub password: String,
 }
 
@@ -355,6 +383,10 @@ pub struct DataForm {
     pub file: String,
     /// How it is written (default: by its ending).
     pub format: Option<DataFormat>,
+    /// csv: what stands between fields (default: a comma; a tab in tsv).
+    pub delimiter: Option<String>,
+    /// csv: names of the columns, where no line of the file has them (default: the first line).
+    pub columns: Option<Vec<String>>,
     /// Which row an iteration gets (default: sequential).
     pub order: Option<DataOrder>,
     /// What follows the last row (default: wrap).
@@ -365,10 +397,14 @@ pub struct DataForm {
 #[derive(Clone, Copy, Debug, Deserialize, JsonSchema, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
 pub enum DataFormat {
-    /// Comma-separated, the first row names the columns.
+    /// Comma-separated, or by `delimiter`.
     Csv,
+    /// Separated by tabs.
+    Tsv,
     /// An object a line.
     Jsonl,
+    /// One array of objects.
+    Json,
 }
 
 /// In which order rows are taken.

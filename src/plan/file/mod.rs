@@ -26,6 +26,7 @@ pub use self::tree::Format;
 use self::context::Context;
 use self::form::PlanForm;
 use self::tree::Source;
+use super::data::BYTE_ORDER_MARK;
 use crate::plan::limited_file;
 
 /// A plan is written by hand, or by a program that should have used a data file.
@@ -55,6 +56,7 @@ pub fn load(path: &Path, around: &Surroundings<'_>) -> Result<Compiled, FileErro
     };
     let bytes =
         limited_file::read(path, FILE_MAX).map_err(|error| fail(format!("cannot read it: {error}")))?;
+    let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).map(<[u8]>::to_vec).unwrap_or(bytes);
     let text = String::from_utf8(bytes).map_err(|_| fail("is not UTF-8: save it as that".into()))?;
     compile(&name, &text, format, around)
 }

@@ -1,13 +1,14 @@
 //! Multipart bodies (RFC 7578, and RFC 2046, 5.1), part by part.
 
+use std::borrow::Cow;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::Path;
 
+use super::bind::Names;
 use super::context::Context;
 use super::form::PartForm;
-
 use crate::plan::limited_file;
-use crate::plan::request_template::Body;
+use crate::plan::template::{Place, Template};
 
 /// Bytes of all files of a body at most: a request's length is 32 bits wide.
 const FILES_MAX: u64 = 1 << 30;
@@ -39,11 +40,13 @@ fn given_boundary(content_type: &str) -> Option<&str> {
     ((1..=BOUNDARY_MAX).contains(&value.len()) && value.bytes().all(fits)).then_some(value)
 }
 
-/// Writes the boundary into a Content-Type that has none.
-pub(super) fn name_boundary(headers: &mut [(String, String)], boundary: &str) {
-    let content_type = headers.iter_mut().find(|(name, _)| name.eq_ignore_ascii_case("content-type"));
-    if let Some((_, value)) = content_type.filter(|(_, value)| given_boundary(value).is_none()) {
-        *value = format!("{}; boundary={boundary}", value.trim_end().trim_end_matches(';'));
+/// A header's value, with the boundary in it where it is a Content-Type that has none.
+pub(super) fn with_boundary<'a>(name: &str, value: &'a str, boundary: Option<&str>) -> Cow<'a, str> {
+    match boundary {
+        Some(boundary) if name.eq_ignore_ascii_case("content-type") && given_boundary(value).is_none() => {
+            format!("{}; boundary={boundary}", value.trim_end().trim_end_matches(';')).into()
+        }
+        _ => value.into(),
     }
 }
 
@@ -53,13 +56,14 @@ pub(super) fn body(
     parts: &[PartForm],
     boundary: &str,
     base_dir: &Path,
+    names: &Names,
     cx: &mut Context<'_>,
-) -> Body {
+) -> Option<Template> {
     if parts.is_empty() {
         cx.add(path, "has no part: give one, such as { name = \"a\", value = \"b\" }");
-        return Body::None;
+        return None;
     }
-    let (mut whole, mut left) = (Vec::new(), FILES_MAX);
+    let (mut whole, mut left) = (Template::default(), FILES_MAX);
     for (i, part) in parts.iter().enumerate() {
         let index = i.to_string();
         let at = [path, &[index.as_str()]].concat();
@@ -67,26 +71,26 @@ pub(super) fn body(
             let at = [at.as_slice(), &["contentType"]].concat();
             cx.add(&at, "holds a line break or NUL, which would end it: take it out");
         }
-        whole.push(Body::Bytes(head(part, boundary).into_bytes()));
-        whole.push(match (&part.value, &part.file) {
-            (Some(value), None) => Body::Text(value.clone()),
+        whole.literal(head(part, boundary).as_bytes());
+        match (&part.value, &part.file) {
+            (Some(value), None) => {
+                let at = [at.as_slice(), &["value"]].concat();
+                whole.append(cx.note(&at, names.template(value, Place::Body)).unwrap_or_default());
+            }
             (None, Some(file)) => {
                 let file = base_dir.join(file);
                 let read = limited_file::read(&file, left);
                 let read = read.map_err(|error| format!("cannot read `{}`: {error}", file.display()));
                 let bytes = cx.note(&[at.as_slice(), &["file"]].concat(), read).unwrap_or_default();
                 left = left.saturating_sub(bytes.len() as u64);
-                Body::Bytes(bytes)
+                whole.literal(&bytes);
             }
-            _ => {
-                cx.add(&at, "give exactly one of `value` and `file`");
-                Body::None
-            }
-        });
-        whole.push(Body::Bytes(b"\r\n".to_vec()));
+            _ => cx.add(&at, "give exactly one of `value` and `file`"),
+        }
+        whole.literal(b"\r\n");
     }
-    whole.push(Body::Bytes(format!("--{boundary}--\r\n").into_bytes()));
-    Body::Parts(whole)
+    whole.literal(format!("--{boundary}--\r\n").as_bytes());
+    Some(whole)
 }
 
 /// The boundary and the part's fields.

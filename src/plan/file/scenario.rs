@@ -19,15 +19,20 @@ const VUS_MAX: u64 = 1 << 24;
 const BACKLOG_MAX: u64 = 100_000_000;
 
 /// Keys that any scenario may have.
-const COMMON: [&str; 7] = ["executor", "startTime", "gracefulStop", "tags", "flow", "flows", "think"];
+const COMMON: [&str; 8] =
+    ["executor", "startTime", "gracefulStop", "tags", "flow", "flows", "setup", "think"];
 
 /// An executor's name, the keys it needs, and those it may have.
 fn keys(executor: ExecutorName) -> (&'static str, &'static [&'static str], &'static [&'static str]) {
     match executor {
-        ExecutorName::ConstantVus => ("constant-vus", &["duration"], &["vus"]),
-        ExecutorName::RampingVus => ("ramping-vus", &["stages"], &["startVUs", "gracefulRampDown"]),
-        ExecutorName::SharedIterations => ("shared-iterations", &[], &["vus", "iterations", "maxDuration"]),
-        ExecutorName::PerVuIterations => ("per-vu-iterations", &[], &["vus", "iterations", "maxDuration"]),
+        ExecutorName::ConstantVus => ("constant-vus", &["duration"], &["vus", "pacing"]),
+        ExecutorName::RampingVus => ("ramping-vus", &["stages"], &["startVUs", "gracefulRampDown", "pacing"]),
+        ExecutorName::SharedIterations => {
+            ("shared-iterations", &[], &["vus", "iterations", "maxDuration", "pacing"])
+        }
+        ExecutorName::PerVuIterations => {
+            ("per-vu-iterations", &[], &["vus", "iterations", "maxDuration", "pacing"])
+        }
         ExecutorName::ConstantArrivalRate => (
             "constant-arrival-rate",
             &["rate", "duration", "preAllocatedVUs"],
@@ -77,7 +82,9 @@ pub(in crate::plan) fn plain(name: &str, executor: Executor) -> Scenario {
         start: Nanos::ZERO,
         graceful_stop: GRACE,
         flows: vec![(0, 1)],
+        setup: None,
         think: Think::None,
+        pacing: Think::None,
         tags: Vec::new(),
     }
 }
@@ -92,6 +99,10 @@ fn shortcut(form: &PlanForm, cx: &mut Context<'_>) -> Option<Executor> {
             );
         }
     }
+    // A ramp may begin with nobody, as in k6.
+    if let (Some(stages), None, None) = (&form.stages, &form.iterations, &form.duration) {
+        return ramping_vus(&[], form.vus.unwrap_or(1), stages, GRACE, cx);
+    }
     let vus = users(&["vus"], form.vus.unwrap_or(1), cx);
     if form.iterations.is_some() {
         let max_duration = cx.at_least(&["duration"], form.duration.as_ref(), SECOND).unwrap_or(MAX_DURATION);
@@ -101,9 +112,6 @@ fn shortcut(form: &PlanForm, cx: &mut Context<'_>) -> Option<Executor> {
     if form.duration.is_some() {
         let duration = cx.at_least(&["duration"], form.duration.as_ref(), SECOND)?;
         return Some(Executor::ConstantVus { vus: vus?, duration });
-    }
-    if let Some(stages) = &form.stages {
-        return ramping_vus(&[], u64::from(vus?), stages, GRACE, cx);
     }
     if form.vus.is_some() {
         cx.add(&["vus"], "`vus` alone sets no end: add `duration`, `iterations` or `stages`");
@@ -117,6 +125,7 @@ fn one(name: &str, form: &ScenarioForm, flows: &[Flow], seed: u64, cx: &mut Cont
     let start = cx.duration(&key(&base, "startTime"), form.start_time.as_ref()).unwrap_or(Nanos::ZERO);
     let stop = cx.duration(&key(&base, "gracefulStop"), form.graceful_stop.as_ref()).unwrap_or(GRACE);
     let think = cx.think(&key(&base, "think"), form.think.as_ref());
+    let pacing = cx.think(&key(&base, "pacing"), form.pacing.as_ref());
     let weights = weights(&base, form, flows, cx);
     let executor = if complete { executor(&base, form, seed, cx) } else { None };
     Some(Scenario {
@@ -125,7 +134,9 @@ fn one(name: &str, form: &ScenarioForm, flows: &[Flow], seed: u64, cx: &mut Cont
         start,
         graceful_stop: stop,
         flows: weights,
+        setup: None,
         think,
+        pacing,
         tags: pairs(&form.tags),
     })
 }

@@ -69,7 +69,8 @@ impl<'a> Walker<'a> {
                     self.walk(item, schema, &format!("each of {what}"));
                 }
             }
-            Kind::Scalar(value) => self.bounds(node, value, object, what),
+            Kind::Number(number, _) => self.bounds(node, &Value::Number(number.clone()), object, what),
+            Kind::Scalar(_) => {}
         }
     }
 
@@ -156,8 +157,9 @@ impl<'a> Walker<'a> {
             Kind::Scalar(Value::String(_)) => allows("string"),
             Kind::Scalar(Value::Bool(_)) => allows("boolean"),
             Kind::Scalar(Value::Null) => allows("null"),
-            Kind::Scalar(value) => {
-                allows("number") || (allows("integer") && (value.is_u64() || value.is_i64()))
+            Kind::Scalar(_) => false,
+            Kind::Number(number, _) => {
+                allows("number") || (allows("integer") && (number.is_u64() || number.is_i64()))
             }
         }
     }
@@ -177,6 +179,7 @@ fn kind_of(node: &Node) -> String {
         Kind::Table(_) => "a table".into(),
         Kind::List(_) => "a list".into(),
         Kind::Scalar(Value::String(text)) => format!("the text {text:?}"),
+        Kind::Number(_, text) => text.clone(),
         Kind::Scalar(value) => format!("{value}"),
     }
 }

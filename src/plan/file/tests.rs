@@ -171,6 +171,13 @@ fn shortcuts_are_k6s() {
         panic!()
     };
     assert_eq!(stages.at(Nanos::ZERO), 2);
+    let Executor::RampingVus { stages, .. } = of("vus = 0\nstages = [{ duration = \"5s\", target = 3 }]")
+    else {
+        panic!()
+    };
+    assert_eq!((stages.at(Nanos::ZERO), stages.max()), (0, 3));
+    refused(&format!("vus = 0\nstages = [{{ duration = 1, target = 0 }}]\n{STEP}"), &[(2, "never any user")]);
+    refused(&format!("vus = 0\nduration = \"5s\"\n{STEP}"), &[(1, "at least one user")]);
     assert!(matches!(of(""), Executor::SharedIterations { vus: 1, iterations: 1, .. }));
     refused(&format!("{STEP}vus = 5"), &[(2, "alone sets no end")]);
     refused(
@@ -288,6 +295,78 @@ fn executors_refuse_what_k6_refuses() {
     }
 }
 
+/// C8: what follows from a problem that was told is not told again as another.
+#[test]
+fn only_what_is_true_is_told() {
+    for (text, wanted) in [
+        (
+            "[data.u]\nfile = \"/nowhere.csv\"\norder = \"unique\"\n[steps.a]\nurl = \"http://h/{{ data.u.name }}\"",
+            vec![(2, "cannot read /nowhere.csv")],
+        ),
+        (
+            "[data.u]\nfile = \"x.csv\"\ndelimiter = \";;\"\n[steps.a]\nurl = \"http://h/{{ data.u.name }}\"",
+            vec![(3, "one character")],
+        ),
+        (
+            "[variables]\na = \"{{ b }}\"\nb = \"{{ a }}\"\n[steps.s]\nurl = \"http://h/{{ a }}\"\nbody = \"{{ b }}\"",
+            vec![(2, "in a circle"), (3, "in a circle")],
+        ),
+        (
+            "[variables]\na = \"{{ nowhere }}\"\n[steps.s]\nurl = \"http://h/{{ a }}\"\nbody = \"{{ a }}\"",
+            vec![(2, "nothing has the name `nowhere`")],
+        ),
+        (
+            "[origins]\ns = \"http://h:x\"\n[steps.a]\nurl = \"/x\"\n[thresholds]\n\"http_reqs{name:a}\" = \"count>1\"",
+            vec![(2, "not a port")],
+        ),
+        (
+            "[origins]\ns = \"http://{{ v }}\"\n[steps.a]\nurl = \"/x\"\nextract.v = { header = \"X\" }",
+            vec![(2, "differs from request to request")],
+        ),
+        (
+            "[steps.a]\nurl = \"http://h/{{ nmae }}\"\nheaders.X = \"{{ naem }}\"\nbody = \"{{ name\"\n[variables]\nname = 1",
+            vec![(2, "did you mean `name`?"), (3, "did you mean `name`?"), (4, "closing")],
+        ),
+        (
+            "[steps.a]\nurl = \"http://h/\"\nauth.basic = { username = \"{{ u }}\", password = \"p\" }\nvariables.u = 1",
+            vec![(4, "unknown key `variables`")],
+        ),
+        (
+            "variables.u = \"a:b\"\n[steps.a]\nurl = \"http://h/\"\nauth.basic = { username = \"{{ u }}\", password = \"p\" }",
+            vec![(4, "a user name of basic authentication holds a colon")],
+        ),
+        (
+            "steps.a.url = \"{{ data.urls.url }}\"\n[data.urls]\nfile = \"/nowhere.csv\"",
+            vec![(3, "cannot read /nowhere.csv")],
+        ),
+        ("[steps.a]\nurl = \"htp://{{ vu }}/\"", vec![(2, "unknown scheme `htp`")]),
+        (
+            "[steps.a]\nurl = \"http://h/\"\nchecks = [\"body contains {{ vu }}\"]",
+            vec![(3, "differs from request")],
+        ),
+    ] {
+        refused(text, &wanted);
+    }
+}
+
+/// C5, C4: numbers as they are written, texts escaped, keys always strings.
+#[test]
+fn json_bodies_are_as_they_are_written() {
+    let plan = toml(
+        "variables = { n = 1.10, t = true, s = \"a\\\"b\", hex = 0x10, big = 1_000 }\n[steps.a]\nurl = \"http://h/\"\n\
+         json = { n = 1.10, e = 1e3, x = \"{{ n }}\", t = \"{{ t }}\", s = \"{{ s }}\", both = \"{{ s }}{{ n }}\", \"{{ t }}\" = [], h = \"{{ hex }}\", b = \"{{ big }}\", o = {} }",
+    );
+    let bytes = String::from_utf8(plan.workload.steps[0].request.constant().unwrap().to_vec()).unwrap();
+    let body = bytes.split("\r\n\r\n").nth(1).unwrap();
+    let wanted = r#"{"n":1.10,"e":1e3,"x":1.10,"t":true,"s":"a\"b","both":"a\"b1.10","true":[],"h":16,"b":1000,"o":{}}"#;
+    assert_eq!(body, wanted);
+    let text = r#"{"variables": {"n": 12345678901234567890123}, "steps": [{"url": "http://h/{{ n }}", "json": [1.0e2, "{{ n }}"]}]}"#;
+    let plan = compile("plan.json", text, Format::Json, &around()).unwrap();
+    let bytes = String::from_utf8(plan.workload.steps[0].request.constant().unwrap().to_vec()).unwrap();
+    assert!(bytes.starts_with("POST /12345678901234567890123 "), "{bytes}");
+    assert!(bytes.ends_with("\r\n\r\n[1.0e2,12345678901234567890123]"), "{bytes}");
+}
+
 #[test]
 fn every_problem_is_listed() {
     let error = compile("p.toml", "x = 1\ny = 2", Format::Toml, &around()).unwrap_err().to_string();
@@ -400,6 +479,19 @@ fn the_schema_in_docs_is_the_forms() {
         "UPDATE=1 writes {}",
         path.display()
     );
+}
+
+/// C9: editors write one before UTF-8; in JSON it may be there, too.
+#[test]
+fn a_byte_order_mark_is_nothing() {
+    for (ending, text) in
+        [("toml", "steps.a.url = \"http://h/\"\n"), ("json", "{\"steps\": [{\"url\": \"http://h/\"}]}")]
+    {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join(format!("plan.{ending}"));
+        std::fs::write(&path, format!("\u{feff}{text}")).unwrap();
+        load(&path, &around()).unwrap_or_else(|error| panic!("{ending}: {error}"));
+    }
 }
 
 #[test]

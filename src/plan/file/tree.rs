@@ -9,6 +9,7 @@ use serde_json::{Number, Value};
 use toml_edit::{Document, Item, TableLike};
 
 use super::error::{FileError, FileProblem};
+use crate::plan::value::is_number;
 
 /// How the text is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,8 +31,10 @@ pub(super) struct Node {
 /// A value.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Kind {
-    /// Anything that holds nothing else.
+    /// Anything else that holds nothing else.
     Scalar(Value),
+    /// A number, and how it is written, as JSON has it.
+    Number(Number, String),
     List(Vec<Node>),
     /// In the order of the file.
     Table(Vec<(String, Node)>),
@@ -41,7 +44,7 @@ impl Node {
     /// What is under a key, or at an index.
     pub(super) fn get(&self, key: &str) -> Option<&Node> {
         match &self.kind {
-            Kind::Scalar(_) => None,
+            Kind::Scalar(_) | Kind::Number(..) => None,
             Kind::List(items) => items.get(key.parse::<usize>().ok()?),
             Kind::Table(entries) => entries.iter().find(|(k, _)| k == key).map(|(_, node)| node),
         }
@@ -53,25 +56,11 @@ impl Node {
         entries.iter().map(|(key, _)| key.as_str())
     }
 
-    /// As JSON text, keys in the order of the file.
-    pub(super) fn to_json(&self) -> String {
-        let parts = |open: char, parts: Vec<String>, close: char| format!("{open}{}{close}", parts.join(","));
-        match &self.kind {
-            Kind::Scalar(value) => value.to_string(),
-            Kind::List(items) => parts('[', items.iter().map(Node::to_json).collect(), ']'),
-            Kind::Table(entries) => {
-                let entry = |(key, node): &(String, Node)| {
-                    format!("{}:{}", Value::String(key.clone()), node.to_json())
-                };
-                parts('{', entries.iter().map(entry).collect(), '}')
-            }
-        }
-    }
-
     /// Without the places.
     pub(super) fn to_value(&self) -> Value {
         match &self.kind {
             Kind::Scalar(value) => value.clone(),
+            Kind::Number(number, _) => Value::Number(number.clone()),
             Kind::List(items) => Value::Array(items.iter().map(Node::to_value).collect()),
             Kind::Table(entries) => {
                 Value::Object(entries.iter().map(|(key, node)| (key.clone(), node.to_value())).collect())
@@ -118,7 +107,7 @@ impl Source<'_> {
             let at = error.span().map_or(0, |span| span.start);
             self.problem(at, format!("not TOML: {}", error.message()))
         })?;
-        Ok(of_table(document.as_table(), 0))
+        Ok(of_table(document.as_table(), self.text, 0))
     }
 
     fn parse_json(&self) -> Result<Node, FileProblem> {
@@ -147,9 +136,10 @@ impl Source<'_> {
             ast::Value::StringLit(text) => Kind::Scalar(Value::String(text.value.to_string())),
             ast::Value::NumberLit(number) => {
                 let parsed: Result<Number, _> = serde_json::from_str(number.value);
-                Kind::Scalar(Value::Number(parsed.map_err(|_| {
+                let parsed = parsed.map_err(|_| {
                     self.problem(number.range.start, format!("`{}` is not a number", number.value))
-                })?))
+                })?;
+                Kind::Number(parsed, number.value.to_owned())
             }
             ast::Value::BooleanLit(word) => Kind::Scalar(Value::Bool(word.value)),
             ast::Value::NullKeyword(_) => Kind::Scalar(Value::Null),
@@ -176,42 +166,49 @@ fn start(span: Option<Range<usize>>, otherwise: usize) -> usize {
     span.map_or(otherwise, |span| span.start)
 }
 
-fn of_table(table: &dyn TableLike, at: usize) -> Node {
+fn of_table(table: &dyn TableLike, text: &str, at: usize) -> Node {
     let entries = table.iter().filter(|(_, item)| !item.is_none()).map(|(key, item)| {
         // A table's header stands for the table; its key's span is inside of it.
         let place = table.key(key).and_then(toml_edit::Key::span);
-        (key.to_owned(), of_item(item, start(place.or_else(|| item.span()), at)))
+        (key.to_owned(), of_item(item, text, start(place.or_else(|| item.span()), at)))
     });
     Node { at, kind: Kind::Table(entries.collect()) }
 }
 
-fn of_item(item: &Item, at: usize) -> Node {
+fn of_item(item: &Item, text: &str, at: usize) -> Node {
     match item {
-        Item::Value(value) => of_value(value, at),
-        Item::Table(table) => of_table(table, at),
+        Item::Value(value) => of_value(value, text, at),
+        Item::Table(table) => of_table(table, text, at),
         Item::ArrayOfTables(tables) => {
-            let items = tables.iter().map(|table| of_table(table, start(table.span(), at)));
+            let items = tables.iter().map(|table| of_table(table, text, start(table.span(), at)));
             Node { at, kind: Kind::List(items.collect()) }
         }
         Item::None => Node { at, kind: Kind::Scalar(Value::Null) },
     }
 }
 
-fn of_value(value: &toml_edit::Value, at: usize) -> Node {
+fn of_value(value: &toml_edit::Value, text: &str, at: usize) -> Node {
     use toml_edit::Value as Toml;
-    let scalar = match value {
-        Toml::String(text) => Value::String(text.value().clone()),
-        Toml::Integer(number) => Value::from(*number.value()),
-        // Neither infinity nor NaN is a number of JSON; as text they are refused where numbers stand.
-        Toml::Float(number) => Number::from_f64(*number.value())
-            .map_or_else(|| Value::String(number.value().to_string()), Value::Number),
-        Toml::Boolean(word) => Value::Bool(*word.value()),
-        Toml::Datetime(time) => Value::String(time.value().to_string()),
-        Toml::Array(array) => {
-            let items = array.iter().map(|item| of_value(item, start(item.span(), at)));
-            return Node { at, kind: Kind::List(items.collect()) };
-        }
-        Toml::InlineTable(table) => return of_table(table, at),
+    let number = |number: Number| {
+        let written = value.span().and_then(|span| text.get(span)).unwrap_or_default();
+        let written = written.strip_prefix('+').unwrap_or(written).replace('_', "");
+        // Other bases are TOML's alone.
+        let written = if is_number(written.as_bytes()) { written } else { number.to_string() };
+        Kind::Number(number, written)
     };
-    Node { at, kind: Kind::Scalar(scalar) }
+    let kind = match value {
+        Toml::String(text) => Kind::Scalar(Value::String(text.value().clone())),
+        Toml::Integer(whole) => number(Number::from(*whole.value())),
+        // Neither infinity nor NaN is a number of JSON; as text they are refused where numbers stand.
+        Toml::Float(real) => Number::from_f64(*real.value())
+            .map_or_else(|| Kind::Scalar(Value::String(real.value().to_string())), number),
+        Toml::Boolean(word) => Kind::Scalar(Value::Bool(*word.value())),
+        Toml::Datetime(time) => Kind::Scalar(Value::String(time.value().to_string())),
+        Toml::Array(array) => {
+            let items = array.iter().map(|item| of_value(item, text, start(item.span(), at)));
+            Kind::List(items.collect())
+        }
+        Toml::InlineTable(table) => return of_table(table, text, at),
+    };
+    Node { at, kind }
 }

@@ -3,16 +3,39 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
+use crate::plan::template::{Names, Place};
+use crate::plan::value::Value;
 use crate::rng::Rng;
 use crate::units::Nanos;
 
-fn compile(spec: &RequestSpec) -> Result<RequestTemplate, RequestSpecError> {
-    let variables = ["value".to_owned()];
-    let names = Names { variables: &variables, data: &[], constants: &BTreeMap::new(), env: &|_| None };
-    RequestTemplate::compile(spec, &names)
+/// A request as plans write it.
+#[derive(Clone, Debug)]
+struct Written {
+    method: String,
+    target: String,
+    headers: Vec<(String, String)>,
+    body: Option<String>,
 }
 
-fn render(spec: &RequestSpec, value: &[u8], cookies: &[u8]) -> Result<Vec<u8>, RenderError> {
+fn compile(written: &Written) -> Result<RequestTemplate, String> {
+    let variables = ["value".to_owned()];
+    let names = Names { variables: &variables, data: &[], constants: &BTreeMap::new(), env: &|_| None };
+    let template =
+        |text: &str, place| Template::compile(text, place, &names).map_err(|error| error.to_string());
+    let header = |(name, value): &(String, String)| Ok((name.clone(), template(value, Place::Header)?));
+    let spec = RequestSpec {
+        method: template(&written.method, Place::Method)?,
+        target: template(&written.target, Place::Target)?,
+        authority: "h:81".into(),
+        headers: written.headers.iter().map(header).collect::<Result<_, String>>()?,
+        body: written.body.as_ref().map(|text| template(text, Place::Body)).transpose()?,
+        close: false,
+        open: false,
+    };
+    RequestTemplate::compile(&spec).map_err(|error| error.to_string())
+}
+
+fn render(written: &Written, value: &[u8]) -> Result<Vec<u8>, RenderError> {
     let mut out = vec![b'?'; 3];
     let mut scope = Scope {
         vu: 1,
@@ -20,39 +43,32 @@ fn render(spec: &RequestSpec, value: &[u8], cookies: &[u8]) -> Result<Vec<u8>, R
         sequence: 0,
         wall: Nanos::ZERO,
         rng: &mut Rng::new(1),
-        values: &[Some(value.into())],
+        values: &[Some(Value::text(value))],
         rows: &[],
         data: &[],
     };
-    compile(spec).unwrap_or_else(|e| panic!("{e}")).render(&mut out, &mut scope, cookies)?;
+    compile(written).unwrap_or_else(|e| panic!("{e}")).render(None, &mut out, &mut scope)?;
     Ok(out)
 }
 
-fn spec(method: &str, target: &str, headers: &[(&str, &str)], body: Body) -> RequestSpec {
-    RequestSpec {
+fn spec(method: &str, target: &str, headers: &[(&str, &str)], body: Option<&str>) -> Written {
+    Written {
         method: method.into(),
         target: target.into(),
-        authority: "h:81".into(),
         headers: headers.iter().map(|(n, v)| ((*n).into(), (*v).into())).collect(),
-        body,
-        close: false,
+        body: body.map(str::to_owned),
     }
 }
 
 /// The same request without templates, as the encoder writes it.
-fn encoded(spec: &RequestSpec, value: &str) -> Vec<u8> {
+fn encoded(spec: &Written, value: &str) -> Vec<u8> {
     let fill = |text: &str| text.replace("{{value}}", value);
     Request {
-        method: spec.method.clone(),
+        method: fill(&spec.method),
         target: fill(&spec.target),
-        authority: spec.authority.clone(),
+        authority: "h:81".into(),
         headers: spec.headers.iter().map(|(n, v)| (n.clone(), fill(v))).collect(),
-        body: match &spec.body {
-            Body::None => Vec::new(),
-            Body::Text(text) => fill(text).into_bytes(),
-            Body::Bytes(bytes) => bytes.clone(),
-            Body::Parts(_) => unreachable!("no test of encodings has any"),
-        },
+        body: spec.body.as_deref().map(fill).unwrap_or_default().into_bytes(),
     }
     .encode()
     .expect("a good request")
@@ -61,7 +77,7 @@ fn encoded(spec: &RequestSpec, value: &str) -> Vec<u8> {
 proptest! {
     #[test]
     fn a_filled_template_is_what_the_encoder_writes(
-        method in "GET|POST|PUT|DELETE",
+        method in "GET|POST|PUT|DELETE|\\{\\{value\\}\\}",
         value in "[a-zA-Z0-9]{1,200}",
         in_target: bool,
         in_header: bool,
@@ -70,54 +86,63 @@ proptest! {
     ) {
         let target = if in_target { "/a/{{value}}?x" } else { "/a?x" };
         let header = if in_header { "v{{value}}" } else { "v" };
-        let body = body.map_or(Body::None, |text| Body::Text(format!("{text}{{{{value}}}}{text}")));
-        let spec = spec(&method, target, &[("X-B", "1"), (own, header)], body);
-        let rendered = render(&spec, value.as_bytes(), b"").unwrap();
+        let body = body.map(|text| format!("{text}{{{{value}}}}{text}"));
+        let spec = spec(&method, target, &[("X-B", "1"), (own, header)], body.as_deref());
+        let rendered = render(&spec, value.as_bytes()).unwrap();
         prop_assert_eq!(String::from_utf8(rendered), String::from_utf8(encoded(&spec, &value)));
     }
 }
 
 #[test]
-fn constants_are_constant_and_cookies_are_a_field_of_their_own() {
-    let plain = spec("GET", "/a/b?c", &[], Body::None);
+fn constants_are_constant() {
+    let plain = spec("GET", "/a/b?c", &[], None);
     let template = compile(&plain).unwrap();
     assert_eq!(template.constant().map(|bytes| &bytes[..]), Some(&encoded(&plain, "")[..]));
     assert_eq!(template.path_hint(), "/a/b?c");
-    let text = String::from_utf8(render(&plain, b"", b"a=1; b=2").unwrap()).unwrap();
-    assert!(text.starts_with("GET /a/b?c HTTP/1.1\r\nCookie: a=1; b=2\r\nHost: h:81\r\n"), "{text}");
-    let patched = spec("GET", "/a/{{value}}", &[], Body::None);
+    let patched = spec("GET", "/a/{{value}}", &[], None);
     assert_eq!(compile(&patched).unwrap().path_hint(), "/a/");
-    let text = String::from_utf8(render(&patched, b"7", b"a=1").unwrap()).unwrap();
-    assert!(text.ends_with("\r\nCookie: a=1\r\n\r\n"), "{text}");
 }
 
 #[test]
 fn nothing_gets_in_through_a_value() {
-    let header = spec("GET", "/", &[("X-A", "{{value}}")], Body::None);
+    let header = spec("GET", "/", &[("X-A", "{{value}}")], None);
     for value in [&b"a\r\nX-Evil: 1"[..], b"a\n", b"\0"] {
-        assert_eq!(render(&header, value, b""), Err(RenderError::LineBreak));
+        assert_eq!(render(&header, value), Err(RenderError::LineBreak));
     }
-    let target = spec("GET", "/{{value}}", &[], Body::None);
-    let text = String::from_utf8(render(&target, b" HTTP/1.1\r\nX: y", b"").unwrap()).unwrap();
+    let target = spec("GET", "/{{value}}", &[], None);
+    let text = String::from_utf8(render(&target, b" HTTP/1.1\r\nX: y").unwrap()).unwrap();
     assert!(text.starts_with("GET /%20HTTP/1.1%0D%0AX:%20y HTTP/1.1\r\n"), "{text}");
-    let body = spec("POST", "/", &[], Body::Text("{{value}}".into()));
-    let text = String::from_utf8(render(&body, b"a\r\n\r\nb", b"").unwrap()).unwrap();
+    let body = spec("POST", "/", &[], Some("{{value}}"));
+    let text = String::from_utf8(render(&body, b"a\r\n\r\nb").unwrap()).unwrap();
     assert!(text.ends_with("Content-Length: 6\r\n\r\na\r\n\r\nb"), "{text}");
+}
+
+#[test]
+fn a_method_from_a_value_is_one_that_can_be_sent() {
+    let method = spec("{{value}}", "/", &[], None);
+    assert!(render(&method, b"DELETE").unwrap().starts_with(b"DELETE / HTTP/1.1\r\n"));
+    let put = String::from_utf8(render(&method, b"PUT").unwrap()).unwrap();
+    assert!(put.ends_with("\r\nContent-Length: 0\r\n\r\n"), "{put}");
+    for bad in ["", "GET /", "CONNECT", "a\r\nb"] {
+        assert_eq!(render(&method, bad.as_bytes()), Err(RenderError::Method), "{bad:?}");
+    }
 }
 
 #[test]
 fn what_would_break_a_request_is_refused() {
     for bad in [
-        spec("GE T", "/{{value}}", &[], Body::None),
-        spec("GET", "/{{value}}", &[("A B", "x")], Body::None),
-        spec("GET", "/{{value}}", &[("A", "x\r\ny")], Body::None),
-        spec("GET", "/{{nothing}}", &[], Body::None),
-        spec("GET", "/a b{{value}}", &[], Body::None),
-        spec("GET", "/\r\n{{value}}", &[], Body::None),
-        spec("GET", "{{value}}", &[], Body::None),
-        spec("GET", "/", &[("A", "x\r\nB: {{value}}")], Body::None),
-        spec("GET", "/{{value}}", &[("Host", "h\r\nB: {{value}}")], Body::None),
-        spec("POST", "/", &[("Content-Length", "2")], Body::Text("{{value}}".into())),
+        spec("GE T", "/{{value}}", &[], None),
+        spec("GET", "/{{value}}", &[("A B", "x")], None),
+        spec("GET", "/{{value}}", &[("A", "x\r\ny")], None),
+        spec("GET", "/{{nothing}}", &[], None),
+        spec("GET", "/a b{{value}}", &[], None),
+        spec("GET", "/\r\n{{value}}", &[], None),
+        spec("GET", "{{value}}", &[], None),
+        spec("GET {{value}}", "/", &[], None),
+        spec("CONNECT", "/{{value}}", &[], None),
+        spec("GET", "/", &[("A", "x\r\nB: {{value}}")], None),
+        spec("GET", "/{{value}}", &[("Host", "h\r\nB: {{value}}")], None),
+        spec("POST", "/", &[("Content-Length", "2")], Some("{{value}}")),
     ] {
         assert!(compile(&bad).is_err(), "{bad:?}");
     }

@@ -2,24 +2,24 @@
 
 use std::io::Write as _;
 
-use super::Names;
-use super::RenderError;
+use super::{Constant, Names, RenderError};
 use crate::plan::scope::Scope;
 use crate::rng::Rng;
 
 /// Longest random text.
 const STRING_MAX: u64 = 1 << 16;
 const LETTERS: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
-const NAMES: [&str; 9] = [
-    "vu",
-    "iteration",
-    "sequence",
-    "uuid",
-    "timestamp",
-    "timestamp_ms",
-    "timestamp_us",
-    "random_int(a, b)",
-    "random_string(n)",
+/// What there is in any plan, and what it stands for.
+pub(super) const NAMES: [(&str, &str); 9] = [
+    ("vu", "the user's number over all scenarios, from 1 (k6's `__VU`)"),
+    ("iteration", "the user's iterations before this one (k6's `__ITER`)"),
+    ("sequence", "the iteration's number in its scenario, from 0; each once over all users"),
+    ("uuid", "a random UUID (RFC 9562, version 4)"),
+    ("timestamp", "seconds since the Unix epoch"),
+    ("timestamp_ms", "milliseconds since the Unix epoch"),
+    ("timestamp_us", "microseconds since the Unix epoch"),
+    ("random_int(a, b)", "a whole number from `a` to `b`, both included"),
+    ("random_string(n)", "`n` letters and digits"),
 ];
 
 /// Something that is filled in anew each time.
@@ -41,23 +41,25 @@ pub(super) enum Slot {
     Variable(u32),
 }
 
-pub(super) enum Parsed {
-    Constant(String),
+pub(super) enum Parsed<'a> {
+    Constant(&'a Constant),
+    /// Of the environment.
+    Env(String),
     Slot(Slot),
 }
 
 /// Reads the name of a value.
-pub(super) fn parse(text: &str, names: &Names<'_>) -> Result<Parsed, String> {
+pub(super) fn parse<'a>(text: &str, names: &Names<'a>) -> Result<Parsed<'a>, String> {
     if let Some(index) = names.variables.iter().position(|name| name == text) {
         return Ok(Parsed::Slot(Slot::Variable(index as u32)));
     }
     if let Some(value) = names.constants.get(text) {
-        return Ok(Parsed::Constant(value.clone()));
+        return Ok(Parsed::Constant(value));
     }
     if let Some(name) = text.strip_prefix("env.") {
         let value =
             (names.env)(name).ok_or_else(|| format!("the environment has no variable {name}: set it"))?;
-        return Ok(Parsed::Constant(value));
+        return Ok(Parsed::Env(value));
     }
     if let Some(path) = text.strip_prefix("data.") {
         return column(path, names).map(Parsed::Slot);
@@ -79,10 +81,17 @@ fn column(path: &str, names: &Names<'_>) -> Result<Slot, String> {
     let sets = || names.data.iter().map(|set| set.name.as_str());
     let index = sets().position(|name| name == set);
     let index = index.ok_or_else(|| format!("there is no data set `{set}`{}", known(set, sets())))?;
+    if !names.data[index].is_known() {
+        return Ok(Slot::Data { set: index as u32, column: 0 }); // what is wrong with it was said
+    }
     let columns = || names.data[index].columns().iter().map(String::as_str);
     let place = columns().position(|name| name == column);
-    let place = place
-        .ok_or_else(|| format!("data set `{set}` has no column `{column}`{}", known(column, columns())))?;
+    let place = place.ok_or_else(|| match &names.data[index].columns() {
+        [only] if only.contains([';', '\t']) => {
+            format!("data set `{set}` has one column, `{only}`: give its `delimiter`")
+        }
+        _ => format!("data set `{set}` has no column `{column}`{}", known(column, columns())),
+    })?;
     Ok(Slot::Data { set: index as u32, column: place as u32 })
 }
 
@@ -106,7 +115,12 @@ fn call(text: &str, names: &Names<'_>) -> Result<Slot, String> {
             _ => Err(format!("random_string takes a length from 1 to {STRING_MAX}, as in random_string(8)")),
         };
     }
-    let all = names.variables.iter().chain(names.constants.keys()).map(String::as_str).chain(NAMES);
+    let all = names
+        .variables
+        .iter()
+        .chain(names.constants.keys())
+        .map(String::as_str)
+        .chain(NAMES.map(|(name, _)| name));
     Err(format!("nothing has the name `{text}`{}", known(text, all)))
 }
 
@@ -123,15 +137,18 @@ fn known<'a>(text: &str, all: impl Iterator<Item = &'a str>) -> String {
 }
 
 impl Slot {
-    /// Appends the value.
+    /// Appends the value. True where it is JSON, not text.
     #[inline]
-    pub(super) fn write(self, out: &mut Vec<u8>, scope: &mut Scope<'_>) -> Result<(), RenderError> {
+    pub(super) fn write(self, out: &mut Vec<u8>, scope: &mut Scope<'_>) -> Result<bool, RenderError> {
         match self {
             Slot::Vu => number(out, scope.vu),
             Slot::Iteration => number(out, scope.iteration),
             Slot::Sequence => number(out, scope.sequence),
             Slot::Timestamp(unit) => number(out, scope.wall.0 / unit),
-            Slot::Uuid => uuid(out, scope.rng),
+            Slot::Uuid => {
+                uuid(out, scope.rng);
+                return Ok(false);
+            }
             Slot::RandomInt(from, to) => {
                 // The span of all 2^64 numbers does not fit, but no two i64 are further apart.
                 let span = from.abs_diff(to).saturating_add(1);
@@ -143,17 +160,20 @@ impl Slot {
             }
             Slot::RandomString(len) => {
                 out.extend((0..len).map(|_| LETTERS[scope.rng.below(LETTERS.len() as u64) as usize]));
+                return Ok(false);
             }
             Slot::Data { set, column } => {
-                let row = scope.rows.get(set as usize).ok_or(RenderError::Unset)?;
-                scope.data[set as usize].field(*row, column, out);
+                let row = scope.rows.get(set as usize).copied().unwrap_or_default();
+                return Ok(scope.data[set as usize].field(row, column, out));
             }
             Slot::Variable(index) => {
-                let value = scope.values.get(index as usize).and_then(Option::as_deref);
-                out.extend_from_slice(value.ok_or(RenderError::Unset)?);
+                let value = scope.values.get(index as usize).and_then(Option::as_ref);
+                let value = value.ok_or(RenderError::Unset(index))?;
+                out.extend_from_slice(&value.bytes);
+                return Ok(value.is_json);
             }
         }
-        Ok(())
+        Ok(true)
     }
 }
 

@@ -77,6 +77,7 @@ impl Scripted {
             readings: LoopReadings::default(),
             tls: crate::driver::TlsReadings::default(),
             samples: Vec::new(),
+            causes: Vec::new(),
             origins: Vec::new(),
             reasons: Vec::new(),
         })));

@@ -11,7 +11,6 @@ use super::{LOOKUPS_MAX, ORIGINS_MAX, Setup, reach};
 use crate::clock;
 use crate::driver::Endpoint;
 use crate::http::url::{Scheme, Url};
-use crate::plan::forward::Forward;
 use crate::run::resolve::{self, ResolveError, Resolver};
 use crate::stats::outcome::ErrorKind;
 use crate::transport::Route;
@@ -250,9 +249,7 @@ impl Service {
     }
 
     fn reply(&self, asked: &Asked, result: Result<Ways, Unreachable>, ttl: Nanos) {
-        let forward: Option<Forward> =
-            self.setup.routes.proxy.as_ref().and_then(|proxy| proxy.forward(&asked.lookup.url));
-        let found = Found { origin: asked.lookup.origin, result, forward, ttl };
+        let found = Found { origin: asked.lookup.origin, result, ttl };
         // A worker that has gone needs no reply; one that is there has room for each of its questions.
         let _ = self.found[asked.worker].try_send(found);
     }

@@ -82,7 +82,7 @@ fn an_origin_that_turns_up_is_found_with_its_port() {
     let (names, handle) = serve(public(&server), 1).unwrap();
     ask(&names[0], 3, "http://other.example:8080/", "http://target.example/");
     let reply = found(&names[0]);
-    assert_eq!((reply.origin, reply.ttl, reply.forward), (3, Nanos::MAX, None));
+    assert_eq!((reply.origin, reply.ttl, &names[0].forwarding), (3, Nanos::MAX, &None));
     let ways = reply.result.unwrap();
     assert_eq!(addresses(&ways), ["192.0.2.1:8080", "192.0.2.2:8080"]);
     assert!(ways.iter().all(|(_, route)| route.is_direct()));
@@ -328,14 +328,16 @@ fn what_turns_up_goes_through_the_proxy() {
         found(&names[0])
     };
     let reply = go("http://other.example:81/", "http://target.example/");
-    let forward = reply.forward.unwrap();
+    // Known before the reply is there.
+    let forwarding = names[0].forwarding.clone().unwrap();
+    let forward = forwarding.to(&url("http://other.example:81/")).unwrap();
     assert_eq!(forward.prefix, "http://other.example:81");
     assert_eq!(forward.authorization.as_deref(), Some("Basic eA=="));
     let ways = reply.result.unwrap();
     assert_eq!(addresses(&ways), ["10.0.0.5:3128"]);
     assert!(ways[0].1.is_direct());
     let reply = go("https://other.example/", "http://target.example/");
-    assert_eq!(reply.forward, None);
+    assert_eq!(forwarding.to(&url("https://other.example/")), None);
     let ways = reply.result.unwrap();
     let tunnel = String::from_utf8(ways[0].1.tunnel.as_ref().unwrap().to_vec()).unwrap();
     assert!(tunnel.starts_with("CONNECT other.example:443 ") && ways[0].1.tls.is_some(), "{tunnel}");

@@ -18,6 +18,7 @@ use std::sync::Arc;
 use super::exchange::Exchange;
 use super::links::Origins;
 use super::samples::Samples;
+use super::shared::Shared;
 use ask::Ask;
 
 use crate::driver::PayloadId;
@@ -35,7 +36,7 @@ use crate::stats::places::Found;
 use crate::stats::recorder::Recorder;
 use crate::stats::registry::{KeyRef, Kind, KindConflict, Role, SeriesId};
 use crate::stats::samples::{Judgement, Record};
-use crate::stats::tally::CheckSample;
+use crate::stats::tally::{Cause, CheckSample};
 use crate::units::Nanos;
 
 /// Failing samples that a worker keeps of each check.
@@ -85,6 +86,8 @@ pub struct FlowSetup<'a> {
     pub workload: &'a Arc<Workload>,
     /// What is kept apart.
     pub layout: &'a Arc<Layout>,
+    /// What all workers share.
+    pub shared: &'a Arc<Shared>,
     /// Whose users follow it: this worker's, from 0, …
     pub worker: u32,
     /// … of so many.
@@ -256,18 +259,64 @@ impl Outcome {
     }
 }
 
-/// Checks, and what failed them.
+/// A value that something could not go on without.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lack {
+    /// Nothing was found for this variable: the iteration ended.
+    NotFound(u32),
+    /// A request could not be put together: it was not sent.
+    NotMade(RenderError),
+}
+
+impl Lack {
+    fn told(self, variables: &[String]) -> String {
+        let name = |variable: u32| variables.get(variable as usize).map_or("", String::as_str);
+        match self {
+            Lack::NotFound(variable) => {
+                format!("nothing was found for `{}`: the iteration ended", name(variable))
+            }
+            Lack::NotMade(RenderError::Unset(variable)) => {
+                format!("`{}` has no value yet: the request was not sent", name(variable))
+            }
+            Lack::NotMade(error) => format!("{error}: the request was not sent"),
+        }
+    }
+}
+
+/// Checks, and what failed them; and what was missing.
 #[derive(Debug)]
 pub(super) struct Checks {
     pub(super) layout: Arc<Layout>,
     pub(super) samples: Vec<CheckSample>,
+    /// At which place, and how often.
+    lacks: Vec<(u32, Lack, u64)>,
     /// Failing samples kept of each check.
     sampled: Vec<u8>,
 }
 
 impl Checks {
     pub(super) fn new(layout: &Arc<Layout>) -> Checks {
-        Checks { layout: Arc::clone(layout), samples: Vec::new(), sampled: vec![0; layout.checks.len()] }
+        let sampled = vec![0; layout.checks.len()];
+        Checks { layout: Arc::clone(layout), samples: Vec::new(), lacks: Vec::new(), sampled }
+    }
+
+    /// Counts what was missing at a place.
+    #[cold]
+    pub(super) fn lacks(&mut self, place: u32, lack: Lack) {
+        match self.lacks.iter_mut().find(|(at, known, _)| (*at, *known) == (place, lack)) {
+            Some((_, _, count)) => *count += 1,
+            None => self.lacks.push((place, lack, 1)),
+        }
+    }
+
+    /// What was missing, in words.
+    pub(super) fn causes(&self, variables: &[String]) -> Vec<Cause> {
+        let told = |(place, lack, count): &(u32, Lack, u64)| Cause {
+            place: *place,
+            what: lack.told(variables),
+            count: *count,
+        };
+        self.lacks.iter().map(told).collect()
     }
 }
 
@@ -286,6 +335,7 @@ pub struct Moves<'a> {
     pub(super) checks: &'a mut Checks,
     /// The scenario's tally for the stage of the iteration.
     pub(super) tally: u32,
+    pub(super) begins_anew: bool,
 }
 
 impl Moves<'_> {
@@ -316,11 +366,11 @@ impl Moves<'_> {
         self.timers.push((at, id));
     }
 
-    /// The number of an origin, to which the one numbered `from` has led. Its addresses are looked up if need be.
+    /// The number of an origin, to which a response of the one numbered `from` has led, if any has. Its addresses are looked up if need be.
     ///
     /// # Errors
     /// The kind of failure when it may not be added.
-    pub fn origin(&mut self, url: &Url, from: u32) -> Result<u32, ErrorKind> {
+    pub fn origin(&mut self, url: &Url, from: Option<u32>) -> Result<u32, ErrorKind> {
         self.origins.find(url, from)
     }
 
@@ -403,6 +453,18 @@ impl Moves<'_> {
         if self.now >= self.window_open {
             self.recorder.tally.add(series, value, self.now - self.window_open);
         }
+    }
+
+    /// Books that nothing was found for a variable of the workload in an outcome, and that its iteration ends by that.
+    pub fn missing(&mut self, variable: u32, outcome: &Outcome) {
+        if outcome.mark.measured {
+            self.checks.lacks(outcome.mark.place, Lack::NotFound(variable));
+        }
+    }
+
+    /// The iteration begins anew: what was before does not belong to how long it takes.
+    pub fn begin_anew(&mut self) {
+        self.begins_anew = true;
     }
 
     /// Books a redirect that is not followed.

@@ -1,6 +1,8 @@
 //! The flow of plans: an iteration walks through the steps of one of its scenario's flows, one request at a time, follows
 //! redirects, judges the checks and takes values for later steps.
 
+mod make;
+
 use std::borrow::Cow;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -10,7 +12,7 @@ use super::{
     UserKey, What,
 };
 use crate::driver::PayloadId;
-use crate::http::response::Response;
+use crate::http::response::{Expect, Response};
 use crate::http::url::Url;
 use crate::plan::check::Check;
 use crate::plan::cookies::{self, CookieJar};
@@ -18,11 +20,12 @@ use crate::plan::extract::Extract;
 use crate::plan::redirect;
 use crate::plan::request_template::RenderError;
 use crate::plan::response::{Needs, ResponseView};
-use crate::plan::scope::Scope;
 use crate::plan::status::StatusSet;
-use crate::plan::workload::{Step, Think, Workload};
+use crate::plan::value::Value;
+use crate::plan::workload::{CookiePolicy, Scenario, Step, Think, Workload};
 use crate::rng::Rng;
 use crate::units::Nanos;
+use crate::worker::shared::Shared;
 
 /// The only timer of a plan: the pause behind a step.
 const PAUSE: TimerId = TimerId(0);
@@ -33,10 +36,13 @@ pub struct PlanFlow {
     steps: Vec<StepPlan>,
     /// For each scenario and step the place in the layout; [`u32::MAX`] where the scenario has no such step.
     places: Vec<Vec<u32>>,
-    /// Rows drawn by this worker, of each data set.
-    drawn: Vec<u64>,
-    worker: u64,
-    workers: u64,
+    /// The data sets that each flow takes rows of.
+    sets: Vec<Vec<u32>>,
+    /// For each scenario and data set the number of the user that has its first row, where each user has one of its own.
+    first_users: Vec<Vec<u64>>,
+    shared: Arc<Shared>,
+    /// Some step's URL is known only when it begins.
+    has_open: bool,
     seed: u64,
     cookies: Vec<u8>,
 }
@@ -47,8 +53,10 @@ struct StepPlan {
     expected: Rc<StatusSet>,
     /// Its bytes, where they are always the same.
     payload: Option<(PayloadId, u32)>,
-    /// What its cookies go by, made once.
+    /// What its cookies go by, made once; not where its path differs from request to request.
     cookie_url: Option<url::Url>,
+    /// It is put together when it begins: what the request says of itself must be known before it is sent.
+    is_made: bool,
 }
 
 /// One user of a plan.
@@ -62,6 +70,16 @@ pub struct PlanUser {
     hops: u16,
     /// The bytes of the request in work were written for it.
     written: bool,
+    /// They are put together already, but for the jar's cookies: `extras.request`, or what was wrong.
+    made: bool,
+    /// It is at what it does once, before its first iteration …
+    in_setup: bool,
+    /// … or has done that.
+    is_set_up: bool,
+    /// Behind the setup: index of the flow of this iteration.
+    flow_behind: u16,
+    /// When its present cycle began, where iterations are paced.
+    cycle: Nanos,
     iteration: u64,
     in_scenario: u64,
     rng: Rng,
@@ -71,39 +89,48 @@ pub struct PlanUser {
 /// What only users of some plans have.
 #[derive(Default)]
 struct Extras {
-    values: Vec<Option<Box<[u8]>>>,
+    values: Vec<Option<Value>>,
     rows: Vec<u64>,
     jar: CookieJar,
+    /// What an iteration begins with: what the setup has given.
+    first: Option<(Vec<Option<Value>>, CookieJar)>,
     /// The request in work without the jar's cookies: what a redirect is made from, and what follows one.
     request: Vec<u8>,
-    /// Path and query of the request that follows a redirect.
+    /// Why it could not be made.
+    wrong: Option<RenderError>,
+    /// Path and query of a request that was made.
     path: String,
+    /// Where the request before went, in this iteration: origin, path and query. Kept where a step may lead on from there.
+    before: Option<(u32, String)>,
 }
 
 impl PlanFlow {
     /// As payload i the driver has the bytes of step i, where they are constant.
     pub fn new(setup: &FlowSetup<'_>) -> PlanFlow {
-        let FlowSetup { workload, layout, worker, workers, seed } = *setup;
+        let FlowSetup { workload, layout, shared, seed, .. } = *setup;
         let mut places = vec![vec![u32::MAX; workload.steps.len()]; workload.scenarios.len()];
         for (index, place) in layout.places.iter().enumerate() {
             places[place.scenario as usize][place.step as usize] = index as u32;
         }
+        let keeps_cookies = workload.cookies != CookiePolicy::Off;
         let cookie_url = |step: &Step| {
             let origin = &workload.origins[step.origin as usize].url;
-            if workload.cookies { cookies::request_url(origin, step.request.path_hint()) } else { None }
+            if keeps_cookies { cookies::request_url(origin, step.request.path_hint()) } else { None }
         };
         let step = |(index, step): (usize, &Step)| StepPlan {
             cookie_url: cookie_url(step),
-            keeps: needs(step, workload.cookies),
+            is_made: step.open_url.is_some() || step.request.open_method().is_some(),
+            keeps: needs(step, keeps_cookies),
             expected: Rc::new(step.expected.clone()),
             payload: step.request.constant().map(|bytes| (PayloadId(index as u32), bytes.len() as u32)),
         };
         PlanFlow {
             steps: workload.steps.iter().enumerate().map(step).collect(),
             places,
-            drawn: vec![0; workload.data.len()],
-            worker: worker.into(),
-            workers: workers.into(),
+            sets: (0..workload.flows.len()).map(|flow| workload.sets_of(flow as u32)).collect(),
+            first_users: first_users(workload),
+            shared: Arc::clone(shared),
+            has_open: workload.steps.iter().any(|step| step.open_url.is_some()),
             seed,
             cookies: Vec::new(),
             workload: Arc::clone(workload),
@@ -117,20 +144,39 @@ impl PlanFlow {
     }
 
     #[inline]
+    fn scenario(&self, user: &PlanUser) -> &Scenario {
+        &self.workload.scenarios[usize::from(user.key.scenario)]
+    }
+
+    #[inline]
     fn begin(&mut self, user: &mut PlanUser, iteration: Iteration, moves: &mut Moves<'_>) -> Then {
-        user.flow = draw(&self.workload.scenarios[usize::from(user.key.scenario)].flows, &mut user.rng);
         user.at = 0;
         user.iteration = iteration.number;
         user.in_scenario = iteration.in_scenario;
+        let scenario = self.scenario(user);
+        user.in_setup = false;
+        match scenario.setup {
+            Some(setup) if !user.is_set_up => {
+                (user.in_setup, user.flow_behind) = (true, user.flow);
+                user.flow = setup as u16;
+            }
+            _ if scenario.pacing != Think::None => user.begin_cycle(moves.now()),
+            _ => {}
+        }
         self.begin_step(user, iteration.scheduled, moves);
         Then::Wait
     }
 
     #[inline]
     fn begin_step(&mut self, user: &mut PlanUser, scheduled: Option<Nanos>, moves: &mut Moves<'_>) {
-        user.hops = 0;
-        let origin = self.workload.steps[self.step(user)].origin;
-        self.begin_request(user, origin, scheduled, moves);
+        (user.hops, user.made) = (0, false);
+        let at = self.step(user);
+        let step = &self.workload.steps[at];
+        let (mut origin, mut expect) = (step.origin, step.expect);
+        if self.steps[at].is_made {
+            (origin, expect) = self.make(user, at, moves);
+        }
+        self.begin_request(user, origin, expect, scheduled, moves);
     }
 
     /// One request to `origin`: a step's, or what follows a redirect.
@@ -139,20 +185,21 @@ impl PlanFlow {
         &mut self,
         user: &mut PlanUser,
         origin: u32,
+        expect: Expect,
         scheduled: Option<Nanos>,
         moves: &mut Moves<'_>,
     ) {
         let at = self.step(user);
         let (plan, step) = (&self.steps[at], &self.workload.steps[at]);
         let source = match plan.payload {
-            Some((payload, len)) if user.hops == 0 && user.has_no_cookies() => Source::Payload(payload, len),
+            Some((payload, len)) if !user.made && user.has_no_cookies() => Source::Payload(payload, len),
             _ => Source::Written,
         };
         user.written = source == Source::Written;
         moves.request(Request {
             origin,
             source,
-            expect: step.expect,
+            expect,
             limit: step.timeout,
             keeps: plan.keeps,
             body_limit: self.workload.body_limit,
@@ -165,14 +212,21 @@ impl PlanFlow {
     #[inline]
     fn answered(&mut self, user: &mut PlanUser, outcome: Outcome, moves: &mut Moves<'_>) -> Then {
         let at = self.step(user);
+        if self.has_open {
+            self.keep_place(user, at, &outcome);
+        }
         if let (Ok(response), Some(parts)) = (&outcome.result, &outcome.parts) {
             self.store_cookies(user, at, &outcome, parts, moves);
             if (300..400).contains(&response.status)
                 && let Some(origin) = self.redirected(user, at, &outcome, response, parts, moves)
             {
-                user.hops += 1;
+                (user.hops, user.made) = (user.hops + 1, true);
                 moves.recycle(outcome.parts);
-                self.begin_request(user, origin, None, moves);
+                let expect = match &user.extras {
+                    Some(extras) if extras.request.starts_with(b"HEAD ") => Expect::Head,
+                    _ => Expect::Normal,
+                };
+                self.begin_request(user, origin, expect, None, moves);
                 return Then::Wait;
             }
         }
@@ -180,7 +234,7 @@ impl PlanFlow {
         moves.recycle(outcome.parts);
         let pause = pause(&mut user.rng, self.workload.steps[at].think);
         if !whole {
-            return Then::End(Ending::Broken, pause + self.pause_behind_iteration(user));
+            return Then::End(Ending::Broken, pause + self.pause_behind_iteration(user, moves.now()));
         }
         if pause > Nanos::ZERO {
             moves.timer(PAUSE, moves.now() + pause);
@@ -194,14 +248,31 @@ impl PlanFlow {
     fn next_step(&mut self, user: &mut PlanUser, scheduled: Option<Nanos>, moves: &mut Moves<'_>) -> Then {
         user.at += 1;
         if usize::from(user.at) == self.workload.flows[usize::from(user.flow)].steps.len() {
-            return Then::End(Ending::Whole, self.pause_behind_iteration(user));
+            if !user.in_setup {
+                if let Some(gained) = &self.workload.once.gained {
+                    let _ =
+                        gained.set(user.extras.as_ref().map(|own| own.values.clone()).unwrap_or_default());
+                }
+                return Then::End(Ending::Whole, self.pause_behind_iteration(user, moves.now()));
+            }
+            user.set_up();
+            user.begin_cycle(moves.now());
+            moves.begin_anew();
         }
         self.begin_step(user, scheduled, moves);
         Then::Wait
     }
 
-    fn pause_behind_iteration(&self, user: &mut PlanUser) -> Nanos {
-        pause(&mut user.rng, self.workload.scenarios[usize::from(user.key.scenario)].think)
+    #[inline]
+    fn pause_behind_iteration(&self, user: &mut PlanUser, now: Nanos) -> Nanos {
+        let Scenario { think, pacing, .. } = self.scenario(user);
+        let think = pause(&mut user.rng, *think);
+        if *pacing == Think::None {
+            return think;
+        }
+        let next = (user.cycle + pause(&mut user.rng, *pacing)).max(now + think);
+        user.cycle = next;
+        next - now
     }
 
     fn store_cookies(
@@ -213,7 +284,7 @@ impl PlanFlow {
         moves: &Moves<'_>,
     ) {
         // Most responses give none, and then no jar is needed.
-        if !self.workload.cookies || !cookies::gives_any(&parts.head) {
+        if self.workload.cookies == CookiePolicy::Off || !cookies::gives_any(&parts.head) {
             return;
         }
         if let Some(url) = self.steps[at].cookie_url(user, moves.url(outcome.origin)) {
@@ -243,7 +314,8 @@ impl PlanFlow {
         let base = moves.url(outcome.origin);
         let to = redirect::resolve(location, base, user.path(step)).ok();
         let allowed = u32::from(user.hops) < step.redirects_max.min(255);
-        let origin = to.as_ref().filter(|_| allowed).and_then(|to| moves.origin(to, outcome.origin).ok());
+        let origin =
+            to.as_ref().filter(|_| allowed).and_then(|to| moves.origin(to, Some(outcome.origin)).ok());
         let (Some(to), Some(origin)) = (to, origin) else {
             moves.redirect_refused(outcome);
             return None;
@@ -282,6 +354,7 @@ impl PlanFlow {
                 *place = value;
             }
             if missing {
+                moves.missing(extract.variable, outcome);
                 return false;
             }
         }
@@ -303,6 +376,11 @@ impl Flow for PlanFlow {
             at: 0,
             hops: 0,
             written: false,
+            made: false,
+            in_setup: false,
+            is_set_up: false,
+            flow_behind: 0,
+            cycle: Nanos::ZERO,
             iteration: 0,
             in_scenario: 0,
             rng: Rng::stream(self.seed, u64::from(key.number)),
@@ -310,24 +388,33 @@ impl Flow for PlanFlow {
         }
     }
 
-    /// Draws the iteration's rows.
+    /// Draws the iteration's flow, and the rows that this takes.
+    #[inline]
     fn prepare(&mut self, user: &mut PlanUser) -> bool {
-        if self.workload.data.is_empty() && self.workload.variables.is_empty() {
-            return true;
-        }
-        let extras = user.extras.get_or_insert_default();
-        extras.values.clear();
-        extras.values.resize_with(self.workload.variables.len(), || None);
-        extras.rows.clear();
-        for (set, drawn) in self.workload.data.iter().zip(&mut self.drawn) {
-            let own = self.worker + *drawn * self.workers;
-            match set.row_for(own, u64::from(user.key.number), &mut user.rng) {
-                Some(row) => extras.rows.push(row),
-                None => return false,
+        user.flow = draw(&self.scenario(user).flows, &mut user.rng);
+        if let Some(extras) = &mut user.extras
+            && self.workload.cookies == CookiePolicy::Iteration
+        {
+            match &extras.first {
+                Some((_, jar)) => extras.jar.clone_from(jar),
+                None => extras.jar.clear(),
             }
-            *drawn += 1;
         }
-        true
+        if self.has_open {
+            user.extras.get_or_insert_default().before = None;
+        }
+        if !self.workload.variables.is_empty() {
+            let extras = user.extras.get_or_insert_default();
+            match &extras.first {
+                Some((values, _)) => extras.values.clone_from(values),
+                None => extras.values.clone_from(&self.workload.once.values),
+            }
+            extras.values.resize_with(self.workload.variables.len(), || None);
+        }
+        let setup = self.scenario(user).setup.filter(|_| !user.is_set_up);
+        let takes_none = |flow: usize| self.sets[flow].is_empty();
+        (takes_none(usize::from(user.flow)) && setup.is_none_or(|setup| takes_none(setup as usize)))
+            || self.draw_rows(user, setup)
     }
 
     #[inline]
@@ -350,40 +437,53 @@ impl Flow for PlanFlow {
     ) -> Result<(), RenderError> {
         let at = self.step(user);
         let step = &self.workload.steps[at];
+        if !user.made {
+            if step.redirects_max == 0 && self.workload.cookies == CookiePolicy::Off {
+                return self.render(user, step, None, wall, out);
+            }
+            self.render_apart(user, step, None, wall)?;
+        }
+        let Some(extras) = &user.extras else { return Err(RenderError::Nothing) };
+        if let Some(wrong) = extras.wrong {
+            return Err(wrong);
+        }
         self.cookies.clear();
-        if let Some(extras) = &user.extras
-            && !extras.jar.is_empty()
+        if !extras.jar.is_empty()
             && let Some(url) = self.steps[at].cookie_url(user, url)
         {
             extras.jar.header(&url, wall, &mut self.cookies);
         }
-        if user.hops > 0
-            && let Some(extras) = &user.extras
-        {
-            redirect::with_cookies(&extras.request, &self.cookies, out);
-            return Ok(());
-        }
-        let (mut values, mut rows): (&[_], &[u64]) = (&[], &[]);
-        if let Some(extras) = &user.extras {
-            (values, rows) = (&extras.values, &extras.rows);
-        }
-        let mut scope = Scope {
-            vu: u64::from(user.key.number) + 1,
-            iteration: user.iteration,
-            sequence: user.in_scenario,
-            wall,
-            rng: &mut user.rng,
-            values,
-            rows,
-            data: &self.workload.data,
-        };
-        step.request.render(out, &mut scope, &self.cookies)?;
-        if step.redirects_max > 0 {
-            let extras = user.extras.get_or_insert_default();
-            extras.request.clear();
-            redirect::without_cookies(out, &self.cookies, &mut extras.request);
-        }
+        cookies::with_field(&extras.request, &self.cookies, out);
         Ok(())
+    }
+}
+
+impl PlanFlow {
+    /// The rows of the iteration. False when there is none left of some data set: then none is taken of the others.
+    fn draw_rows(&self, user: &mut PlanUser, setup: Option<u32>) -> bool {
+        let own = &self.sets[usize::from(user.flow)];
+        let with_setup = setup.map(|setup| {
+            let mut all = [own.as_slice(), &self.sets[setup as usize]].concat();
+            all.sort_unstable();
+            all.dedup();
+            all
+        });
+        let sets = with_setup.as_ref().unwrap_or(own);
+        let data = &self.workload.data;
+        if sets.iter().any(|set| data[*set as usize].is_used_up(self.shared.rows_taken(*set as usize))) {
+            return false;
+        }
+        let extras = user.extras.get_or_insert_default();
+        extras.rows.resize(data.len(), 0);
+        for set in sets.iter().map(|set| *set as usize) {
+            let number = if data[set].is_sequential() { self.shared.take_row(set) } else { 0 };
+            let first = self.first_users[usize::from(user.key.scenario)][set];
+            match data[set].row_for(number, u64::from(user.key.number) - first, &mut user.rng) {
+                Some(row) => extras.rows[set] = row,
+                None => return false,
+            }
+        }
+        true
     }
 }
 
@@ -391,17 +491,34 @@ impl StepPlan {
     /// What the cookies of the request in work go by: it goes to `origin`.
     fn cookie_url(&self, user: &PlanUser, origin: &Url) -> Option<Cow<'_, url::Url>> {
         match &user.extras {
-            Some(extras) if user.hops > 0 => cookies::request_url(origin, &extras.path).map(Cow::Owned),
+            Some(extras) if user.made => cookies::request_url(origin, &extras.path).map(Cow::Owned),
             _ => self.cookie_url.as_ref().map(Cow::Borrowed),
         }
     }
 }
 
 impl PlanUser {
+    /// What it does once is done: each iteration begins with what that has given.
+    fn set_up(&mut self) {
+        (self.in_setup, self.is_set_up, self.at) = (false, true, 0);
+        self.flow = self.flow_behind;
+        if let Some(extras) = &mut self.extras {
+            extras.first = Some((extras.values.clone(), extras.jar.clone()));
+        }
+    }
+
+    /// A cycle begins when the one before ended, unless the user was away.
+    fn begin_cycle(&mut self, now: Nanos) {
+        const LATE: Nanos = Nanos::from_millis(1);
+        if now > self.cycle + LATE {
+            self.cycle = now;
+        }
+    }
+
     /// Path and query of the request in work, as far as they are known beforehand.
     fn path<'a>(&'a self, step: &'a Step) -> &'a str {
         match &self.extras {
-            Some(extras) if self.hops > 0 => &extras.path,
+            Some(extras) if self.made => &extras.path,
             _ => step.request.path_hint(),
         }
     }
@@ -411,6 +528,20 @@ impl PlanUser {
     fn has_no_cookies(&self) -> bool {
         self.extras.as_ref().is_none_or(|extras| extras.jar.is_empty())
     }
+}
+
+/// Users of scenarios that take no rows of a data set need none of their own.
+fn first_users(workload: &Workload) -> Vec<Vec<u64>> {
+    let mut without = vec![0; workload.data.len()];
+    let mut all = Vec::new();
+    for scenario in &workload.scenarios {
+        all.push(without.clone());
+        for (set, without) in without.iter_mut().enumerate() {
+            let takes = workload.takes_rows(scenario, set as u32);
+            *without += if takes { 0 } else { u64::from(scenario.executor.max_vus()) };
+        }
+    }
+    all
 }
 
 fn pause(rng: &mut Rng, think: Think) -> Nanos {

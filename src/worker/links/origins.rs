@@ -136,12 +136,12 @@ impl Origins {
         self.asked > 0
     }
 
-    /// The number of the origin of `url`, which `from` has led to. One that is new is looked up when a connection to it is
+    /// The number of the origin of `url`, which a response of `from` has led to, if any has. One that is new is looked up when a connection to it is
     /// wanted.
     ///
     /// # Errors
     /// When there are too many, or none may be added.
-    pub(in crate::worker) fn find(&mut self, url: &Url, from: u32) -> Result<u32, ErrorKind> {
+    pub(in crate::worker) fn find(&mut self, url: &Url, from: Option<u32>) -> Result<u32, ErrorKind> {
         let same = |known: &Url| (known.scheme, &known.host, known.port) == (url.scheme, &url.host, url.port);
         if let Some(place) = self.all.iter().position(|origin| same(&origin.url)) {
             return Ok(place as u32);
@@ -152,8 +152,10 @@ impl Origins {
         let mut url = url.clone();
         url.target = "/".into();
         let whereabouts = Whereabouts::Unknown { kind: ErrorKind::Dns, ask_from: Nanos::ZERO };
-        let from = Some(self.all[from as usize].url.clone());
-        self.all.push(Origin { from, ..Origin::new(url, None, whereabouts) });
+        let from = from.map(|from| self.all[from as usize].url.clone());
+        let forwarding = self.names.as_ref().and_then(|names| names.forwarding.as_ref());
+        let forward = forwarding.and_then(|forwarding| forwarding.to(&url));
+        self.all.push(Origin { from, ..Origin::new(url, forward, whereabouts) });
         Ok(self.all.len() as u32 - 1)
     }
 
@@ -222,7 +224,6 @@ impl Origins {
                 }
                 place.expires = now + found.ttl;
                 if !numbers.is_empty() {
-                    place.forward = found.forward.or(place.forward.take());
                     place.whereabouts = Whereabouts::Known(Addresses::new(numbers, self.rotation));
                 }
             }

@@ -2,6 +2,7 @@
 
 use super::{Links, Owner};
 use crate::http::protocol::Protocol;
+use crate::plan::request_template::RenderError;
 use crate::stats::outcome::ErrorKind;
 use crate::transport::AddRoute;
 use crate::units::Nanos;
@@ -40,7 +41,10 @@ impl<D: AddRoute, O: Owner> Links<D, O> {
         let (h1, store) = (&mut link.h1, &mut self.store);
         let bytes =
             owner.bytes(&mut self.driver, &self.origins, slot, move || h1.first_queued(store, slot), count);
-        let Ok(bytes) = bytes else { return self.not_to_be_sent(owner, slot, sent) };
+        let bytes = match bytes {
+            Ok(bytes) => bytes,
+            Err(why) => return self.not_to_be_sent(owner, slot, why, sent),
+        };
         link.sending = bytes.notify;
         link.requests += u32::from(count);
         let (recorder, window) = (&mut self.recorder, &self.window);
@@ -63,9 +67,10 @@ impl<D: AddRoute, O: Owner> Links<D, O> {
 
     /// The request could not be put together.
     #[cold]
-    fn not_to_be_sent(&mut self, owner: &mut O, slot: u32, now: Nanos) {
+    fn not_to_be_sent(&mut self, owner: &mut O, slot: u32, why: RenderError, now: Nanos) {
+        let kind = if why == RenderError::NotAllowed { ErrorKind::NotAllowed } else { ErrorKind::Template };
         if let Some(exchange) = self.unqueue(slot) {
-            owner.failed(self, exchange, ErrorKind::Template, now);
+            owner.failed(self, exchange, kind, now);
         }
     }
 

@@ -470,7 +470,7 @@ impl LoadOwner for Pool {
         Rest {
             in_flight: if links.aborted { cut_off.len() as u64 } else { 0 },
             backlog: self.source.measured_backlog(&links.window),
-            samples: Vec::new(),
+            ..Rest::default()
         }
     }
 }

@@ -1,7 +1,6 @@
 //! When virtual users begin iterations: k6's executors, one worker's share of each.
 
 use std::collections::VecDeque;
-use std::sync::atomic::Ordering;
 
 use super::user::{self, VuState};
 use super::{Flow, UserLinks, Users};
@@ -515,26 +514,27 @@ impl<F: Flow> Users<F> {
         self.ready.push_back(vu);
     }
 
-    /// Whether the user may begin another iteration; takes it from what is shared, where that is so.
-    pub(super) fn may_begin(&mut self, vu: u32, now: Nanos) -> bool {
+    /// The number in its scenario of the iteration that the user may begin, if it may; taken from what is shared, where that is so.
+    pub(super) fn may_begin(&mut self, vu: u32, now: Nanos) -> Option<u64> {
         let user = &self.users[vu as usize];
         let index = usize::from(user.key.scenario);
         let runner = &self.runners[index];
         if user.leaving || self.stopped {
-            return false;
+            return None;
         }
-        match &runner.executor {
+        let may = match &runner.executor {
             // An arrival that came in time may begin late: it waited in the backlog or for this turn.
             Executor::ArrivalRate { .. } => runner.phase == Phase::Running || user.has_arrival,
             Executor::PerVuIterations { iterations, .. } => {
                 runner.lets_begin(now) && user.iterations < *iterations
             }
-            Executor::SharedIterations { iterations, .. } => {
-                runner.lets_begin(now)
-                    && self.config.shared_iterations[index].fetch_add(1, Ordering::Relaxed) < *iterations
+            Executor::SharedIterations { iterations, .. } if runner.lets_begin(now) => {
+                let taken = self.config.shared.take_iterations(index, 1);
+                return (taken < *iterations).then_some(taken);
             }
             _ => runner.lets_begin(now),
-        }
+        };
+        may.then(|| u64::from(self.worker) + runner.begun * u64::from(self.workers))
     }
 
     /// Behind an iteration: the next arrival, the loop again, or off.
@@ -571,7 +571,7 @@ impl<F: Flow> Users<F> {
             let owed = match runner.executor {
                 // They are everybody's: one worker answers for them, and takes what is left, so that no other can any more.
                 Executor::SharedIterations { iterations, .. } if self.worker == 0 => {
-                    let taken = self.config.shared_iterations[index].fetch_add(iterations, Ordering::Relaxed);
+                    let taken = self.config.shared.take_iterations(index, iterations);
                     iterations.saturating_sub(taken)
                 }
                 Executor::PerVuIterations { iterations, .. } => {

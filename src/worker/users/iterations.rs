@@ -29,17 +29,17 @@ impl<F: Flow> Users<F> {
 
     fn begin_iteration<D: AddRoute>(&mut self, links: &mut UserLinks<D, F>, vu: u32, now: Nanos) {
         let may_begin = self.may_begin(vu, now);
-        if !may_begin || !self.flow.prepare(&mut self.users[vu as usize].flow) {
-            if may_begin {
+        let ready = may_begin.filter(|_| self.flow.prepare(&mut self.users[vu as usize].flow));
+        let Some(in_scenario) = ready else {
+            if may_begin.is_some() {
                 self.drop_taken(links, vu);
             }
             self.drop_arrival(links, vu);
             return self.go_off(links, vu);
-        }
+        };
         let user = &mut self.users[vu as usize];
         let index = usize::from(user.key.scenario);
         let runner = &mut self.runners[index];
-        let in_scenario = u64::from(self.worker) + runner.begun * u64::from(self.workers);
         runner.begun += 1;
         let scheduled = user.has_arrival.then_some(user.scheduled);
         let iteration = Iteration { number: user.iterations, in_scenario, scheduled };
@@ -126,8 +126,12 @@ impl<F: Flow> Users<F> {
             samples: &mut links.samples,
             checks: &mut self.checks,
             tally: user.tally,
+            begins_anew: false,
         };
         let then = self.flow.on(&mut user.flow, what, &mut moves);
+        if moves.begins_anew {
+            user.begun = now;
+        }
         if !self.new_timers.is_empty() {
             self.new_timers.drain(..).for_each(|timer| user.timers.set(timer));
             let due = user.next_due().max(now + Nanos(1));

@@ -12,7 +12,6 @@ mod user;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 
 use super::channel::Channel;
 use super::exchange::Exchange;
@@ -21,6 +20,7 @@ use super::flow::plan::PlanFlow;
 use super::flow::{Checks, Flow, FlowSetup, Spare, TimerId};
 use super::links::Links;
 use super::names::Names;
+use super::shared::Shared;
 use super::timers::Timers;
 use super::{Clocks, LoadOwner, Rest, TakesLoad, Worker, WorkerConfig};
 use crate::plan::workload::Workload;
@@ -41,8 +41,8 @@ pub struct UsersConfig {
     pub workload: Arc<Workload>,
     /// What is kept apart.
     pub layout: Arc<Layout>,
-    /// How many iterations were taken of each shared-iterations scenario, over all workers.
-    pub shared_iterations: Arc<[AtomicU64]>,
+    /// What all workers share.
+    pub shared: Arc<Shared>,
     /// Most connections that this worker may have: [`UsersConfig::connections`], and some to spare where responses may lead to
     /// other origins.
     pub connections: u32,
@@ -55,7 +55,8 @@ pub struct UsersConfig {
 impl UsersConfig {
     fn flow_setup(&self, config: &WorkerConfig) -> FlowSetup<'_> {
         let (worker, workers) = (config.worker, config.workers);
-        FlowSetup { workload: &self.workload, layout: &self.layout, worker, workers, seed: self.seed }
+        let UsersConfig { workload, layout, shared, seed, .. } = self;
+        FlowSetup { workload, layout, shared, worker, workers, seed: *seed }
     }
 
     /// Users that worker `worker` of `workers` has.
@@ -280,6 +281,7 @@ impl<F: Flow> LoadOwner for Users<F> {
         if self.measuring {
             self.drop_what_is_owed(links);
         }
-        Rest { in_flight: self.cut_off, backlog, samples: std::mem::take(&mut self.checks.samples) }
+        let causes = self.checks.causes(&self.config.workload.variables);
+        Rest { in_flight: self.cut_off, backlog, samples: std::mem::take(&mut self.checks.samples), causes }
     }
 }

@@ -17,7 +17,7 @@ use crate::units::Nanos;
 use crate::worker::Window;
 use crate::worker::exchange::Exchange;
 use crate::worker::flow::ask::{Ask, Terms};
-use crate::worker::flow::{Outcome, Parts, Source, Spare, What};
+use crate::worker::flow::{Lack, Outcome, Parts, Source, Spare, What};
 use crate::worker::links::{Bytes, Known, Link, Origins, Owner, Step};
 
 /// Longest pause before the next attempt to connect: an arrival must not lose its user for long.
@@ -105,7 +105,7 @@ impl<F: Flow> Owner for Users<F> {
     where
         Self: 'x,
     {
-        let Some(Exchange { ask: Ask { terms, .. }, .. }) = first() else { return Err(RenderError::Unset) };
+        let Some(Exchange { ask: Ask { terms, .. }, .. }) = first() else { return Err(RenderError::Nothing) };
         let (payload, len) = match terms.source {
             Source::Payload(payload, len) => (payload, len),
             Source::Written => {
@@ -113,7 +113,12 @@ impl<F: Flow> Owner for Users<F> {
                 out.clear();
                 let state = &mut self.users[terms.user as usize].flow;
                 let url = &origins.get(terms.origin).url;
-                self.flow.write(state, terms.id, url, (self.wall)(), out)?;
+                if let Err(error) = self.flow.write(state, terms.id, url, (self.wall)(), out) {
+                    if terms.measured {
+                        self.checks.lacks(terms.place, Lack::NotMade(error));
+                    }
+                    return Err(error);
+                }
                 (PayloadId::DRAFT, out.len() as u32)
             }
         };

@@ -135,7 +135,7 @@ impl<'a> Probe<'a> {
         let (ask, questions) = bounded(1_000);
         let (replies, found) = bounded(1_000);
         self.names = Some((questions, replies, 0));
-        Names { ask, found }
+        Names { ask, found, forwarding: None }
     }
 
     fn resolve(&mut self) {
@@ -148,7 +148,7 @@ impl<'a> Probe<'a> {
                 1 => unreachable(ErrorKind::Dns),
                 _ => unreachable(ErrorKind::NotAllowed),
             };
-            let found = Found { origin: lookup.origin, result, forward: None, ttl: Nanos::MAX };
+            let found = Found { origin: lookup.origin, result, ttl: Nanos::MAX };
             replies.try_send(found).expect("there is room for each origin's reply");
         }
     }

@@ -263,12 +263,20 @@ impl Draw {
     /// A plan's text.
     fn plan(&mut self) -> String {
         let mut text = String::new();
-        let cookies = self.happens(0.5);
+        // An iteration begins with the cookies of the setup, whatever has replaced them since: which the peer would not expect.
+        let (cookies, setup) = self.of(&[
+            ("false", ""),
+            ("\"iteration\"", ""),
+            ("\"user\"", ""),
+            ("\"user\"", "setup = [\"two\"]"),
+            ("false", "setup = [\"three\", \"one\"]"),
+        ]);
         let mut line = |part: String| {
             text.push_str(&part);
             text.push('\n');
         };
         line(format!("timeout = \"{}\"\ncookies = {cookies}", ms(self.magnitude(5, 2_000))));
+        line(setup.into());
         line(format!("maxRedirects = {}", self.of(&[0, 1, 3, 10])));
         match self.between(0, 9) {
             0 => line("noConnectionReuse = true".into()),
@@ -349,7 +357,11 @@ impl Draw {
         if self.happens(0.2) {
             text.push_str(&format!("think = \"{}\"\n", us(self.magnitude(1, 5_000))));
         }
-        text.push_str(&match self.between(0, 5) {
+        let executor = self.between(0, 5);
+        if executor < 4 && self.happens(0.3) {
+            text.push_str(&format!("pacing = \"{}\"\n", us(self.magnitude(1, 50_000))));
+        }
+        text.push_str(&match executor {
             0 => format!("executor = \"constant-vus\"\nvus = {users}\nduration = \"{}\"\n", ms(self.between(1_000, 2_000))),
             1 => self.ramping_users(users),
             2 => format!(

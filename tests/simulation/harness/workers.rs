@@ -1,7 +1,6 @@
 //! The one place that knows how a worker is built and started.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 
 use squall::driver::{DriverConfig, Endpoint};
 use squall::load::LoadModel;
@@ -11,6 +10,7 @@ use squall::stats::layout::Layout;
 use squall::units::Nanos;
 use squall::worker::channel::{Channel, Control, ThreadReadings};
 use squall::worker::pool::{Pool, PoolConfig};
+use squall::worker::shared::Shared;
 use squall::worker::users::UsersConfig;
 use squall::worker::{Clocks, OriginSpec, Worker};
 
@@ -45,7 +45,7 @@ pub(crate) struct VuWorkerConfig {
     pub(crate) workers: u32,
     pub(crate) workload: Arc<Workload>,
     pub(crate) layout: Arc<Layout>,
-    pub(crate) shared_iterations: Arc<[AtomicU64]>,
+    pub(crate) shared: Arc<Shared>,
     /// For each origin the first of its endpoints, and how many it has.
     pub(crate) endpoints: Vec<(u32, u32)>,
     pub(crate) warmup: Nanos,
@@ -84,14 +84,14 @@ pub(crate) fn plain_config() -> WorkerConfig {
 pub(crate) struct Scenarios {
     pub(crate) workload: Arc<Workload>,
     pub(crate) layout: Arc<Layout>,
-    shared_iterations: Arc<[AtomicU64]>,
+    shared: Arc<Shared>,
 }
 
 impl Scenarios {
     pub(crate) fn new(workload: Workload) -> Scenarios {
         Scenarios {
             layout: Arc::new(workload.layout()),
-            shared_iterations: workload.scenarios.iter().map(|_| AtomicU64::new(0)).collect(),
+            shared: Shared::new(&workload),
             workload: Arc::new(workload),
         }
     }
@@ -103,7 +103,7 @@ impl Scenarios {
             workers,
             workload: Arc::clone(&self.workload),
             layout: Arc::clone(&self.layout),
-            shared_iterations: Arc::clone(&self.shared_iterations),
+            shared: Arc::clone(&self.shared),
             endpoints: (0..self.workload.origins.len() as u32).map(|origin| (origin, 1)).collect(),
             warmup: Nanos::ZERO,
             connect_timeout: ms(500),
@@ -221,7 +221,7 @@ pub(crate) fn run_users(mut probe: Probe<'_>, config: VuWorkerConfig, channel: &
         connections: UsersConfig::connections(&config.workload, config.worker, config.workers),
         workload: config.workload,
         layout: config.layout,
-        shared_iterations: config.shared_iterations,
+        shared: config.shared,
         seed: config.seed,
         keeps_connections: false,
     };

@@ -7,7 +7,7 @@ use base64::prelude::BASE64_STANDARD;
 
 use super::super::error::Problems;
 use crate::http::url::{Scheme, Url};
-use crate::plan::forward::Forward;
+use crate::plan::forward::{Forward, Forwarding};
 use crate::plan::workload::Workload;
 
 /// An HTTP proxy: forwards requests with absolute targets (RFC 9112, section 3.2.2), and opens tunnels to https
@@ -21,12 +21,14 @@ pub struct Proxy {
 }
 
 impl Proxy {
+    /// How requests are put for it.
+    pub(crate) fn forwarding(&self) -> Forwarding {
+        Forwarding { authorization: self.authorization.clone() }
+    }
+
     /// How requests to `origin` are put; `None` where a tunnel leads to it.
     pub(crate) fn forward(&self, origin: &Url) -> Option<Forward> {
-        (origin.scheme == Scheme::Http).then(|| Forward {
-            prefix: format!("http://{}", origin.authority()),
-            authorization: self.authorization.clone(),
-        })
+        self.forwarding().to(origin)
     }
 
     /// Puts the requests of `workload` that are to be forwarded.
@@ -35,7 +37,10 @@ impl Proxy {
             origin.forward = self.forward(&origin.url);
         }
         for step in &mut workload.steps {
-            if let Some(forward) = &workload.origins[step.origin as usize].forward {
+            // Those that go elsewhere each time are put when they begin.
+            if step.open_url.is_none()
+                && let Some(forward) = &workload.origins[step.origin as usize].forward
+            {
                 step.request.forward(forward);
             }
         }

@@ -176,6 +176,10 @@ pub struct ConfigSection {
     pub drain_s: f64,
     /// Longest head of a response.
     pub max_head_bytes: u64,
+    /// How much of a body checks and extractions could look at; `None` (`null`) in plain runs.
+    pub max_body_bytes: Option<u64>,
+    /// Memory that the run could have, if that was said.
+    pub max_memory_bytes: Option<u64>,
     /// `auto`, `spin` or `sleep`, as asked for; what was done is in `generator.wait`.
     pub wait: String,
     /// `auto`, `uring` or `epoll`, as asked for; what was done is in `environment.driver`.

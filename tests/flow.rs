@@ -258,7 +258,7 @@ fn snapshots_of<F: Flow, D: AddRoute>(
     let workload = Arc::new(workload(service));
     let layout = Arc::new(layout);
     let users = UsersConfig {
-        shared: Shared::new(&workload),
+        shared: Shared::new(&workload, u64::MAX),
         // Two of a user's requests are open at once, each on a connection of its own.
         connections: 3,
         workload,

@@ -2,6 +2,8 @@
 
 mod common;
 
+#[path = "scenarios/bodies.rs"]
+mod bodies;
 #[path = "scenarios/cookies.rs"]
 mod cookies;
 #[path = "scenarios/once.rs"]

@@ -86,6 +86,7 @@ impl From<RunError> for Failure {
     fn from(error: RunError) -> Failure {
         let exit = match error {
             RunError::Interrupted => Exit::Interrupted,
+            RunError::MemoryAsked { .. } => Exit::Usage,
             _ => Exit::CouldNotRun,
         };
         Failure { exit, error: error.into() }

@@ -137,7 +137,8 @@ impl Check {
         match &self.predicate {
             Predicate::Status(set) => set.contains(response.status),
             Predicate::Header { name, test } => test.holds(response.header(name).map(|value| (value, false))),
-            Predicate::Body(test) => test.holds(Some((response.body, false))),
+            // What is behind the limit might decide otherwise.
+            Predicate::Body(test) => !response.truncated && test.holds(Some((response.body, false))),
             Predicate::Json { path, test } => match response.json_at(path).map(Value::of_json) {
                 None => test.holds(None) && response.is_json(),
                 Some(value) => test.holds(Some((&value.bytes, value.is_json))),

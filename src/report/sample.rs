@@ -155,6 +155,8 @@ fn config(open: bool) -> ConfigSection {
         max_series: 2_000,
         drain_s: 5.0,
         max_head_bytes: 256 << 10,
+        max_body_bytes: open.then_some(64 << 20),
+        max_memory_bytes: open.then_some(1 << 30),
         wait: "auto".into(),
         driver: "auto".into(),
         allow_invalid: false,

@@ -121,6 +121,8 @@ pub struct RunConfig {
     pub drain: Nanos,
     /// Longest head of a response, in bytes.
     pub max_head: usize,
+    /// Memory for the run in bytes, if that was said.
+    pub max_memory: Option<u64>,
     /// Whether a verdict of INVALID still exits 0.
     pub allow_invalid: bool,
     /// Scenarios, when the run is more than one request over and over.
@@ -237,6 +239,7 @@ fn validate_on(raw: RawConfig, host: &impl Host) -> Result<RunConfig, ConfigErro
     let thresholds = workload::thresholds(&raw, thresholds, workload.as_ref(), &mut problems);
     let Access { routes, asked, names, dialing } =
         access(&raw, target.as_ref(), workload.as_mut(), host, &mut problems);
+    workload.iter_mut().for_each(|workload| workload.body_limit = limits.body);
     let users = workload.as_ref().map(|w| workload::users(&raw, w, room, &mut problems));
     let connections = users.unwrap_or(connections);
 
@@ -277,6 +280,7 @@ fn validate_on(raw: RawConfig, host: &impl Host) -> Result<RunConfig, ConfigErro
         max_series: limits.series,
         drain: times.drain,
         max_head: limits.head,
+        max_memory: limits.memory,
         allow_invalid: raw.allow_invalid,
         origin_addresses: if workload.is_some() { origins } else { Vec::new() },
         workload: workload.map(Arc::new),

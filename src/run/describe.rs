@@ -65,6 +65,8 @@ pub(super) fn settings(config: &RunConfig) -> ConfigSection {
         max_series: config.max_series,
         drain_s: config.drain.as_secs_f64(),
         max_head_bytes: config.max_head as u64,
+        max_body_bytes: config.workload.as_ref().map(|workload| workload.body_limit as u64),
+        max_memory_bytes: config.max_memory,
         wait: config.wait.to_string(),
         driver: config.driver.to_string(),
         allow_invalid: config.allow_invalid,

@@ -38,8 +38,9 @@ pub(super) struct Scenarios {
 }
 
 impl Work {
-    pub(super) fn scenarios(workload: &Arc<Workload>, layout: &Arc<Layout>) -> Work {
-        let shared = Shared::new(workload);
+    /// Of bodies that are looked at `bodies` bytes may be kept at a time.
+    pub(super) fn scenarios(workload: &Arc<Workload>, layout: &Arc<Layout>, bodies: u64) -> Work {
+        let shared = Shared::new(workload, bodies);
         let (workload, layout) = (Arc::clone(workload), Arc::clone(layout));
         Work::Scenarios(Scenarios { workload, layout, shared })
     }

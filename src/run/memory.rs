@@ -3,6 +3,7 @@
 
 use super::RunError;
 use super::config::RunConfig;
+use super::machine;
 use super::samples;
 use crate::stats::histogram::TABLE_BYTES;
 use crate::stats::layout::Layout;
@@ -25,6 +26,8 @@ const BUFFERS_MAX: u64 = 8 << 20;
 const SERIES: u64 = 4 << 10;
 /// A request in flight.
 const REQUEST: u64 = 32;
+/// For bodies there is always so much: less would fail what any machine can hold.
+const BODIES_MIN: u64 = 1 << 20;
 
 /// Asks the kernel for as much memory as the run will need, and gives it back. `sampled`: every sample is kept until it is written.
 ///
@@ -36,9 +39,19 @@ const REQUEST: u64 = 32;
 pub(super) fn ask_for(config: &RunConfig, layout: &Layout, sampled: bool) -> Result<(), RunError> {
     let samples = if sampled { samples::memory(config.cores.len() as u64) } else { 0 };
     let needed = estimate(config, layout) + samples;
+    if let Some(most) = config.max_memory.filter(|most| *most < needed) {
+        return Err(RunError::MemoryAsked { needed, most });
+    }
     // Not from the allocator: glibc's keeps blocks of any size that was once freed, and fills them by hand.
     let granted = usize::try_from(needed).is_ok_and(|bytes| memmap2::MmapMut::map_anon(bytes.max(1)).is_ok());
     if granted { Ok(()) } else { Err(RunError::Memory { needed }) }
+}
+
+/// How many bytes of bodies may be kept at a time: what is left of the memory that the run may have, half of what the machine and its control
+/// groups have free unless asked otherwise.
+pub(super) fn for_bodies(config: &RunConfig, layout: &Layout) -> u64 {
+    let most = config.max_memory.or_else(|| machine::free_memory().map(|free| free / 2));
+    most.map_or(u64::MAX, |most| most.saturating_sub(estimate(config, layout)).max(BODIES_MIN))
 }
 
 /// About what a run allocates, sooner or later; never less than it cannot do without.

@@ -58,6 +58,18 @@ pub enum RunError {
         /// What it said.
         cause: String,
     },
+    /// More memory is needed than the run may have.
+    #[error(
+        "--max-memory: the run needs about {} before any response is looked at, and may have {}; allow more, or use fewer workers \
+         (-t), connections (-c) or steps",
+        human::bytes(*needed), human::bytes(*most)
+    )]
+    MemoryAsked {
+        /// About how many bytes.
+        needed: u64,
+        /// What was asked for.
+        most: u64,
+    },
     /// There is not enough memory.
     #[error(
         "there is no memory for the run: it needs about {} more than it may have; raise the limit (`ulimit -v`), or use \

@@ -123,7 +123,8 @@ impl Session {
 
     fn work(&mut self, config: &RunConfig) -> Result<Work, RunError> {
         if let Some(workload) = &config.workload {
-            return Ok(Work::scenarios(workload, &self.layout));
+            let bodies = memory::for_bodies(config, &self.layout);
+            return Ok(Work::scenarios(workload, &self.layout, bodies));
         }
         let plan = match self.plan.take() {
             Some(plan) => plan,

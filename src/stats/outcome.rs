@@ -47,11 +47,13 @@ pub enum ErrorKind {
     /// It was still waited for when the time for that was over: behind the window (the drain), or at the end of an iteration that was
     /// cut off.
     Unanswered,
+    /// Its body was to be looked at, and to keep it would have taken more memory than the run may have.
+    Memory,
 }
 
 impl ErrorKind {
     /// All kinds, in the order of their discriminants.
-    pub const ALL: [ErrorKind; 20] = [
+    pub const ALL: [ErrorKind; 21] = [
         ErrorKind::Connect,
         ErrorKind::Timeout,
         ErrorKind::Reset,
@@ -72,6 +74,7 @@ impl ErrorKind {
         ErrorKind::DnsTimeout,
         ErrorKind::NotAllowed,
         ErrorKind::Unanswered,
+        ErrorKind::Memory,
     ];
 
     /// The key in the JSON report's `errors`.
@@ -97,6 +100,7 @@ impl ErrorKind {
             ErrorKind::DnsTimeout => "dns_timeout",
             ErrorKind::NotAllowed => "not_allowed",
             ErrorKind::Unanswered => "unanswered",
+            ErrorKind::Memory => "memory",
         }
     }
 }

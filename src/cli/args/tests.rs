@@ -41,7 +41,7 @@ fn a_url_is_a_run_wherever_the_flags_stand() {
 
 #[test]
 fn every_flag_arrives() {
-    let line = "squall http://h/ -c 1 -t 2 --cores 1,3-5 -d 3s -n 4 --drain 3s --max-head 5k -R 5k --arrivals poisson --seed 6 -p 7 -m PUT \
+    let line = "squall http://h/ -c 1 -t 2 --cores 1,3-5 -d 3s -n 4 --drain 3s --max-head 5k --max-body 6M --max-memory 1GiB -R 5k --arrivals poisson --seed 6 -p 7 -m PUT \
                 -H A:b -H C:d --body-file f --timeout 8s --warmup 9s --wait spin --max-backlog 10 --driver epoll \
                 --allow-invalid --stage 1s:2 --stage 3s:4 --vus 5 --check a --threshold b --max-redirects 6 \
                 --no-keepalive --cookies --var c=d -k --cacert ca --cert ce --key ke --tls-min 1.3 --tls-resumption \
@@ -60,6 +60,8 @@ fn every_flag_arrives() {
             requests: Some(4),
             drain: text("3s"),
             max_head: text("5k"),
+            max_body: text("6M"),
+            max_memory: text("1GiB"),
             rate: text("5k"),
             arrivals: text("poisson"),
             seed: Some(6),

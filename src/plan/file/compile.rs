@@ -21,7 +21,7 @@ use crate::threshold::Threshold;
 use crate::units::Nanos;
 
 /// Bodies that a check wants to see are kept up to this many bytes.
-pub(in crate::plan) const BODY_LIMIT: usize = 1 << 20;
+pub(in crate::plan) const BODY_LIMIT: usize = 64 << 20;
 
 /// A plan, ready to run.
 #[derive(Debug)]

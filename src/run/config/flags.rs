@@ -71,6 +71,12 @@ pub struct RawConfig {
     /// How long a request may take [default: 10s]
     #[arg(long, value_name = "TIME", help_heading = "Request")]
     pub timeout: Option<String>,
+    /// How much of a body checks and extractions look at [default: 64MiB]
+    #[arg(long, value_name = "SIZE", help_heading = "Request")]
+    pub max_body: Option<String>,
+    /// Memory for the run; bodies that would take more fail as `memory` [default: half of what is free]
+    #[arg(long, value_name = "SIZE", help_heading = "Generator")]
+    pub max_memory: Option<String>,
     /// Longest head of a response [default: 256KiB]
     #[arg(long, value_name = "SIZE", help_heading = "Request")]
     pub max_head: Option<String>,

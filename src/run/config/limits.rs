@@ -18,6 +18,9 @@ const BACKLOG_DEFAULT_MAX: u64 = 10_000_000;
 /// What may be asked for: 800 MB.
 const BACKLOG_MAX: u64 = 100_000_000;
 
+/// How much of a body is looked at unless asked otherwise, in bytes.
+pub(super) const MAX_BODY: usize = 64 << 20;
+
 /// What `--max-head` takes, in bytes.
 const HEAD_LIMITS: RangeInclusive<u64> = 1 << 10..=16 << 20;
 
@@ -26,6 +29,8 @@ pub(super) struct Limits {
     pub(super) backlog: u64,
     pub(super) series: u32,
     pub(super) head: usize,
+    pub(super) body: usize,
+    pub(super) memory: Option<u64>,
 }
 
 /// Reads all of them.
@@ -34,6 +39,8 @@ pub(super) fn limits(raw: &RawConfig, load: &LoadModel, problems: &mut Problems)
         backlog: max_backlog(raw, load, problems),
         series: max_series(raw, problems),
         head: max_head(raw, problems),
+        body: max_body(raw, problems),
+        memory: max_memory(raw, problems),
     }
 }
 
@@ -83,6 +90,19 @@ fn max_series(raw: &RawConfig, problems: &mut Problems) -> u32 {
             SERIES_LIMIT
         }
     }
+}
+
+/// Reads `--max-body`.
+fn max_body(raw: &RawConfig, problems: &mut Problems) -> usize {
+    let asked =
+        raw.max_body.as_deref().and_then(|text| problems.note("--max-body", text.parse::<ByteSize>()));
+    asked.map_or(MAX_BODY, |ByteSize(bytes)| usize::try_from(bytes).unwrap_or(usize::MAX))
+}
+
+/// Reads `--max-memory`.
+fn max_memory(raw: &RawConfig, problems: &mut Problems) -> Option<u64> {
+    let text = raw.max_memory.as_deref()?;
+    problems.note("--max-memory", text.parse::<ByteSize>()).map(|ByteSize(bytes)| bytes)
 }
 
 /// Reads `--max-head`.

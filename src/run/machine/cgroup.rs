@@ -27,6 +27,19 @@ pub(super) enum Hierarchy {
     Unified,
     /// Version 1: the line whose controllers include `cpu`.
     Cpu,
+    /// Version 1: the line whose controllers include `memory`.
+    Memory,
+}
+
+impl Hierarchy {
+    /// The controller of version 1.
+    fn controller(self) -> Option<&'static str> {
+        match self {
+            Hierarchy::Unified => None,
+            Hierarchy::Cpu => Some("cpu"),
+            Hierarchy::Memory => Some("memory"),
+        }
+    }
 }
 
 /// The directories of this process's group and of its ancestors, innermost first.
@@ -47,9 +60,9 @@ fn group_path(groups: &str, which: Hierarchy) -> Option<&str> {
     groups.lines().find_map(|line| {
         let mut parts = line.splitn(3, ':');
         let (id, controllers, path) = (parts.next()?, parts.next()?, parts.next()?);
-        let found = match which {
-            Hierarchy::Unified => id == "0" && controllers.is_empty(),
-            Hierarchy::Cpu => controllers.split(',').any(|name| name == "cpu"),
+        let found = match which.controller() {
+            None => id == "0" && controllers.is_empty(),
+            Some(controller) => controllers.split(',').any(|name| name == controller),
         };
         found.then(|| path.trim_start_matches("/.."))
     })
@@ -63,9 +76,9 @@ fn mount(mounts: &str, which: Hierarchy) -> Option<(&str, &str)> {
         let (root, point) = (left.next()?, left.next()?);
         let mut right = right.split(' ');
         let (kind, _, options) = (right.next()?, right.next()?, right.next()?);
-        let found = match which {
-            Hierarchy::Unified => kind == "cgroup2",
-            Hierarchy::Cpu => kind == "cgroup" && options.split(',').any(|name| name == "cpu"),
+        let found = match which.controller() {
+            None => kind == "cgroup2",
+            Some(controller) => kind == "cgroup" && options.split(',').any(|name| name == controller),
         };
         found.then_some((root, point))
     })

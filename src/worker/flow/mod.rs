@@ -10,6 +10,7 @@
 //! What a flow begins goes into lists that are reused from call to call ([`Moves`]), so that nothing allocates per request.
 
 pub(in crate::worker) mod ask;
+pub(in crate::worker) mod parts;
 pub mod plan;
 
 use std::rc::Rc;
@@ -20,6 +21,8 @@ use super::links::Origins;
 use super::samples::Samples;
 use super::shared::Shared;
 use ask::Ask;
+pub use parts::Parts;
+use parts::Spare;
 
 use crate::driver::PayloadId;
 use crate::http::response::{Expect, Response};
@@ -234,17 +237,6 @@ pub struct Mark {
     pub stage: u16,
     /// It was meant to start in the window: it counts.
     pub measured: bool,
-}
-
-/// The parts of a response that somebody wants to see.
-#[derive(Debug, Default)]
-pub struct Parts {
-    /// The final head.
-    pub head: Vec<u8>,
-    /// The payload.
-    pub body: Vec<u8>,
-    /// It was longer than what may be kept.
-    pub truncated: bool,
 }
 
 impl Outcome {
@@ -481,36 +473,19 @@ impl Moves<'_> {
     }
 }
 
-/// Parts that are in no outcome, for the next ones.
-#[derive(Debug, Default)]
-#[expect(clippy::vec_box, reason = "exchanges hold them boxed, so that one without costs a pointer")]
-pub(super) struct Spare(Vec<Box<Parts>>);
-
-impl Spare {
-    #[inline]
-    pub(super) fn take(&mut self) -> Box<Parts> {
-        self.0.pop().unwrap_or_default()
-    }
-
-    #[inline]
-    pub(super) fn put(&mut self, parts: Option<Box<Parts>>) {
-        if let Some(mut parts) = parts {
-            parts.head.clear();
-            parts.body.clear();
-            parts.truncated = false;
-            self.0.push(parts);
-        }
-    }
-}
-
 #[cold]
 fn sample(check: usize, outcome: &Outcome, at: Nanos) -> CheckSample {
     let response = outcome.response();
     let excerpt = &response.body[..response.body.len().min(EXCERPT_MAX)];
+    let excerpt = String::from_utf8_lossy(excerpt);
+    let looked_at = response.body.len();
     CheckSample {
         check: check as u32,
         status: response.status,
         at,
-        excerpt: String::from_utf8_lossy(excerpt).into_owned(),
+        excerpt: match response.truncated {
+            true => format!("(only the first {looked_at} bytes were looked at: --max-body) {excerpt}"),
+            false => excerpt.into_owned(),
+        },
     }
 }

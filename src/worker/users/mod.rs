@@ -16,8 +16,9 @@ use std::sync::Arc;
 use super::channel::Channel;
 use super::exchange::Exchange;
 use super::flow::ask::Ask;
+use super::flow::parts::Spare;
 use super::flow::plan::PlanFlow;
-use super::flow::{Checks, Flow, FlowSetup, Spare, TimerId};
+use super::flow::{Checks, Flow, FlowSetup, TimerId};
 use super::links::Links;
 use super::names::Names;
 use super::shared::Shared;
@@ -159,7 +160,7 @@ impl<F: Flow> Users<F> {
             without_place: VecDeque::new(),
             next_exchange: 0,
             checks: Checks::new(&users.layout),
-            spare: Spare::default(),
+            spare: Spare::new(&users.shared.bodies),
             requests: Vec::new(),
             new_timers: Vec::new(),
             cut_off: 0,

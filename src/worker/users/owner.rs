@@ -17,7 +17,8 @@ use crate::units::Nanos;
 use crate::worker::Window;
 use crate::worker::exchange::Exchange;
 use crate::worker::flow::ask::{Ask, Terms};
-use crate::worker::flow::{Lack, Outcome, Parts, Source, Spare, What};
+use crate::worker::flow::parts::Spare;
+use crate::worker::flow::{Lack, Outcome, Parts, Source, What};
 use crate::worker::links::{Bytes, Known, Link, Origins, Owner, Step};
 
 /// Longest pause before the next attempt to connect: an arrival must not lose its user for long.
@@ -51,10 +52,7 @@ impl Reader<Exchange<Ask>> for Keeper<'_> {
         let ask = &mut exchange.ask;
         if ask.terms.keeps.body {
             let limit = ask.terms.body_limit;
-            let parts = self.parts(ask);
-            let room = limit - parts.body.len();
-            parts.body.extend_from_slice(&bytes[..bytes.len().min(room)]);
-            parts.truncated |= bytes.len() > room;
+            self.parts(ask).take_in(bytes, limit);
         }
     }
 }
@@ -178,6 +176,9 @@ impl<F: Flow> Owner for Users<F> {
         _: bool,
         now: Nanos,
     ) {
+        if exchange.ask.parts.as_ref().is_some_and(|parts| parts.refused) {
+            return self.failed(links, exchange, ErrorKind::Memory, now);
+        }
         let spent = timings(&exchange, now);
         if exchange.ask.terms.measured {
             self.record_response(links, &exchange, &spent, response, now);

@@ -91,7 +91,7 @@ impl Scenarios {
     pub(crate) fn new(workload: Workload) -> Scenarios {
         Scenarios {
             layout: Arc::new(workload.layout()),
-            shared: Shared::new(&workload),
+            shared: Shared::new(&workload, u64::MAX),
             workload: Arc::new(workload),
         }
     }

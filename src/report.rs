@@ -184,6 +184,8 @@ pub struct ConfigSection {
     pub wait: String,
     /// `auto`, `uring` or `epoll`, as asked for; what was done is in `environment.driver`.
     pub driver: String,
+    /// Whether requests were sent again that met a connection which was just being closed.
+    pub resend: bool,
     /// Whether an INVALID verdict exits 0.
     pub allow_invalid: bool,
     /// Seed of everything random.

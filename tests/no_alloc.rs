@@ -213,6 +213,7 @@ fn calls_of_a_worker(requests: u64, load: LoadModel, sampled: bool) -> u64 {
         duration: None,
         timeout: Nanos::from_secs(10),
         max_backlog: 100_000,
+        resend: false,
     };
     let clocks = Clocks { thread: ThreadReadings::default, wall: || Nanos::ZERO };
     let (out, messages) = crossbeam_channel::bounded(8);

@@ -159,6 +159,7 @@ fn config(open: bool) -> ConfigSection {
         max_memory_bytes: open.then_some(1 << 30),
         wait: "auto".into(),
         driver: "auto".into(),
+        resend: false,
         allow_invalid: false,
         seed: 42,
     }

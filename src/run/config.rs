@@ -123,6 +123,8 @@ pub struct RunConfig {
     pub max_head: usize,
     /// Memory for the run in bytes, if that was said.
     pub max_memory: Option<u64>,
+    /// Requests of plain runs are sent again that met a connection which was just being closed.
+    pub resend: bool,
     /// Whether a verdict of INVALID still exits 0.
     pub allow_invalid: bool,
     /// Scenarios, when the run is more than one request over and over.
@@ -242,7 +244,6 @@ fn validate_on(raw: RawConfig, host: &impl Host) -> Result<RunConfig, ConfigErro
     workload.iter_mut().for_each(|workload| workload.body_limit = limits.body);
     let users = workload.as_ref().map(|w| workload::users(&raw, w, room, &mut problems));
     let connections = users.unwrap_or(connections);
-
     let Some(target) = target.filter(|_| problems.is_empty()) else {
         return Err(ConfigError::Refused(problems.into_vec()));
     };
@@ -281,6 +282,7 @@ fn validate_on(raw: RawConfig, host: &impl Host) -> Result<RunConfig, ConfigErro
         drain: times.drain,
         max_head: limits.head,
         max_memory: limits.memory,
+        resend: raw.resend,
         allow_invalid: raw.allow_invalid,
         origin_addresses: if workload.is_some() { origins } else { Vec::new() },
         workload: workload.map(Arc::new),

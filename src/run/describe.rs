@@ -69,6 +69,7 @@ pub(super) fn settings(config: &RunConfig) -> ConfigSection {
         max_memory_bytes: config.max_memory,
         wait: config.wait.to_string(),
         driver: config.driver.to_string(),
+        resend: config.resend,
         allow_invalid: config.allow_invalid,
         seed: config.seed,
     }

@@ -200,6 +200,7 @@ fn pool_config(config: &RunConfig, worker: u32, room: SessionRoom) -> PoolConfig
         duration: config.duration,
         timeout: config.timeout,
         max_backlog: share(config.max_backlog, worker, workers),
+        resend: config.resend,
     }
 }
 

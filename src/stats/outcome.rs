@@ -49,11 +49,13 @@ pub enum ErrorKind {
     Unanswered,
     /// Its body was to be looked at, and to keep it would have taken more memory than the run may have.
     Memory,
+    /// The peer closed a connection that had stood by, just as the request went out on it: it was not processed.
+    ClosedIdle,
 }
 
 impl ErrorKind {
     /// All kinds, in the order of their discriminants.
-    pub const ALL: [ErrorKind; 21] = [
+    pub const ALL: [ErrorKind; 22] = [
         ErrorKind::Connect,
         ErrorKind::Timeout,
         ErrorKind::Reset,
@@ -75,6 +77,7 @@ impl ErrorKind {
         ErrorKind::NotAllowed,
         ErrorKind::Unanswered,
         ErrorKind::Memory,
+        ErrorKind::ClosedIdle,
     ];
 
     /// The key in the JSON report's `errors`.
@@ -101,6 +104,7 @@ impl ErrorKind {
             ErrorKind::NotAllowed => "not_allowed",
             ErrorKind::Unanswered => "unanswered",
             ErrorKind::Memory => "memory",
+            ErrorKind::ClosedIdle => "closed_idle",
         }
     }
 }

@@ -214,6 +214,47 @@ fn requests_behind_an_announced_end_are_sent_again() {
     }
 }
 
+/// A server whose patience with a connection that stands by is over just as the next request comes.
+#[test]
+fn a_request_that_meets_a_closing_connection_is_sent_again_where_it_may_be() {
+    let _alone = alone();
+    let (url, _) = peer::start(|mut peer| {
+        // It is answered once; the second request crosses the end.
+        if peer.request() && peer.response() && peer.request() {
+            let _ = peer.stream.shutdown(std::net::Shutdown::Both);
+        }
+    });
+    for driver in crate::common::run::drivers() {
+        for (args, again) in [
+            (&["--vus", "2", "-n", "20", "--check", "status==200"][..], true),
+            (&["--vus", "2", "-n", "20", "--check", "status==200", "-m", "POST"], false),
+            (&["-c", "2", "-n", "20", "--resend"], true),
+            (&["-c", "2", "-n", "20"], false),
+            (&["-c", "2", "-n", "20", "-R", "100"], false),
+        ] {
+            let args = [&["--driver", driver][..], args].concat();
+            let done = crate::common::run::start_judged(&url, &args).finish().balanced();
+            let lost = done.failed();
+            assert_eq!(done.completed() + lost, 20, "{args:?}");
+            if again {
+                assert_eq!(
+                    (lost, done.count("/requests/resent") > 5),
+                    (0, true),
+                    "{args:?}: {}",
+                    done.at("/errors")
+                );
+            } else {
+                assert!(lost > 5 && done.count("/requests/resent") == 0, "{args:?}");
+            }
+            if args.contains(&"-R") {
+                let idle = done.count("/errors/closed_idle");
+                // On a busy host the end may come too late to be taken for one that crossed the request.
+                assert!(idle > 0 && idle <= lost, "{}", done.at("/errors"));
+            }
+        }
+    }
+}
+
 #[test]
 fn bytes_that_nobody_asked_for_are_no_response() {
     let _alone = alone();

@@ -39,6 +39,7 @@ impl Tagging {
             expect: Expect::Normal,
             limit: Nanos::from_secs(60),
             keeps: Needs::default(),
+            replayable: false,
             body_limit: 0,
             expected: Rc::clone(&self.expected),
             place,

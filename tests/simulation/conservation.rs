@@ -133,6 +133,7 @@ fn without_cause(told: &Told, world: &World) -> Option<String> {
         (ErrorKind::Reset, at_most(books.resets)),
         (ErrorKind::Protocol, if world.script.faults.garbage > 0.0 { u64::MAX } else { 0 }),
         (ErrorKind::Closed, if closing { u64::MAX } else { at_most(books.eofs) }),
+        (ErrorKind::ClosedIdle, at_most(books.resets + books.eofs)),
         (ErrorKind::Timeout, u64::MAX),
         // What is in flight when the drain is over.
         (ErrorKind::Unanswered, u64::MAX),

@@ -101,6 +101,9 @@ pub struct RawConfig {
     /// Open a connection for each request
     #[arg(long, conflicts_with = "requests_per_connection", help_heading = "Request")]
     pub no_keepalive: bool,
+    /// Send a request again that met a connection which the server was just closing; users do with GET, HEAD and OPTIONS
+    #[arg(long, help_heading = "Request")]
+    pub resend: bool,
     /// Close a connection after so many requests
     #[arg(long, value_name = "N", help_heading = "Request")]
     pub requests_per_connection: Option<u32>,

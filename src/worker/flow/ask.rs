@@ -40,6 +40,8 @@ pub(in crate::worker) struct Terms {
     pub(in crate::worker) measured: bool,
     /// The load model named the time at which it was meant to start: that is not merely the time of the send.
     pub(in crate::worker) due: bool,
+    /// It may be sent twice.
+    pub(in crate::worker) replayable: bool,
     pub(in crate::worker) expect: Expect,
     pub(in crate::worker) keeps: Needs,
     pub(in crate::worker) body_limit: usize,
@@ -72,6 +74,7 @@ impl Default for Terms {
             stage: 0,
             measured: false,
             due: false,
+            replayable: false,
             expect: Expect::Normal,
             keeps: Needs::default(),
             body_limit: 0,
@@ -98,6 +101,7 @@ impl Ask {
             origin: request.origin,
             place: request.place,
             due: request.scheduled.is_some(),
+            replayable: request.replayable,
             expect: request.expect,
             keeps: request.keeps,
             source: request.source,

@@ -175,6 +175,8 @@ pub struct Request {
     pub limit: Nanos,
     /// What of the response its outcome shall own.
     pub keeps: Needs,
+    /// It may be sent twice: where it met a connection that was just being closed, it is sent again.
+    pub replayable: bool,
     /// Most bytes of a body that are kept.
     pub body_limit: usize,
     /// Statuses that make a response an expected one.

@@ -55,6 +55,8 @@ struct StepPlan {
     payload: Option<(PayloadId, u32)>,
     /// What its cookies go by, made once; not where its path differs from request to request.
     cookie_url: Option<url::Url>,
+    /// Its requests may be sent twice.
+    replayable: bool,
     /// It is put together when it begins: what the request says of itself must be known before it is sent.
     is_made: bool,
 }
@@ -119,6 +121,8 @@ impl PlanFlow {
         };
         let step = |(index, step): (usize, &Step)| StepPlan {
             cookie_url: cookie_url(step),
+            // Safe methods (RFC 9110, 9.2.1), as with Go's client.
+            replayable: matches!(&*step.method, "GET" | "HEAD" | "OPTIONS" | "TRACE"),
             is_made: step.open_url.is_some() || step.request.open_method().is_some(),
             keeps: needs(step, keeps_cookies),
             expected: Rc::new(step.expected.clone()),
@@ -202,6 +206,7 @@ impl PlanFlow {
             expect,
             limit: step.timeout,
             keeps: plan.keeps,
+            replayable: plan.replayable,
             body_limit: self.workload.body_limit,
             expected: Rc::clone(&plan.expected),
             place: self.places[usize::from(user.key.scenario)][at],

@@ -15,6 +15,12 @@ pub(in crate::worker) enum Manner {
     Reset,
 }
 
+/// A connection on which nothing went on for so long stood by: servers close such ones.
+const STOOD_BY: Nanos = Nanos::from_millis(1);
+
+/// The end of a connection that comes so soon behind a request has crossed it on the way.
+const CROSSED: Nanos = Nanos::from_millis(2);
+
 /// What becomes of what was sent on a connection that ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Rest {
@@ -35,20 +41,22 @@ impl<D: AddRoute, O: Owner> Links<D, O> {
         if link.requests == 0 || unasked {
             self.recorder.connect_failed(kind);
         }
-        self.end(owner, slot, Manner::Close, kind, now);
+        let rest = self.rest_of_lost(owner, slot, kind, now);
+        self.end_as(owner, slot, Manner::Close, rest, now);
     }
 
-    /// Ends a connection that stands or is under way: exchanges that were sent fail as `kind`, queued ones go back, or wait for
-    /// the next connection in this place.
-    pub(in crate::worker) fn end(
-        &mut self,
-        owner: &mut O,
-        slot: u32,
-        manner: Manner,
-        kind: ErrorKind,
-        now: Nanos,
-    ) {
-        self.end_as(owner, slot, manner, Rest::Fails(kind), now);
+    /// What becomes of what was sent on a connection that breaks. One that had brought responses, and ends before a byte of the next one,
+    /// may have been closed before the request was there (RFC 9112, section 9.3.1; Go's client, and so k6, sends such requests again).
+    fn rest_of_lost(&mut self, owner: &mut O, slot: u32, kind: ErrorKind, now: Nanos) -> Rest {
+        let link = &mut self.links[slot as usize];
+        let Some(id) = link.h1.due().filter(|_| link.answered) else { return Rest::Fails(kind) };
+        let (answered_at, exchange) = (link.since, link.h1.exchange(&mut self.store, slot, id));
+        let early = exchange.first_byte == Nanos::MAX && matches!(kind, ErrorKind::Closed | ErrorKind::Reset);
+        if early && owner.resends(&exchange.ask) {
+            return Rest::IsSentAgain;
+        }
+        let stood_by = exchange.sent - answered_at >= STOOD_BY && now - exchange.sent <= CROSSED;
+        Rest::Fails(if early && stood_by { ErrorKind::ClosedIdle } else { kind })
     }
 
     /// Ends a connection whose last response has come: what was sent behind the request for it was not processed (RFC 9112, section 9.6),
@@ -57,6 +65,7 @@ impl<D: AddRoute, O: Owner> Links<D, O> {
         self.end_as(owner, slot, manner, Rest::IsSentAgain, now);
     }
 
+    /// Ends a connection that stands or is under way. What is queued on it goes back, or waits for the next connection in this place.
     fn end_as(&mut self, owner: &mut O, slot: u32, manner: Manner, rest: Rest, now: Nanos) {
         let kind = match rest {
             Rest::Fails(kind) => kind,

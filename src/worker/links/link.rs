@@ -56,7 +56,7 @@ pub(in crate::worker) struct Link<O: Owner> {
     pub(in crate::worker::links) requests: u32,
     /// Where it goes.
     pub(in crate::worker::links) origin: u32,
-    /// Connecting: when the attempt began. Securing: when TCP stood.
+    /// Connecting: when the attempt began. Securing: when TCP stood. Open: when its last response was complete.
     pub(in crate::worker::links) since: Nanos,
     /// Connecting, Securing: until when. Closed, Resting: no attempt before it.
     pub(in crate::worker::links) deadline: Nanos,

@@ -68,6 +68,10 @@ pub(super) trait Owner: Sized {
     /// Queued exchanges of a connection that ends are [taken back](Owner::take_back) rather than failed.
     const TAKES_BACK: bool;
 
+    /// Whether an exchange is sent again where its connection, which had brought responses before, ends before a byte of this one: the
+    /// server may have closed it before the request was there.
+    fn resends(&self, ask: &Self::Ask) -> bool;
+
     /// How long an exchange may take, from its send to the last byte of its response.
     fn limit(&self, ask: &Self::Ask) -> Nanos;
 

@@ -148,6 +148,7 @@ impl<D: AddRoute, O: Owner> Links<D, O> {
         let link = &mut self.links[slot as usize];
         link.discarding = false;
         link.answered = true;
+        link.since = now;
         link.failures = 0;
         let exchange = link.h1.finish(&mut self.store, slot, id);
         self.in_flight -= 1;

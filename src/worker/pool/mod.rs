@@ -47,6 +47,8 @@ pub struct PoolConfig {
     pub timeout: Nanos,
     /// Arrivals that may wait on this worker.
     pub max_backlog: u64,
+    /// Requests are sent again that met a connection which was just being closed.
+    pub resend: bool,
 }
 
 /// The connections of a plain run, and where their requests come from.
@@ -218,6 +220,10 @@ impl Owner for Pool {
     const MAY_END_CONNECTIONS: bool = false;
     const TAKES_BACK: bool = true;
     const COUNTS_BYTES: bool = false;
+
+    fn resends(&self, (): &()) -> bool {
+        self.config.resend
+    }
 
     #[inline]
     fn limit(&self, (): &()) -> Nanos {

@@ -65,6 +65,10 @@ impl<F: Flow> Owner for Users<F> {
     const TAKES_BACK: bool = false;
     const COUNTS_BYTES: bool = true;
 
+    fn resends(&self, ask: &Ask) -> bool {
+        ask.terms.replayable
+    }
+
     #[inline]
     fn limit(&self, ask: &Ask) -> Nanos {
         ask.terms.limit

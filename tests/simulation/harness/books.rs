@@ -92,7 +92,9 @@ fn causes(world: &World, outcome: &Outcome) -> Vec<Fact> {
     vec![
         ("a protocol error has a cause", none(ErrorKind::Protocol) || garbage),
         ("a reset has a cause", none(ErrorKind::Reset) || broke > 0),
-        ("a closed connection has a cause", none(ErrorKind::Closed) || closing || peer.eofs > 0),
+        // What was to be sent again and could not be has failed as closed, whatever ended its first connection.
+        ("a closed connection has a cause", none(ErrorKind::Closed) || closing || peer.eofs + broke > 0),
+        ("one that stood by, too", none(ErrorKind::ClosedIdle) || peer.eofs + broke > 0),
         ("another error has a cause", none(ErrorKind::Other) || peer.stream_errors > 0),
     ]
 }

@@ -152,6 +152,7 @@ pub(crate) fn pool_config(config: &WorkerConfig, places: u32) -> PoolConfig {
         duration: config.duration,
         timeout: config.timeout,
         max_backlog: config.max_backlog,
+        resend: false,
     }
 }
 

@@ -159,15 +159,18 @@ pub struct RawTls {
     /// Trust any certificate
     #[arg(short = 'k', long, help_heading = "Connection")]
     pub insecure: bool,
-    /// File with the certificates to trust (PEM) [default: the system's]
+    /// File with the certificates to trust (PEM or DER) [default: the system's]
     #[arg(long, value_name = "FILE", help_heading = "Connection")]
     pub cacert: Option<PathBuf>,
-    /// File with a certificate to show to the server, and its issuers' (PEM)
+    /// File with a certificate to show to the server, and its issuers' (PEM, DER, or PKCS#12 with its key)
     #[arg(long, value_name = "FILE", help_heading = "Connection")]
     pub cert: Option<PathBuf>,
-    /// File with the private key of --cert (PEM) [default: the file of --cert]
+    /// File with the private key of --cert (PEM or DER) [default: the file of --cert]
     #[arg(long, value_name = "FILE", help_heading = "Connection")]
     pub key: Option<PathBuf>,
+    /// File whose first line is the password of that key, or of a PKCS#12 file
+    #[arg(long, value_name = "FILE", help_heading = "Connection")]
+    pub key_password: Option<PathBuf>,
     /// Oldest version of TLS, 1.2 or 1.3 [default: 1.2]
     #[arg(long = "tls-min", value_name = "VERSION", help_heading = "Connection")]
     pub min_version: Option<String>,

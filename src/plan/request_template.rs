@@ -122,6 +122,9 @@ impl RequestTemplate {
         if is_constant {
             return Ok(RequestTemplate::of_bytes(&bytes));
         }
+        if has(&headers, "transfer-encoding") {
+            return Err(RequestError::ChunkedTemplate.into());
+        }
         let mut head = Head { fields: vec![(Place::Target, literal(&format!("{} ", spec.method)))] };
         head.fields.push((Place::Target, target.clone()));
         head.text(" HTTP/1.1\r\n");

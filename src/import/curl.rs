@@ -1,7 +1,8 @@
 //! `curl` commands, as people write them and as browsers copy them.
 
-use super::recorded::{Body, Recorded, encode, is_connections, sendable, split_user_info};
+use super::recorded::{Body, Recorded, encode, is_connections, sendable};
 use super::{ImportError, Imported, shell, writer};
+use crate::http::credentials::split_user_info;
 use crate::http::url::Url;
 use crate::units::{Nanos, parse_duration};
 

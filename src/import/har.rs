@@ -3,8 +3,9 @@
 use base64::Engine;
 use serde::Deserialize;
 
-use super::recorded::{Body, Recorded, encode, is_connections, sendable, split_user_info};
+use super::recorded::{Body, Recorded, encode, is_connections, sendable};
 use super::{ImportError, Imported, writer};
+use crate::http::credentials::split_user_info;
 use crate::http::url::Url;
 use crate::units::Nanos;
 

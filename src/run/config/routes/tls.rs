@@ -80,7 +80,7 @@ pub(in crate::run::config) fn routes(
         if url.scheme == Scheme::Http {
             return Some(Route::default());
         }
-        let name = problems.note("URL", PeerName::new(&url.host))?;
+        let name = problems.note("URL", PeerName::new(url.unzoned_host()))?;
         Some(Route { tunnel: tunnel(url), tls: Some((connector.clone(), name)) })
     });
     (routes.collect(), Some(choice), Some(connector))

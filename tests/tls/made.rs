@@ -174,7 +174,41 @@ fn what_keeps_a_certificate_from_being_trusted_is_said() {
     );
     made.issued("other", local, "ca", Some("subjectAltName=DNS:a.example,DNS:*.b.example,IP:10.0.0.1"), &[]);
     made.issued("old-cn", ("/CN=*.com", EC), "ca", None, &[]);
+    made.issued(
+        "critical",
+        local,
+        "ca",
+        Some("subjectAltName=DNS:localhost\n1.2.3.4=critical,ASN1:NULL"),
+        &[],
+    );
+    made.issued("plain", ("/CN=plain", EC), "ca", LOCALHOST, &[]);
+    made.issued("by-plain", local, "plain", LOCALHOST, &[]);
+    let narrow =
+        "basicConstraints=critical,CA:TRUE\nkeyUsage=keyCertSign\nnameConstraints=permitted;DNS:a.example";
+    made.issued("narrow", ("/CN=narrow", EC), "ca", Some(narrow), &[]);
+    made.issued("by-narrow", local, "narrow", LOCALHOST, &[]);
+    made.issued("v1-by-narrow", local, "narrow", None, &[]);
+    made.issued(
+        "new-sub",
+        ("/CN=sub", EC),
+        "twin",
+        Some("basicConstraints=critical,CA:TRUE\nkeyUsage=keyCertSign"),
+        &[],
+    );
+    made.issued("by-new-sub", local, "new-sub", LOCALHOST, &[]);
+    for (leaf, chained) in [
+        ("by-plain", "plain"),
+        ("by-narrow", "narrow"),
+        ("v1-by-narrow", "narrow"),
+        ("by-new-sub", "sub"),
+        ("by-new-sub", "new-sub"),
+    ] {
+        let chain = [leaf, chained].map(|name| fs::read(made.path(&format!("{name}.pem"))).unwrap()).concat();
+        fs::write(made.path(&format!("{leaf}+{chained}.pem")), chain).unwrap();
+    }
     made.self_signed("self", "/CN=localhost", EC);
+    let bad = "the server's certificate cannot be trusted:";
+    let all_the_same = "(-k connects all the same)";
     let trust = "(--cacert names a file with the certificate to trust, -k connects all the same)";
     for (shown, kind, said) in [
         ("self", "tls_unknown_issuer", format!("the server's certificate is self-signed, and is not trusted here {trust}")),
@@ -201,6 +235,45 @@ fn what_keeps_a_certificate_from_being_trusted_is_said() {
                 .into(),
         ),
         (
+            "critical",
+            "tls",
+            format!("{bad} it has a critical extension that is not known {all_the_same}"),
+        ),
+        (
+            "by-plain+plain",
+            "tls",
+            format!("{bad} it was issued by one that may issue none (CA:FALSE) {all_the_same}"),
+        ),
+        (
+            "by-narrow+narrow",
+            "tls",
+            format!("{bad} one that issued it may not do so for its names (name constraints) {all_the_same}"),
+        ),
+        (
+            "v1-by-narrow+narrow",
+            "tls",
+            format!(
+                "{bad} it is of X.509 version 1, or an authority; `CN=narrow` in its chain must then be an authority in its time, \
+                 without name constraints {all_the_same}"
+            ),
+        ),
+        (
+            "by-new-sub+sub",
+            "tls_unknown_issuer",
+            format!(
+                "the server's certificate is not signed with the key of the accompanying certificate of `CN=sub`, whom it names as its \
+                 issuer {trust}"
+            ),
+        ),
+        (
+            "by-new-sub+new-sub",
+            "tls_unknown_issuer",
+            format!(
+                "the server's certificate has `CN=sub` in its chain, which is not signed with the key of the trusted certificate of \
+                 `CN=ca` {trust}"
+            ),
+        ),
+        (
             "client",
             "tls",
             "the server's certificate cannot be trusted: it is not meant for servers (extended key usage) (-k connects all the same)"
@@ -221,7 +294,7 @@ fn what_keeps_a_certificate_from_being_trusted_is_said() {
                 .into(),
         ),
     ] {
-        let (_server, url) = made.serve(&format!("{shown}.pem"), &format!("{shown}.key"), &[]);
+        let (_server, url) = made.serve(&format!("{shown}.pem"), &format!("{}.key", shown.split('+').next().unwrap()), &[]);
         let roots = made.path("ca.pem");
         let done = run(&url, &["-n", "2", "-c", "1", "--cacert", &roots]).exits(1);
         assert!(done.stderr.trim_end().ends_with(&said), "{shown}: {}", done.stderr);

@@ -9,7 +9,9 @@ use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
-use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::crypto::{
+    CryptoProvider, WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature,
+};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, DigitallySignedStruct, Error, OtherError, RootCertStore, SignatureScheme};
@@ -95,10 +97,9 @@ impl Verifier {
             if let Some(failure) = untimely(&leaf, asked.now, "the server's certificate") {
                 return Err(failure);
             }
-            let odd = leaf.is_version_1() || leaf.is_authority();
-            let issued = || odd && self.is_issued(listed, asked, &leaf, DEPTH);
+            let issued = || is_odd(&leaf) && self.is_issued(listed, asked, &leaf, DEPTH);
             if !listed.whole.contains(asked.leaf) && !issued() {
-                return Err(explained(&error, listed, asked, &leaf));
+                return Err(explained(&error, listed, asked, &leaf, known));
             }
         }
         if !parsed.is_ok_and(|leaf| verify_server_name(&leaf, name).is_ok()) {
@@ -164,6 +165,11 @@ impl Verifier {
     }
 }
 
+/// What webpki takes for no server's certificate at all.
+fn is_odd(leaf: &Certificate<'_>) -> bool {
+    leaf.is_version_1() || leaf.is_authority()
+}
+
 /// What is wrong with the time of the certificate that `whose` names.
 fn untimely(certificate: &Certificate<'_>, now: UnixTime, whose: &str) -> Option<TlsFailure> {
     let detail = |what, at| Detail::of(&format!("{whose} {what} {}", date(at)));
@@ -175,7 +181,13 @@ fn untimely(certificate: &Certificate<'_>, now: UnixTime, whose: &str) -> Option
 }
 
 /// Why `leaf`, which is in its time, is not trusted.
-fn explained(error: &Error, listed: &Listed, asked: &Question<'_>, leaf: &Certificate<'_>) -> TlsFailure {
+fn explained(
+    error: &Error,
+    listed: &Listed,
+    asked: &Question<'_>,
+    leaf: &Certificate<'_>,
+    known: &WebPkiSupportedAlgorithms,
+) -> TlsFailure {
     let others: Vec<Certificate<'_>> = asked.others.iter().filter_map(|der| Certificate::read(der)).collect();
     let Error::InvalidCertificate(error) = error else { return unusable(&error.to_string()) };
     match error {
@@ -192,35 +204,88 @@ fn explained(error: &Error, listed: &Listed, asked: &Question<'_>, leaf: &Certif
         CertificateError::UnsupportedSignatureAlgorithmContext { .. } => {
             unusable("it, or one that issued it, is signed in a way that is not safe, such as SHA-1")
         }
+        CertificateError::Other(other) if !is_odd(leaf) => {
+            unusable(&other.0.downcast_ref().map_or_else(|| other.to_string(), in_words))
+        }
         CertificateError::UnknownIssuer | CertificateError::BadSignature | CertificateError::Other(_) => {
             if leaf.is_self_issued() {
                 return TlsFailure::UnknownIssuer(Detail::of("is self-signed, and is not trusted here"));
             }
-            TlsFailure::UnknownIssuer(Detail::of(&missing(listed, leaf, &others)))
+            match missing(listed, leaf, &others, known) {
+                Some(detail) => TlsFailure::UnknownIssuer(Detail::of(&detail)),
+                None if is_odd(leaf) => unusable(&format!(
+                    "it is of X.509 version 1, or an authority; {} in its chain must then be an authority in its time, without name \
+                     constraints",
+                    leaf.issuer()
+                )),
+                None => unusable(&error.to_string()),
+            }
         }
         other => unusable(&other.to_string()),
     }
 }
 
-/// Who is missing above `leaf`.
-fn missing(listed: &Listed, leaf: &Certificate<'_>, others: &[Certificate<'_>]) -> String {
+/// What webpki has against a chain, as people say it (RFC 5280, section 6.1).
+fn in_words(error: &webpki::Error) -> String {
+    let words = match error {
+        webpki::Error::UnsupportedCriticalExtension => "it has a critical extension that is not known",
+        webpki::Error::NameConstraintViolation => {
+            "one that issued it may not do so for its names (name constraints)"
+        }
+        webpki::Error::PathLenConstraintViolated => {
+            "its chain is longer than one that issued it allows (path length)"
+        }
+        webpki::Error::EndEntityUsedAsCa => "it was issued by one that may issue none (CA:FALSE)",
+        webpki::Error::UnsupportedCertVersion => {
+            "one that issued it is of X.509 version 1, and not itself trusted"
+        }
+        other => return other.to_string(),
+    };
+    words.into()
+}
+
+/// Who is missing above `leaf`; `None` where all signatures are there.
+fn missing(
+    listed: &Listed,
+    leaf: &Certificate<'_>,
+    others: &[Certificate<'_>],
+    known: &WebPkiSupportedAlgorithms,
+) -> Option<String> {
+    let unsigned = |of: &Certificate<'_>, whose: &str| {
+        let issuer = of.issuer();
+        if std::ptr::eq(of, leaf) {
+            format!(
+                "is not signed with the key of {whose} certificate of {issuer}, whom it names as its issuer"
+            )
+        } else {
+            let subject = of.subject();
+            format!(
+                "has {subject} in its chain, which is not signed with the key of {whose} certificate of {issuer}"
+            )
+        }
+    };
     let mut top = leaf;
-    for _ in 0..DEPTH {
-        let Some(next) = others.iter().find(|other| top.names_as_issuer(other) && !top.is_self_issued())
-        else {
+    for _ in 0..=DEPTH {
+        let roots: Vec<Certificate<'_>> =
+            listed.whole.iter().filter_map(|der| Certificate::read(der)).collect();
+        let mut named = roots.iter().filter(|root| top.names_as_issuer(root)).peekable();
+        if named.peek().is_some() {
+            return (!named.any(|root| top.is_signed_by(root, known))).then(|| unsigned(top, "the trusted"));
+        }
+        let mut named = others
+            .iter()
+            .filter(|_| !top.is_self_issued())
+            .filter(|other| top.names_as_issuer(other))
+            .peekable();
+        if named.peek().is_none() {
             break;
-        };
-        top = next;
+        }
+        match named.find(|other| top.is_signed_by(other, known)) {
+            Some(next) => top = next,
+            None => return Some(unsigned(top, "the accompanying")),
+        }
     }
-    let same =
-        listed.whole.iter().filter_map(|der| Certificate::read(der)).any(|root| top.names_as_issuer(&root));
-    let issuer = top.issuer();
-    if same {
-        return format!(
-            "is not signed with the key of the trusted certificate of {issuer}, whom it names as its issuer"
-        );
-    }
-    format!("was issued by {issuer}, which is not trusted here")
+    Some(format!("was issued by {}, which is not trusted here", top.issuer()))
 }
 
 impl ServerCertVerifier for Verifier {

@@ -354,7 +354,15 @@ fn in_all_forms(made: &Openssl) {
     p12("open.p12", &["-passout", "pass:"]);
     let both = ["me.pem", "me.enc"].map(|file| fs::read(made.path(file)).unwrap()).concat();
     fs::write(made.path("both.pem"), both).unwrap();
-    fs::write(made.path("password"), "pass word\n").unwrap();
+    for file in ["me.pem", "me.enc"] {
+        let lines = fs::read_to_string(made.path(file)).unwrap().replace('\n', "\r\n");
+        fs::write(made.path(&format!("windows-{file}")), format!("\u{feff}{lines}")).unwrap();
+    }
+    made.openssl(&[
+        "req", "-x509", "-newkey", "rsa-pss", "-nodes", "-keyout", "pss.key", "-out", "pss.pem", "-subj",
+        "/CN=pss",
+    ]);
+    fs::write(made.path("password"), "pass word\r\n").unwrap();
     fs::write(made.path("wrong"), "password").unwrap();
     made.openssl(&["crl2pkcs7", "-nocrl", "-certfile", "me.pem", "-out", "me.p7b"]);
 }
@@ -385,6 +393,7 @@ fn our_own_certificate_and_key_are_read_in_every_form() {
         ("me.pem", Some("me.scrypt"), true),
         ("me.pem", Some("me.encder"), true),
         ("both.pem", None, true),
+        ("windows-me.pem", Some("windows-me.enc"), true),
         ("you.der", Some("you.sec1"), false),
         ("me.p12", None, true),
         ("old.p12", None, true),
@@ -447,6 +456,11 @@ fn what_is_wrong_with_our_own_is_said_before_any_load() {
         (
             &["--cert", "weak.pem", "--key", "weak.key"],
             "--cert: the certificate and the key cannot be used: the RSA key has 1024 bits, and 2048 to 8192 are what can be signed with",
+        ),
+        (
+            &["--cert", "pss.pem", "--key", "pss.key"],
+            "--cert: the certificate and the key cannot be used: the key is none of RSA, ECDSA (P-256, P-384, P-521) and Ed25519: give \
+             one that is",
         ),
         (
             &["--cert", "me.pem"],

@@ -5,6 +5,7 @@ use base64::prelude::BASE64_STANDARD;
 use p12_keystore::error::Error as ArchiveError;
 use p12_keystore::{CertificateBag, Pkcs12Archive};
 use pkcs8::EncryptedPrivateKeyInfoRef;
+use rustls::Error;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -17,6 +18,7 @@ const PASSWORD: &str = "--key-password names a file with the password";
 
 /// All certificates of a file: any number in PEM, or one in DER.
 pub(super) fn certificates(file: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
+    let file = without_mark(file);
     if is_der(file) {
         return match Certificate::read(file) {
             Some(_) => Ok(vec![CertificateDer::from(file.to_vec())]),
@@ -62,7 +64,12 @@ pub(super) fn certified(
         Some(bits) => {
             unfit(format!("the RSA key has {bits} bits, and 2048 to 8192 are what can be signed with"))
         }
-        None => unfit(error.to_string()),
+        None => unfit(match error {
+            Error::General(_) => {
+                "the key is none of RSA, ECDSA (P-256, P-384, P-521) and Ed25519: give one that is".into()
+            }
+            other => other.to_string(),
+        }),
     })?;
     if key.public_key().is_some_and(|public| public.as_ref() != leaf.key()) {
         return Err(unfit("the key is not that of the first certificate".into()));
@@ -72,7 +79,7 @@ pub(super) fn certified(
 
 /// The first private key of a file.
 fn key(file: &[u8], password: Option<&[u8]>) -> Result<PrivateKeyDer<'static>, TlsSetupError> {
-    let bad = |why: &str| TlsSetupError::Key(why.into());
+    let (file, bad) = (without_mark(file), |why: &str| TlsSetupError::Key(why.into()));
     if let Some(encrypted) = encrypted(file) {
         let password = password.ok_or_else(|| bad(&format!("it is encrypted: {PASSWORD}")))?;
         let encrypted = encrypted.map_err(|why| bad(&why))?;
@@ -181,6 +188,11 @@ fn contents(file: &[u8]) -> Option<(usize, usize)> {
     let more = first & 0x7f;
     let bytes = file.get(2..2 + more).filter(|bytes| (1..=4).contains(&bytes.len()))?;
     Some((2 + more, bytes.iter().fold(0, |length, byte| length << 8 | usize::from(*byte))))
+}
+
+/// Without the mark that editors put before UTF-8 (U+FEFF).
+fn without_mark(file: &[u8]) -> &[u8] {
+    file.strip_prefix(b"\xef\xbb\xbf").unwrap_or(file)
 }
 
 fn text_of(file: &[u8]) -> Option<&str> {

@@ -164,8 +164,10 @@ pub struct ConfigSection {
     pub dns_ttl_s: Option<f64>,
     /// Public hosts that a target on this host or in a private network could lead to.
     pub allow_hosts: Vec<String>,
-    /// The proxy, without its credentials.
+    /// The proxy, without its credentials; several with commas between.
     pub proxy: Option<String>,
+    /// The option or the variable of the environment that names it.
+    pub proxy_from: Option<String>,
     /// Load before the measuring.
     pub warmup_s: f64,
     /// How often figures were collected while load was sent.

@@ -11,8 +11,14 @@ use squall::units::Nanos;
 const INTERRUPTED: i32 = 105;
 
 fn squall(args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_squall"));
-    command.args(args).stdin(Stdio::null());
+    // A shell that runs the tests in the background has them begin with SIGINT ignored.
+    squall_with("--default-signal", args)
+}
+
+/// The binary, started by `env` with this option on signals, such as `--ignore-signal=HUP`.
+fn squall_with(signals: &str, args: &[&str]) -> Command {
+    let mut command = Command::new("env");
+    command.arg(signals).arg(env!("CARGO_BIN_EXE_squall")).args(args).stdin(Stdio::null());
     command
 }
 
@@ -137,7 +143,7 @@ fn a_run_that_cannot_start_leaves_no_file() {
 #[test]
 fn ctrl_c_ends_a_run_early_with_its_report() {
     let target = Target::start(&[]);
-    for name in ["INT", "TERM"] {
+    for name in ["INT", "TERM", "HUP"] {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("report.json");
         let file = path.to_str().unwrap();
@@ -150,6 +156,27 @@ fn ctrl_c_ends_a_run_early_with_its_report() {
         assert_eq!(report["aborted"], true);
         assert!(report["requests"]["completed"].as_u64().unwrap() > 0);
         assert!(report["duration_s"].as_f64().unwrap() < 30.0);
+    }
+}
+
+#[test]
+fn a_signal_that_was_ignored_at_the_start_stays_so() {
+    let target = Target::start(&[]);
+    // nohup; a shell's job in the background; both, and what is not ignored still ends the run.
+    for (ignored, sent, code) in [
+        ("HUP", "HUP", 0),
+        ("INT", "INT", 0),
+        ("TERM", "TERM", 0),
+        ("HUP,INT", "HUP", 0),
+        ("HUP,INT", "TERM", INTERRUPTED),
+        ("HUP", "INT", INTERRUPTED),
+    ] {
+        let args = [&target.url, "-d", "2500ms", "-c", "2", "--allow-invalid"];
+        let mut command = squall_with(&format!("--ignore-signal={ignored}"), &args);
+        let mut child = command.stdout(Stdio::null()).spawn().unwrap();
+        clock::sleep(Nanos::from_millis(1_000));
+        signal(&child, sent);
+        assert_eq!(code_of(&mut child), Some(code), "{ignored} ignored, {sent} sent");
     }
 }
 

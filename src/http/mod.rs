@@ -21,6 +21,7 @@
 //! ```
 
 pub mod chunked;
+pub mod credentials;
 pub mod error;
 pub mod h1;
 pub mod head;

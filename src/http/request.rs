@@ -5,6 +5,9 @@ use super::response::Expect;
 /// Sent as User-Agent unless the caller gives one.
 pub const USER_AGENT: &str = concat!("squall/", env!("CARGO_PKG_VERSION"));
 
+/// Longest chunk of a body, in bytes.
+const CHUNK: usize = 64 * 1024;
+
 /// What to ask.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
@@ -16,7 +19,7 @@ pub struct Request {
     pub authority: String,
     /// Sent in this order, after Host. An empty User-Agent means none.
     pub headers: Vec<(String, String)>,
-    /// Framed by Content-Length.
+    /// Framed by Content-Length; in chunks where `headers` has `Transfer-Encoding: chunked` (RFC 9112, 7.1).
     pub body: Vec<u8>,
 }
 
@@ -52,9 +55,17 @@ pub enum RequestError {
         /// Length of the body in bytes.
         body: usize,
     },
-    /// The body's framing is ours.
-    #[error("Transfer-Encoding cannot be given: the body is sent with Content-Length; leave it out")]
-    TransferEncoding,
+    /// A framing that cannot be made.
+    #[error(
+        "Transfer-Encoding `{0}` cannot be sent: give `chunked`, or leave it out for a body with Content-Length"
+    )]
+    TransferEncoding(String),
+    /// Two framings (RFC 9112, 6.2).
+    #[error("Transfer-Encoding and Content-Length are both given: leave one out")]
+    TwoFramings,
+    /// Chunks have a length, too.
+    #[error("a body with templates is sent with Content-Length: leave Transfer-Encoding out")]
+    ChunkedTemplate,
 }
 
 impl Request {
@@ -87,11 +98,16 @@ impl Request {
             push(&mut out, "User-Agent", USER_AGENT);
         }
         let usual = matches!(self.method.as_str(), "POST" | "PUT" | "PATCH");
-        if (usual || !self.body.is_empty()) && !self.has("content-length") {
+        let chunked = self.has("transfer-encoding");
+        if (usual || !self.body.is_empty()) && !chunked && !self.has("content-length") {
             push(&mut out, "Content-Length", &self.body.len().to_string());
         }
         out.extend_from_slice(b"\r\n");
-        out.extend_from_slice(&self.body);
+        if chunked {
+            push_chunks(&mut out, &self.body)
+        } else {
+            out.extend_from_slice(&self.body)
+        }
         Ok(out)
     }
 
@@ -119,7 +135,7 @@ impl Request {
 
     /// Checks the caller's fields; returns their Host.
     fn check_headers(&self) -> Result<Option<&str>, RequestError> {
-        let mut host = None;
+        let (mut host, mut chunked) = (None, false);
         for (name, value) in &self.headers {
             if !is_token(name) {
                 return Err(RequestError::HeaderName(name.clone()));
@@ -134,12 +150,26 @@ impl Request {
                 "content-length" if value.trim() != self.body.len().to_string() => {
                     return Err(RequestError::ContentLength { given: value.clone(), body: self.body.len() });
                 }
-                "transfer-encoding" => return Err(RequestError::TransferEncoding),
+                "transfer-encoding" if self.has("content-length") => return Err(RequestError::TwoFramings),
+                "transfer-encoding" if chunked || !value.trim().eq_ignore_ascii_case("chunked") => {
+                    return Err(RequestError::TransferEncoding(value.clone()));
+                }
+                "transfer-encoding" => chunked = true,
                 _ => {}
             }
         }
         Ok(host)
     }
+}
+
+/// Chunks as curl makes them, whose buffer for uploads is as large.
+fn push_chunks(out: &mut Vec<u8>, body: &[u8]) {
+    for chunk in body.chunks(CHUNK) {
+        out.extend_from_slice(format!("{:x}\r\n", chunk.len()).as_bytes());
+        out.extend_from_slice(chunk);
+        out.extend_from_slice(b"\r\n");
+    }
+    out.extend_from_slice(b"0\r\n\r\n");
 }
 
 fn push(out: &mut Vec<u8>, name: &str, value: &str) {
@@ -246,10 +276,37 @@ mod tests {
             let bad = request("POST", &[("Content-Length", given)], "ok");
             assert!(matches!(error(bad), RequestError::ContentLength { body: 2, .. }));
         }
-        let chunked = request("POST", &[("Transfer-Encoding", "chunked")], "ok");
-        assert_eq!(error(chunked), RequestError::TransferEncoding);
+        let twice = [("Transfer-Encoding", "chunked"), ("transfer-encoding", "chunked")];
+        for (headers, refused) in [
+            (
+                &[("Transfer-Encoding", "gzip, chunked")][..],
+                RequestError::TransferEncoding("gzip, chunked".into()),
+            ),
+            (&[("Transfer-Encoding", "")], RequestError::TransferEncoding(String::new())),
+            (&twice, RequestError::TransferEncoding("chunked".into())),
+            (&[("Content-Length", "2"), ("Transfer-Encoding", "chunked")], RequestError::TwoFramings),
+            (&[("Transfer-Encoding", "chunked"), ("Content-Length", "2")], RequestError::TwoFramings),
+        ] {
+            assert_eq!(error(request("POST", headers, "ok")), refused, "{headers:?}");
+        }
         let bad = Request { authority: "h\r\nX: y".into(), ..request("GET", &[], "") };
         assert!(matches!(error(bad), RequestError::HeaderValue(_)));
+    }
+
+    #[test]
+    fn a_body_goes_in_chunks_where_that_is_asked_for() {
+        let sent = |body: &str| {
+            let request = request("POST", &[("Transfer-Encoding", "Chunked")], body);
+            String::from_utf8(request.encode().unwrap()).unwrap()
+        };
+        let short = sent("hello");
+        assert!(
+            short.ends_with("\r\n\r\n5\r\nhello\r\n0\r\n\r\n") && !short.contains("Content-Length"),
+            "{short}"
+        );
+        assert!(sent("").ends_with("\r\n\r\n0\r\n\r\n"));
+        let long = sent(&"x".repeat(CHUNK + 1));
+        assert!(long.contains(&format!("\r\n\r\n10000\r\n{}\r\n1\r\nx\r\n0\r\n\r\n", "x".repeat(CHUNK))));
     }
 
     #[test]

@@ -36,7 +36,7 @@ impl Scheme {
 pub struct Url {
     /// Scheme.
     pub scheme: Scheme,
-    /// Name or address in lower case; an IPv6 address without its brackets.
+    /// Name or address in lower case; an IPv6 address without its brackets, with its zone behind a `%` if it has one (RFC 6874).
     pub host: String,
     /// 1 to 65535; the scheme's default where the URL has none.
     pub port: u16,
@@ -62,8 +62,7 @@ pub enum UrlError {
     UnknownScheme(String),
     /// `user:password@host`.
     #[error(
-        "user name or password in the URL are not sent: leave out `…@` and give \
-         -H 'Authorization: Basic …' instead"
+        "a user name or password cannot stand in this URL: leave `…@` out, and give them with `auth.basic`"
     )]
     UserInfo,
     /// No host.
@@ -75,6 +74,9 @@ pub enum UrlError {
     /// Something between brackets that is not an IPv6 address.
     #[error("`[{0}]` is not an IPv6 address: write it as in http://[::1]:8080/")]
     BadIpv6(String),
+    /// A zone that names no interface, or behind an address that needs none.
+    #[error("`[{0}]` has a zone that {1}: write it as in http://[fe80::1%25eth0]/")]
+    BadZone(String, &'static str),
     /// Colons without brackets.
     #[error("`{0}` has more than one colon: write an IPv6 address in brackets, [{0}]")]
     UnbracketedIpv6(String),
@@ -149,9 +151,7 @@ fn split_scheme(text: &str) -> Result<(Scheme, &str), UrlError> {
 fn split_port(authority: &str) -> Result<(&str, Option<&str>), UrlError> {
     if let Some(inner) = authority.strip_prefix('[') {
         let (address, after) = (inner.split_once(']')).ok_or(UrlError::BadIpv6(inner.into()))?;
-        if address.parse::<Ipv6Addr>().is_err() {
-            return Err(UrlError::BadIpv6(address.into()));
-        }
+        check_ipv6(address)?;
         return match after.strip_prefix(':') {
             Some(port) => Ok((address, Some(port))),
             None if after.is_empty() => Ok((address, None)),
@@ -165,7 +165,29 @@ fn split_port(authority: &str) -> Result<(&str, Option<&str>), UrlError> {
     }
 }
 
+/// An IPv6 address, perhaps with a zone (RFC 6874), whose `%` may stand as it is, as in curl and browsers.
+fn check_ipv6(text: &str) -> Result<(), UrlError> {
+    let (address, zone) = text.split_once('%').map_or((text, None), |(address, zone)| (address, Some(zone)));
+    let address: Ipv6Addr = address.parse().map_err(|_| UrlError::BadIpv6(text.into()))?;
+    let Some(zone) = zone else { return Ok(()) };
+    let fits = |c: char| c.is_ascii_alphanumeric() || "-._~".contains(c);
+    match zone.strip_prefix("25").unwrap_or(zone) {
+        "" => Err(UrlError::BadZone(text.into(), "is empty")),
+        name if !name.chars().all(fits) => {
+            Err(UrlError::BadZone(text.into(), "is no interface's name or number"))
+        }
+        _ if !address.is_unicast_link_local() => {
+            Err(UrlError::BadZone(text.into(), "only link-local addresses (fe80::/10) have"))
+        }
+        _ => Ok(()),
+    }
+}
+
 fn check_host(host: &str) -> Result<String, UrlError> {
+    if let Some((address, zone)) = host.split_once('%').filter(|(address, _)| address.contains(':')) {
+        // The names of interfaces have cases.
+        return Ok(format!("{}%{}", address.to_ascii_lowercase(), zone.strip_prefix("25").unwrap_or(zone)));
+    }
     // Colons are left only in an address that was in brackets.
     let fits = |c: char| c.is_ascii_alphanumeric() || "-._~:".contains(c);
     if let Some(bad) = host.chars().find(|&c| !fits(c)) {
@@ -200,17 +222,36 @@ fn request_target(rest: &str) -> Result<String, UrlError> {
 }
 
 impl Url {
+    /// The host without its zone, which means something on this machine alone (RFC 6874, section 4).
+    pub fn unzoned_host(&self) -> &str {
+        self.host.split_once('%').map_or(&self.host, |(address, _)| address)
+    }
+
+    /// The zone of an IPv6 address: the name or number of an interface.
+    pub fn zone(&self) -> Option<&str> {
+        self.host.split_once('%').map(|(_, zone)| zone)
+    }
+
+    /// The host as others are told it: without a zone, with brackets around an IPv6 address.
+    pub fn bracketed_host(&self) -> String {
+        let host = self.unzoned_host();
+        if host.contains(':') { format!("[{host}]") } else { host.to_owned() }
+    }
+
     /// Host and port as in the Host field: brackets around an IPv6 address, the default port left out
     /// (RFC 9110, 7.2).
     pub fn authority(&self) -> String {
-        let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
+        let host = self.bracketed_host();
         if self.port == self.scheme.default_port() { host } else { format!("{host}:{}", self.port) }
     }
 }
 
 impl fmt::Display for Url {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (scheme, authority) = (self.scheme.as_str(), self.authority());
+        let (scheme, mut authority) = (self.scheme.as_str(), self.authority());
+        if let Some(zone) = self.zone() {
+            authority = authority.replacen(']', &format!("%25{zone}]"), 1);
+        }
         write!(f, "{scheme}://{authority}{}", self.target)
     }
 }
@@ -238,6 +279,8 @@ mod tests {
             ("http://h/a?b#c?d", Http, "h", 80, "/a?b"),
             ("http://[::1]:81/x", Http, "::1", 81, "/x"),
             ("http://[2001:DB8::1]", Http, "2001:db8::1", 80, "/"),
+            ("http://[FE80::1%25Eth0.7]:81/", Http, "fe80::1%Eth0.7", 81, "/"),
+            ("http://[fe80::1%2]", Http, "fe80::1%2", 80, "/"),
             ("http://127.0.0.1:1/@:", Http, "127.0.0.1", 1, "/@:"),
             ("http://h/?to=http://x", Http, "h", 80, "/?to=http://x"),
             ("http://h/a%20b[]{}|", Http, "h", 80, "/a%20b[]{}|"),
@@ -255,6 +298,7 @@ mod tests {
         assert_eq!(authority("https://h:443/"), Ok("h".into()));
         assert_eq!(authority("http://[::1]:8080/"), Ok("[::1]:8080".into()));
         assert_eq!(authority("http://[::1]/"), Ok("[::1]".into()));
+        assert_eq!(authority("http://[fe80::1%25eth0]:81/"), Ok("[fe80::1]:81".into()));
     }
 
     #[test]
@@ -269,7 +313,10 @@ mod tests {
             ("https:h", "write https://h"),
             ("http:8080/x", "write http://http:8080/x"),
             ("ftp://h/", "unknown scheme `ftp`"),
-            ("http://u:p@h/", "Authorization: Basic"),
+            ("http://u:p@h/", "auth.basic"),
+            ("http://[::1%25lo]/", "`[::1%25lo]` has a zone that only link-local addresses (fe80::/10) have"),
+            ("http://[fe80::1%25]/", "is empty"),
+            ("http://[fe80::1%25a%25b]/", "is no interface's name"),
             ("http://", "no host"),
             ("http:///x", "write http://HOST/x"),
             ("http://:80/", "no host"),
@@ -277,7 +324,7 @@ mod tests {
             ("http://bücher.de/", "xn--"),
             ("http://::1/", "[::1]"),
             ("http://[::1/", "IPv6"),
-            ("http://[fe80::1%eth0]/", "IPv6"),
+            ("http://[fe80::g%25eth0]/", "IPv6"),
             ("http://[::1]x/", "`x` is not a port"),
             ("http://h:0/", "`0` is not a port"),
             ("http://h:65536/", "`65536` is not a port"),
@@ -297,7 +344,7 @@ mod tests {
 
     #[test]
     fn display_parses_to_the_same() {
-        for text in ["http://h/", "https://h:8443/a?b", "http://[::1]:81/"] {
+        for text in ["http://h/", "https://h:8443/a?b", "http://[::1]:81/", "http://[fe80::1%25Eth0]:81/"] {
             assert_eq!(text.parse::<Url>().map(|url| url.to_string()), Ok(text.into()));
         }
     }

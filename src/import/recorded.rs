@@ -158,13 +158,3 @@ pub(super) fn encode(text: &[u8]) -> String {
 pub(super) fn decoded(text: &str) -> Vec<u8> {
     percent_decode_str(text).collect()
 }
-
-/// Takes `user:password@` out of a URL.
-pub(super) fn split_user_info(url: &str) -> (String, Option<String>) {
-    let start = url.find("://").map_or(0, |at| at + 3);
-    let end = url[start..].find(['/', '?', '#']).map_or(url.len(), |at| start + at);
-    match url[start..end].rsplit_once('@') {
-        Some((user, host)) => (format!("{}{host}{}", &url[..start], &url[end..]), Some(user.to_owned())),
-        None => (url.to_owned(), None),
-    }
-}

@@ -1,21 +1,29 @@
 //! Requests that a proxy forwards: an absolute target (RFC 9112, section 3.2.2), and what authenticates to the proxy.
 
-use crate::http::url::{Scheme, Url};
+use std::fmt;
+use std::sync::Arc;
 
-/// How requests are put for a proxy, whatever their origin.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Forwarding {
-    /// Value of Proxy-Authorization (RFC 9110, section 11.7.2).
-    pub authorization: Option<String>,
-}
+use crate::http::url::Url;
+
+/// How requests to any origin are put: it says which proxy leads there.
+#[derive(Clone)]
+pub struct Forwarding(Arc<dyn Fn(&Url) -> Option<Forward> + Send + Sync>);
 
 impl Forwarding {
-    /// How requests to `origin` are put; `None` where a tunnel leads to it.
+    /// As `to` says.
+    pub fn by(to: impl Fn(&Url) -> Option<Forward> + Send + Sync + 'static) -> Forwarding {
+        Forwarding(Arc::new(to))
+    }
+
+    /// How requests to `origin` are put; `None` where they go there directly, or through a tunnel.
     pub fn to(&self, origin: &Url) -> Option<Forward> {
-        (origin.scheme == Scheme::Http).then(|| Forward {
-            prefix: format!("http://{}", origin.authority()),
-            authorization: self.authorization.clone(),
-        })
+        (self.0)(origin)
+    }
+}
+
+impl fmt::Debug for Forwarding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Forwarding")
     }
 }
 

@@ -34,9 +34,10 @@ pub fn resolve(location: impl AsRef<[u8]>, base: &Url, path: &str) -> Result<Url
     // Written as in the base, where it is the same: so that the origin is.
     let same = url::Host::parse(&bracketed(&base.host)).is_ok_and(|own| own.to_string() == host);
     let host = if same { bracketed(&base.host) } else { host.to_owned() };
+    let own = |url: Url| if same { Url { host: base.host.clone(), ..url } } else { url };
     let port = found.port().unwrap_or(scheme.default_port());
     // By the reader of all other URLs, so that every part is fit to be sent.
-    format!("{}://{host}:{port}{target}", scheme.as_str()).parse().map_err(|e| bad(&e))
+    format!("{}://{host}:{port}{target}", scheme.as_str()).parse().map(own).map_err(|e| bad(&e))
 }
 
 /// Where a URL in a plan leads: as it is given where it is absolute, else as [`resolve`] has it.
@@ -64,7 +65,9 @@ fn shown(location: &str) -> String {
     format!("{}{}", start.escape_debug(), if location.len() > MOST { "…" } else { "" })
 }
 
+/// As others write it: without a zone.
 pub(super) fn bracketed(host: &str) -> String {
+    let host = host.split('%').next().unwrap_or(host);
     if host.contains(':') { format!("[{host}]") } else { host.to_owned() }
 }
 
@@ -85,7 +88,9 @@ pub fn rewrite(rendered: &[u8], target: &str, authority: &str, keep: bool) -> Op
     let mut out = format!("{method} {target} HTTP/1.1\r\nHost: {authority}\r\n");
     for (name, value) in &fields {
         let secret = !same && (is(name, "authorization") || is(name, "cookie"));
-        let of_body = !keep && name.len() >= 8 && name[..8].eq_ignore_ascii_case("content-");
+        let of_body = !keep
+            && (is(name, "transfer-encoding")
+                || name.len() >= 8 && name[..8].eq_ignore_ascii_case("content-"));
         // What is for a proxy is put again for the next one.
         let of_proxy = is(name, "proxy-authorization");
         if !is(name, "host") && !secret && !of_body && !of_proxy {
@@ -321,6 +326,10 @@ mod tests {
         assert!(
             text("/b", "h", true).starts_with("POST /b ") && text("/b", "h", true).ends_with("2\r\n\r\nok")
         );
+        let chunked =
+            b"POST /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n";
+        assert_eq!(rewrite(chunked, "/b", "h", false).unwrap(), b"GET /b HTTP/1.1\r\nHost: h\r\n\r\n");
+        assert!(rewrite(chunked, "/b", "h", true).unwrap().ends_with(b"chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"));
         assert_eq!(rewrite(b"nonsense", "/", "h", true), None);
     }
 }

@@ -108,6 +108,9 @@ impl RequestTemplate {
         if !spec.open && spec.is_constant() {
             return Ok(RequestTemplate::of_bytes(&bytes));
         }
+        if spec.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("transfer-encoding")) {
+            return Err(RequestError::ChunkedTemplate);
+        }
         let path_hint = path_hint(spec.target.prefix());
         Ok(RequestTemplate { constant: None, parts: Parts::of(spec), path_hint })
     }

@@ -150,6 +150,7 @@ fn config(open: bool) -> ConfigSection {
         dns_ttl_s: open.then_some(30.0),
         allow_hosts: if open { vec!["*.cdn.example".into()] } else { vec![] },
         proxy: open.then(|| "http://127.0.0.1:3128".into()),
+        proxy_from: open.then(|| "--proxy".into()),
         warmup_s: if open { 0.5 } else { 0.0 },
         interval_s: 1.0,
         max_series: 2_000,

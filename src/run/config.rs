@@ -24,6 +24,7 @@ pub use self::error::{ConfigError, Problem};
 pub use self::flags::words::{DriverChoice, WaitMode};
 pub use self::flags::{RawConfig, RawConnect, RawTls};
 pub use self::routes::Routes;
+pub use self::routes::proxies::Proxies;
 pub use self::routes::proxy::Proxy;
 pub use self::routes::tls::TlsChoice;
 
@@ -64,6 +65,8 @@ pub struct RunConfig {
     pub method: String,
     /// The request's own headers, in order; names are tokens, values without CR, LF and NUL.
     pub headers: Vec<(String, String)>,
+    /// Value of Authorization for the user name and password of the URL (RFC 7617): sent, and never shown.
+    pub authorization: Option<String>,
     /// The request's body; with `pipeline` copies of it below 1 GiB.
     pub body: Arc<[u8]>,
     /// Connections in total, at least one for each worker.
@@ -176,6 +179,8 @@ struct Planned {
     seed: u64,
     /// The plan's first origin; without a plan the URL, when it is one.
     target: Option<Url>,
+    /// What Authorization says for the URL's credentials.
+    authorization: Option<String>,
     workload: Option<Workload>,
     thresholds: Vec<Threshold>,
 }
@@ -186,12 +191,13 @@ fn planned(raw: &RawConfig, problems: &mut Problems) -> Result<Planned, ConfigEr
         Some(plan) => Planned {
             seed: plan.seed.filter(|_| raw.seed.is_none()).unwrap_or(seed),
             target: Some(plan.workload.origins[0].url.clone()),
+            authorization: None,
             workload: Some(plan.workload),
             thresholds: plan.thresholds,
         },
         None => {
-            let target = workload::request::target(raw, problems);
-            Planned { seed, target, workload: None, thresholds: Vec::new() }
+            let (target, authorization) = workload::request::target(raw, problems);
+            Planned { seed, target, authorization, workload: None, thresholds: Vec::new() }
         }
     })
 }
@@ -212,7 +218,7 @@ fn access(
     host: &impl Host,
     problems: &mut Problems,
 ) -> Access {
-    let routes = routes::routes(raw, target, workload.as_deref_mut(), problems);
+    let routes = routes::routes(raw, target, workload.as_deref_mut(), host, problems);
     let asked = routes.asked(target, workload.as_deref());
     let open_ended = workload.is_some_and(|workload| workload.follows_redirects());
     let dialing = connect::dialing(raw, &asked, open_ended, host, problems);
@@ -220,33 +226,37 @@ fn access(
     Access { routes, asked, names, dialing }
 }
 
+fn words(raw: &RawConfig, problems: &mut Problems) -> (WaitMode, DriverChoice) {
+    let wait = problems.choice("--wait", raw.wait.as_deref());
+    (wait, problems.choice("--driver", raw.driver.as_deref()))
+}
+
 /// As [`RunConfig::validate`], on a host that may be a test's.
 fn validate_on(raw: RawConfig, host: &impl Host) -> Result<RunConfig, ConfigError> {
     let mut problems = Problems::default();
-    let Planned { seed, target, workload: planned, thresholds } = planned(&raw, &mut problems)?;
-    let Load { times, load, limits, pipeline } = Load::read(&raw, seed, &mut problems);
+    let plan = planned(&raw, &mut problems)?;
+    let Load { times, load, limits, pipeline } = Load::read(&raw, plan.seed, &mut problems);
     let request = workload::request::request(&raw, pipeline, &mut problems);
     let usable = host.usable_cores();
     let wish = workers::wish(&raw, &usable, &mut problems);
     let option = workload::who_says_how_many(&raw);
-    let wait = problems.choice("--wait", raw.wait.as_deref());
-    let driver = problems.choice("--driver", raw.driver.as_deref());
+    let (wait, driver) = words(&raw, &mut problems);
     let room = Room::of(driver, &wish, host.descriptors());
     // Where users are counted, they are what needs it.
     let connections = workers::connections(&raw, &wish, (option == "-c").then_some(room), &mut problems);
-    let mut workload = planned.or_else(|| {
-        let load = (&load, limits.backlog, connections);
-        workload::of_flags(&raw, target.as_ref()?, &request, &times, load, &mut problems)
+    let mut workload = plan.workload.or_else(|| {
+        let (load, asked) = ((&load, limits.backlog, connections), (&request, plan.authorization.as_deref()));
+        workload::of_flags(&raw, plan.target.as_ref()?, asked, &times, load, &mut problems)
     });
-    let thresholds = workload::thresholds(&raw, thresholds, workload.as_ref(), &mut problems);
-    let Access { routes, asked, names, dialing } =
-        access(&raw, target.as_ref(), workload.as_mut(), host, &mut problems);
+    let thresholds = workload::thresholds(&raw, plan.thresholds, workload.as_ref(), &mut problems);
+    let way = access(&raw, plan.target.as_ref(), workload.as_mut(), host, &mut problems);
     workload.iter_mut().for_each(|workload| workload.body_limit = limits.body);
     let users = workload.as_ref().map(|w| workload::users(&raw, w, room, &mut problems));
     let connections = users.unwrap_or(connections);
-    let Some(target) = target.filter(|_| problems.is_empty()) else {
+    let Some(target) = plan.target.filter(|_| problems.is_empty()) else {
         return Err(ConfigError::Refused(problems.into_vec()));
     };
+    let Access { routes, asked, names, dialing } = way;
     let origins = dialing.resolve(&asked, host)?;
     Demand { dialing: &dialing, origins: &origins, connections, option }.judge(host)?;
     let workers = workers::place(wish, connections, &usable, &origins.concat(), &dialing, host);
@@ -254,6 +264,7 @@ fn validate_on(raw: RawConfig, host: &impl Host) -> Result<RunConfig, ConfigErro
         target,
         method: request.method,
         headers: request.headers,
+        authorization: plan.authorization,
         body: request.body.into(),
         connections,
         spare_connections: workers.spare(users.filter(|_| names.open_ended), origins.len(), room),
@@ -274,7 +285,7 @@ fn validate_on(raw: RawConfig, host: &impl Host) -> Result<RunConfig, ConfigErro
         wait,
         max_backlog: limits.backlog,
         driver,
-        seed,
+        seed: plan.seed,
         addresses: origins[0].clone(), // the target is the first origin
         dialing,
         interval: times.interval,

@@ -11,14 +11,15 @@ use crate::units::Nanos;
 use crate::worker::{OriginUse, Reason};
 
 pub(super) fn request(config: &RunConfig) -> Request {
+    let authorization = config.authorization.iter().map(|value| ("Authorization".to_owned(), value.clone()));
     let mut request = Request {
         method: config.method.clone(),
         target: config.target.target.clone(),
         authority: config.target.authority(),
-        headers: config.headers.clone(),
+        headers: config.headers.iter().cloned().chain(authorization).collect(),
         body: config.body.to_vec(),
     };
-    if let Some(forward) = config.routes.proxy.as_ref().and_then(|proxy| proxy.forward(&config.target)) {
+    if let Some(forward) = config.routes.proxies.forward(&config.target) {
         request.target.insert_str(0, &forward.prefix);
         request.headers.extend(forward.authorization.map(|value| ("Proxy-Authorization".into(), value)));
     }
@@ -35,12 +36,13 @@ pub(super) fn settings(config: &RunConfig) -> ConfigSection {
         Arrivals::Poisson => "poisson",
     });
     let dialing = &config.dialing;
+    let (proxies, proxies_from) = proxies(config);
     ConfigSection {
         target: config.target.to_string(),
         addresses: config.addresses.iter().map(ToString::to_string).collect(),
         model: if config.is_open() { Model::Open } else { Model::Closed },
         method: config.method.clone(),
-        headers: config.headers.iter().map(|(name, value)| format!("{name}: {value}")).collect(),
+        headers: headers(config),
         body_bytes: config.body.len() as u64,
         connections: config.connections,
         threads: config.cores.len() as u32,
@@ -59,7 +61,8 @@ pub(super) fn settings(config: &RunConfig) -> ConfigSection {
         tcp_congestion: dialing.congestion.clone(),
         dns_ttl_s: config.names.ttl.map(Nanos::as_secs_f64),
         allow_hosts: config.names.allowed.iter().map(ToString::to_string).collect(),
-        proxy: config.routes.proxy.as_ref().map(|proxy| format!("http://{}", proxy.url.authority())),
+        proxy: proxies,
+        proxy_from: proxies_from,
         warmup_s: config.warmup.as_secs_f64(),
         interval_s: config.interval.as_secs_f64(),
         max_series: config.max_series,
@@ -73,6 +76,22 @@ pub(super) fn settings(config: &RunConfig) -> ConfigSection {
         allow_invalid: config.allow_invalid,
         seed: config.seed,
     }
+}
+
+/// As they are sent; of the URL's credentials only that there are some.
+fn headers(config: &RunConfig) -> Vec<String> {
+    let shown = config.headers.iter().map(|(name, value)| format!("{name}: {value}"));
+    shown.chain(config.authorization.iter().map(|_| "Authorization: Basic ***".to_owned())).collect()
+}
+
+/// The proxies that lead to the origins, and who names them, with commas between.
+fn proxies(config: &RunConfig) -> (Option<String>, Option<String>) {
+    let planned =
+        config.workload.iter().flat_map(|workload| workload.origins.iter().map(|origin| &origin.url));
+    let used = config.routes.proxies.used(std::iter::once(&config.target).chain(planned));
+    let (shown, from): (Vec<String>, Vec<&str>) = used.into_iter().unzip();
+    let joined = |all: String| Some(all).filter(|all| !all.is_empty());
+    (joined(shown.join(", ")), joined(from.join(", ")))
 }
 
 /// What was asked of TLS and what came of it; `readings` are the workers'.

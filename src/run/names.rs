@@ -17,9 +17,10 @@ use crossbeam_channel::{Receiver, Select, Sender, bounded};
 use tokio::sync::mpsc;
 
 use self::service::{Asked, Event, Service};
-use super::config::{Dialing, NameRules, Proxy, Routes, RunConfig};
+use super::config::{Dialing, NameRules, Routes, RunConfig};
 use super::resolve::{self, Sources};
 use crate::http::url::Url;
+use crate::plan::forward::Forwarding;
 use crate::stats::outcome::ErrorKind;
 use crate::units::Nanos;
 use crate::worker::names::{Found, Lookup, Names, Unreachable};
@@ -90,7 +91,8 @@ fn serve(setup: Setup, workers: usize) -> io::Result<(Vec<Names>, Handle)> {
     // A worker asks for an origin once at a time, so that neither asking nor replying ever waits.
     let room = ORIGINS_MAX + setup.planned.len();
     let (mut names, mut asked, mut found) = (Vec::new(), Vec::new(), Vec::new());
-    let forwarding = setup.routes.proxy.as_ref().map(Proxy::forwarding);
+    let proxies = setup.routes.proxies.clone();
+    let forwarding = Some(Forwarding::by(move |origin| proxies.forward(origin)));
     for worker in 0..workers {
         let (ask, questions) = bounded(room);
         let (reply, replies) = bounded(room);

@@ -250,6 +250,8 @@ fn settings(sources: &Sources) -> Result<(ResolverConfig, ResolverOpts), NetErro
 
 /// An address, also in the numeric forms of inet_aton(3) that getaddrinfo(3) takes, such as `127.1`.
 pub(in crate::run) fn literal(host: &str) -> Option<IpAddr> {
+    // The zone of an IPv6 address is no part of it.
+    let host = host.split_once('%').map_or(host, |(address, _)| address);
     if let Ok(ip) = host.parse() {
         return Some(ip);
     }

@@ -1,20 +1,24 @@
-//! TLS by rustls (0.23, buffered API): the only file that knows it.
+//! TLS by rustls (0.23, buffered API): this file and the folder below it are all that knows it.
+
+mod certificate;
+mod identity;
+mod verify;
 
 use std::io::{BufRead, Write};
 use std::sync::Arc;
 
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::client::{Resumption, WebPkiServerVerifier};
-use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::client::Resumption;
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::pki_types::ServerName;
+use rustls::sign::SingleCertAndKey;
 use rustls::{
-    CertificateError, ClientConfig, ClientConnection, DigitallySignedStruct, Error, HandshakeKind,
-    RootCertStore, SignatureScheme, version,
+    AlertDescription, ClientConfig, ClientConnection, Error, HandshakeKind, PeerIncompatible, RootCertStore,
+    version,
 };
 
+use self::verify::{Listed, Trust, Verifier};
 use super::session::{Progress, Session};
-use crate::driver::failure::TlsFailure;
+use crate::driver::failure::{Detail, TlsFailure};
 use crate::driver::{Alpn, TlsAgreed};
 
 /// Sessions that a worker keeps for resumption, over all servers.
@@ -25,19 +29,21 @@ const SESSIONS_KEPT: usize = 1024;
 pub enum Roots {
     /// The certificates of the system (or of SSL_CERT_FILE and SSL_CERT_DIR).
     System,
-    /// Those of a PEM file with these bytes.
-    Pem(Vec<u8>),
+    /// Those of a file with these bytes, PEM or DER.
+    File(Vec<u8>),
     /// Anyone.
     Anyone,
 }
 
-/// Our own certificate and its key, as the bytes of PEM files.
+/// Our own certificate and its key, as the bytes of files.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Identity {
-    /// The certificate, then those of its issuers.
+    /// The certificate, then those of its issuers, in PEM; the certificate in DER; or PKCS#12, which has the key, too.
     pub chain: Vec<u8>,
-    /// The private key: PKCS#8, PKCS#1 or SEC1.
-    pub key: Vec<u8>,
+    /// The private key, PKCS#8, PKCS#1 or SEC1, in PEM or DER; none: it is in the file of the certificate.
+    pub key: Option<Vec<u8>>,
+    /// What opens the key.
+    pub password: Option<Vec<u8>>,
 }
 
 /// Oldest version that is spoken.
@@ -73,14 +79,17 @@ pub enum TlsSetupError {
     )]
     NoSystemRoots(String),
     /// The file with the roots has no certificate, or a broken one.
-    #[error("no certificate can be read: {0} (expected PEM: -----BEGIN CERTIFICATE-----)")]
+    #[error("no certificate can be read: {0} (expected PEM, -----BEGIN CERTIFICATE-----, or DER)")]
     Roots(String),
     /// The file with our own certificate has none, or a broken one.
-    #[error("no certificate can be read: {0} (expected PEM: -----BEGIN CERTIFICATE-----)")]
+    #[error("no certificate can be read: {0} (expected PEM, -----BEGIN CERTIFICATE-----, DER or PKCS#12)")]
     Chain(String),
-    /// A PEM file has no private key, or a broken one.
-    #[error("no private key can be read: {0} (expected PEM: -----BEGIN PRIVATE KEY-----, not encrypted)")]
+    /// A file has no private key, or one that cannot be read.
+    #[error("the private key cannot be read: {0}")]
     Key(String),
+    /// The password does not open it, or there is nothing to open.
+    #[error("{0}")]
+    Password(String),
     /// Certificate and key do not belong together, or are of no use.
     #[error("the certificate and the key cannot be used: {0}")]
     Identity(String),
@@ -94,6 +103,7 @@ pub enum TlsSetupError {
 pub struct Connector {
     config: Arc<ClientConfig>,
     resumption: bool,
+    min_version: MinVersion,
 }
 
 /// The name that a server's certificate must bear, and that it is told (SNI; RFC 6066, section 3).
@@ -125,27 +135,29 @@ impl Connector {
         let other = |e: Error| TlsSetupError::Other(e.to_string());
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider));
         let builder = builder.with_protocol_versions(versions).map_err(other)?.dangerous();
-        let builder = builder.with_custom_certificate_verifier(verifier(&settings.roots, provider)?);
+        let verifier = Verifier { trust: trust(&settings.roots)?, provider: Arc::clone(&provider) };
+        let builder = builder.with_custom_certificate_verifier(Arc::new(verifier));
         let mut config = match &settings.identity {
             None => builder.with_no_client_auth(),
             Some(identity) => {
-                let chain = certificates(&identity.chain).map_err(TlsSetupError::Chain)?;
-                let key = PrivateKeyDer::from_pem_slice(&identity.key)
-                    .map_err(|e| TlsSetupError::Key(e.to_string()))?;
-                let unfit = |e: Error| TlsSetupError::Identity(e.to_string());
-                builder.with_client_auth_cert(chain, key).map_err(unfit)?
+                let own = identity::certified(identity, &provider)?;
+                builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(own)))
             }
         };
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         config.resumption = sessions(settings.resumption);
-        Ok(Connector { config: Arc::new(config), resumption: settings.resumption })
+        Ok(Connector {
+            config: Arc::new(config),
+            resumption: settings.resumption,
+            min_version: settings.min_version,
+        })
     }
 
     /// The same, with a session store of its own: workers share nothing.
     pub fn for_worker(&self) -> Connector {
         let mut config = ClientConfig::clone(&self.config);
         config.resumption = sessions(self.resumption);
-        Connector { config: Arc::new(config), resumption: self.resumption }
+        Connector { config: Arc::new(config), ..self.clone() }
     }
 
     /// Whether both are one and the same, not only alike.
@@ -159,9 +171,9 @@ impl Connector {
     /// When not even a first message can be made (no randomness).
     pub fn session(&self, peer: &PeerName) -> Result<Box<dyn Session>, TlsFailure> {
         let connection = ClientConnection::new(Arc::clone(&self.config), peer.0.clone());
-        let mut connection = connection.map_err(|e| failure(&e))?;
+        let mut connection = connection.map_err(|e| failure(&e, self.min_version))?;
         connection.set_buffer_limit(None); // the transport hands over bounded pieces
-        Ok(Box::new(RustlsSession(connection)))
+        Ok(Box::new(RustlsSession(connection, self.min_version)))
     }
 }
 
@@ -181,77 +193,32 @@ fn sessions(kept: bool) -> Resumption {
     if kept { Resumption::in_memory_sessions(SESSIONS_KEPT) } else { Resumption::disabled() }
 }
 
-fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
-    let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
-    let all = all.map_err(|e| e.to_string())?;
-    if all.is_empty() { Err("the file holds none".into()) } else { Ok(all) }
-}
-
-fn verifier(
-    roots: &Roots,
-    provider: Arc<CryptoProvider>,
-) -> Result<Arc<dyn ServerCertVerifier>, TlsSetupError> {
+fn trust(roots: &Roots) -> Result<Trust, TlsSetupError> {
     let mut store = RootCertStore::empty();
-    match roots {
-        Roots::Anyone => return Ok(Arc::new(Anyone(provider))),
+    let whole = match roots {
+        Roots::Anyone => return Ok(Trust::Anyone),
         Roots::System => {
             let found = rustls_native_certs::load_native_certs();
-            store.add_parsable_certificates(found.certs);
+            store.add_parsable_certificates(found.certs.iter().cloned());
             if store.is_empty() {
                 let cause = found.errors.first().map(|e| format!(" ({e})")).unwrap_or_default();
                 return Err(TlsSetupError::NoSystemRoots(cause));
             }
+            found.certs
         }
-        Roots::Pem(pem) => {
-            for certificate in certificates(pem).map_err(TlsSetupError::Roots)? {
-                store.add(certificate).map_err(|e| TlsSetupError::Roots(e.to_string()))?;
+        Roots::File(bytes) => {
+            let all = identity::certificates(bytes).map_err(TlsSetupError::Roots)?;
+            for certificate in &all {
+                store.add(certificate.clone()).map_err(|e| TlsSetupError::Roots(e.to_string()))?;
             }
+            all
         }
-    }
-    let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(store), provider).build();
-    verifier.map(|v| v as Arc<dyn ServerCertVerifier>).map_err(|e| TlsSetupError::Other(e.to_string()))
+    };
+    Ok(Trust::Listed(Listed { roots: store, whole: whole.into_iter().collect() }))
 }
 
-/// Trusts anyone, but still wants the peer to own the key that it shows.
-#[derive(Debug)]
-struct Anyone(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for Anyone {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(message, cert, dss, &self.0.signature_verification_algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, cert, dss, &self.0.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
-}
-
-struct RustlsSession(ClientConnection);
+/// A connection, and the oldest version that it offers.
+struct RustlsSession(ClientConnection, MinVersion);
 
 impl Session for RustlsSession {
     fn receive(&mut self, mut wire: &[u8], plain: &mut Vec<u8>) -> Result<Progress, TlsFailure> {
@@ -269,7 +236,7 @@ impl Session for RustlsSession {
                 reader.consume(len);
             }
             // What came before an error was good.
-            closed = state.map_err(|e| failure(&e))?.peer_has_closed();
+            closed = state.map_err(|e| failure(&e, self.1))?.peer_has_closed();
             if taken == 0 {
                 break;
             }
@@ -319,19 +286,16 @@ impl Session for RustlsSession {
     }
 }
 
-fn failure(error: &Error) -> TlsFailure {
+/// `oldest` is what was offered.
+fn failure(error: &Error, oldest: MinVersion) -> TlsFailure {
     match error {
-        Error::InvalidCertificate(certificate) => match certificate {
-            CertificateError::Expired | CertificateError::ExpiredContext { .. } => TlsFailure::Expired,
-            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-                TlsFailure::NotYetValid
-            }
-            CertificateError::UnknownIssuer => TlsFailure::UnknownIssuer,
-            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-                TlsFailure::NameMismatch
-            }
-            _ => TlsFailure::BadCertificate,
-        },
+        Error::InvalidCertificate(certificate) => verify::found(error)
+            .unwrap_or_else(|| TlsFailure::BadCertificate(Detail::of(&certificate.to_string()))),
+        Error::AlertReceived(AlertDescription::ProtocolVersion)
+        | Error::PeerIncompatible(
+            PeerIncompatible::ServerDoesNotSupportTls12Or13
+            | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig,
+        ) => TlsFailure::NoVersion { above_12: oldest == MinVersion::Tls13 },
         Error::AlertReceived(alert) => TlsFailure::Alert(u8::from(*alert)),
         Error::PeerIncompatible(_) | Error::NoApplicationProtocol => TlsFailure::Incompatible,
         _ => TlsFailure::Protocol,
@@ -360,10 +324,10 @@ mod tests {
             resumption: false,
             min_version: MinVersion::Tls12,
         };
-        let garbage = Roots::Pem(b"nothing".to_vec());
+        let garbage = Roots::File(b"nothing".to_vec());
         let error = Connector::new(&settings(garbage, None)).unwrap_err();
         assert!(matches!(error, TlsSetupError::Roots(_)), "{error}");
-        let empty = Identity { chain: Vec::new(), key: Vec::new() };
+        let empty = Identity { chain: Vec::new(), key: None, password: None };
         let error = Connector::new(&settings(Roots::Anyone, Some(empty))).unwrap_err();
         assert!(matches!(error, TlsSetupError::Chain(_)), "{error}");
     }

@@ -169,7 +169,7 @@ fn tls_loopback(config: DriverConfig, peer: Behaviour) -> (DriverConfig, Route) 
 
 /// Trusts this authority alone.
 pub fn connector(pki: &Pki, resumption: bool) -> Connector {
-    let roots = Roots::Pem(std::fs::read(pki.roots()).unwrap());
+    let roots = Roots::File(std::fs::read(pki.roots()).unwrap());
     let settings = TlsSettings { roots, identity: None, resumption, min_version: MinVersion::default() };
     Connector::new(&settings).unwrap()
 }

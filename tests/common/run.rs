@@ -15,10 +15,11 @@ use super::skip::skip;
 /// Far more than any run here takes: reaching it means that one hangs.
 const LIMIT: Nanos = Nanos::from_secs(20);
 
-/// The binary with these arguments.
+/// The binary with these arguments. A shell that runs the tests in the background has them begin with SIGINT ignored, so signals are
+/// put to their defaults first.
 pub fn squall(args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_squall"));
-    command.args(args);
+    let mut command = Command::new("env");
+    command.arg("--default-signal").arg(env!("CARGO_BIN_EXE_squall")).args(args);
     command
 }
 

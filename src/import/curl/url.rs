@@ -2,8 +2,9 @@
 
 use percent_encoding::utf8_percent_encode;
 
+use crate::http::credentials::split_user_info;
 use crate::http::url::Url;
-use crate::import::recorded::{NOT_SENT, encode, split_user_info};
+use crate::import::recorded::{NOT_SENT, encode};
 
 /// A URL's parts: where to, and the user that stood in it.
 type Target = (Url, Option<String>);

@@ -8,10 +8,9 @@ use base64::Engine;
 
 use self::fields::{Entry, Field, Maybe, Pair, Request, Response};
 use self::time::{Times, pauses};
-use super::recorded::{
-    Recorded, check_field, check_method, connection_field, decoded, encode, sendable, split_user_info,
-};
+use super::recorded::{Recorded, check_field, check_method, connection_field, decoded, encode, sendable};
 use super::{ImportError, Imported, writer};
+use crate::http::credentials::split_user_info;
 use crate::http::url::Url;
 use crate::units::Nanos;
 

@@ -23,7 +23,10 @@ impl Page<'_> {
         let machine = self.machine();
         self.line("machine", machine)?;
         if let Some(proxy) = &self.report.config.proxy {
-            self.line("proxy", proxy)?;
+            let from = self.report.config.proxy_from.as_deref().filter(|from| *from != "--proxy");
+            let from =
+                from.map(|from| format!(" (from {from}; --proxy '' goes without)")).unwrap_or_default();
+            self.line("proxy", format!("{proxy}{from}"))?;
         }
         let facts = &self.report.environment;
         if let Some(note) = &facts.driver_note {

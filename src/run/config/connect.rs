@@ -18,6 +18,7 @@ pub(super) mod names;
 pub(super) mod ports;
 mod resolve;
 mod sources;
+mod zone;
 
 pub use self::resolve::Override;
 
@@ -74,7 +75,7 @@ pub(super) fn dialing(
         ("--tcp-congestion", given.congestion.is_some()),
         ("--dns-ttl", given.dns_ttl.is_some()),
         ("--allow-host", !given.allow_hosts.is_empty()),
-        ("--proxy", raw.proxy.is_some()),
+        ("--proxy", raw.proxy.as_ref().is_some_and(|proxy| !proxy.is_empty())),
     ] {
         if given {
             problems.add(flag, "does not go with --unix-socket, which has neither addresses nor TCP");
@@ -83,11 +84,20 @@ pub(super) fn dialing(
     dialing
 }
 
+/// `@name`, as ss(8) and /proc/net/unix write them.
+fn is_abstract(path: &Path) -> bool {
+    path.as_os_str().as_encoded_bytes().starts_with(b"@")
+}
+
 fn unix_socket(path: &Path) -> Result<(), String> {
     let shown = path.display();
     let length = path.as_os_str().len();
     if length == 0 {
         return Err("the path is empty: give that of the target's socket, for example /run/app.sock".into());
+    }
+    // An abstract one (unix(7)) is no file. Whether somebody listens there shows when it is called.
+    if is_abstract(path) && length > 1 && length <= UNIX_PATH_MAX + 1 {
+        return Ok(());
     }
     if length > UNIX_PATH_MAX {
         return Err(format!(
@@ -149,11 +159,17 @@ impl Dialing {
         if self.unix_socket.is_some() {
             return Ok(Vec::new());
         }
-        let all = match self.overridden(url) {
-            Some(addresses) => addresses,
-            None => host.resolve(&url.host, url.port).map_err(ConfigError::Resolve)?,
+        let all = match (self.overridden(url), self.zoned(url)) {
+            (Some(addresses), _) => addresses,
+            (None, Some(zoned)) => vec![zoned.map_err(refused_url)?],
+            (None, None) => host.resolve(&url.host, url.port).map_err(ConfigError::Resolve)?,
         };
         self.reachable(&url.host, &all).map_err(refused_source)
+    }
+
+    /// The address of `url` where that is link-local, with its interface.
+    pub(crate) fn zoned(&self, url: &Url) -> Option<Result<SocketAddr, String>> {
+        zone::is_link_local(url).then(|| zone::address(url))
     }
 
     /// The addresses that `--resolve` gives for `url`.
@@ -221,10 +237,14 @@ impl Dialing {
     /// What the driver is told: every address with every source of its family, so that each is one in its turn.
     pub(crate) fn endpoints(&self, addresses: &[SocketAddr]) -> Vec<Endpoint> {
         match &self.unix_socket {
-            Some(path) => endpoints::unix(path),
+            Some(path) => endpoints::unix(path, is_abstract(path)),
             None => endpoints::tcp(addresses, &self.sources, self.congestion.as_deref()),
         }
     }
+}
+
+fn refused_url(message: String) -> ConfigError {
+    ConfigError::Refused(vec![Problem { option: "URL", message }])
 }
 
 fn refused_source(message: String) -> ConfigError {

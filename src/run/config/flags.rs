@@ -11,7 +11,7 @@ use clap::builder::PossibleValuesParser;
 /// The options as the flags give them, unjudged. `None` is "not given".
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
 pub struct RawConfig {
-    /// Target, such as http://localhost:8080/path, or a plan, such as plan.toml or plan.json
+    /// Target, such as http://localhost:8080/path or http://USER:PASSWORD@HOST/, or a plan, such as plan.toml or plan.json
     #[arg(value_name = "URL|PLAN", default_value = "", hide_default_value = true)]
     pub url: String,
     /// Open connections; without -R each is a loop of request and response [default: 50]
@@ -65,7 +65,7 @@ pub struct RawConfig {
         help_heading = "Request"
     )]
     pub body: Option<String>,
-    /// File with the body
+    /// File with the body; - for standard input
     #[arg(long, value_name = "FILE", help_heading = "Request")]
     pub body_file: Option<PathBuf>,
     /// How long a request may take [default: 10s]
@@ -92,7 +92,8 @@ pub struct RawConfig {
     /// How TLS is spoken.
     #[command(flatten)]
     pub tls: RawTls,
-    /// Proxy to go through, such as http://user:password@host:3128; https targets are tunnelled
+    /// Proxy to go through, such as http://user:password@host:3128; https targets are tunnelled; '' for none [default: that of
+    /// http_proxy, https_proxy or all_proxy, except for this host and those of no_proxy]
     #[arg(long, value_name = "URL", help_heading = "Connection")]
     pub proxy: Option<String>,
     /// Redirects to follow at most [default: 0]
@@ -142,7 +143,7 @@ pub struct RawConfig {
 /// The options about connections, likewise.
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
 pub struct RawConnect {
-    /// Connect to this Unix socket, whatever host and port the URL has
+    /// Connect to this Unix socket, whatever host and port the URL has; @NAME for an abstract one
     #[arg(long, value_name = "PATH", help_heading = "Connection")]
     pub unix_socket: Option<PathBuf>,
     /// Addresses for a host and port, in place of the resolver's; may be given several times
@@ -168,15 +169,18 @@ pub struct RawTls {
     /// Trust any certificate
     #[arg(short = 'k', long, help_heading = "Connection")]
     pub insecure: bool,
-    /// File with the certificates to trust (PEM) [default: the system's]
+    /// File with the certificates to trust (PEM or DER) [default: the system's]
     #[arg(long, value_name = "FILE", help_heading = "Connection")]
     pub cacert: Option<PathBuf>,
-    /// File with a certificate to show to the server, and its issuers' (PEM)
+    /// File with a certificate to show to the server, and its issuers' (PEM, DER, or PKCS#12 with its key)
     #[arg(long, value_name = "FILE", help_heading = "Connection")]
     pub cert: Option<PathBuf>,
-    /// File with the private key of --cert (PEM) [default: the file of --cert]
+    /// File with the private key of --cert (PEM or DER) [default: the file of --cert]
     #[arg(long, value_name = "FILE", help_heading = "Connection")]
     pub key: Option<PathBuf>,
+    /// File whose first line is the password of that key, or of a PKCS#12 file
+    #[arg(long, value_name = "FILE", help_heading = "Connection")]
+    pub key_password: Option<PathBuf>,
     /// Oldest version of TLS, 1.2 or 1.3 [default: 1.2]
     #[arg(long = "tls-min", value_name = "VERSION", help_heading = "Connection")]
     pub min_version: Option<String>,

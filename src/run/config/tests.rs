@@ -19,6 +19,7 @@ struct TestHost {
     descriptors: u64,
     target_cores: Option<Vec<usize>>,
     ports: LocalPorts,
+    variables: Vec<(&'static str, &'static str)>,
 }
 
 impl TestHost {
@@ -28,6 +29,7 @@ impl TestHost {
             descriptors: 1_024,
             target_cores: None,
             ports: LocalPorts { range: (32_768, 60_999), count: 28_232 },
+            variables: Vec::new(),
         }
     }
 }
@@ -57,6 +59,10 @@ impl Host for TestHost {
 
     fn is_local(&self, addr: IpAddr) -> bool {
         addr.is_loopback()
+    }
+
+    fn variable(&self, name: &str) -> Option<String> {
+        self.variables.iter().find(|(own, _)| *own == name).map(|(_, value)| (*value).to_owned())
     }
 
     fn listener_cores(&self, _: SocketAddr) -> Option<Vec<usize>> {

@@ -157,7 +157,7 @@ fn wanted(raw: &RawConfig) -> Option<&'static str> {
 pub(super) fn of_flags(
     raw: &RawConfig,
     url: &Url,
-    request: &RequestParts,
+    (request, authorization): (&RequestParts, Option<&str>),
     times: &Times,
     load: (&LoadModel, u64, u32),
     problems: &mut Problems,
@@ -183,13 +183,14 @@ pub(super) fn of_flags(
         LoadModel::Open(schedule) => (Some(schedule.rate), schedule.arrivals, schedule.seed),
         LoadModel::Closed => (None, Arrivals::Uniform, 0),
     };
+    let authorization = authorization.map(|value| ("Authorization".to_owned(), value.to_owned()));
     let form = FlagForm {
         url: url.clone(),
         request: Request {
             method: request.method.clone(),
             target: url.target.clone(),
             authority: url.authority(),
-            headers: request.headers.clone(),
+            headers: request.headers.iter().cloned().chain(authorization).collect(),
             body: request.body.clone(),
         },
         stages: raw.stages.clone(),

@@ -61,14 +61,14 @@ impl Service {
     pub(super) fn new(setup: Setup, found: Vec<Sender<Found>>) -> Service {
         let mut inner = HashMap::new();
         let mut known = HashMap::new();
-        // Through a proxy the addresses are the proxy's.
-        let direct = setup.routes.proxy.is_none();
         for (url, addresses) in &setup.planned {
             let ips: Vec<IpAddr> = addresses.iter().map(SocketAddr::ip).collect();
-            if direct && !ips.is_empty() {
+            let proxy = setup.routes.proxies.of(url);
+            // Through a proxy the addresses are the proxy's.
+            if proxy.is_none() && !ips.is_empty() {
                 inner.insert((url.host.clone(), url.port), ips.iter().any(|ip| reach::is_inner(*ip)));
             }
-            let called = setup.routes.proxy.as_ref().map_or(url, |proxy| &proxy.url);
+            let called = proxy.map_or(url, |proxy| &proxy.url);
             if setup.dialing.overridden(called).is_none() && !ips.is_empty() {
                 known.insert(called.host.clone(), (ips, clock::now()));
             }
@@ -154,7 +154,7 @@ impl Service {
 
     /// Whose addresses are called for `url`: its own, or the proxy's.
     fn called<'a>(&'a self, url: &'a Url) -> &'a Url {
-        self.setup.routes.proxy.as_ref().map_or(url, |proxy| &proxy.url)
+        self.setup.routes.proxies.of(url).map_or(url, |proxy| &proxy.url)
     }
 
     /// Begins lookups, as many as there may be.
@@ -206,7 +206,8 @@ impl Service {
         let inner = self.inner.get(&(from.host.clone(), from.port)).copied();
         let inner = inner.unwrap_or_else(|| reach::is_inner_by_name(&from.host));
         let rules = &self.setup.rules;
-        let allowed = if self.setup.routes.proxy.is_none() {
+        let direct = self.setup.routes.proxies.of(url).is_none();
+        let allowed = if direct {
             reach::allowed(rules, (from, inner), url, addresses)
         } else if inner
             && !reach::is_inner_by_name(&url.host)
@@ -218,7 +219,7 @@ impl Service {
             Ok(addresses)
         };
         let allowed = allowed.map_err(|cause| Unreachable { kind: ErrorKind::NotAllowed, cause })?;
-        if self.setup.routes.proxy.is_none() {
+        if direct {
             let inner = allowed.iter().any(|ip| reach::is_inner(*ip));
             self.inner.insert((url.host.clone(), url.port), inner);
         }
@@ -231,7 +232,10 @@ impl Service {
             return Ok(dialing.endpoints(&[]));
         }
         let called = self.called(url);
-        let all: Vec<SocketAddr> = addresses.iter().map(|ip| SocketAddr::new(*ip, called.port)).collect();
+        let all: Vec<SocketAddr> = match dialing.zoned(called) {
+            Some(zoned) => vec![zoned.map_err(|cause| Unreachable { kind: ErrorKind::Connect, cause })?],
+            None => addresses.iter().map(|ip| SocketAddr::new(*ip, called.port)).collect(),
+        };
         let reachable = dialing.reachable(&called.host, &all);
         let reachable = reachable.map_err(|cause| Unreachable { kind: ErrorKind::Connect, cause })?;
         Ok(dialing.endpoints(&reachable))
@@ -241,9 +245,9 @@ impl Service {
         if url.scheme == Scheme::Http {
             return Ok(Route::default());
         }
-        let tunnel = self.setup.routes.proxy.as_ref().and_then(|proxy| proxy.connect(url));
+        let tunnel = self.setup.routes.proxies.connect(url);
         let failed = |cause| Unreachable { kind: ErrorKind::Tls, cause };
-        let name = PeerName::new(&url.host).map_err(|e| failed(e.to_string()))?;
+        let name = PeerName::new(url.unzoned_host()).map_err(|e| failed(e.to_string()))?;
         let connector = self.connector.get_or_insert_with(default_connector).clone().map_err(failed)?;
         Ok(Route { tunnel, tls: Some((connector, name)) })
     }

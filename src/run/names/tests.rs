@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::clock;
-use crate::run::config::{HostPattern, Override, Proxy, RawConfig, RawConnect};
+use crate::run::config::{HostPattern, Override, Proxies, Proxy, RawConfig, RawConnect};
 use crate::run::resolve::scripted::{Reply, Server};
 use crate::transport::tls::{Connector, MinVersion, Roots, TlsSettings};
 
@@ -38,7 +38,12 @@ fn setup(server: &Server, planned: &str, address: &str) -> Setup {
         planned: vec![(url(planned), vec![addr])],
         rules: NameRules { open_ended: true, ..NameRules::default() },
         dialing: Dialing::default(),
-        routes: Routes { to_origins: Vec::new(), tls: None, connector: Some(anyone()), proxy: None },
+        routes: Routes {
+            to_origins: Vec::new(),
+            tls: None,
+            connector: Some(anyone()),
+            proxies: Proxies::default(),
+        },
         sources: server.sources("", "options timeout:1 attempts:1"),
         limit: Nanos::from_secs(5),
     }
@@ -82,7 +87,11 @@ fn an_origin_that_turns_up_is_found_with_its_port() {
     let (names, handle) = serve(public(&server), 1).unwrap();
     ask(&names[0], 3, "http://other.example:8080/", "http://target.example/");
     let reply = found(&names[0]);
-    assert_eq!((reply.origin, reply.ttl, &names[0].forwarding), (3, Nanos::MAX, &None));
+    assert_eq!((reply.origin, reply.ttl), (3, Nanos::MAX));
+    assert_eq!(
+        names[0].forwarding.as_ref().and_then(|forwarding| forwarding.to(&url("http://other.example/"))),
+        None
+    );
     let ways = reply.result.unwrap();
     assert_eq!(addresses(&ways), ["192.0.2.1:8080", "192.0.2.2:8080"]);
     assert!(ways.iter().all(|(_, route)| route.is_direct()));
@@ -321,7 +330,7 @@ fn what_turns_up_goes_through_the_proxy() {
     let server = Server::new(|_| Reply::Code(3));
     let mut setup = setup(&server, "http://target.example/", "10.0.0.5");
     let proxy = Proxy { url: url("http://proxy.example:3128/"), authorization: Some("Basic eA==".into()) };
-    setup.routes.proxy = Some(proxy);
+    setup.routes.proxies = Proxies::everywhere(proxy);
     let (names, _handle) = serve(setup, 1).unwrap();
     let go = |to, from| {
         ask(&names[0], 1, to, from);

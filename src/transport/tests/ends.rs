@@ -3,6 +3,7 @@
 use rcgen::{CertificateParams, DnType, KeyPair};
 
 use super::*;
+use crate::driver::failure::Detail;
 
 /// A connection through a tunnel that has asked for it.
 fn tunnelling() -> Rig {
@@ -94,11 +95,12 @@ fn a_server_that_nobody_vouches_for_is_told_so() {
     let mut params = CertificateParams::new(vec!["localhost".into()]).unwrap();
     params.distinguished_name.push(DnType::CommonName, "somebody else");
     let other = params.self_signed(&KeyPair::generate().unwrap()).unwrap();
-    let mut rig = shaking(Roots::Pem(other.pem().into_bytes()));
+    let mut rig = shaking(Roots::File(other.pem().into_bytes()));
     rig.server_reads();
     assert_eq!(rig.see(), []);
     let flight = rig.server_writes();
-    assert_eq!(rig.arrives(&flight), [connect_failed(Failure::Tls(TlsFailure::UnknownIssuer))]);
+    let issuer = Detail::of("is self-signed, and is not trusted here");
+    assert_eq!(rig.arrives(&flight), [connect_failed(Failure::Tls(TlsFailure::UnknownIssuer(issuer)))]);
     let told = rig.told();
     assert!(matches!(told[..], [Verb::Send(_, false), Verb::Close(CONN, false)]), "an alert goes first");
     let Verb::Send(alert, _) = &told[0] else { unreachable!() };

@@ -30,12 +30,13 @@ pub(in crate::worker::links) fn broken(failure: Failure) -> ErrorKind {
 
 fn tls(failure: TlsFailure) -> ErrorKind {
     match failure {
-        TlsFailure::Expired => ErrorKind::TlsExpired,
-        TlsFailure::UnknownIssuer => ErrorKind::TlsUnknownIssuer,
-        TlsFailure::NameMismatch => ErrorKind::TlsNameMismatch,
-        TlsFailure::NotYetValid
-        | TlsFailure::BadCertificate
+        TlsFailure::Expired(_) => ErrorKind::TlsExpired,
+        TlsFailure::UnknownIssuer(_) => ErrorKind::TlsUnknownIssuer,
+        TlsFailure::NameMismatch(_) => ErrorKind::TlsNameMismatch,
+        TlsFailure::NotYetValid(_)
+        | TlsFailure::BadCertificate(_)
         | TlsFailure::Alert(_)
+        | TlsFailure::NoVersion { .. }
         | TlsFailure::Incompatible
         | TlsFailure::Protocol
         | TlsFailure::Closed => ErrorKind::Tls,

@@ -1,14 +1,19 @@
 //! Pairs of a local address and one of the target's, in the order in which connections take turns.
 
+use std::ffi::OsStr;
 use std::net::{IpAddr, SocketAddr};
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use socket2::SockAddr;
 
 use crate::driver::Endpoint;
 
-pub(super) fn unix(path: &Path) -> Vec<Endpoint> {
-    let addr = SockAddr::unix(path).expect("its length was judged with the options");
+/// An abstract socket's address begins with a NUL, where it is written with an `@` (unix(7)).
+pub(super) fn unix(path: &Path, is_abstract: bool) -> Vec<Endpoint> {
+    let name = path.as_os_str().as_encoded_bytes();
+    let bytes = if is_abstract { [b"\0", &name[1..]].concat() } else { name.to_vec() };
+    let addr = SockAddr::unix(OsStr::from_bytes(&bytes)).expect("its length was judged with the options");
     vec![Endpoint { addr, source: None, congestion: None }]
 }
 

@@ -2,13 +2,9 @@
 
 use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
-
-use super::super::error::Problems;
+use crate::http::credentials::{basic, split_user_info};
 use crate::http::url::{Scheme, Url};
-use crate::plan::forward::{Forward, Forwarding};
-use crate::plan::workload::Workload;
+use crate::plan::forward::Forward;
 
 /// An HTTP proxy: forwards requests with absolute targets (RFC 9112, section 3.2.2), and opens tunnels to https
 /// origins (RFC 9110, section 9.3.6).
@@ -21,39 +17,21 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// How requests are put for it.
-    pub(crate) fn forwarding(&self) -> Forwarding {
-        Forwarding { authorization: self.authorization.clone() }
-    }
-
     /// How requests to `origin` are put; `None` where a tunnel leads to it.
-    pub(crate) fn forward(&self, origin: &Url) -> Option<Forward> {
-        self.forwarding().to(origin)
-    }
-
-    /// Puts the requests of `workload` that are to be forwarded.
-    pub(in crate::run::config) fn forward_all(&self, workload: &mut Workload) {
-        for origin in &mut workload.origins {
-            origin.forward = self.forward(&origin.url);
-        }
-        for step in &mut workload.steps {
-            // Those that go elsewhere each time are put when they begin.
-            if step.open_url.is_none()
-                && let Some(forward) = &workload.origins[step.origin as usize].forward
-            {
-                step.request.forward(forward);
-            }
-        }
+    pub(super) fn forward(&self, origin: &Url) -> Option<Forward> {
+        (origin.scheme == Scheme::Http).then(|| Forward {
+            prefix: format!("http://{}", origin.authority()),
+            authorization: self.authorization.clone(),
+        })
     }
 
     /// The request for a tunnel to `origin`; `None` where requests are forwarded.
-    pub(crate) fn connect(&self, origin: &Url) -> Option<Arc<[u8]>> {
+    pub(super) fn connect(&self, origin: &Url) -> Option<Arc<[u8]>> {
         if origin.scheme == Scheme::Http {
             return None;
         }
         // The authority form has the port even where it is the scheme's own (RFC 9112, section 3.2.3).
-        let host = if origin.host.contains(':') { format!("[{}]", origin.host) } else { origin.host.clone() };
-        let authority = format!("{host}:{}", origin.port);
+        let authority = format!("{}:{}", origin.bracketed_host(), origin.port);
         let user_agent = crate::http::request::USER_AGENT;
         let mut head =
             format!("CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\nUser-Agent: {user_agent}\r\n");
@@ -65,20 +43,15 @@ impl Proxy {
     }
 }
 
-/// Reads `--proxy`.
-pub(in crate::run::config) fn proxy(text: Option<&str>, problems: &mut Problems) -> Option<Proxy> {
-    problems.note("--proxy", parse(text?))
-}
-
-fn parse(text: &str) -> Result<Proxy, String> {
+/// Reads a proxy's URL.
+pub(super) fn parse(text: &str) -> Result<Proxy, String> {
     // As with curl, a proxy without a scheme is an HTTP proxy.
-    let (scheme, rest) = text.split_once("://").unwrap_or(("http", text));
-    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    let (authority, path) = rest.split_at(end);
-    let (credentials, address) = match authority.rsplit_once('@') {
-        Some((credentials, address)) => (Some(credentials), address),
-        None => (None, authority),
-    };
+    let (bare, credentials) = split_user_info(text);
+    let (scheme, rest) = bare.split_once("://").unwrap_or(("http", &bare));
+    let (address, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+    if !["http", "https"].contains(&scheme.to_ascii_lowercase().as_str()) {
+        return Err(format!("`{scheme}` proxies are not spoken to: give an HTTP proxy, http://HOST:PORT"));
+    }
     let url: Url =
         format!("{scheme}://{address}").parse().map_err(|e: crate::http::url::UrlError| e.to_string())?;
     if url.scheme == Scheme::Https {
@@ -90,30 +63,8 @@ fn parse(text: &str) -> Result<Proxy, String> {
     if !matches!(path, "" | "/") {
         return Err(format!("a proxy has no path: leave `{path}` out"));
     }
-    let authorization = credentials.map(basic).transpose()?;
+    let authorization = credentials.as_deref().map(basic).transpose()?;
     Ok(Proxy { url, authorization })
-}
-
-/// `user:password`, percent-encoded as in any URL, as RFC 7617 sends it.
-fn basic(credentials: &str) -> Result<String, String> {
-    let plain = percent_decoded(credentials).ok_or_else(|| {
-        "the credentials hold a % that is not followed by two hex digits: write %25".to_owned()
-    })?;
-    Ok(format!("Basic {}", BASE64_STANDARD.encode(plain)))
-}
-
-fn percent_decoded(text: &str) -> Option<Vec<u8>> {
-    let mut out = Vec::with_capacity(text.len());
-    let mut bytes = text.bytes();
-    while let Some(byte) = bytes.next() {
-        if byte != b'%' {
-            out.push(byte);
-            continue;
-        }
-        let digit = |byte: Option<u8>| char::from(byte?).to_digit(16);
-        out.push((digit(bytes.next())? * 16 + digit(bytes.next())?) as u8);
-    }
-    Some(out)
 }
 
 #[cfg(test)]
@@ -133,7 +84,7 @@ mod tests {
     fn what_is_none_is_refused() {
         for (text, part) in [
             ("https://proxy:1", "not spoken"),
-            ("socks5://proxy:1", "unknown scheme"),
+            ("socks5://proxy:1", "`socks5` proxies are not spoken to"),
             ("http://proxy:1/path", "no path"),
             ("http://a%2@proxy", "%25"),
             ("", "no host"),

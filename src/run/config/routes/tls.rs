@@ -21,6 +21,7 @@ impl RawTls {
             ("--cacert", self.cacert.is_some()),
             ("--cert", self.cert.is_some()),
             ("--key", self.key.is_some()),
+            ("--key-password", self.key_password.is_some()),
             ("--tls-min", self.min_version.is_some()),
             ("--tls-resumption", self.resumption),
             ("--tls-timeout", self.timeout.is_some()),
@@ -69,7 +70,7 @@ pub(in crate::run::config) fn routes(
         cacert: raw.cacert.clone(),
         identity: raw.cert.is_some(),
         resumption: raw.resumption,
-        min_version: problems.choice("--tls-min", raw.min_version.as_deref()),
+        min_version: oldest(raw.min_version.as_deref(), problems),
     };
     if !secure && raw.given().is_none() {
         return (direct(), Some(choice), None);
@@ -79,7 +80,7 @@ pub(in crate::run::config) fn routes(
         if url.scheme == Scheme::Http {
             return Some(Route::default());
         }
-        let name = problems.note("URL", PeerName::new(&url.host))?;
+        let name = problems.note("URL", PeerName::new(url.unzoned_host()))?;
         Some(Route { tunnel: tunnel(url), tls: Some((connector.clone(), name)) })
     });
     (routes.collect(), Some(choice), Some(connector))
@@ -92,6 +93,9 @@ fn connector(raw: &RawTls, choice: &TlsChoice, problems: &mut Problems) -> Optio
     if raw.key.is_some() && raw.cert.is_none() {
         problems.add("--key", "needs --cert: the certificate that the key belongs to");
     }
+    if raw.key_password.is_some() && raw.cert.is_none() {
+        problems.add("--key-password", "needs --cert: the certificate whose key it opens");
+    }
     let mut read = |flag, path: &Path| {
         let bytes =
             limited_file::read(path, PEM_MAX).map_err(|e| format!("cannot read `{}`: {e}", path.display()));
@@ -100,14 +104,19 @@ fn connector(raw: &RawTls, choice: &TlsChoice, problems: &mut Problems) -> Optio
     let roots = match &raw.cacert {
         _ if raw.insecure => Roots::Anyone,
         None => Roots::System,
-        Some(path) => Roots::Pem(read("--cacert", path)?),
+        Some(path) => Roots::File(read("--cacert", path)?),
     };
-    let identity = match (&raw.cert, &raw.key) {
-        // As with curl, one file may hold both.
-        (Some(cert), key) => {
-            Some(Identity { chain: read("--cert", cert)?, key: read("--key", key.as_ref().unwrap_or(cert))? })
-        }
-        _ => None,
+    let identity = match &raw.cert {
+        Some(cert) => Some(Identity {
+            chain: read("--cert", cert)?,
+            // As with curl, one file may hold both.
+            key: raw.key.as_ref().map(|key| read("--key", key).ok_or(())).transpose().ok()?,
+            password: match &raw.key_password {
+                Some(path) => Some(first_line(read("--key-password", path)?)),
+                None => None,
+            },
+        }),
+        None => None,
     };
     let settings =
         TlsSettings { roots, identity, resumption: raw.resumption, min_version: choice.min_version };
@@ -120,6 +129,21 @@ fn connector(raw: &RawTls, choice: &TlsChoice, problems: &mut Problems) -> Optio
     }
 }
 
+/// Without its line end, as editors leave one.
+fn first_line(mut file: Vec<u8>) -> Vec<u8> {
+    let end = file.iter().position(|byte| matches!(byte, b'\r' | b'\n'));
+    file.truncate(end.unwrap_or(file.len()));
+    file
+}
+
+fn oldest(text: Option<&str>, problems: &mut Problems) -> MinVersion {
+    if let Some(old @ ("1.0" | "1.1")) = text {
+        problems.add("--tls-min", format!("TLS {old} is not spoken: leave it out for TLS 1.2 and 1.3"));
+        return MinVersion::default();
+    }
+    problems.choice("--tls-min", text)
+}
+
 /// The flag whose value is at fault.
 fn flag_of(error: &TlsSetupError, raw: &RawTls) -> &'static str {
     match error {
@@ -127,6 +151,7 @@ fn flag_of(error: &TlsSetupError, raw: &RawTls) -> &'static str {
         TlsSetupError::Chain(_) | TlsSetupError::Identity(_) => "--cert",
         TlsSetupError::Key(_) if raw.key.is_some() => "--key",
         TlsSetupError::Key(_) => "--cert",
+        TlsSetupError::Password(_) => "--key-password",
         TlsSetupError::NoSystemRoots(_) | TlsSetupError::Other(_) => "URL",
     }
 }

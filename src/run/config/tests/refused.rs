@@ -161,7 +161,7 @@ fn methods_and_headers_are_judged() {
         assert_refused(header(bad), "-H", &["is not a header name"]);
     }
     assert_refused(header("A: x\r\nB: y"), "-H", &["`A`", "line break"]);
-    assert_refused(header("Transfer-Encoding: chunked"), "-H", &["cannot be given"]);
+    assert_refused(header("Transfer-Encoding: gzip"), "-H", &["`gzip` cannot be sent", "give `chunked`"]);
     assert_refused(header("content-length: 5"), "-H", &["`5`", "0 bytes"]);
     let twice = RawConfig { headers: vec!["Host: a".into(), "host: b".into()], ..remote() };
     assert_refused(twice, "-H", &["Host header is given twice"]);

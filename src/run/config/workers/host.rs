@@ -25,6 +25,8 @@ pub(in crate::run::config) trait Host {
     fn try_source(&self, source: IpAddr) -> io::Result<()>;
     /// Whether connections may have this congestion control; what the kernel calls it.
     fn try_congestion(&self, name: &str) -> io::Result<String>;
+    /// A variable of the environment, if it is text.
+    fn variable(&self, name: &str) -> Option<String>;
     /// The ports for outgoing connections.
     fn local_ports(&self) -> Option<LocalPorts>;
 }
@@ -74,6 +76,10 @@ impl Host for ThisHost {
 
     fn try_congestion(&self, name: &str) -> io::Result<String> {
         machine::try_congestion(name)
+    }
+
+    fn variable(&self, name: &str) -> Option<String> {
+        std::env::var(name).ok()
     }
 
     fn local_ports(&self) -> Option<LocalPorts> {

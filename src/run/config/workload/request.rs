@@ -4,6 +4,7 @@ use std::io;
 
 use super::super::RawConfig;
 use super::super::error::Problems;
+use crate::http::credentials::{basic, split_user_info};
 use crate::http::request::{Request, RequestError};
 use crate::http::url::Url;
 use crate::plan::limited_file;
@@ -19,9 +20,20 @@ pub(in crate::run::config) struct RequestParts {
     pub(in crate::run::config) body: Vec<u8>,
 }
 
-/// Reads the URL.
-pub(in crate::run::config) fn target(raw: &RawConfig, problems: &mut Problems) -> Option<Url> {
-    problems.note("URL", raw.url.parse::<Url>())
+/// Reads the URL, and what Authorization says for the user name and password in it.
+pub(in crate::run::config) fn target(
+    raw: &RawConfig,
+    problems: &mut Problems,
+) -> (Option<Url>, Option<String>) {
+    let (url, credentials) = split_user_info(&raw.url);
+    let authorization = credentials.and_then(|given| problems.note("URL", basic(&given)));
+    let is_given = |line: &String| {
+        line.split_once(':').is_some_and(|(name, _)| name.trim().eq_ignore_ascii_case("authorization"))
+    };
+    if authorization.is_some() && raw.headers.iter().any(is_given) {
+        problems.add("-H", "gives Authorization, and the URL has a user name: leave one out");
+    }
+    (problems.note("URL", url.parse::<Url>()), authorization)
 }
 
 /// Reads method, headers and body.
@@ -81,8 +93,15 @@ fn body(raw: &RawConfig, pipeline: u32, problems: &mut Problems) -> Option<Vec<u
             problems.note("--body", body)
         }
         (None, Some(path)) => {
-            let body = limited_file::read(path, limit).map_err(|error| match error.kind() {
+            let is_input = path.as_os_str() == "-";
+            let read = if is_input {
+                limited_file::read_from(io::stdin().lock(), limit)
+            } else {
+                limited_file::read(path, limit)
+            };
+            let body = read.map_err(|error| match error.kind() {
                 io::ErrorKind::FileTooLarge => too_long,
+                _ if is_input => format!("cannot read standard input: {error}"),
                 _ => format!("cannot read `{}`: {error}", path.display()),
             });
             problems.note("--body-file", body)

@@ -106,12 +106,14 @@ pub(super) fn proxies(
     let exempt = Exempt::parse(&first(&["no_proxy", "NO_PROXY"]).map(|(_, list)| list).unwrap_or_default());
     let mut read = |scheme: Scheme, names: &[&'static str]| {
         let (from, value) = first(names)?;
-        let wanted = origins.iter().any(|origin| origin.scheme == scheme && !exempt.has(&origin.host));
-        if !wanted && !open_ended {
-            return None;
-        }
+        let out = || origins.iter().filter(|origin| !exempt.has(&origin.host));
+        // From hosts that are called directly redirects mostly lead to such ones: what would be for others may be of no use.
+        let wanted = out().any(|origin| open_ended || origin.scheme == scheme);
         let read = parse(&value)
             .map_err(|why| format!("names no proxy that can be used: {why}, or go without one (--proxy '')"));
+        if !wanted {
+            return read.ok().filter(|_| open_ended).map(|proxy| Named { from, proxy });
+        }
         problems.note(from, read).map(|proxy| Named { from, proxy })
     };
     let http = read(Scheme::Http, &["http_proxy", "all_proxy", "ALL_PROXY"]);
@@ -258,6 +260,8 @@ mod tests {
                 "ALL_PROXY: names no proxy that can be used: `socks5` proxies are not spoken to: give an HTTP proxy, http://HOST:PORT, or go without one (--proxy '')"
             ]
         );
-        assert!(told("http://127.0.0.1/", false).is_empty());
+        assert_eq!(told("https://a.example/", false), told("http://a.example/", false));
+        assert!(told("http://127.0.0.1/", false).is_empty() && told("http://127.0.0.1/", true).is_empty());
+        assert_eq!(told("http://a.example/", true).len(), 2, "a redirect may lead to https");
     }
 }

@@ -217,7 +217,10 @@ fn what_cannot_be_is_said_before_any_load() {
         (&["https://127.0.0.1:1/", "-k", "--key-password", &empty], ["--key-password", "needs --cert"]),
         (&["https://127.0.0.1:1/", "-k", "--tls-timeout", "0"], ["--tls-timeout", "above zero"]),
         (&["https://127.0.0.1:1/", "-k", "--cacert", &empty], ["-k", "does not go with"]),
-        (&["http://127.0.0.1:1/", "--proxy", "socks5://x"], ["--proxy", "unknown scheme"]),
+        (
+            &["http://127.0.0.1:1/", "--proxy", "socks5://x"],
+            ["--proxy", "`socks5` proxies are not spoken to"],
+        ),
     ] {
         let done = start_command(&mut squall(args)).finish().exits(2);
         for part in parts {

@@ -107,14 +107,21 @@ pub(super) fn proxies(
         names.iter().find_map(|name| Some((*name, variable(name).filter(|value| !value.is_empty())?)))
     };
     let exempt = Exempt::parse(&first(&["no_proxy", "NO_PROXY"]).map(|(_, list)| list).unwrap_or_default());
+    let mut told = None;
     let mut read = |scheme: Scheme, names: &[&'static str]| {
         let (from, value) = first(names)?;
-        let wanted = origins.iter().any(|origin| origin.scheme == scheme && !exempt.has(&origin.host));
-        if !wanted && !open_ended {
-            return None;
-        }
+        let out = || origins.iter().filter(|origin| !exempt.has(&origin.host));
+        // From hosts that are called directly redirects mostly lead to such ones: what would be for others may be of no use.
+        let wanted = out().any(|origin| open_ended || origin.scheme == scheme);
         let read = parse(&value)
             .map_err(|why| format!("names no proxy that can be used: {why}, or go without one (--proxy '')"));
+        if !wanted {
+            return read.ok().filter(|_| open_ended).map(|proxy| Named { from, proxy });
+        }
+        // One variable may stand for both schemes: it is told of once.
+        if told.replace(from) == Some(from) {
+            return read.ok().map(|proxy| Named { from, proxy });
+        }
         problems.note(from, read).map(|proxy| Named { from, proxy })
     };
     let http = read(Scheme::Http, &["http_proxy", "all_proxy", "ALL_PROXY"]);
@@ -149,16 +156,18 @@ impl Exempt {
     /// `host` is in lower case, an address without brackets.
     fn has(&self, host: &str) -> bool {
         let host = host.trim_end_matches('.');
-        let address = host.split('%').next().unwrap_or(host).parse::<IpAddr>();
+        // A zone is this host's own: to a proxy the address means another, or none.
+        if self.all || host.contains('%') {
+            return true;
+        }
+        let address = host.parse::<IpAddr>();
         if let Ok(address) = address {
-            return self.all
-                || address.is_loopback()
-                || self.networks.iter().any(|network| network.contains(&address));
+            return address.is_loopback() || self.networks.iter().any(|network| network.contains(&address));
         }
         let is_below = |name: &str| {
             host.strip_suffix(name).is_some_and(|above| above.is_empty() || above.ends_with('.'))
         };
-        self.all || is_below("localhost") || self.names.iter().any(|name| !name.is_empty() && is_below(name))
+        is_below("localhost") || self.names.iter().any(|name| !name.is_empty() && is_below(name))
     }
 }
 
@@ -220,7 +229,15 @@ mod tests {
         let goes = |list: &'static str, host: &str| {
             !used(&[("all_proxy", "p:1"), ("NO_PROXY", list)], None, &[&format!("http://{host}/")]).is_empty()
         };
-        for host in ["localhost", "app.localhost", "localhost.", "127.0.0.1", "127.9.9.9", "[::1]"] {
+        for host in [
+            "localhost",
+            "app.localhost",
+            "localhost.",
+            "127.0.0.1",
+            "127.9.9.9",
+            "[::1]",
+            "[fe80::1%25eth0]",
+        ] {
             assert!(!goes("", host), "{host} is this host");
             assert!(
                 !used(&[("all_proxy", "p:1")], Some("p:1"), &[&format!("http://{host}/")]).is_empty(),
@@ -261,6 +278,12 @@ mod tests {
                 "ALL_PROXY: names no proxy that can be used: `socks5` proxies are not spoken to: give an HTTP proxy, http://HOST:PORT, or go without one (--proxy '')"
             ]
         );
-        assert!(told("http://127.0.0.1/", false).is_empty());
+        assert_eq!(told("https://a.example/", false), told("http://a.example/", false));
+        assert!(told("http://127.0.0.1/", false).is_empty() && told("http://127.0.0.1/", true).is_empty());
+        assert_eq!(
+            told("http://a.example/", true),
+            told("http://a.example/", false),
+            "once, though a redirect may lead to https"
+        );
     }
 }

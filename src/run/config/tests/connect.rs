@@ -207,6 +207,45 @@ fn names_are_looked_up_again_where_there_are_any() {
 }
 
 #[test]
+fn each_origin_has_the_proxy_that_its_scheme_and_host_have() {
+    let host = TestHost {
+        variables: vec![
+            ("http_proxy", "http://me:secret@192.0.2.9:3128"),
+            ("https_proxy", "192.0.2.8:3129"),
+            ("no_proxy", "remote.example"),
+        ],
+        ..TestHost::new()
+    };
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("plan.toml");
+    let urls = ["http://a.example/1", "https://a.example/2", "http://remote.example/3", "http://127.0.0.1/4"];
+    let steps: Vec<String> = urls.iter().map(|url| format!("[[steps]]\nurl = \"{url}\"\n")).collect();
+    std::fs::write(&path, steps.concat()).unwrap();
+    let raw = |proxy: Option<&str>| RawConfig {
+        url: path.display().to_string(),
+        tls: RawTls { insecure: true, ..RawTls::default() },
+        proxy: proxy.map(str::to_owned),
+        ..RawConfig::default()
+    };
+    let config = validate_on(raw(None), &host).unwrap();
+    let called: Vec<String> =
+        config.origin_addresses.iter().map(|all| all[all.len() - 1].to_string()).collect();
+    assert_eq!(called, ["192.0.2.9:3128", "192.0.2.8:3129", "192.0.2.1:80", "127.0.0.1:80"]);
+    let tunnels: Vec<bool> = config.routes.to_origins.iter().map(|route| route.tunnel.is_some()).collect();
+    assert_eq!(tunnels, [false, true, false, false]);
+    let workload = config.workload.unwrap();
+    let line = |at: usize| {
+        let bytes = workload.steps[at].request.constant().unwrap();
+        String::from_utf8_lossy(bytes).lines().next().unwrap().to_owned()
+    };
+    assert_eq!(line(0), "GET http://a.example/1 HTTP/1.1");
+    assert_eq!([1, 2, 3].map(line), [2, 3, 4].map(|n| format!("GET /{n} HTTP/1.1")));
+    // One that is given is for all of them, this host too.
+    let config = validate_on(raw(Some("192.0.2.7:1")), &host).unwrap();
+    assert!(config.origin_addresses.iter().all(|all| all[0].to_string() == "192.0.2.7:1"));
+}
+
+#[test]
 fn hosts_are_allowed_where_redirects_are_followed() {
     let allow = |hosts: &[&str]| RawConnect { allow_hosts: strings(hosts), ..RawConnect::default() };
     let following = |connect| RawConfig { max_redirects: Some(2), ..with(connect) };

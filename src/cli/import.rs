@@ -11,6 +11,7 @@ use super::exit::{Exit, Failure};
 use super::sink::Sink;
 use super::stderr;
 use crate::import::{self, HarOptions, ImportError, Imported};
+use crate::secrets::Redactor;
 
 #[derive(Debug, Args)]
 pub(super) struct ImportArgs {
@@ -60,11 +61,13 @@ enum Think {
     Drop,
 }
 
-pub(super) fn execute(args: ImportArgs) -> Result<Exit, Failure> {
+pub(super) fn execute(args: ImportArgs, secrets: &Redactor) -> Result<Exit, Failure> {
     match args.source {
         Source::Curl { command, output } => {
             let text = if command == "-" { standard_input()? } else { command };
-            write(import::curl(&text), output.as_deref())
+            let mut secrets = secrets.clone();
+            secrets.learn(&text);
+            write(import::curl(&text), output.as_deref(), &secrets)
         }
         Source::Har { file, output, think, only_hosts, no_static } => {
             let bytes = read(&file)?;
@@ -73,7 +76,7 @@ pub(super) fn execute(args: ImportArgs) -> Result<Exit, Failure> {
                 Think::Drop => import::Think::Drop,
             };
             let options = HarOptions { think, only_hosts, no_static };
-            write(import::har(&file.display().to_string(), &bytes, &options), output.as_deref())
+            write(import::har(&file.display().to_string(), &bytes, &options), output.as_deref(), secrets)
         }
     }
 }
@@ -93,7 +96,11 @@ fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     Ok(bytes)
 }
 
-fn write(imported: Result<Imported, ImportError>, output: Option<&Path>) -> Result<Exit, Failure> {
+fn write(
+    imported: Result<Imported, ImportError>,
+    output: Option<&Path>,
+    secrets: &Redactor,
+) -> Result<Exit, Failure> {
     let imported = imported.map_err(Failure::usage)?;
     let beside = output.filter(|path| *path != Path::new("-")).map(|path| path.with_file_name(""));
     if beside.is_none() && !imported.files.is_empty() {
@@ -107,14 +114,14 @@ fn write(imported: Result<Imported, ImportError>, output: Option<&Path>) -> Resu
         let written = fs::OpenOptions::new().write(true).create_new(true).open(&path);
         let written = written.and_then(|mut file| io::Write::write_all(&mut file, bytes));
         written.with_context(|| format!("cannot write {}", path.display())).map_err(Failure::run)?;
-        stderr::say(format_args!("squall: wrote {}", path.display()));
+        stderr::say(secrets, &format!("squall: wrote {}", path.display()));
     }
     sink.write(|out| {
         out.write_all(imported.plan.as_bytes())?;
         out.flush()
     })?;
     for warning in &imported.warnings {
-        stderr::say(format_args!("squall: {warning}"));
+        stderr::say(secrets, &format!("squall: {warning}"));
     }
     Ok(Exit::Fine)
 }

@@ -11,6 +11,7 @@ mod flags;
 mod limits;
 mod load;
 mod routes;
+mod secrets;
 mod workers;
 mod workload;
 
@@ -36,6 +37,7 @@ use crate::clock;
 use crate::http::url::Url;
 use crate::load::LoadModel;
 use crate::plan::workload::Workload;
+use crate::secrets::Redactor;
 use crate::stats::layout::Layout;
 use crate::threshold::Threshold;
 use crate::units::Nanos;
@@ -133,6 +135,8 @@ pub struct RunConfig {
     pub names: NameRules,
     /// What the whole must come to, from the plan and `--threshold`. Only with scenarios.
     pub thresholds: Vec<Threshold>,
+    /// Keeps the secrets of options and plan out of what is shown.
+    pub secrets: Arc<Redactor>,
 }
 
 impl RunConfig {
@@ -176,9 +180,9 @@ struct Planned {
     thresholds: Vec<Threshold>,
 }
 
-fn planned(raw: &RawConfig, problems: &mut Problems) -> Result<Planned, ConfigError> {
+fn planned(raw: &RawConfig, secrets: &mut Redactor, problems: &mut Problems) -> Result<Planned, ConfigError> {
     let seed = raw.seed.unwrap_or_else(random_seed);
-    Ok(match workload::from_file(raw, seed, problems)? {
+    Ok(match workload::from_file(raw, seed, secrets, problems)? {
         Some(plan) => Planned {
             seed: plan.seed.filter(|_| raw.seed.is_none()).unwrap_or(seed),
             target: Some(plan.workload.origins[0].url.clone()),
@@ -218,10 +222,18 @@ fn access(
 
 /// As [`RunConfig::validate`], on a host that may be a test's.
 fn validate_on(raw: RawConfig, host: &impl Host) -> Result<RunConfig, ConfigError> {
+    let mut secrets = secrets::of_flags(&raw);
+    let config = read(raw, host, &mut secrets).map_err(|error| error.without(&secrets))?;
+    Ok(RunConfig { secrets: Arc::new(secrets), ..config })
+}
+
+/// The secrets that are found on the way are added to `secrets`.
+fn read(raw: RawConfig, host: &impl Host, secrets: &mut Redactor) -> Result<RunConfig, ConfigError> {
     let mut problems = Problems::default();
-    let Planned { seed, target, workload: planned, thresholds } = planned(&raw, &mut problems)?;
+    let Planned { seed, target, workload: planned, thresholds } = planned(&raw, secrets, &mut problems)?;
     let Load { times, load, limits, pipeline } = Load::read(&raw, seed, &mut problems);
     let request = workload::request::request(&raw, pipeline, &mut problems);
+    secrets::of_body(&request.body, secrets);
     let usable = host.usable_cores();
     let wish = workers::wish(&raw, &usable, &mut problems);
     let option = workload::who_says_how_many(&raw);
@@ -283,6 +295,7 @@ fn validate_on(raw: RawConfig, host: &impl Host) -> Result<RunConfig, ConfigErro
         routes,
         names,
         thresholds,
+        secrets: Arc::default(),
     })
 }
 

@@ -410,6 +410,6 @@ fn the_examples_are_plans() {
     let plans: Vec<_> = entries.filter(|path| format_of(path).is_some()).collect();
     assert!(plans.len() >= 4, "{plans:?}");
     for path in plans {
-        load(&path, &with).unwrap_or_else(|error| panic!("{error}"));
+        load(&path, &with, &mut Redactor::default()).unwrap_or_else(|error| panic!("{error}"));
     }
 }

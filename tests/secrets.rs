@@ -145,7 +145,7 @@ fn plan(directory: &Path, server: SocketAddr) -> PathBuf {
         url = "http://{server}/{{{{ bearing }}}}/echo?sig={{{{ env.CREDENTIAL_OF_MINE }}}}"
         auth.bearer = "{{{{ bearing }}}}"
         body = "client_secret={MARK}-27&x=1"
-        checks = ["status==201"]
+        checks = ["status==201", "json $.token == '{MARK}-34'"]
         tags = {{ team = "token={MARK}-28" }}
         [[steps]]
         url = "http://{server}/moved"
@@ -192,7 +192,7 @@ fn a_plan_shows_none() {
     assert!(dry.all.contains("\"user\":\"me\"") && dry.all.contains("&x=1"), "{}", dry.all);
 
     let shown = run(&["--dry-run=8", "--show-secrets"], &[]).all;
-    for secret in 20..=33 {
+    for secret in 20..=34 {
         // The default of what is extracted is not sent, and tags are not shown.
         let there = shown.contains(&format!("{MARK}-{secret}"));
         assert_eq!(there, ![25, 28].contains(&secret), "{secret}: {shown}");

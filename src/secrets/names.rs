@@ -1,5 +1,7 @@
 //! Which names say that their value is a secret: one list for redaction and for imports.
 
+use percent_encoding::percent_decode_str;
+
 /// Anywhere in a name, without what separates its words.
 const PARTS: [&str; 22] = [
     "token",
@@ -53,7 +55,7 @@ const SCHEMES: [&str; 14] = [
 
 /// Whether a variable, a field of a form or a key of JSON holds a secret.
 pub fn is_secret_name(name: &str) -> bool {
-    let name = name.replace("%5B", "[").replace("%5D", "]").replace("%5b", "[").replace("%5d", "]");
+    let name = percent_decode_str(name).decode_utf8_lossy();
     let joined: String = name.chars().filter(char::is_ascii_alphanumeric).collect();
     let joined = joined.to_ascii_lowercase();
     if WHOLE.contains(&joined.as_str()) || PARTS.iter().any(|part| joined.contains(part)) {

@@ -16,7 +16,8 @@ fn regex(pattern: &str) -> Regex {
 
 /// A name and what separates it from its value; a quote before it, and one behind. An encoded query has `%3D`.
 static NAMED: LazyLock<Regex> = LazyLock::new(|| {
-    let name = r"(?P<name>(?:[A-Za-z0-9_.$\[\]-]|%5[BbDd])+)";
+    // Letters may be encoded, separators of an encoded query are none.
+    let name = r"(?P<name>(?:[A-Za-z0-9_.$\[\]-]|%[4-7][0-9A-Fa-f])+)";
     let separator = r"(?P<sep>[ \t]*[:=][ \t]*|%(?:25)*3[Dd])";
     regex(&format!(r#"(?P<open>\\*["'`])?{name}(?P<close>\\*["'`])?{separator}"#))
 });
@@ -45,6 +46,12 @@ static FIELD_VALUE: LazyLock<Regex> =
 /// A header without its colon, as errors quote it; an option before it.
 static SPACED: LazyLock<Regex> =
     LazyLock::new(|| regex(r"`(?:-\S+ )?(?P<name>[A-Za-z0-9_-]+) (?P<value>[^`\r\n]+)`"));
+/// What a check compares a header or a value of JSON with.
+static COMPARED: LazyLock<Regex> = LazyLock::new(|| {
+    regex(
+        r"\b(?:header|json)[ .](?P<name>[^\s=!`]+)\s*(?:[=!]==?|contains\b|matches\b)\s*(?P<value>[^\s`][^`\r\n]*)",
+    )
+});
 /// A part of a multipart form (RFC 7578): the head up to its empty line.
 static PART: LazyLock<Regex> = LazyLock::new(|| {
     regex(
@@ -64,6 +71,11 @@ pub(super) fn secrets(text: &str) -> Spans {
     found.extend(JWT.captures_iter(text).filter_map(|all| Some(all.name("value")?.range())));
     for all in SPACED.captures_iter(text).filter(|all| is_secret_header(&all["name"])) {
         found.extend(all.name("value").filter(|value| !is_scheme(value.as_str())).map(|value| value.range()));
+    }
+    for value in COMPARED.captures_iter(text).filter(|all| is_secret_header(&all["name"])) {
+        let value = value.name("value").expect("it is part of the match");
+        let span = quoted(value.as_str()).unwrap_or(0..value.len());
+        found.push(value.start() + span.start..value.start() + span.end);
     }
     for pattern in [&ELEMENT, &PART] {
         let named = pattern.captures_iter(text).filter(|all| is_secret_name(&all["name"]));
@@ -123,7 +135,18 @@ fn of_name(text: &str, all: &Captures<'_>, found: &mut Spans) {
             return; // a comparison, an option
         }
         if is_secret_parameter(name) || is_secret_header(name) {
-            assigned(text, at, separator, found);
+            let is_line = before.trim_end_matches([' ', '\t']).ends_with('\n');
+            let is_spaced = separator.starts_with([' ', '\t']);
+            let is_closed = quoted(&text[at..]).is_some() || text[at..].starts_with(['{', '[']);
+            match (is_line, is_spaced, is_closed) {
+                // A line of a configuration goes to its end; in prose `key = value` says nothing.
+                (true, true, false) => {
+                    let end = text[at..].find(['\r', '\n']).map_or(text.len(), |end| at + end);
+                    found.push(at..end);
+                }
+                (false, true, false) => {}
+                _ => assigned(text, at, separator.starts_with('%'), found),
+            }
         }
         return;
     }
@@ -135,7 +158,9 @@ fn of_name(text: &str, all: &Captures<'_>, found: &mut Spans) {
         }
         return;
     }
-    let line = before.is_empty() || before.ends_with(['\n', '\r']) || is_escaped_line || open.is_some();
+    // Headers stand at the beginning of a line, keys of YAML may be further in.
+    let indent = before.trim_end_matches([' ', '\t', '-']);
+    let line = before.is_empty() || indent.ends_with(['\n', '\r']) || is_escaped_line || open.is_some();
     if name.starts_with('-') || !is_secret_header(name) || !(line || name.contains('-')) {
         return;
     }
@@ -189,7 +214,7 @@ fn of_header(name: &str, at: usize, value: &str, found: &mut Spans) {
 }
 
 /// The value of `name=value`: in quotes, or up to what ends one in a query, a form, a cookie or a sentence.
-fn assigned(text: &str, at: usize, separator: &str, found: &mut Spans) {
+fn assigned(text: &str, at: usize, is_encoded: bool, found: &mut Spans) {
     let rest = &text[at..];
     if let Some(value) = quoted(rest) {
         return found.push(at + value.start..at + value.end);
@@ -197,12 +222,9 @@ fn assigned(text: &str, at: usize, separator: &str, found: &mut Spans) {
     if rest.starts_with(['{', '[']) && !rest.starts_with("{{") {
         return nested(text, at, found);
     }
-    if separator.starts_with([' ', '\t']) {
-        return; // prose
-    }
     let end = rest.find(|c: char| c.is_whitespace() || "&;\"'`<>#\\".contains(c)).unwrap_or(rest.len());
     let mut value = &rest[..end];
-    if separator.starts_with('%') {
+    if is_encoded {
         let ends = ["%26", "%2526", "%23", "%3B"].into_iter().filter_map(|end| value.find(end));
         value = &value[..ends.min().unwrap_or(value.len())];
     }

@@ -61,11 +61,11 @@ enum Think {
     Drop,
 }
 
-pub(super) fn execute(args: ImportArgs, secrets: &Redactor) -> Result<Exit, Failure> {
+pub(super) fn execute(args: ImportArgs) -> Result<Exit, Failure> {
+    let mut secrets = Redactor::default();
     match args.source {
         Source::Curl { command, output } => {
             let text = if command == "-" { standard_input()? } else { command };
-            let mut secrets = secrets.clone();
             secrets.learn(&text);
             write(import::curl(&text), output.as_deref(), &secrets)
         }
@@ -76,7 +76,7 @@ pub(super) fn execute(args: ImportArgs, secrets: &Redactor) -> Result<Exit, Fail
                 Think::Drop => import::Think::Drop,
             };
             let options = HarOptions { think, only_hosts, no_static };
-            write(import::har(&file.display().to_string(), &bytes, &options), output.as_deref(), secrets)
+            write(import::har(&file.display().to_string(), &bytes, &options), output.as_deref(), &secrets)
         }
     }
 }
@@ -101,7 +101,8 @@ fn write(
     output: Option<&Path>,
     secrets: &Redactor,
 ) -> Result<Exit, Failure> {
-    let imported = imported.map_err(Failure::usage)?;
+    // A command that came on standard input is known here alone.
+    let imported = imported.map_err(|e| Failure::usage(anyhow!("{}", secrets.text(&e.to_string()))))?;
     let beside = output.filter(|path| *path != Path::new("-")).map(|path| path.with_file_name(""));
     if beside.is_none() && !imported.files.is_empty() {
         return Err(Failure::usage(anyhow!(

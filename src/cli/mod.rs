@@ -26,10 +26,9 @@ use crate::secrets::Redactor;
 /// Parses the process's arguments, does what they ask, and chooses the exit code.
 pub fn main() -> ExitCode {
     let argv: Vec<OsString> = std::env::args_os().collect();
-    let secrets = secrets_of(&argv);
     let exit = match args::parse(&argv) {
-        Ok(cli) => dispatch(cli, &secrets).unwrap_or_else(|failure| failure.tell(&secrets)),
-        Err(error) => refuse(&error, &argv, &secrets),
+        Ok(cli) => dispatch(cli).unwrap_or_else(|failure| failure.tell(&secrets_of(&argv))),
+        Err(error) => refuse(&error, &argv),
     };
     exit.into()
 }
@@ -51,13 +50,13 @@ fn secrets_of(argv: &[OsString]) -> Redactor {
     secrets
 }
 
-fn dispatch(cli: Cli, secrets: &Redactor) -> Result<Exit, Failure> {
+fn dispatch(cli: Cli) -> Result<Exit, Failure> {
     match cli.command {
         None => run::execute(cli.run),
         Some(Command::Run(args)) => run::execute(*args),
         Some(Command::Target(args)) => target::execute(args),
         Some(Command::Demo(args)) => demo::execute(args),
-        Some(Command::Import(args)) => import::execute(args, secrets),
+        Some(Command::Import(args)) => import::execute(args),
         Some(Command::Completions { shell }) => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "squall", &mut script);
@@ -73,10 +72,10 @@ fn dispatch(cli: Cli, secrets: &Redactor) -> Result<Exit, Failure> {
 
 /// Prints what clap says, which is a response when help or the version was asked for, and a hint
 /// where the user seems to come from another tool.
-fn refuse(error: &clap::Error, argv: &[OsString], secrets: &Redactor) -> Exit {
-    let message = error.to_string();
+fn refuse(error: &clap::Error, argv: &[OsString]) -> Exit {
+    let (secrets, message) = (secrets_of(argv), error.to_string());
     match secrets.text(&message) {
-        Cow::Owned(hidden) if error.use_stderr() => stderr::say(secrets, hidden.trim_end()),
+        Cow::Owned(hidden) if error.use_stderr() => stderr::say(&secrets, hidden.trim_end()),
         // With colours. Nothing can be told where standard error is closed.
         _ => drop(error.print()),
     }
@@ -84,7 +83,7 @@ fn refuse(error: &clap::Error, argv: &[OsString], secrets: &Redactor) -> Exit {
         return Exit::Fine;
     }
     if let Some(hint) = hints::hint(argv) {
-        stderr::say(secrets, &format!("\n  hint: {hint}"));
+        stderr::say(&secrets, &format!("\n  hint: {hint}"));
     }
     Exit::Usage
 }

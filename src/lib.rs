@@ -5,7 +5,7 @@
 //! `tests/tidy.rs`):
 //!
 //! ```text
-//! F0  units  clock (units)  rng  relation
+//! F0  units  clock (units)  rng  relation  secrets
 //! F1  http   load   stats   driver          (siblings do not import each other)
 //! F2  plan (http, load, rng, stats, driver, threshold)   transport (driver)   verdict (stats)   threshold (stats)   target
 //! F3  worker (plan, load, http, driver, stats, transport)   report (stats, verdict, threshold)   import (http, units)
@@ -17,6 +17,7 @@
 pub mod clock;
 pub mod relation;
 pub mod rng;
+pub mod secrets;
 pub mod units;
 
 pub mod driver;

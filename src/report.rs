@@ -6,6 +6,7 @@
 
 mod build;
 mod origin;
+mod redact;
 #[cfg(test)]
 pub(crate) mod sample;
 mod scenario;

@@ -9,9 +9,10 @@ use crate::plan::request_template::{Destination, RenderError};
 use crate::plan::scope::Scope;
 use crate::plan::workload::{Executor, OpenUrl, Scenario, Step, Workload};
 use crate::rng::Rng;
+use crate::secrets::Redactor;
 use crate::threshold::Threshold;
 
-/// Prints the plan and the first `n` requests of the first scenario's first flow.
+/// Prints the plan and the first `n` requests of the first scenario's first flow, without their secrets.
 ///
 /// # Errors
 /// Those of `out`.
@@ -19,8 +20,32 @@ pub fn dry_run(
     workload: &Workload,
     thresholds: &[Threshold],
     n: usize,
+    secrets: &Redactor,
     out: &mut dyn Write,
 ) -> io::Result<()> {
+    let mut page = Vec::new();
+    tell_plan(workload, thresholds, &mut page)?;
+    out.write_all(&secrets.bytes(&page))?;
+    let mut secrets = secrets.clone();
+    let flow = &workload.flows[workload.scenarios[0].flows[0].0 as usize];
+    for (i, step) in flow.steps.iter().cycle().take(n).enumerate() {
+        let step = &workload.steps[*step as usize];
+        let iteration = (i / flow.steps.len()) as u64;
+        let request = rendered(workload, step, iteration, &mut secrets);
+        let heading = format!("\n--- request {}, step {} ---\n", i + 1, step.name);
+        out.write_all(secrets.text(&heading).as_bytes())?;
+        match request {
+            Ok(bytes) => out.write_all(&secrets.bytes(&bytes))?,
+            Err(error) => {
+                writeln!(out, "{}", secrets.text(&format!("(not known before the run: {error})")))?;
+            }
+        }
+        writeln!(out)?;
+    }
+    Ok(())
+}
+
+fn tell_plan(workload: &Workload, thresholds: &[Threshold], out: &mut dyn Write) -> io::Result<()> {
     for scenario in &workload.scenarios {
         tell_scenario(workload, scenario, out)?;
     }
@@ -37,26 +62,27 @@ pub fn dry_run(
         let abort = if threshold.abort_on_fail { ", aborts" } else { "" };
         writeln!(out, "threshold {}: {}{abort}", threshold.selector, threshold.expression)?;
     }
-    let flow = &workload.flows[workload.scenarios[0].flows[0].0 as usize];
-    for (i, step) in flow.steps.iter().cycle().take(n).enumerate() {
-        let step = &workload.steps[*step as usize];
-        writeln!(out, "\n--- request {}, step {} ---", i + 1, step.name)?;
-        let iteration = (i / flow.steps.len()) as u64;
-        match rendered(workload, step, iteration) {
-            Ok(bytes) => out.write_all(&bytes)?,
-            Err(error) => writeln!(out, "(not known before the run: {error})")?,
-        }
-        writeln!(out)?;
-    }
     Ok(())
 }
 
 /// The bytes of a step in the first user's iteration of this number, as far as they are known before
-/// anything was answered.
-fn rendered(workload: &Workload, step: &Step, iteration: u64) -> Result<Vec<u8>, RenderError> {
+/// anything was answered. Fields of its rows whose columns are called like secrets are made known to `secrets`.
+fn rendered(
+    workload: &Workload,
+    step: &Step,
+    iteration: u64,
+    secrets: &mut Redactor,
+) -> Result<Vec<u8>, RenderError> {
     let (mut out, mut rng) = (Vec::new(), Rng::new(iteration));
     let rows: Vec<u64> =
         workload.data.iter().map(|set| set.row_for(iteration, 0, &mut rng).unwrap_or(0)).collect();
+    for (set, row) in workload.data.iter().zip(&rows) {
+        for (column, name) in set.columns().iter().enumerate() {
+            let mut field = Vec::new();
+            set.field(*row, column as u32, &mut field);
+            secrets.learn_named(name, &String::from_utf8_lossy(&field));
+        }
+    }
     let mut scope = Scope {
         vu: 1,
         iteration,

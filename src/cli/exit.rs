@@ -8,6 +8,7 @@ use super::stderr;
 use crate::report::Report;
 use crate::run::RunError;
 use crate::run::config::ConfigError;
+use crate::secrets::Redactor;
 use crate::verdict::Status;
 
 /// How the process ends.
@@ -67,8 +68,8 @@ impl Failure {
     }
 
     /// Tells the user, in one line where the causes fit into one.
-    pub(super) fn tell(self) -> Exit {
-        stderr::say(format_args!("squall: {:#}", self.error));
+    pub(super) fn tell(self, secrets: &Redactor) -> Exit {
+        stderr::say(secrets, &format!("squall: {:#}", self.error));
         self.exit
     }
 }

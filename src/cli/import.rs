@@ -11,6 +11,7 @@ use super::exit::{Exit, Failure};
 use super::sink::Sink;
 use super::stderr;
 use crate::import::{self, HarOptions, ImportError, Imported};
+use crate::secrets::Redactor;
 
 #[derive(Debug, Args)]
 pub(super) struct ImportArgs {
@@ -61,10 +62,12 @@ enum Think {
 }
 
 pub(super) fn execute(args: ImportArgs) -> Result<Exit, Failure> {
+    let mut secrets = Redactor::default();
     match args.source {
         Source::Curl { command, output } => {
             let text = if command == "-" { standard_input()? } else { command };
-            write(import::curl(&text), output.as_deref())
+            secrets.learn(&text);
+            write(import::curl(&text), output.as_deref(), &secrets)
         }
         Source::Har { file, output, think, only_hosts, no_static } => {
             let bytes = read(&file)?;
@@ -73,7 +76,7 @@ pub(super) fn execute(args: ImportArgs) -> Result<Exit, Failure> {
                 Think::Drop => import::Think::Drop,
             };
             let options = HarOptions { think, only_hosts, no_static };
-            write(import::har(&file.display().to_string(), &bytes, &options), output.as_deref())
+            write(import::har(&file.display().to_string(), &bytes, &options), output.as_deref(), &secrets)
         }
     }
 }
@@ -93,8 +96,13 @@ fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     Ok(bytes)
 }
 
-fn write(imported: Result<Imported, ImportError>, output: Option<&Path>) -> Result<Exit, Failure> {
-    let imported = imported.map_err(Failure::usage)?;
+fn write(
+    imported: Result<Imported, ImportError>,
+    output: Option<&Path>,
+    secrets: &Redactor,
+) -> Result<Exit, Failure> {
+    // A command that came on standard input is known here alone.
+    let imported = imported.map_err(|e| Failure::usage(anyhow!("{}", secrets.text(&e.to_string()))))?;
     let beside = output.filter(|path| *path != Path::new("-")).map(|path| path.with_file_name(""));
     if beside.is_none() && !imported.files.is_empty() {
         return Err(Failure::usage(anyhow!(
@@ -107,14 +115,14 @@ fn write(imported: Result<Imported, ImportError>, output: Option<&Path>) -> Resu
         let written = fs::OpenOptions::new().write(true).create_new(true).open(&path);
         let written = written.and_then(|mut file| io::Write::write_all(&mut file, bytes));
         written.with_context(|| format!("cannot write {}", path.display())).map_err(Failure::run)?;
-        stderr::say(format_args!("squall: wrote {}", path.display()));
+        stderr::say(secrets, &format!("squall: wrote {}", path.display()));
     }
     sink.write(|out| {
         out.write_all(imported.plan.as_bytes())?;
         out.flush()
     })?;
     for warning in &imported.warnings {
-        stderr::say(format_args!("squall: {warning}"));
+        stderr::say(secrets, &format!("squall: {warning}"));
     }
     Ok(Exit::Fine)
 }

@@ -36,7 +36,7 @@ pub(super) fn execute(args: RunArgs) -> Result<Exit, Failure> {
                 "--dry-run is for plans and virtual users; add --vus, or give a plan"
             )));
         };
-        sink.write(|out| dry_run(workload, &config.thresholds, n, out))?;
+        sink.write(|out| dry_run(workload, &config.thresholds, n, &config.secrets, out))?;
         return Ok(Exit::Fine);
     }
     let samples = samples::open(args.samples.as_deref(), &sink)?;

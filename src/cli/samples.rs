@@ -87,7 +87,8 @@ mod tests {
 
     fn legend() -> Legend {
         let layout = Arc::new(Layout::default());
-        Legend { layout, method: "GET".into(), url: "http://h/".into(), epoch: Nanos::ZERO }
+        let url = "http://h/".into();
+        Legend { layout, method: "GET".into(), url, epoch: Nanos::ZERO, secrets: Arc::default() }
     }
 
     #[test]

@@ -1,12 +1,13 @@
 //! Words for the user.
 
-use std::fmt;
 use std::io::{self, Write};
 
-/// Writes a line of words for the user.
+use crate::secrets::Redactor;
+
+/// Writes a line of words for the user, without `secrets`.
 ///
 /// `eprintln!` would panic where standard error is a pipe that nobody reads any more, and a panic has
 /// an exit code of its own.
-pub(super) fn say(line: impl fmt::Display) {
-    let _ = writeln!(io::stderr(), "{line}");
+pub(super) fn say(secrets: &Redactor, line: &str) {
+    let _ = writeln!(io::stderr(), "{}", secrets.text(line));
 }

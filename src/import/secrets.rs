@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::recorded::{decoded, encode};
+use crate::secrets::{is_secret_header, is_secret_name, is_secret_parameter};
 
 /// The variables that a plan needs.
 #[derive(Debug, Default)]
@@ -60,7 +61,7 @@ impl Secrets {
         let mut out = Vec::new();
         for pair in split {
             out.push(match pair.split_once('=') {
-                Some((name, value)) if !value.is_empty() && is_simple(name) && is_secret_name(name) => {
+                Some((name, value)) if !value.is_empty() && is_simple(name) && is_secret_parameter(name) => {
                     format!("{}={}", escape(name), self.encoded(name, value, step))
                 }
                 _ => escape(pair),
@@ -160,20 +161,6 @@ fn assignments(text: &str, found: &mut Vec<String>) {
 /// Text that means itself in a template.
 pub(super) fn escape(text: &str) -> String {
     text.replace("{{", "\\{{")
-}
-
-fn is_secret_header(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    let named = ["authorization", "proxy-authorization", "cookie"].contains(&name.as_str());
-    let parts = ["token", "secret", "apikey", "api-key", "api_key", "password", "session"];
-    named || name.starts_with("x-auth") || parts.iter().any(|part| name.contains(part))
-}
-
-fn is_secret_name(name: &str) -> bool {
-    let name = name.to_ascii_lowercase().replace('-', "_");
-    let named = ["key", "sig", "signature", "auth", "pwd", "pass", "jwt", "sid"].contains(&name.as_str());
-    let parts = ["token", "secret", "apikey", "api_key", "passw", "session"];
-    named || parts.iter().any(|part| name.contains(part))
 }
 
 /// Whether it can be a name in a form: what is no form has equals signs, too.

@@ -5,8 +5,10 @@
 
 use std::collections::HashMap;
 use std::io::{self, Write};
+use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
+use crate::secrets::Redactor;
 use crate::stats::layout::{Layout, Tags};
 use crate::stats::samples::{
     Block, IterationEnd, IterationFate, Judgement, Legend, Record, RequestEnd, Sink,
@@ -89,6 +91,7 @@ struct Lines {
     /// A second since the Unix epoch, and the text of it: that of most lines.
     second: u64,
     second_text: String,
+    secrets: Arc<Redactor>,
 }
 
 impl Lines {
@@ -97,22 +100,25 @@ impl Lines {
         let plain = [("method", legend.method.as_str()), ("url", legend.url.as_str())];
         let staged = !layout.scenarios.is_empty();
         let places = layout.places.iter();
+        let secrets = &*legend.secrets;
+        let of = |kind, tags| beginning(kind, keys(tags), tags, secrets);
         let requests = match staged {
-            false => vec![beginning("request", plain.into_iter(), &Tags::new())],
-            true => places.map(|place| beginning("request", keys(&place.tags), &place.tags)).collect(),
+            false => vec![beginning("request", plain.into_iter(), &Tags::new(), secrets)],
+            true => places.map(|place| of("request", &place.tags)).collect(),
         };
-        let checks = layout.checks.iter().map(|check| beginning("check", keys(&check.tags), &check.tags));
+        let checks = layout.checks.iter().map(|check| of("check", &check.tags));
         let scenarios = layout.scenarios.iter();
         Lines {
             text: Vec::with_capacity(CHUNK + LINE),
             requests,
             made: HashMap::new(),
             checks: checks.collect(),
-            iterations: scenarios.map(|key| beginning("iteration", keys(&key.tags), &key.tags)).collect(),
+            iterations: scenarios.map(|key| of("iteration", &key.tags)).collect(),
             staged,
             epoch: legend.epoch,
             second: u64::MAX,
             second_text: String::new(),
+            secrets: Arc::clone(&legend.secrets),
         }
     }
 
@@ -121,7 +127,7 @@ impl Lines {
         for place in &block.places {
             let tags = place.tags.iter().map(|(name, value)| (name.to_string(), value.to_string()));
             let tags: Tags = tags.collect();
-            let beginning = beginning("request", keys(&tags), &tags);
+            let beginning = beginning("request", keys(&tags), &tags, &self.secrets);
             self.made.insert((block.worker, place.number), beginning);
         }
     }
@@ -262,15 +268,20 @@ fn keys(tags: &Tags) -> impl Iterator<Item = (&'static str, &str)> {
 }
 
 /// The beginning of each line of a kind: what is the same in all of them.
-fn beginning<'a>(kind: &str, keys: impl Iterator<Item = (&'static str, &'a str)>, tags: &Tags) -> Vec<u8> {
+fn beginning<'a>(
+    kind: &str,
+    keys: impl Iterator<Item = (&'static str, &'a str)>,
+    tags: &Tags,
+    secrets: &Redactor,
+) -> Vec<u8> {
     let mut text = format!("{{\"type\":\"{kind}\"");
     for (key, value) in keys {
-        text.push_str(&format!(",\"{key}\":{}", serde_json::Value::from(value)));
+        text.push_str(&format!(",\"{key}\":{}", serde_json::Value::from(secrets.text(value))));
     }
     let own: serde_json::Map<String, serde_json::Value> = tags
         .iter()
         .filter(|(name, _)| !OWN_KEYS.contains(&name.as_str()))
-        .map(|(name, value)| (name.clone(), value.as_str().into()))
+        .map(|(name, value)| (name.clone(), secrets.text(value).into()))
         .collect();
     if !own.is_empty() {
         text.push_str(&format!(",\"tags\":{}", serde_json::Value::from(own)));

@@ -7,7 +7,9 @@ use crate::http::url::Url;
 
 /// How requests to any origin are put: it says which proxy leads there.
 #[derive(Clone)]
-pub struct Forwarding(Arc<dyn Fn(&Url) -> Option<Forward> + Send + Sync>);
+pub struct Forwarding(Arc<Rule>);
+
+type Rule = dyn Fn(&Url) -> Option<Forward> + Send + Sync;
 
 impl Forwarding {
     /// As `to` says.

@@ -8,6 +8,7 @@ use super::{
     OnceSection, OriginEntry, Percentiles, Report, Requests, SCHEMA_VERSION, SamplesSection, ScenarioParts,
     SeriesSection, Throughput, TimelineEntry, TlsSection, Tool, WorkerSection,
 };
+use crate::secrets::Redactor;
 use crate::stats::counts::ErrorCounts;
 use crate::stats::histogram::Histogram;
 use crate::stats::outcome::ErrorKind;
@@ -44,6 +45,8 @@ pub struct ReportParts<'a> {
     pub started_at: Nanos,
     /// Peak of the process's resident memory.
     pub max_rss_bytes: u64,
+    /// Keeps secrets out of every text.
+    pub secrets: &'a Redactor,
 }
 
 /// What lay behind errors, of requests and of connections.
@@ -56,8 +59,13 @@ pub struct ErrorReasons {
 }
 
 impl Report {
-    /// Puts a report together.
+    /// Puts a report together; nothing gets into one past the redactor.
     pub fn new(parts: ReportParts<'_>) -> Report {
+        let secrets = parts.secrets;
+        Report::unredacted(parts).without(secrets)
+    }
+
+    fn unredacted(parts: ReportParts<'_>) -> Report {
         let (summary, scenarios) = (parts.summary, parts.scenarios);
         let max_series = parts.config.max_series;
         let started_at = UNIX_EPOCH + Duration::from_nanos(parts.started_at.0);

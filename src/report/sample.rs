@@ -4,6 +4,7 @@ use super::{
     ConfigSection, Environment, ErrorReasons, ErrorSample, Model, OriginEntry, Report, ReportParts,
     TlsSection,
 };
+use crate::secrets::Redactor;
 use crate::stats::compact::CompactHistogram;
 use crate::stats::outcome::ErrorKind;
 use crate::stats::summary::{Summary, TimelinePoint};
@@ -169,6 +170,7 @@ fn config(open: bool) -> ConfigSection {
 fn report(summary: &Summary, readings: &Readings, config: ConfigSection, aborted: bool) -> Report {
     let secure = config.model == Model::Open;
     Report::new(ReportParts {
+        secrets: &Redactor::default(),
         config,
         environment: Environment {
             kernel: "6.18.0".into(),

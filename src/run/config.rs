@@ -11,6 +11,7 @@ mod flags;
 mod limits;
 mod load;
 mod routes;
+mod secrets;
 mod workers;
 mod workload;
 
@@ -37,6 +38,7 @@ use crate::clock;
 use crate::http::url::Url;
 use crate::load::LoadModel;
 use crate::plan::workload::Workload;
+use crate::secrets::Redactor;
 use crate::stats::layout::Layout;
 use crate::threshold::Threshold;
 use crate::units::Nanos;
@@ -140,6 +142,8 @@ pub struct RunConfig {
     pub names: NameRules,
     /// What the whole must come to, from the plan and `--threshold`. Only with scenarios.
     pub thresholds: Vec<Threshold>,
+    /// Keeps the secrets of options and plan out of what is shown.
+    pub secrets: Arc<Redactor>,
 }
 
 impl RunConfig {
@@ -185,9 +189,9 @@ struct Planned {
     thresholds: Vec<Threshold>,
 }
 
-fn planned(raw: &RawConfig, problems: &mut Problems) -> Result<Planned, ConfigError> {
+fn planned(raw: &RawConfig, secrets: &mut Redactor, problems: &mut Problems) -> Result<Planned, ConfigError> {
     let seed = raw.seed.unwrap_or_else(random_seed);
-    Ok(match workload::from_file(raw, seed, problems)? {
+    Ok(match workload::from_file(raw, seed, secrets, problems)? {
         Some(plan) => Planned {
             seed: plan.seed.filter(|_| raw.seed.is_none()).unwrap_or(seed),
             target: Some(plan.workload.origins[0].url.clone()),
@@ -226,6 +230,19 @@ fn access(
     Access { routes, asked, names, dialing }
 }
 
+/// The addresses of each of `asked`, if so many connections can go there; `demand` names the option that asks for them.
+fn reach(
+    dialing: &Dialing,
+    asked: &[Url],
+    demand: (u32, &'static str),
+    host: &impl Host,
+) -> Result<Vec<Vec<SocketAddr>>, ConfigError> {
+    let origins = dialing.resolve(asked, host)?;
+    let (connections, option) = demand;
+    Demand { dialing, origins: &origins, connections, option }.judge(host)?;
+    Ok(origins)
+}
+
 fn words(raw: &RawConfig, problems: &mut Problems) -> (WaitMode, DriverChoice) {
     let wait = problems.choice("--wait", raw.wait.as_deref());
     (wait, problems.choice("--driver", raw.driver.as_deref()))
@@ -233,16 +250,23 @@ fn words(raw: &RawConfig, problems: &mut Problems) -> (WaitMode, DriverChoice) {
 
 /// As [`RunConfig::validate`], on a host that may be a test's.
 fn validate_on(raw: RawConfig, host: &impl Host) -> Result<RunConfig, ConfigError> {
+    let mut secrets = secrets::of_flags(&raw);
+    let config = read(raw, host, &mut secrets).map_err(|error| error.without(&secrets))?;
+    Ok(RunConfig { secrets: Arc::new(secrets), ..config })
+}
+
+/// The secrets that are found on the way are added to `secrets`.
+fn read(raw: RawConfig, host: &impl Host, secrets: &mut Redactor) -> Result<RunConfig, ConfigError> {
     let mut problems = Problems::default();
-    let plan = planned(&raw, &mut problems)?;
+    let plan = planned(&raw, secrets, &mut problems)?;
     let Load { times, load, limits, pipeline } = Load::read(&raw, plan.seed, &mut problems);
     let request = workload::request::request(&raw, pipeline, &mut problems);
+    secrets::of_body(&request.body, secrets);
     let usable = host.usable_cores();
     let wish = workers::wish(&raw, &usable, &mut problems);
     let option = workload::who_says_how_many(&raw);
     let (wait, driver) = words(&raw, &mut problems);
     let room = Room::of(driver, &wish, host.descriptors());
-    // Where users are counted, they are what needs it.
     let connections = workers::connections(&raw, &wish, (option == "-c").then_some(room), &mut problems);
     let mut workload = plan.workload.or_else(|| {
         let (load, asked) = ((&load, limits.backlog, connections), (&request, plan.authorization.as_deref()));
@@ -257,8 +281,7 @@ fn validate_on(raw: RawConfig, host: &impl Host) -> Result<RunConfig, ConfigErro
         return Err(ConfigError::Refused(problems.into_vec()));
     };
     let Access { routes, asked, names, dialing } = way;
-    let origins = dialing.resolve(&asked, host)?;
-    Demand { dialing: &dialing, origins: &origins, connections, option }.judge(host)?;
+    let origins = reach(&dialing, &asked, (connections, option), host)?;
     let workers = workers::place(wish, connections, &usable, &origins.concat(), &dialing, host);
     Ok(RunConfig {
         target,
@@ -300,6 +323,7 @@ fn validate_on(raw: RawConfig, host: &impl Host) -> Result<RunConfig, ConfigErro
         routes,
         names,
         thresholds,
+        secrets: Arc::default(),
     })
 }
 

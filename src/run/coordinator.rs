@@ -191,7 +191,7 @@ impl<'a> Coordinator<'a> {
             && let Some(failure) = self.threads.samples_failure()
         {
             self.samples_failed = true;
-            self.events.notice(&failure);
+            self.events.notice(&self.config.secrets, &failure);
         }
         let now = clock::now();
         if now >= self.next_beat && self.phase != Phase::Measure && self.events.detail() > Detail::Nothing {
@@ -234,7 +234,8 @@ impl<'a> Coordinator<'a> {
             // What fails only with the window's end has not ended it.
             let over = self.config.duration.is_some_and(|duration| elapsed >= duration);
             if !self.aborted && !over && self.judge.gives_up(self.collector.so_far().tally(), elapsed) {
-                self.events.notice("a threshold with abortOnFail has failed: stopped");
+                let why = "a threshold with abortOnFail has failed: stopped";
+                self.events.notice(&self.config.secrets, why);
                 self.threads.control.stop();
                 self.enter(Phase::Drain);
             }
@@ -282,10 +283,11 @@ impl<'a> Coordinator<'a> {
         }
         self.reach_is_known = true;
         if counts.connects == 0 {
-            self.events.notice(&format!(
+            let notice = format!(
                 "no connection has come about yet, {} attempts failed; going on: is {} the right target?",
                 counts.connect_failures, self.config.target
-            ));
+            );
+            self.events.notice(&self.config.secrets, &notice);
         }
     }
 

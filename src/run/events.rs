@@ -16,6 +16,7 @@ use super::RunError;
 use crate::clock;
 use crate::observer::{Detail, Interval, Observer, Phase};
 use crate::report::Report;
+use crate::secrets::Redactor;
 use crate::stats::layout::Layout;
 use crate::units::Nanos;
 
@@ -98,9 +99,9 @@ impl Events {
         self.tell(&Event::Phase(phase));
     }
 
-    /// Tells of something that the user should know.
-    pub(super) fn notice(&mut self, notice: &str) {
-        self.tell(&Event::Notice(notice.into()));
+    /// Tells of something that the user should know, without `secrets`.
+    pub(super) fn notice(&mut self, secrets: &Redactor, notice: &str) {
+        self.tell(&Event::Notice(secrets.text(notice).into()));
     }
 
     /// Tells what came of it all.

@@ -200,7 +200,8 @@ mod tests {
     }
 
     fn legend() -> Legend {
-        Legend { layout: Arc::default(), method: "GET".into(), url: "/".into(), epoch: Nanos::ZERO }
+        let (method, url) = ("GET".into(), "/".into());
+        Legend { layout: Arc::default(), method, url, epoch: Nanos::ZERO, secrets: Arc::default() }
     }
 
     #[test]

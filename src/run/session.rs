@@ -110,7 +110,7 @@ impl Session {
             }
         };
         if course.gave_up() {
-            events.notice("no connection could be had any more: stopped early");
+            events.notice(&config.secrets, "no connection could be had any more: stopped early");
         }
         let blocks = course.finished.iter().map(|finished| finished.readings.samples.blocks).sum();
         let written = threads.written(blocks, stop);
@@ -146,7 +146,7 @@ impl Session {
         let samples = self.sink.take().map(|sink| (sink, legend(config, &self.layout)));
         let threads = Box::new(Threads::start(config, work, self.room, spin, samples)?);
         if let Some(note) = &threads.backend.note {
-            events.notice(note);
+            events.notice(&config.secrets, note);
         }
         Ok(threads)
     }
@@ -202,6 +202,7 @@ impl Outcome<'_> {
             aborted: course.aborted,
             started_at,
             max_rss_bytes: machine::max_rss_bytes(),
+            secrets: &config.secrets,
         }));
         events.report(&report);
         let layout = Arc::clone(layout);
@@ -216,6 +217,7 @@ fn legend(config: &RunConfig, layout: &Arc<Layout>) -> Legend {
         method: config.method.clone(),
         url: config.target.to_string(),
         epoch: clock::wall() - clock::now(),
+        secrets: Arc::clone(&config.secrets),
     }
 }
 

@@ -5,6 +5,7 @@
 use std::io;
 use std::sync::Arc;
 
+use crate::secrets::Redactor;
 use crate::stats::layout::Layout;
 use crate::stats::outcome::ErrorKind;
 use crate::stats::places::PlaceTags;
@@ -132,6 +133,8 @@ pub struct Legend {
     pub url: String,
     /// The wall clock (since the Unix epoch) when the driver's clock was at zero.
     pub epoch: Nanos,
+    /// Keeps secrets out of tags and URLs.
+    pub secrets: Arc<Redactor>,
 }
 
 /// Takes all samples of a run, from a thread of its own.

@@ -43,7 +43,7 @@ fn a_url_is_a_run_wherever_the_flags_stand() {
 fn every_flag_arrives() {
     let line = "squall http://h/ -c 1 -t 2 --cores 1,3-5 -d 3s -n 4 --drain 3s --max-head 5k --max-body 6M --max-memory 1GiB -R 5k --arrivals poisson --seed 6 -p 7 -m PUT \
                 -H A:b -H C:d --body-file f --timeout 8s --warmup 9s --wait spin --max-backlog 10 --driver epoll \
-                --allow-invalid --stage 1s:2 --stage 3s:4 --vus 5 --check a --threshold b --max-redirects 6 \
+                --show-secrets --allow-invalid --stage 1s:2 --stage 3s:4 --vus 5 --check a --threshold b --max-redirects 6 \
                 --no-keepalive --resend --cookies --var c=d -k --cacert ca --cert ce --key ke --key-password kp --tls-min 1.3 --tls-resumption \
                 --tls-timeout 7s --proxy p \
                 --unix-socket s --resolve r --resolve q --source 1,2 --source 3 \
@@ -97,6 +97,7 @@ fn every_flag_arrives() {
             wait: text("spin"),
             max_backlog: Some(10),
             driver: text("epoll"),
+            show_secrets: true,
             allow_invalid: true,
             stages: vec!["1s:2".into(), "3s:4".into()],
             vus: Some(5),

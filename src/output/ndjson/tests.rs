@@ -13,7 +13,7 @@ const OPEN: Nanos = Nanos::from_secs(1);
 
 fn legend(layout: Layout) -> Legend {
     let url = "http://127.0.0.1:8080/a?q=\"1\"".into();
-    Legend { layout: Arc::new(layout), method: "GET".into(), url, epoch: EPOCH }
+    Legend { layout: Arc::new(layout), method: "GET".into(), url, epoch: EPOCH, secrets: Arc::default() }
 }
 
 fn lines(legend: &Legend, records: Vec<Record>) -> Vec<Value> {

@@ -490,7 +490,7 @@ fn a_byte_order_mark_is_nothing() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join(format!("plan.{ending}"));
         std::fs::write(&path, format!("\u{feff}{text}")).unwrap();
-        load(&path, &around()).unwrap_or_else(|error| panic!("{ending}: {error}"));
+        load(&path, &around(), &mut Redactor::default()).unwrap_or_else(|error| panic!("{ending}: {error}"));
     }
 }
 
@@ -502,6 +502,6 @@ fn the_examples_are_plans() {
     let plans: Vec<_> = entries.filter(|path| format_of(path).is_some()).collect();
     assert!(plans.len() >= 4, "{plans:?}");
     for path in plans {
-        load(&path, &with).unwrap_or_else(|error| panic!("{error}"));
+        load(&path, &with, &mut Redactor::default()).unwrap_or_else(|error| panic!("{error}"));
     }
 }

@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use crate::plan::file::FileError;
 use crate::run::resolve::ResolveError;
+use crate::secrets::Redactor;
 
 /// One option that cannot be used as it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,6 +50,19 @@ impl fmt::Display for ConfigError {
 }
 
 impl std::error::Error for ConfigError {}
+
+impl ConfigError {
+    /// Takes secrets out of the messages, which quote what was given.
+    pub(super) fn without(mut self, secrets: &Redactor) -> ConfigError {
+        let hide = |message: &mut String| *message = secrets.text(message).into_owned();
+        match &mut self {
+            ConfigError::Refused(problems) => problems.iter_mut().for_each(|p| hide(&mut p.message)),
+            ConfigError::Plan(file) => file.problems.iter_mut().for_each(|p| hide(&mut p.message)),
+            ConfigError::Resolve(_) => {} // has names of hosts only
+        }
+        self
+    }
+}
 
 /// Collects problems, so that all of them can be told at once.
 #[derive(Debug, Default)]

@@ -135,6 +135,9 @@ pub struct RawConfig {
     /// Series that a flow's own metrics and tags may make; what is beyond goes together, and stays in all totals [default: 2000]
     #[arg(long, value_name = "N", help_heading = "Output")]
     pub max_series: Option<u64>,
+    /// Show secrets in all outputs, where *** stands for them otherwise
+    #[arg(long, help_heading = "Output")]
+    pub show_secrets: bool,
     /// Exit 0 although the verdict is INVALID
     #[arg(long, help_heading = "Output")]
     pub allow_invalid: bool,

@@ -15,6 +15,7 @@ use crate::load::{Arrivals, LoadModel};
 use crate::plan::file::{self, Compiled, Surroundings};
 use crate::plan::flags::{FlagForm, from_flags};
 use crate::plan::workload::Workload;
+use crate::secrets::Redactor;
 use crate::threshold::Threshold;
 
 /// The file that is meant when the URL's place holds the name of one.
@@ -27,6 +28,7 @@ fn plan_path(raw: &RawConfig) -> Option<PathBuf> {
 pub(super) fn from_file(
     raw: &RawConfig,
     seed: u64,
+    secrets: &mut Redactor,
     problems: &mut Problems,
 ) -> Result<Option<Compiled>, ConfigError> {
     let Some(path) = plan_path(raw) else {
@@ -52,7 +54,7 @@ pub(super) fn from_file(
         seed,
         seed_wins: raw.seed.is_some(),
     };
-    file::load(&path, &around).map(Some).map_err(ConfigError::Plan)
+    file::load(&path, &around, secrets).map(Some).map_err(ConfigError::Plan)
 }
 
 /// The flags for what a plan says itself, and whether they are given.

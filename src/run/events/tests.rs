@@ -2,6 +2,7 @@ use std::sync::Mutex;
 
 use super::*;
 use crate::report::sample;
+use crate::secrets::Redactor;
 
 /// What an observer was told, in short.
 type Log = Arc<Mutex<Vec<String>>>;
@@ -94,7 +95,7 @@ fn all_is_told_in_order() {
     let mut events = start([scribe]);
     events.phase(Phase::Connect);
     interval(&mut events);
-    events.notice("note");
+    events.notice(&Redactor::default(), "note");
     events.phase(Phase::Measure);
     interval(&mut events);
     report(&mut events);
@@ -119,7 +120,7 @@ fn one_that_is_behind_loses_intervals_and_nothing_else() {
         until(&fast_log, number + 1);
     }
     events.phase(Phase::Drain);
-    events.notice("note");
+    events.notice(&Redactor::default(), "note");
     (0..11).for_each(|_| open.send(()).unwrap());
     until(&slow_log, 11);
     interval(&mut events);
@@ -172,7 +173,7 @@ fn one_that_never_comes_back_holds_nobody_up() {
     let began = clock::now();
     for number in 1..=1_000 {
         interval(&mut events);
-        events.notice("note");
+        events.notice(&Redactor::default(), "note");
         until(&other_log, 2 * number);
     }
     report(&mut events);

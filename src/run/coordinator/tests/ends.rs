@@ -188,7 +188,8 @@ impl Sink for Full {
 fn that_samples_are_not_written_is_told_once_and_the_run_goes_on() {
     let mut rig = Rig::new(1);
     rig.config.duration = Some(Nanos::from_millis(150));
-    let legend = Legend { layout: Arc::default(), method: "GET".into(), url: "/".into(), epoch: Nanos::ZERO };
+    let (method, url) = ("GET".into(), "/".into());
+    let legend = Legend { layout: Arc::default(), method, url, epoch: Nanos::ZERO, secrets: Arc::default() };
     let ends: Mutex<Vec<SampleEnds>> = Mutex::default();
     let by_the_clock = by_the_clock(&rig);
     let (outcome, told) = rig.conduct_with(

@@ -199,6 +199,25 @@ mod tests {
     use super::super::head;
     use super::*;
 
+    #[test]
+    fn buffers_come_back_up_to_a_number_and_a_size() {
+        let mut cache = HeadCache::new();
+        let lent: Vec<_> = (0..MAX_SPARE + 5).map(|_| cache.lend()).collect();
+        for mut partial in lent {
+            partial.bytes.extend_from_slice(b"half a head");
+            cache.give_back(partial);
+        }
+        assert_eq!(cache.spares, MAX_SPARE);
+        let mut large = cache.lend();
+        assert!(large.bytes.is_empty() && large.bytes.capacity() > 0, "one that was used");
+        assert_eq!(cache.spares, MAX_SPARE - 1);
+        large.bytes.reserve(MAX_CACHED + 1);
+        cache.give_back(large);
+        assert_eq!(cache.spares, MAX_SPARE - 1, "one that has grown is let go");
+        (0..MAX_SPARE - 1).for_each(|_| drop(cache.lend()));
+        assert!(cache.spares == 0 && cache.spare.is_none());
+    }
+
     /// Looks `head` up as the parser does, and learns it on a miss. True for a hit.
     fn meet(cache: &mut HeadCache, expect: Expect, head: &str) -> bool {
         let bytes = head.as_bytes();

@@ -437,6 +437,48 @@ mod tests {
         assert_eq!(parser.skip(1), Err(ParseError::SkipPastEnd));
     }
 
+    /// Payload in pieces.
+    #[derive(Default)]
+    struct Pieces(Vec<Vec<u8>>);
+
+    impl Sink for Pieces {
+        const WANTED: bool = true;
+        fn head(&mut self, _: &[u8]) {}
+        fn body(&mut self, bytes: &[u8]) {
+            self.0.push(bytes.to_vec());
+        }
+    }
+
+    #[test]
+    fn payload_is_shown_without_framing_and_never_empty() {
+        let mut cache = HeadCache::new();
+        let chunked =
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n";
+        let empty = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+        let short = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+        // Heads that are known take another way than those that are not.
+        for _ in 0..2 {
+            for (bytes, pieces, len) in
+                [(&chunked[..], &["abc", "de"][..], 5), (empty, &[], 0), (short, &["ok"], 2)]
+            {
+                let (mut parser, mut shown) = (ResponseParser::new(), Pieces::default());
+                let fed = parser.feed(&mut cache, Expect::Normal, bytes, &mut shown);
+                let Ok((used, Event::Complete(response))) = fed else { panic!("{fed:?}") };
+                assert_eq!((used, response.body_len), (bytes.len(), len));
+                assert_eq!(shown.0, pieces.iter().map(|piece| piece.as_bytes().to_vec()).collect::<Vec<_>>());
+            }
+        }
+    }
+
+    #[test]
+    fn an_error_stays() {
+        let mut parser = ResponseParser::new();
+        assert_eq!(feed(&mut parser, b"junk"), Err(ParseError::StatusLine));
+        assert_eq!(parser.skip(0), Err(ParseError::StatusLine));
+        assert_eq!(parser.skip(5), Err(ParseError::StatusLine));
+        assert_eq!(parser.eof(), Err(ParseError::StatusLine));
+    }
+
     #[test]
     fn idle_means_not_a_byte_has_come() {
         let mut parser = ResponseParser::new();

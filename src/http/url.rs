@@ -260,6 +260,20 @@ impl fmt::Display for Url {
 mod tests {
     use super::*;
 
+    #[test]
+    fn what_may_not_stand_in_a_path_is_named() {
+        for (url, named) in [
+            ("http://h/a b", "the space"),
+            ("http://h/a\u{7f}", "the control character"),
+            ("http://h/\u{1}", "the control character"),
+        ] {
+            let said = url.parse::<Url>().unwrap_err().to_string();
+            assert!(said.contains(named), "{url:?}: {said}");
+        }
+        let said = "http://h/\u{e9}".parse::<Url>().unwrap_err().to_string();
+        assert!(!said.contains("control") && !said.contains("space"), "{said}");
+    }
+
     fn parts(text: &str) -> (Scheme, String, u16, String) {
         let url: Url = text.parse().unwrap_or_else(|e| panic!("{text}: {e}"));
         (url.scheme, url.host, url.port, url.target)

@@ -63,3 +63,28 @@ impl Plan {
         self.pipeline > 1 || self.payload.len() > SURE
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_send_reports_where_another_may_follow_or_it_may_not_fit() {
+        let plan = |pipeline, body: usize| {
+            let request = Request {
+                method: "POST".into(),
+                target: "/".into(),
+                authority: "h".into(),
+                headers: Vec::new(),
+                body: vec![b'x'; body],
+            };
+            Plan::compile(&request, pipeline).unwrap()
+        };
+        let one = plan(1, 10);
+        assert!(!one.notify());
+        assert!(plan(2, 10).notify() && plan(1, SURE).notify());
+        let two = plan(2, 10);
+        assert_eq!(two.payload.len(), 2 * two.request_len as usize);
+        assert_eq!(two.payload[two.request_len as usize..], one.payload[..]);
+    }
+}

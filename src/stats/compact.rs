@@ -427,6 +427,23 @@ mod tests {
 
     use super::*;
 
+    #[test]
+    fn counters_take_the_memory_that_they_need() {
+        let few: Vec<(u16, u64)> = (0..FEW_MAX as u16).map(|counter| (counter, 1)).collect();
+        let of = |counters: &[(u16, u64)]| CompactHistogram::of_counters(counters).unwrap();
+        assert!(matches!(of(&few).store, Store::Few(_)));
+        let large = [(3, u64::from(u32::MAX)), (4, 1)];
+        assert!(matches!(of(&large).store, Store::Few(_)));
+        let larger = [(3, u64::from(u32::MAX) + 1)];
+        assert!(matches!(of(&larger).store, Store::Many(_)));
+        let many: Vec<(u16, u64)> = (0..=FEW_MAX as u16).map(|counter| (counter, 1)).collect();
+        let many = of(&many);
+        assert!(matches!(many.store, Store::Many(_)));
+        // Chunks of bytes, and the table that says where they are.
+        assert!(many.heap_bytes() > CHUNK && many.heap_bytes() < 16 << 10, "{}", many.heap_bytes());
+        assert!(of(&few).heap_bytes() < many.heap_bytes());
+    }
+
     fn of(values: &[u64]) -> CompactHistogram {
         let mut built = CompactHistogram::default();
         values.iter().for_each(|value| built.record(Nanos(*value)));

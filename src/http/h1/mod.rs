@@ -195,6 +195,49 @@ mod tests {
         assert!(size_of::<H1<Number>>() <= 80, "{}", size_of::<H1<Number>>());
     }
 
+    /// Keeps what it is shown in the exchange itself.
+    struct Shows;
+
+    impl Reader<(Number, Vec<u8>)> for Shows {
+        const WANTED: bool = true;
+
+        fn expect(&self, _: &(Number, Vec<u8>)) -> Expect {
+            Expect::Normal
+        }
+
+        fn head(&mut self, exchange: &mut (Number, Vec<u8>), head: &[u8]) {
+            exchange.1.extend_from_slice(head);
+        }
+
+        fn body(&mut self, exchange: &mut (Number, Vec<u8>), bytes: &[u8]) {
+            exchange.1.push(b'|');
+            exchange.1.extend_from_slice(bytes);
+        }
+    }
+
+    impl Entry for (Number, Vec<u8>) {}
+
+    #[test]
+    fn a_reader_sees_what_comes_with_the_exchange_that_it_is_for() {
+        let mut store = H1::<(Number, Vec<u8>)>::store(1, 2);
+        let mut known = HeadCache::new();
+        let mut h1 = H1::<(Number, Vec<u8>)>::default();
+        for exchange in [10, 11] {
+            h1.queue(&mut store, 0, (number(exchange), Vec::new()));
+        }
+        h1.take_outgoing(&mut store, 0, |_| {});
+        // The first time a head is parsed, then it is known.
+        for wanted in [10, 11] {
+            assert_eq!(h1.current().0, number(wanted));
+            let id = h1.due().unwrap();
+            let (first, rest) = OK.split_at(39);
+            assert!(matches!(h1.feed(&mut known, first, &mut Shows), Ok((39, Event::NeedMore))));
+            assert!(matches!(h1.feed(&mut known, rest, &mut Shows), Ok((1, Event::Complete(_)))));
+            let shown = h1.finish(&mut store, 0, id).1;
+            assert_eq!(shown, [&OK[..38], b"|o|k"].concat());
+        }
+    }
+
     #[test]
     fn responses_are_for_the_oldest_exchange_that_was_sent() {
         let mut store = H1::<Number>::store(2, 3);

@@ -160,7 +160,18 @@ impl Endless {
         let path = directory.path().join("plan.json");
         std::fs::write(&path, plan.to_string()).unwrap();
         let path = path.to_str().unwrap();
-        let args = ["run", path, "--format", "json", "-q", "--allow-invalid", "--driver", driver];
+        let args = [
+            "run",
+            path,
+            "--format",
+            "json",
+            "-q",
+            "--allow-invalid",
+            "--max-body",
+            "1MiB",
+            "--driver",
+            driver,
+        ];
         let args = [&args[..], over.flags()].concat();
         let what = format!("users, {driver}, {over:?}");
         self.judge(&what, start_command(&mut squall(&args)).finish())

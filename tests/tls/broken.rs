@@ -204,7 +204,11 @@ fn bytes_that_nobody_asked_for_are_a_protocol_error() {
         let args = ["-d", "300ms", "-c", "2", "-k", "--driver", driver];
         let done = run(&format!("https://{addr}/"), &args).balanced();
         assert_eq!(
-            done.count("/errors/protocol") + done.count("/errors/closed"),
+            // On a busy host a request may meet the end of a connection that stood by for a while.
+            ["protocol", "closed", "closed_idle"]
+                .map(|kind| done.count(&format!("/errors/{kind}")))
+                .iter()
+                .sum::<u64>(),
             done.failed(),
             "{}",
             done.stdout

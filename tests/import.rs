@@ -2,19 +2,18 @@
 
 #[path = "import/curl.rs"]
 mod commands;
-#[path = "import/recorder.rs"]
-mod recorder;
+mod common;
+#[path = "import/compared.rs"]
+mod compared;
 #[path = "import/har.rs"]
 mod recordings;
-#[path = "common/skip.rs"]
-#[allow(dead_code)] // each test uses its part
-mod skip;
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
+use common::{recorder, skip};
 use proptest::prelude::*;
 use squall::import::{HarOptions, ImportError, Imported, Think, curl, har};
 use squall::plan::file::{Compiled, Format, Surroundings, compile};

@@ -19,6 +19,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
+use common::recorder::Recorder;
 use common::skip::or_skip;
 use common::target::Target;
 use serde_json::Value;
@@ -224,59 +225,36 @@ fn a_dry_run_shows_the_first_requests() {
     }
 }
 
-/// Answers each request of each connection by its path; what came in is kept.
-fn scripted() -> (std::net::SocketAddr, std::sync::Arc<std::sync::Mutex<Vec<String>>>) {
-    use std::io::{BufRead, BufReader, Write};
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let addr = listener.local_addr().unwrap();
-    let seen = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
-    let kept = std::sync::Arc::clone(&seen);
-    std::thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            let kept = std::sync::Arc::clone(&kept);
-            std::thread::spawn(move || {
-                let mut reader = BufReader::new(stream.try_clone().unwrap());
-                let mut stream = stream;
-                loop {
-                    let (mut head, mut line) = (String::new(), String::new());
-                    while reader.read_line(&mut line).unwrap_or(0) > 2 {
-                        head.push_str(&line);
-                        line.clear();
-                    }
-                    if head.is_empty() {
-                        return;
-                    }
-                    let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
-                    kept.lock().unwrap().push(head);
-                    if path == "/slow" {
-                        squall::clock::sleep(squall::units::Nanos::from_millis(20));
-                    }
-                    // The same server by another name, which no plan has.
-                    let away = format!("Location: http://localhost:{}/home\r\n", addr.port());
-                    let (status, fields) = match path.as_str() {
-                        "/login" => {
-                            ("302 Found", "Location: inner/../home?x=1#part\r\nSet-Cookie: sid=7; Path=/\r\n")
-                        }
-                        "/away" => ("302 Found", away.as_str()),
-                        "/loop" => ("307 Temporary Redirect", "Location: /loop\r\n"),
-                        "/nowhere" => ("302 Found", "Location: \r\n"),
-                        _ => ("200 OK", ""),
-                    };
-                    let response = format!("HTTP/1.1 {status}\r\n{fields}Content-Length: 2\r\n\r\nok");
-                    if stream.write_all(response.as_bytes()).is_err() {
-                        return;
-                    }
-                }
-            });
-        }
-    });
-    (addr, seen)
+/// Answers each request by its path.
+fn scripted() -> Recorder {
+    Recorder::start(|asked| {
+        let (status, fields) = match asked.target() {
+            "/login" => {
+                ("302 Found", "Location: inner/../home?x=1#part\r\nSet-Cookie: sid=7; Path=/\r\n".to_owned())
+            }
+            "/away" => {
+                // The same server by another name, which no plan has.
+                let host = asked.fields("host")[0].to_owned();
+                let (_, port) = host.rsplit_once(':').expect("a port");
+                ("302 Found", format!("Location: http://localhost:{port}/home\r\n"))
+            }
+            "/loop" => ("307 Temporary Redirect", "Location: /loop\r\n".to_owned()),
+            "/nowhere" => ("302 Found", "Location: \r\n".to_owned()),
+            "/slow" => {
+                squall::clock::sleep(squall::units::Nanos::from_millis(20));
+                ("200 OK", String::new())
+            }
+            _ => ("200 OK", String::new()),
+        };
+        (format!("HTTP/1.1 {status}\r\n{fields}"), "ok".into())
+    })
 }
 
 #[test]
 fn cookies_are_kept_and_redirects_followed_hop_by_hop() {
     for driver in ["uring", "epoll"] {
-        let (addr, seen) = scripted();
+        let server = scripted();
+        let addr = server.addr;
         let plan = Plan::new(&format!(
             "vus = 1\niterations = 2\nmaxRedirects = 3\ncookies = \"user\"\nauth.bearer = \"t\"\n\
              [steps.login]\nmethod = \"POST\"\nurl = \"http://{addr}/login\"\nchecks = [\"status==200\"]\n\
@@ -296,7 +274,7 @@ fn cookies_are_kept_and_redirects_followed_hop_by_hop() {
         assert_eq!(count(&report, "/scenarios/0/redirects_refused"), 2, "the last hop of /loop, twice");
         let failed: u64 = (0..3).map(|n| count(&report, &format!("/checks/{n}/fails"))).sum();
         assert_eq!(failed, 0, "{driver}: {report}");
-        let seen = seen.lock().unwrap();
+        let seen: Vec<String> = server.take().into_iter().map(|asked| asked.head).collect();
         assert!(seen[0].starts_with("POST /login HTTP/1.1") && !seen[0].contains("Cookie"), "{}", seen[0]);
         assert!(
             seen[1].starts_with("GET /home?x=1 HTTP/1.1") && !seen[1].contains("Content-Length"),
@@ -318,24 +296,21 @@ fn cookies_are_kept_and_redirects_followed_hop_by_hop() {
 /// Go's client, and so k6, takes a redirect with an empty Location as it is: it is not refused either.
 #[test]
 fn a_redirect_to_nowhere_is_the_response() {
-    let (addr, seen) = scripted();
+    let server = scripted();
+    let addr = server.addr;
     let plan = Plan::new(&format!(
         "vus = 1\niterations = 1\n[steps.a]\nurl = \"http://{addr}/nowhere\"\nchecks = [\"status==302\"]\n"
     ));
     let (code, report) = plan.run(&["--allow-invalid"]);
     assert_eq!(code, Some(0), "{report}");
     let refused = count(&report, "/scenarios/0/redirects_refused");
-    assert_eq!(
-        (seen.lock().unwrap().len(), count(&report, "/checks/0/fails"), refused),
-        (1, 0, 0),
-        "{report}"
-    );
+    assert_eq!((server.take().len(), count(&report, "/checks/0/fails"), refused), (1, 0, 0), "{report}");
 }
 
 /// A10: half of the iterations find no free user, though each request of the others is answered.
 #[test]
 fn iterations_that_are_dropped_make_a_run_invalid() {
-    let (addr, _) = scripted();
+    let addr = scripted().addr;
     let plan = Plan::new(&format!(
         "[steps.slow]\nurl = \"http://{addr}/slow\"\n[steps.more]\nurl = \"http://{addr}/more\"\n\
          [scenarios.s]\nexecutor = \"constant-arrival-rate\"\nrate = 100\nduration = \"1s\"\n\

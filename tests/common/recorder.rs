@@ -63,15 +63,17 @@ impl Recorder {
 fn serve(mut stream: TcpStream, kept: &Mutex<Vec<Asked>>, answer: &dyn Fn(&Asked) -> (String, String)) {
     let mut reader = BufReader::new(stream.try_clone().expect("a second handle"));
     loop {
-        let (mut head, mut line) = (String::new(), String::new());
-        while reader.read_line(&mut line).unwrap_or(0) > 2 {
-            head.push_str(&line);
-            line.clear();
-        }
-        if head.is_empty() {
+        let mut head = Vec::new();
+        // Up to the empty line: no line of a head is as short.
+        while reader.read_until(b'\n', &mut head).unwrap_or(0) > 2 {}
+        if !head.ends_with(b"\r\n\r\n") {
             return;
         }
-        let mut asked = Asked { head, body: String::new() };
+        head.truncate(head.len() - 2);
+        let mut asked = Asked { head: String::from_utf8_lossy(&head).into_owned(), body: String::new() };
+        if !asked.fields("expect").is_empty() && stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").is_err() {
+            return;
+        }
         let len = asked.fields("content-length").first().map_or(0, |len| len.parse().expect("a length"));
         let mut body = vec![0; len];
         if reader.read_exact(&mut body).is_err() {

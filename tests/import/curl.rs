@@ -8,7 +8,8 @@ use std::process::{Command, Output, Stdio};
 use squall::import::curl;
 use squall::rng::Rng;
 
-use super::recorder::{Recorder, Sent, compared};
+use super::compared::compared;
+use super::recorder::{Asked, Recorder};
 use super::skip::or_skip;
 
 /// `URL` stands for the server's.
@@ -43,24 +44,23 @@ fn difference(recorder: &Recorder, directory: &Path, command: &str) -> Option<St
     if !ran.status.success() {
         return Some(format!("{command}\n{plan}\n{}", String::from_utf8_lossy(&ran.stderr)));
     }
-    let texts = |sent: Vec<Sent>| sent.iter().map(compared).collect::<Vec<_>>().join("\n---\n");
+    let texts = |sent: Vec<Asked>| sent.iter().map(compared).collect::<Vec<_>>().join("\n---\n");
     let (wanted, found) = (texts(wanted), texts(recorder.take()));
     (wanted != found).then(|| format!("{command}\n=== curl\n{wanted}\n=== squall\n{found}"))
 }
 
 /// Values for the variables of a plan, from the requests they were taken from.
-fn secrets(plan: &str, sent: &[Sent]) -> BTreeMap<String, String> {
+fn secrets(plan: &str, sent: &[Asked]) -> BTreeMap<String, String> {
     let variables = plan.lines().filter_map(|line| line.strip_prefix("#   ")?.split_once(": `"));
     variables.map(|(variable, what)| (variable.to_owned(), secret(variable, what, sent))).collect()
 }
 
 /// `what` is the name of a field or parameter, and what follows it; the variable has a number where there are several.
-fn secret(variable: &str, what: &str, sent: &[Sent]) -> String {
+fn secret(variable: &str, what: &str, sent: &[Asked]) -> String {
     let number = variable.rsplit_once('_').and_then(|(_, number)| number.parse::<usize>().ok()).unwrap_or(1);
     let name = what.split('`').next().unwrap();
     for request in sent {
-        let head = String::from_utf8_lossy(&request.head).into_owned();
-        let body = String::from_utf8_lossy(&request.body).into_owned();
+        let Asked { head, body } = request;
         let mut fields = head.split("\r\n").filter_map(|line| line.split_once(':'));
         let fields = fields.by_ref().filter(|(own, _)| own.eq_ignore_ascii_case(name));
         if let Some((_, value)) = fields.take(number).last() {
@@ -101,7 +101,7 @@ fn all_alike(commands: &[String]) {
     {
         return;
     }
-    let (recorder, directory) = (Recorder::start(), directory());
+    let (recorder, directory) = (Recorder::start(|_| (String::new(), String::new())), directory());
     let different: Vec<String> =
         commands.iter().filter_map(|command| difference(&recorder, directory.path(), command)).collect();
     assert!(different.is_empty(), "{} of {}:\n\n{}", different.len(), commands.len(), different.join("\n\n"));

@@ -1,73 +1,12 @@
-//! A server that writes down what it is sent, byte by byte, and how such requests are compared.
+//! How requests are compared that two programs have sent.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::{Arc, Mutex};
-use std::thread;
-
-/// One request as it came: its head without the empty line, and its body.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Sent {
-    pub(crate) head: Vec<u8>,
-    pub(crate) body: Vec<u8>,
-}
-
-/// Answers each request with 200, and keeps it.
-pub(crate) struct Recorder {
-    pub(crate) addr: SocketAddr,
-    sent: Arc<Mutex<Vec<Sent>>>,
-}
-
-impl Recorder {
-    pub(crate) fn start() -> Recorder {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let (addr, sent) = (listener.local_addr().unwrap(), Arc::new(Mutex::new(Vec::new())));
-        let kept = sent.clone();
-        thread::spawn(move || {
-            for stream in listener.incoming().map_while(Result::ok) {
-                let kept = kept.clone();
-                thread::spawn(move || while record(&stream, &kept).is_some() {});
-            }
-        });
-        Recorder { addr, sent }
-    }
-
-    /// All that came since the last time.
-    pub(crate) fn take(&self) -> Vec<Sent> {
-        std::mem::take(&mut self.sent.lock().unwrap())
-    }
-}
-
-/// Nothing when the connection is over.
-fn record(stream: &TcpStream, sent: &Mutex<Vec<Sent>>) -> Option<()> {
-    // Nobody sends the next request before this one was answered: nothing is read too far.
-    let (mut reader, mut writer) = (BufReader::new(stream), stream);
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        if reader.read_until(b'\n', &mut head).ok()? == 0 {
-            return None;
-        }
-    }
-    head.truncate(head.len() - 4);
-    let field = |name: &str| {
-        let text = String::from_utf8_lossy(&head).to_ascii_lowercase();
-        text.lines().find_map(|line| line.strip_prefix(name).map(|value| value.trim().to_owned()))
-    };
-    if field("expect:").is_some() {
-        writer.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").ok()?;
-    }
-    let mut body = vec![0; field("content-length:").map_or(0, |length| length.parse().unwrap())];
-    reader.read_exact(&mut body).ok()?;
-    sent.lock().unwrap().push(Sent { head, body });
-    writer.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").ok()
-}
+use super::recorder::Asked;
 
 /// A request without what docs/scenarios.md says may differ: who asks (User-Agent, Accept), the boundary of a multipart body, blanks around
 /// values, the digits of percent-encodings, where Content-Length stands, whether lines of one name stand together, and Expect.
-pub(crate) fn compared(sent: &Sent) -> String {
-    let head = String::from_utf8_lossy(&sent.head).into_owned();
-    let mut body = String::from_utf8_lossy(&sent.body).into_owned();
-    let mut lines = head.split("\r\n");
+pub(crate) fn compared(asked: &Asked) -> String {
+    let (head, mut body) = (&asked.head, asked.body.clone());
+    let mut lines = head.strip_suffix("\r\n").unwrap_or(head).split("\r\n");
     let line = lower_escapes(lines.next().unwrap());
     let mut fields: Vec<(String, String)> = Vec::new();
     for field in lines {

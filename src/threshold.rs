@@ -110,22 +110,27 @@ impl Threshold {
         prepared.map_err(|why| ThresholdError(format!("`{self}`: {why}")))
     }
 
-    /// True when nothing that it looks at was measured yet. In mid-run k6 does not judge it then.
-    pub fn is_without_samples(&self, layout: &Layout, tally: &Tally) -> bool {
-        match metrics::value(self.metric, &self.filter, layout, tally) {
-            Value::Count(count) | Value::Rate { all: count, .. } => count == 0,
+    /// Judges what was measured within `elapsed`, in mid-run: `None` while that is nothing, as in k6.
+    pub fn evaluate_so_far(&self, layout: &Layout, tally: &Tally, elapsed: Nanos) -> Option<Outcome> {
+        let value = metrics::value(self.metric, &self.filter, layout, tally);
+        let is_empty = match &value {
+            Value::Count(count) | Value::Rate { all: count, .. } => *count == 0,
             Value::Trend(trend) => trend.is_empty(),
             Value::Gauge(_) => false,
-        }
+        };
+        (!is_empty).then(|| self.outcome(&value, elapsed))
     }
 
     /// Judges what was measured within `elapsed`. A rate without samples passes, as in k6.
     pub fn evaluate(&self, layout: &Layout, tally: &Tally, elapsed: Nanos) -> Outcome {
-        let value = metrics::value(self.metric, &self.filter, layout, tally);
+        self.outcome(&metrics::value(self.metric, &self.filter, layout, tally), elapsed)
+    }
+
+    fn outcome(&self, value: &Value, elapsed: Nanos) -> Outcome {
         if matches!(value, Value::Rate { all: 0, .. }) {
             return Outcome { ok: true, observed: 0.0 };
         }
-        let observed = self.aggregation.of(&value, elapsed);
+        let observed = self.aggregation.of(value, elapsed);
         Outcome { ok: self.relation.holds(observed, self.bound), observed }
     }
 }

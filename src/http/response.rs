@@ -372,15 +372,13 @@ fn is_worthwhile(head: &[u8], before: usize, most: usize) -> bool {
     if head.len() == most || before < EAGER_HEAD {
         return true;
     }
-    let ended = || head[before..].contains(&b'\n');
     if before < LINEWISE_HEAD {
-        return ended();
+        return head[before..].contains(&b'\n');
     }
     let doubled = before.ilog2() < head.len().ilog2();
-    let tail = &head[before.saturating_sub(3)..];
-    doubled
-        || (ended()
-            && (tail.windows(2).any(|two| two == b"\n\n") || tail.windows(3).any(|three| three == b"\n\r\n")))
+    // An empty line may have begun before.
+    let tail = &head[before - 2..];
+    doubled || tail.windows(2).any(|two| two == b"\n\n") || tail.windows(3).any(|three| three == b"\n\r\n")
 }
 
 #[cfg(test)]

@@ -8,12 +8,13 @@ use crate::plan::workload::Workload;
 use crate::stats::layout::{Layout, ScenarioKey};
 use crate::stats::tally::{ScenarioTally, Tally};
 use crate::units::{Nanos, human};
-use crate::verdict::{Arrivals, Connections, Keys, Owed, Readings, Samples, Throttling, WorkerReadings};
+use crate::verdict::{Arrivals, Connections, Keys, Owed, Readings, Samples, WorkerReadings};
 use crate::worker::channel::LoopReadings;
 
 /// What was read over the measured window.
 pub(super) fn readings(
     config: &RunConfig,
+    layout: &Layout,
     course: &Course,
     pinned: &[bool],
     spinning: bool,
@@ -24,7 +25,6 @@ pub(super) fn readings(
     let stood_still = course.finished.iter().map(|f| f.readings.stood_still).max();
     let target = config.target_cores.as_deref().unwrap_or(&[]);
     let (before, after) = &course.surroundings;
-    let throttled = after.stalls.throttled_since(&before.stalls);
     Readings {
         workers: workers.collect(),
         spinning,
@@ -32,27 +32,23 @@ pub(super) fn readings(
         iterations: config
             .workload
             .as_ref()
-            .map(|workload| iterations(workload, &config.layout(), &course.summary.tally)),
+            .map(|workload| iterations(workload, layout, &course.summary.tally)),
         keys: keys(config),
         steal_share: after.steal.share_since(&before.steal, &config.cores),
-        throttling: Throttling {
-            periods: throttled.periods,
-            throttled: throttled.throttled,
-            time: throttled.time,
-        },
+        throttling: after.stalls.throttled_since(&before.stalls),
         memory_stall: after.stalls.memory_since(&before.stalls),
         wall: after.at - before.at,
         shared_cores: machine::shared_cores(&config.cores, target),
         stopped_for: stood_still.unwrap_or(Nanos::ZERO),
         samples: written.map(|written| samples(written, course)),
-        owed: owed(config, course),
+        owed: owed(config, layout, course),
         connections: standing(config, course),
         timeout: config.workload.is_none().then_some(config.timeout),
     }
 }
 
 /// What was to be done to the last. A run that somebody ended owes nothing.
-fn owed(config: &RunConfig, course: &Course) -> Option<Owed> {
+fn owed(config: &RunConfig, layout: &Layout, course: &Course) -> Option<Owed> {
     if course.aborted || course.judged.iter().any(|(_, _, fatal)| *fatal) {
         return None;
     }
@@ -61,7 +57,6 @@ fn owed(config: &RunConfig, course: &Course) -> Option<Owed> {
         let asked = config.requests.filter(|_| all)?;
         return Some(Owed { what: "requests", asked, begun: course.summary.counts.started, all });
     };
-    let layout = config.layout();
     let counted = workload.scenarios.iter().zip(&layout.scenarios).filter(|(s, _)| s.executor.is_counted());
     let stages = counted.flat_map(|(_, key)| slots(key, &course.summary.tally));
     let (begun, dropped) = stages.fold((0, 0), |sum, stage| (sum.0 + stage.started, sum.1 + stage.dropped));

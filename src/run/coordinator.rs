@@ -68,8 +68,8 @@ pub(super) struct Coordinator<'a> {
     /// A connection has come about, or the user was told that none had.
     reach_is_known: bool,
     judge: Judge,
-    /// When the window opened; before that is known, when all began.
-    before: Surroundings,
+    /// When the window opened; in a warm-up, when that began.
+    before: Option<Surroundings>,
     /// When it closed.
     after: Option<Surroundings>,
     /// The user was told that samples are not written any more.
@@ -104,7 +104,7 @@ impl<'a> Coordinator<'a> {
             aborted: false,
             reach_is_known: false,
             judge,
-            before: Surroundings::read(),
+            before: None,
             after: None,
             samples_failed: false,
         }
@@ -212,7 +212,7 @@ impl<'a> Coordinator<'a> {
     fn enter(&mut self, phase: Phase) {
         if self.phase != phase {
             match phase {
-                Phase::Measure => self.before = Surroundings::read(),
+                Phase::Warmup | Phase::Measure => self.before = Some(Surroundings::read()),
                 Phase::Drain => {
                     self.after.get_or_insert_with(Surroundings::read);
                 }
@@ -317,13 +317,14 @@ impl<'a> Coordinator<'a> {
         let in_flight = finished.iter().map(|f| f.in_flight).sum();
         let backlog = finished.iter().map(|f| f.backlog).sum();
         let summary = self.collector.finish(duration, in_flight, backlog);
-        let after = self.after.unwrap_or_else(Surroundings::read);
+        let read = |known: Option<_>| known.unwrap_or_else(Surroundings::read);
+        let surroundings = (read(self.before), read(self.after));
         Course {
             judged: judge.last_word(&summary.tally, duration),
             summary,
             finished,
             aborted: self.aborted,
-            surroundings: (self.before, after),
+            surroundings,
         }
     }
 }

@@ -34,9 +34,9 @@ impl Judge {
         // From tick to tick, whatever span the intervals have: a look that comes late delays none behind it.
         self.next = Nanos(elapsed.0 - elapsed.0 % EVERY.0) + EVERY;
         for (threshold, fatal) in self.thresholds.iter().zip(&mut self.fatal) {
-            let is_due = threshold.abort_on_fail && elapsed >= threshold.delay_abort_eval;
-            if is_due && !threshold.is_without_samples(&self.layout, tally) {
-                *fatal = !threshold.evaluate(&self.layout, tally, elapsed).ok;
+            if threshold.abort_on_fail && elapsed >= threshold.delay_abort_eval {
+                let outcome = threshold.evaluate_so_far(&self.layout, tally, elapsed);
+                *fatal = outcome.is_some_and(|outcome| !outcome.ok);
             }
         }
         self.fatal.contains(&true)

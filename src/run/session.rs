@@ -174,7 +174,7 @@ impl Outcome<'_> {
     /// Makes the report, tells it, and returns what it was made of.
     fn told(self, threads: &Threads, layout: &Arc<Layout>, events: &mut Events) -> RunResult {
         let Outcome { config, course, written, started_at, spin, once } = self;
-        let readings = conditions::readings(config, &course, &threads.pinned(), spin, written);
+        let readings = conditions::readings(config, layout, &course, &threads.pinned(), spin, written);
         let samples: Vec<_> = course.finished.iter().flat_map(|f| f.samples.iter().cloned()).collect();
         let causes: Vec<_> = course.finished.iter().flat_map(|f| f.causes.iter().cloned()).collect();
         let workload = config.workload.as_deref();

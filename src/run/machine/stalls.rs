@@ -6,25 +6,15 @@ use std::path::{Path, PathBuf};
 use super::cgroup::{Hierarchy, directories};
 use super::read;
 use crate::units::Nanos;
+use crate::verdict::Throttling;
 
 /// What was counted since the groups were made. Empty where nothing can be read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stalls {
     /// Of this process's group and each one around it, as far as they can be seen.
-    quotas: BTreeMap<PathBuf, Throttled>,
+    quotas: BTreeMap<PathBuf, Throttling>,
     /// Some of this process's group waited for memory; none in version 1.
     memory: Option<Nanos>,
-}
-
-/// What a quota came to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Throttled {
-    /// Periods of the quota.
-    pub periods: u64,
-    /// Those in which it was used up.
-    pub throttled: u64,
-    /// How long threads that were ready were kept from running, summed over cores.
-    pub time: Nanos,
 }
 
 /// Reads them as they are now.
@@ -43,10 +33,10 @@ pub(super) fn stalls() -> Stalls {
 
 impl Stalls {
     /// The quota that held most back since `earlier`.
-    pub fn throttled_since(&self, earlier: &Stalls) -> Throttled {
+    pub fn throttled_since(&self, earlier: &Stalls) -> Throttling {
         let each = self.quotas.iter().filter_map(|(dir, now)| {
             let then = earlier.quotas.get(dir)?;
-            Some(Throttled {
+            Some(Throttling {
                 periods: now.periods.saturating_sub(then.periods),
                 throttled: now.throttled.saturating_sub(then.throttled),
                 time: now.time - then.time,
@@ -66,12 +56,12 @@ impl Stalls {
 
 /// `cpu.stat`: version 2 has `throttled_usec`, version 1 `throttled_time` in ns (Documentation/scheduler/sched-bwc.rst).
 /// Groups without a quota have none of the keys, or zeros.
-fn parse_cpu_stat(text: &str) -> Option<Throttled> {
+fn parse_cpu_stat(text: &str) -> Option<Throttling> {
     let of = |key: &str| {
         text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(' ')?.trim().parse::<u64>().ok())
     };
     let micros = of("throttled_usec").map(Nanos::from_micros);
-    Some(Throttled {
+    Some(Throttling {
         periods: of("nr_periods")?,
         throttled: of("nr_throttled")?,
         time: micros.or_else(|| of("throttled_time").map(Nanos))?,
@@ -100,10 +90,10 @@ mod tests {
     #[test]
     fn both_versions_are_read() {
         let first = "nr_periods 42\nnr_throttled 39\nthrottled_time 1517380260\nnr_bursts 0\nburst_time 0\n";
-        let expected = Throttled { periods: 42, throttled: 39, time: Nanos(1_517_380_260) };
+        let expected = Throttling { periods: 42, throttled: 39, time: Nanos(1_517_380_260) };
         assert_eq!(parse_cpu_stat(first), Some(expected));
         let second = "usage_usec 1\nuser_usec 1\nnr_periods 42\nnr_throttled 39\nthrottled_usec 1517380\n";
-        let expected = Throttled { time: Nanos::from_micros(1_517_380), ..expected };
+        let expected = Throttling { time: Nanos::from_micros(1_517_380), ..expected };
         assert_eq!(parse_cpu_stat(second), Some(expected));
         for odd in ["", "usage_usec 5\n", "nr_periods 1\nnr_throttled x\nthrottled_usec 1\n"] {
             assert_eq!(parse_cpu_stat(odd), None, "{odd}");
@@ -125,18 +115,18 @@ mod tests {
             quotas: [("/a/b", inner), ("/a", outer)]
                 .map(|(dir, ms)| {
                     let throttled =
-                        Throttled { periods: ms, throttled: ms / 2, time: Nanos::from_millis(ms) };
+                        Throttling { periods: ms, throttled: ms / 2, time: Nanos::from_millis(ms) };
                     (PathBuf::from(dir), throttled)
                 })
                 .into(),
             memory,
         };
         let (before, after) = (stalls(10, 20, Some(Nanos(5))), stalls(30, 24, Some(Nanos(9))));
-        let expected = Throttled { periods: 20, throttled: 10, time: Nanos::from_millis(20) };
+        let expected = Throttling { periods: 20, throttled: 10, time: Nanos::from_millis(20) };
         assert_eq!(after.throttled_since(&before), expected);
         assert_eq!(after.memory_since(&before), Nanos(4));
-        assert_eq!(before.throttled_since(&after), Throttled::default(), "backwards");
-        assert_eq!(after.throttled_since(&Stalls::default()), Throttled::default());
+        assert_eq!(before.throttled_since(&after), Throttling::default(), "backwards");
+        assert_eq!(after.throttled_since(&Stalls::default()), Throttling::default());
         assert_eq!(after.memory_since(&stalls(0, 0, None)), Nanos::ZERO);
         let now = super::stalls();
         assert_eq!(now.throttled_since(&now).time, Nanos::ZERO);

@@ -182,7 +182,7 @@ impl<D: AddRoute, O: Owner> Links<D, O> {
     ) {
         self.recorder.connect_failed(kind);
         if let Some(failure) = failure {
-            self.has_reason(slot, kind, Cause::Failure(failure), b"", now);
+            self.has_reason(slot, kind, Cause::Failure(failure), None, now);
         }
         self.tried.last_failure = Some((kind, failure));
         let link = &mut self.links[slot as usize];

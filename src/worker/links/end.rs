@@ -136,8 +136,7 @@ impl<D: AddRoute, O: Owner> Links<D, O> {
         }
         let Some(exchange) = link.h1.first_queued(&mut self.store, slot) else { return };
         // What is to be sent again waits for the next connection, and fails with it if that cannot be had.
-        let again_waits = useful;
-        if owner.waits_on(exchange, useful) || (exchange.is_again() && again_waits) {
+        if owner.waits_on(exchange, useful) || (useful && exchange.is_again()) {
             return;
         }
         // Youngest first, so that giving them back to the head of a queue keeps their order.

@@ -29,7 +29,7 @@ use super::samples::Samples;
 use super::timers::Timers;
 use super::{Window, WorkerConfig};
 use crate::driver::failure::Failure;
-use crate::driver::{Driver, PayloadId};
+use crate::driver::{Buffer, Driver, PayloadId};
 use crate::http::error::ParseError;
 use crate::http::h1::H1;
 use crate::http::protocol::{Entry, Protocol};
@@ -376,10 +376,19 @@ impl<D: AddRoute, O: Owner> Links<D, O> {
         self.reasons.take()
     }
 
-    /// A connection fails as `kind`, if that is within the window: says why. `came` are the bytes that showed it.
-    fn has_reason(&mut self, slot: u32, kind: ErrorKind, cause: Cause, came: &[u8], now: Nanos) {
+    /// A connection fails as `kind`, if that is within the window: says why. `came`: what showed it, from which byte on.
+    #[cold]
+    fn has_reason(
+        &mut self,
+        slot: u32,
+        kind: ErrorKind,
+        cause: Cause,
+        came: Option<(&Buffer, usize)>,
+        now: Nanos,
+    ) {
         if self.window.measures(now) {
             let of_requests = self.links[slot as usize].has_sent();
+            let came = came.map_or(&[][..], |(buffer, at)| &self.driver.bytes(buffer)[at..]);
             self.reasons.count(kind, cause, of_requests, came);
         }
     }

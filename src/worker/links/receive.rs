@@ -41,7 +41,7 @@ impl<D: AddRoute, O: Owner> Links<D, O> {
                 Event::Eof => self.on_eof(owner, id.slot, now),
                 Event::Failed(failure) => {
                     let kind = broken(failure);
-                    self.has_reason(id.slot, kind, Cause::Failure(failure), b"", now);
+                    self.has_reason(id.slot, kind, Cause::Failure(failure), None, now);
                     self.lose(owner, id.slot, kind, now);
                 }
                 Event::Reached => self.on_reached(owner, id.slot, now),
@@ -62,23 +62,13 @@ impl<D: AddRoute, O: Owner> Links<D, O> {
         }
         let fate = self.parse(owner, id, &buffer, now);
         if let Fate::Bad(cause, at) = fate {
-            self.show(id.slot, cause, &buffer, at, now);
+            self.has_reason(id.slot, ErrorKind::Protocol, cause, Some((&buffer, at)), now);
         }
         self.driver.release(buffer);
         match fate {
             Fate::Keep => self.drop_large_rest(owner, id.slot),
             Fate::Gone => {}
             Fate::Bad(..) => self.lose(owner, id.slot, ErrorKind::Protocol, now),
-        }
-    }
-
-    /// Keeps an excerpt of what came.
-    #[cold]
-    fn show(&mut self, slot: u32, cause: Cause, buffer: &Buffer, at: usize, now: Nanos) {
-        if self.window.measures(now) {
-            let of_requests = self.links[slot as usize].has_sent();
-            let came = &self.driver.bytes(buffer)[at..];
-            self.reasons.count(ErrorKind::Protocol, cause, of_requests, came);
         }
     }
 

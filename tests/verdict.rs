@@ -132,7 +132,7 @@ impl Drop for Quota {
 #[test]
 fn a_quota_that_is_used_up_is_named_with_its_share() {
     let _alone = alone();
-    let Some(quota) = or_skip(Quota::new(0.3)) else { return };
+    let Some(quota) = or_skip(Quota::new(0.1)) else { return };
     let url = server(|stream, _| answer(stream, RESPONSE));
     for driver in drivers() {
         for model in [&["-c", "8", "--wait", "spin"][..], &["-c", "8", "-R", "500", "--wait", "spin"]] {

@@ -8,7 +8,7 @@ use super::run::squall;
 
 /// A running `squall target` with one thread. Ends when dropped.
 pub struct Target {
-    _group: Group,
+    group: Group,
     base: String,
 }
 
@@ -23,7 +23,7 @@ impl Target {
         BufReader::new(stdout).read_line(&mut line).unwrap();
         let url = line.trim().strip_prefix("listening on ").and_then(|url| url.strip_suffix("/load-test"));
         if let Some(base) = url {
-            return Ok(Target { _group: group, base: base.to_owned() });
+            return Ok(Target { group, base: base.to_owned() });
         }
         let mut reason = String::new();
         stderr.read_to_string(&mut reason).unwrap();
@@ -33,5 +33,10 @@ impl Target {
 
     pub fn url(&self, path: &str) -> String {
         format!("{}{path}", self.base)
+    }
+
+    /// The number of its process.
+    pub fn pid(&self) -> u32 {
+        self.group.id()
     }
 }

@@ -1,0 +1,93 @@
+//! No false alarms: runs that nothing disturbs are VALID. An observer outside of them, who knows nothing of their verdicts, looks at the
+//! generator's core: where others ran on it, or it was stolen, for more than a hundredth of the time, a run is no evidence and is tried again.
+//!
+//! A few runs by default. `SOUND_RUNS=50 cargo test --release --test sound -- --nocapture` is the long one.
+
+mod common;
+
+use std::fs;
+use std::process::{Command, Stdio};
+
+use common::process::{Group, find};
+use common::run::{Done, alone, squall, start_command};
+use common::skip::{or_skip, skip};
+use common::target::Target;
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::TimeValLike;
+use squall::clock;
+use squall::units::Nanos;
+
+/// Of the time of a run, what may be lost to others on its core.
+const FOREIGN_MOST: f64 = 0.01;
+
+/// What the kernel says of a core, in seconds since it was started.
+#[derive(Clone, Copy, Debug)]
+struct Core {
+    busy_s: f64,
+    stolen_s: f64,
+}
+
+/// The line of `core` in /proc/stat (proc_stat(5)): user, nice, system, idle, iowait, irq, softirq, steal, in hundredths of a second.
+fn look(core: usize) -> Core {
+    let text = fs::read_to_string("/proc/stat").unwrap();
+    let line = text.lines().find(|line| line.starts_with(&format!("cpu{core} "))).unwrap();
+    let ticks: Vec<f64> = line.split_whitespace().skip(1).map(|field| field.parse().unwrap()).collect();
+    let busy: f64 = ticks[..3].iter().chain(&ticks[5..7]).sum();
+    Core { busy_s: busy / 100.0, stolen_s: ticks.get(7).copied().unwrap_or(0.0) / 100.0 }
+}
+
+/// CPU time of all children that have ended, in seconds.
+fn of_children() -> f64 {
+    let usage = getrusage(UsageWho::RUSAGE_CHILDREN).unwrap();
+    (usage.user_time() + usage.system_time()).num_microseconds() as f64 / 1e6
+}
+
+/// A run and the share of its core's time that was not its own.
+fn observed(core: usize, args: &[&str]) -> (Done, f64) {
+    let (before, own, begun) = (look(core), of_children(), clock::now());
+    let done = start_command(&mut squall(args)).finish();
+    let (after, own, took) = (look(core), of_children() - own, (clock::now() - begun).as_secs_f64());
+    let foreign = (after.busy_s - before.busy_s - own).max(0.0) + (after.stolen_s - before.stolen_s);
+    (done, foreign / took)
+}
+
+#[test]
+fn runs_that_nothing_disturbs_are_valid() {
+    let _alone = alone();
+    let cores = core_affinity::get_core_ids().unwrap_or_default();
+    let [first, .., last] = cores[..] else { return skip("there is one core only") };
+    let Some(target) = or_skip(Target::start()) else { return };
+    let Some(taskset) = or_skip(find("taskset")) else { return };
+    let mut moved = Command::new(taskset);
+    moved.args(["-a", "-cp", &first.id.to_string(), &target.pid().to_string()]).stdout(Stdio::null());
+    assert!(Group::spawn(&mut moved).child().wait().unwrap().success());
+    let runs: u32 = std::env::var("SOUND_RUNS").ok().and_then(|runs| runs.parse().ok()).unwrap_or(2);
+    let (url, core) = (target.url("/load-test"), last.id.to_string());
+    let common = [&url, "-d", "2s", "-c", "50", "--cores", &core, "--format", "json"];
+    let (probe, _) = observed(last.id, &common);
+    let half = (probe.number("/throughput/requests_per_s") / 2.0) as u64;
+    let rate = half.to_string();
+    for model in [&[][..], &["-R", &rate]] {
+        let (mut evidence, mut alarms) = (0, Vec::new());
+        for _ in 0..2 * runs {
+            let (done, foreign) = observed(last.id, &[&common[..], model].concat());
+            let status = done.at("/verdict/status").as_str().unwrap().to_owned();
+            if foreign > FOREIGN_MOST {
+                continue;
+            }
+            evidence += 1;
+            if status != "valid" {
+                alarms.push(done.at("/verdict").to_string());
+            }
+            if evidence == runs {
+                break;
+            }
+        }
+        println!("{model:?}: {} false alarms in {evidence} undisturbed runs of {runs}: {alarms:?}", alarms.len());
+        if evidence < runs {
+            skip(format!("others ran on core {core}: {evidence} of {runs} runs were undisturbed"));
+        }
+        assert!(alarms.is_empty(), "{alarms:?}");
+        clock::sleep(Nanos::from_millis(100));
+    }
+}

@@ -7,8 +7,8 @@
 //! ```text
 //! F0  units  clock (units)  rng  relation  secrets
 //! F1  http   load   stats   driver          (siblings do not import each other)
-//! F2  plan (http, load, rng, stats, driver, threshold)   transport (driver)   verdict (stats)   threshold (stats)   target
-//! F3  worker (plan, load, http, driver, stats, transport)   report (stats, verdict, threshold)   import (http, units)
+//! F2  plan (http, load, rng, stats, driver, threshold)   transport (driver)   verdict (stats)   threshold (stats)   target   script (http, load, stats, plan)
+//! F3  worker (plan, load, http, driver, stats, transport, script)   report (stats, verdict, threshold)   import (http, units)
 //! F4  observer (report)
 //! F5  run (worker, observer)   output (report, observer)
 //! F7  cli
@@ -26,6 +26,7 @@ pub mod load;
 pub mod stats;
 
 pub mod plan;
+pub mod script;
 pub mod target;
 pub mod threshold;
 pub mod transport;

@@ -1,0 +1,399 @@
+//! What a user's script and whoever drives it share.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::ptr::NonNull;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use corosensei::Yielder;
+use rquickjs::{Ctx, Function, JsLifetime, Persistent, Value};
+
+use super::exception::Thrown;
+use crate::clock;
+use crate::plan::cookies::CookieJar;
+use crate::plan::status::StatusSet;
+use crate::rng::Rng;
+use crate::script::http::ask::{Answer, Ask, Jar};
+use crate::script::program::Program;
+use crate::script::tags::{TagSet, Tags};
+use crate::stats::registry::Kind;
+use crate::units::Nanos;
+
+/// How long a script computes before others have their turn.
+pub const SLICE: Nanos = Nanos::from_micros(200);
+
+/// Why the coroutine suspended itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pause {
+    /// There is nothing to do: it is loaded, or its job is over.
+    Idle,
+    /// It waits for what [`Core::wanted`] says.
+    Waits,
+    /// It has computed for a slice.
+    Slice,
+}
+
+/// What a script waits for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Wanted {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// That these requests are over.
+    Answers(Vec<u32>),
+    /// This time.
+    Time(Nanos),
+    /// That any request is over, or this time.
+    Anything(Nanos),
+}
+
+/// What a user does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Job {
+    /// An iteration: calls this exported function.
+    Iteration(Rc<str>),
+    /// `setup()`.
+    Setup,
+    /// `teardown(data)`.
+    Teardown,
+    /// `handleSummary(data)`, of this JSON.
+    Summary(Rc<str>),
+}
+
+/// How a job ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum JobEnd {
+    /// The function returned; of setup and summary with what, as JSON (`None`: undefined).
+    Done(Option<String>),
+    /// It threw.
+    Threw(Thrown),
+    /// It was cut off.
+    Stopped,
+}
+
+/// A figure that a script gave.
+#[derive(Debug)]
+pub struct Given {
+    /// Of this metric.
+    pub metric: Rc<str>,
+    /// Whose figures are of this kind.
+    pub kind: Kind,
+    /// The value; of a rate not zero where it passed.
+    pub value: f64,
+    /// The user's tags.
+    pub tags: Tags,
+    /// Its own.
+    pub own: Vec<(String, String)>,
+}
+
+/// Which user one is, and where it stands.
+#[derive(Clone, Debug, Default)]
+pub struct Facts {
+    /// k6's `__VU`, from 1; 0 in init, setup and teardown.
+    pub vu: u64,
+    /// Index of its scenario among the settings; `None` in setup and teardown.
+    pub scenario: Option<u16>,
+    /// Iterations that it has begun, from 0; that of its scenario is the same, since a user has one scenario.
+    pub iteration: u64,
+    /// The number of this iteration in its scenario, over all users.
+    pub in_scenario: u64,
+    /// The load's start, on the kernel's monotonic clock.
+    pub load_start: Nanos,
+}
+
+/// A timer of a script.
+pub struct Timer {
+    /// When it fires.
+    pub at: Nanos,
+    /// And how long after that again.
+    pub every: Option<Nanos>,
+    /// Its function.
+    pub call: Persistent<Function<'static>>,
+    /// And what that gets.
+    pub args: Vec<Persistent<Value<'static>>>,
+}
+
+/// A promise that waits for a request.
+pub struct Promised {
+    /// Called with the response, …
+    pub resolve: Persistent<Function<'static>>,
+    /// … or with why there is none.
+    pub reject: Persistent<Function<'static>>,
+}
+
+/// What a user's script and whoever drives it share.
+pub struct Core {
+    /// The script.
+    pub program: Arc<Program>,
+    /// Which user it is.
+    pub facts: RefCell<Facts>,
+    yielder: Cell<Option<NonNull<Yielder<(), Pause>>>>,
+    slice_end: Cell<Nanos>,
+    /// Time in which it computed.
+    pub(super) computed: Cell<Nanos>,
+    stopping: Cell<bool>,
+    quits: Cell<bool>,
+    initialising: Cell<bool>,
+    pub(super) job: RefCell<Option<Job>>,
+    end: RefCell<Option<JobEnd>>,
+    wanted: RefCell<Wanted>,
+    /// Requests that nobody has begun yet.
+    pub(super) asks: RefCell<Vec<Ask>>,
+    answers: RefCell<Vec<Answer>>,
+    next_ticket: Cell<u32>,
+    given: RefCell<Vec<Given>>,
+    tags: RefCell<Tags>,
+    group: RefCell<Rc<str>>,
+    jar: RefCell<Jar>,
+    callback: RefCell<Option<Rc<StatusSet>>>,
+    /// Timers by their number.
+    pub timers: RefCell<HashMap<u32, Timer>>,
+    next_timer: Cell<u32>,
+    /// Promises by the ticket of their request.
+    pub promised: RefCell<HashMap<u32, Promised>>,
+    /// What `Math.random` and `randomSeed` go by, once that was called.
+    pub rng: RefCell<Option<Rng>>,
+}
+
+/// How natives find their user's [`Core`].
+struct Own(Rc<Core>);
+
+// SAFETY: it holds nothing of a runtime's lifetime.
+unsafe impl JsLifetime<'_> for Own {
+    type Changed<'to> = Own;
+}
+
+impl Core {
+    pub(super) fn new(program: &Arc<Program>, facts: Facts, tags: TagSet) -> Rc<Core> {
+        let mut all = StatusSet::empty();
+        all.insert_range(200, 399);
+        Rc::new(Core {
+            program: Arc::clone(program),
+            facts: RefCell::new(facts),
+            yielder: Cell::new(None),
+            slice_end: Cell::new(Nanos::MAX),
+            computed: Cell::new(Nanos::ZERO),
+            stopping: Cell::new(false),
+            quits: Cell::new(false),
+            initialising: Cell::new(true),
+            job: RefCell::default(),
+            end: RefCell::default(),
+            wanted: RefCell::default(),
+            asks: RefCell::default(),
+            answers: RefCell::default(),
+            next_ticket: Cell::new(0),
+            given: RefCell::default(),
+            tags: RefCell::new(Rc::new(tags)),
+            group: RefCell::new(Rc::from("")),
+            jar: RefCell::default(),
+            callback: RefCell::new(Some(Rc::new(all))),
+            timers: RefCell::default(),
+            next_timer: Cell::new(1),
+            promised: RefCell::default(),
+            rng: RefCell::default(),
+        })
+    }
+
+    /// The one whose runtime this is.
+    pub fn of(ctx: &Ctx<'_>) -> Rc<Core> {
+        match ctx.userdata::<Own>() {
+            Some(own) => Rc::clone(&own.0),
+            None => unreachable!("each runtime is given its core before its first script"),
+        }
+    }
+
+    pub(super) fn give_to(self: &Rc<Core>, ctx: &Ctx<'_>) {
+        let stored = ctx.store_userdata(Own(Rc::clone(self)));
+        debug_assert!(stored.is_ok(), "nobody looks at the data yet");
+    }
+
+    pub(super) fn set_yielder(&self, yielder: &Yielder<(), Pause>) {
+        self.yielder.set(Some(NonNull::from(yielder)));
+    }
+
+    /// Suspends the coroutine that this is called in, until it is gone on with.
+    pub(super) fn suspend(&self, pause: Pause) {
+        let Some(yielder) = self.yielder.get() else { return };
+        // SAFETY: it lies on the stack of the coroutine that was given it, and natives, which call this, run on no other one: a runtime is
+        // only ever entered by its own coroutine.
+        unsafe { yielder.as_ref() }.suspend(pause);
+        self.slice_end.set(clock::now() + SLICE);
+    }
+
+    /// Called every some ten thousand steps of the interpreter: true ends what runs.
+    pub(super) fn interrupts(&self) -> bool {
+        if !self.stopping.get() && clock::now() >= self.slice_end.get() {
+            self.suspend(Pause::Slice);
+        }
+        self.stopping.get()
+    }
+
+    pub(super) fn begin_slice(&self) {
+        self.slice_end.set(clock::now() + SLICE);
+    }
+
+    /// What runs is to end: natives throw from now on.
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.get()
+    }
+
+    pub(super) fn stop(&self, stop: bool) {
+        self.stopping.set(stop);
+    }
+
+    pub(super) fn quit(&self) {
+        self.quits.set(true);
+    }
+
+    pub(super) fn quits(&self) -> bool {
+        self.quits.get()
+    }
+
+    /// The script's module code runs: no requests, no figures.
+    pub fn is_initialising(&self) -> bool {
+        self.initialising.get()
+    }
+
+    pub(super) fn has_initialised(&self) {
+        self.initialising.set(false);
+    }
+
+    /// Waits for something; false when it was cut off meanwhile.
+    pub fn wait(&self, wanted: Wanted) -> bool {
+        if self.stopping.get() {
+            return false;
+        }
+        *self.wanted.borrow_mut() = wanted;
+        self.suspend(Pause::Waits);
+        *self.wanted.borrow_mut() = Wanted::Nothing;
+        !self.stopping.get()
+    }
+
+    /// What it waits for.
+    pub fn wanted(&self) -> Wanted {
+        self.wanted.borrow().clone()
+    }
+
+    /// A number for a request.
+    pub fn ticket(&self) -> u32 {
+        let ticket = self.next_ticket.get();
+        self.next_ticket.set(ticket.wrapping_add(1));
+        ticket
+    }
+
+    /// Asks for a request to be sent.
+    pub fn ask(&self, ask: Ask) {
+        self.asks.borrow_mut().push(ask);
+    }
+
+    /// The requests that were asked for, in their order; none is left.
+    pub fn take_asks(&self) -> Vec<Ask> {
+        std::mem::take(&mut self.asks.borrow_mut())
+    }
+
+    /// A request is over.
+    pub fn answer(&self, answer: Answer) {
+        self.answers.borrow_mut().push(answer);
+    }
+
+    /// What came of a request, if it is over.
+    pub fn take_answer(&self, ticket: u32) -> Option<Answer> {
+        let mut answers = self.answers.borrow_mut();
+        let at = answers.iter().position(|answer| answer.ticket == ticket)?;
+        Some(answers.remove(at))
+    }
+
+    /// Requests that are over and not taken.
+    pub fn answered(&self) -> Vec<u32> {
+        self.answers.borrow().iter().map(|answer| answer.ticket).collect()
+    }
+
+    /// Whether all of these are over.
+    pub fn are_over(&self, tickets: &[u32]) -> bool {
+        let answers = self.answers.borrow();
+        tickets.iter().all(|ticket| answers.iter().any(|answer| answer.ticket == *ticket))
+    }
+
+    pub(super) fn forget_requests(&self) {
+        self.asks.borrow_mut().clear();
+        self.answers.borrow_mut().clear();
+        self.promised.borrow_mut().clear();
+        self.timers.borrow_mut().clear();
+    }
+
+    /// Takes a figure for a metric.
+    pub fn give(&self, given: Given) {
+        if !self.stopping.get() {
+            self.given.borrow_mut().push(given);
+        }
+    }
+
+    /// Lets `take` have the figures that were given, in their order; none is left.
+    pub fn drain_given(&self, take: impl FnMut(Given)) {
+        self.given.borrow_mut().drain(..).for_each(take);
+    }
+
+    /// The tags of its samples now.
+    pub fn tags(&self) -> Tags {
+        Rc::clone(&self.tags.borrow())
+    }
+
+    /// Its samples have these tags from now on.
+    pub fn set_tags(&self, tags: TagSet) {
+        *self.tags.borrow_mut() = Rc::new(tags);
+    }
+
+    /// The path of the group that it is in; empty at the root.
+    pub fn group(&self) -> Rc<str> {
+        Rc::clone(&self.group.borrow())
+    }
+
+    /// It is in this group from now on.
+    pub fn set_group(&self, path: &str) {
+        *self.group.borrow_mut() = Rc::from(path);
+        let tags = self.tags().with([("group", path)]);
+        self.set_tags(tags);
+    }
+
+    /// Its cookies.
+    pub fn jar(&self) -> Jar {
+        Rc::clone(&self.jar.borrow())
+    }
+
+    /// It begins with these cookies anew.
+    pub fn set_jar(&self, jar: CookieJar) {
+        *self.jar.borrow_mut() = Rc::new(RefCell::new(jar));
+    }
+
+    /// Which statuses its requests expect, unless they say otherwise; `None`: nobody judges.
+    pub fn callback(&self) -> Option<Rc<StatusSet>> {
+        self.callback.borrow().clone()
+    }
+
+    /// From now on it expects these.
+    pub fn set_callback(&self, expected: Option<Rc<StatusSet>>) {
+        *self.callback.borrow_mut() = expected;
+    }
+
+    /// A number for a timer.
+    pub fn timer_number(&self) -> u32 {
+        let number = self.next_timer.get();
+        self.next_timer.set(number.wrapping_add(1));
+        number
+    }
+
+    pub(super) fn set_end(&self, end: JobEnd) {
+        *self.end.borrow_mut() = Some(end);
+    }
+
+    /// How its job ended, once.
+    pub fn take_end(&self) -> Option<JobEnd> {
+        self.end.borrow_mut().take()
+    }
+
+    /// For how long it has computed since this was last asked.
+    pub fn take_computed(&self) -> Nanos {
+        self.computed.replace(Nanos::ZERO)
+    }
+}

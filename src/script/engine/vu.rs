@@ -1,0 +1,308 @@
+//! One user's coroutine, and what runs in it.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use corosensei::stack::DefaultStack;
+use corosensei::{Coroutine, CoroutineResult, Yielder};
+use rquickjs::function::Args;
+use rquickjs::promise::PromiseState;
+use rquickjs::{Context, Ctx, Function, Module, Object, Persistent, Promise, Runtime, Value};
+
+use super::core::{Core, Facts, Job, JobEnd, Pause, Wanted};
+use super::exception::{Thrown, thrown};
+use super::loader::{Load, Resolve, file};
+use crate::clock;
+use crate::plan::cookies::CookieJar;
+use crate::script::modules;
+use crate::script::program::{Program, ScriptError};
+use crate::script::tags::TagSet;
+use crate::units::Nanos;
+
+/// The stack of a user: address space, of which only what is used takes memory. A call in a script takes some 650 bytes.
+const STACK: usize = 1 << 20;
+/// What is left free below for natives: 8 KiB were too few for a sort, 12 enough.
+const STACK_MARGIN: usize = 64 << 10;
+/// Most memory that one user's script may have.
+const MEMORY_MOST: usize = 1 << 30;
+/// The next garbage collection comes when so much is in use.
+const GC_THRESHOLD: usize = 256 << 10;
+
+/// One user's JavaScript. Dropped, it ends what it runs.
+pub struct Vu {
+    coroutine: Coroutine<(), Pause, ()>,
+    core: Rc<Core>,
+}
+
+impl Vu {
+    /// A user of a script, whose module code has run.
+    ///
+    /// # Errors
+    /// When that threw, or there is no memory for its stack.
+    pub fn new(program: &Arc<Program>, facts: Facts, tags: TagSet) -> Result<Vu, ScriptError> {
+        let core = Core::new(program, facts, tags);
+        let stack = DefaultStack::new(STACK)
+            .map_err(|e| ScriptError::Exception(format!("there is no memory for a user's stack: {e}")))?;
+        let shared = Rc::clone(&core);
+        let coroutine = Coroutine::with_stack(stack, move |yielder: &Yielder<(), Pause>, ()| {
+            shared.set_yielder(yielder);
+            live(&shared);
+        });
+        let mut vu = Vu { coroutine, core };
+        // Its module code has nobody to wait for.
+        while vu.go_on() != Pause::Idle {}
+        match vu.core.take_end() {
+            Some(JobEnd::Threw(thrown)) => Err(match program.aborted() {
+                Some(reason) => ScriptError::Aborted(reason.into()),
+                None => ScriptError::Exception(thrown.text),
+            }),
+            _ => Ok(vu),
+        }
+    }
+
+    /// What it shares with whoever drives it.
+    pub fn core(&self) -> &Core {
+        &self.core
+    }
+
+    /// Begins a job; it must be idle.
+    pub fn run(&mut self, job: Job) -> Pause {
+        *self.core.job.borrow_mut() = Some(job);
+        self.go_on()
+    }
+
+    /// Goes on where it has suspended itself.
+    pub fn go_on(&mut self) -> Pause {
+        if self.coroutine.done() {
+            return Pause::Idle;
+        }
+        let begun = clock::now();
+        self.core.begin_slice();
+        let pause = match self.coroutine.resume(()) {
+            CoroutineResult::Yield(pause) => pause,
+            CoroutineResult::Return(()) => Pause::Idle,
+        };
+        let computed = self.core.computed.get() + (clock::now() - begun);
+        self.core.computed.set(computed);
+        pause
+    }
+
+    /// Cuts off what it runs: its script sees nothing of it but that it ends.
+    pub fn stop(&mut self) {
+        self.core.stop(true);
+        // Natives throw, and the interpreter is interrupted: it ends soon.
+        while self.go_on() != Pause::Idle {}
+        self.core.stop(false);
+        let _ = self.core.take_end();
+        self.core.forget_requests();
+        self.core.drain_given(drop);
+    }
+}
+
+impl Drop for Vu {
+    fn drop(&mut self) {
+        if self.coroutine.done() {
+            return;
+        }
+        self.core.quit();
+        self.core.stop(true);
+        while !self.coroutine.done() {
+            let _ = self.coroutine.resume(());
+        }
+    }
+}
+
+/// The coroutine's life: a runtime, the module code, then job after job.
+fn live(core: &Rc<Core>) {
+    let made = Runtime::new().and_then(|runtime| Context::full(&runtime).map(|context| (runtime, context)));
+    let Ok((runtime, context)) = made else {
+        let text = "there is no memory for a user's runtime".into();
+        core.set_end(JobEnd::Threw(Thrown { text }));
+        core.suspend(Pause::Idle);
+        return;
+    };
+    runtime.set_max_stack_size(STACK - STACK_MARGIN);
+    runtime.set_memory_limit(MEMORY_MOST);
+    runtime.set_gc_threshold(GC_THRESHOLD);
+    let watched = Rc::clone(core);
+    runtime.set_interrupt_handler(Some(Box::new(move || watched.interrupts())));
+    runtime.set_loader(Resolve, Load(Rc::clone(core)));
+    context.with(|ctx| {
+        core.give_to(&ctx);
+        match load(&ctx, core) {
+            Ok(exports) => {
+                core.has_initialised();
+                core.suspend(Pause::Idle);
+                work(&ctx, core, &exports);
+            }
+            Err(thrown) => {
+                core.set_end(JobEnd::Threw(thrown));
+                core.suspend(Pause::Idle);
+            }
+        }
+        core.forget_requests();
+    });
+    runtime.set_interrupt_handler(None);
+    runtime.set_loader(Resolve, Nothing);
+}
+
+/// Loads nothing: put in place of what holds the core, so that both can go.
+struct Nothing;
+
+impl rquickjs::loader::Loader for Nothing {
+    fn load<'js>(
+        &mut self,
+        ctx: &Ctx<'js>,
+        name: &str,
+        _: Option<rquickjs::loader::ImportAttributes<'js>>,
+    ) -> rquickjs::Result<Module<'js, rquickjs::module::Declared>> {
+        Err(rquickjs::Exception::throw_message(ctx, &format!("{name}: the user is gone")))
+    }
+}
+
+/// Runs the module code; what it exports.
+fn load<'js>(ctx: &Ctx<'js>, core: &Rc<Core>) -> Result<Object<'js>, Thrown> {
+    let loaded = modules::globals(ctx, core).and_then(|()| {
+        let module = file(ctx, core, core.program.main())?;
+        let (module, promise) = module.eval()?;
+        promise.finish::<Value>()?;
+        module.namespace()
+    });
+    loaded.map_err(|e| thrown(ctx, e))
+}
+
+/// Job after job.
+fn work<'js>(ctx: &Ctx<'js>, core: &Rc<Core>, exports: &Object<'js>) {
+    let mut data = Data::default();
+    while !core.quits() {
+        let job = core.job.borrow_mut().take();
+        if let Some(job) = job {
+            let end = match carry_out(ctx, core, exports, &job, &mut data) {
+                _ if core.is_stopping() => {
+                    // What it threw is nobody's business.
+                    let _ = ctx.catch();
+                    JobEnd::Stopped
+                }
+                Ok(result) => JobEnd::Done(result),
+                Err(e) => JobEnd::Threw(thrown(ctx, e)),
+            };
+            core.set_end(end);
+        }
+        core.suspend(Pause::Idle);
+    }
+}
+
+/// What `setup` returned, as this user has it: parsed once, and kept with its changes.
+#[derive(Default)]
+struct Data<'js>(Option<Value<'js>>);
+
+impl<'js> Data<'js> {
+    fn get(&mut self, ctx: &Ctx<'js>, core: &Core) -> rquickjs::Result<Value<'js>> {
+        if let Some(known) = &self.0 {
+            return Ok(known.clone());
+        }
+        let value = match core.program.setup_data() {
+            Some(json) => ctx.json_parse(json)?,
+            None => Value::new_undefined(ctx.clone()),
+        };
+        self.0 = Some(value.clone());
+        Ok(value)
+    }
+}
+
+fn carry_out<'js>(
+    ctx: &Ctx<'js>,
+    core: &Rc<Core>,
+    exports: &Object<'js>,
+    job: &Job,
+    data: &mut Data<'js>,
+) -> rquickjs::Result<Option<String>> {
+    let name: &str = match job {
+        Job::Iteration(exec) => exec,
+        Job::Setup => "setup",
+        Job::Teardown => "teardown",
+        Job::Summary(_) => "handleSummary",
+    };
+    let keeps_jar = core.program.settings().is_some_and(|settings| settings.no_cookies_reset);
+    if !(keeps_jar && matches!(job, Job::Iteration(_))) {
+        core.set_jar(CookieJar::default());
+    }
+    modules::begin_job(ctx, core)?;
+    let function: Function = exports.get(name)?;
+    let mut args = Args::new(ctx.clone(), 1);
+    match job {
+        Job::Iteration(_) | Job::Teardown => args.push_arg(data.get(ctx, core)?)?,
+        Job::Setup => {}
+        Job::Summary(json) => args.push_arg(ctx.json_parse(&**json)?)?,
+    }
+    let result: Value = function.call_arg(args)?;
+    let result = settle(ctx, core, result)?;
+    match job {
+        Job::Setup => Ok(ctx.json_stringify(result)?.map(|json| json.to_string()).transpose()?),
+        Job::Summary(_) => modules::summary_files(ctx, result).map(Some),
+        _ => Ok(None),
+    }
+}
+
+/// Lets promises and timers go on until none is left, and gives what came of `result`.
+fn settle<'js>(ctx: &Ctx<'js>, core: &Rc<Core>, result: Value<'js>) -> rquickjs::Result<Value<'js>> {
+    loop {
+        while ctx.execute_pending_job() {
+            if core.is_stopping() {
+                return Err(rquickjs::Exception::throw_message(ctx, "cut off"));
+            }
+        }
+        if modules::settle_answers(ctx, core)? {
+            continue;
+        }
+        if fire(ctx, core)? {
+            continue;
+        }
+        let next = core.timers.borrow().values().map(|timer| timer.at).min();
+        if next.is_none() && core.promised.borrow().is_empty() {
+            break;
+        }
+        if !core.wait(Wanted::Anything(next.unwrap_or(Nanos::MAX))) {
+            return Err(rquickjs::Exception::throw_message(ctx, "cut off"));
+        }
+    }
+    let Some(promise) = result.as_promise() else { return Ok(result) };
+    match promise.state() {
+        PromiseState::Pending => Ok(Value::new_undefined(ctx.clone())),
+        _ => settled(promise),
+    }
+}
+
+fn settled<'js>(promise: &Promise<'js>) -> rquickjs::Result<Value<'js>> {
+    match promise.result::<Value>() {
+        Some(result) => result,
+        None => Ok(Value::new_undefined(promise.ctx().clone())),
+    }
+}
+
+/// Fires the timer that is due first, if any is due.
+fn fire<'js>(ctx: &Ctx<'js>, core: &Rc<Core>) -> rquickjs::Result<bool> {
+    let now = clock::now();
+    let due = {
+        let mut timers = core.timers.borrow_mut();
+        let first = timers.iter().filter(|(_, timer)| timer.at <= now);
+        let Some(number) = first.min_by_key(|(number, timer)| (timer.at, **number)).map(|(n, _)| *n) else {
+            return Ok(false);
+        };
+        match timers.get_mut(&number) {
+            Some(timer) if timer.every.is_some() => {
+                timer.at = now + timer.every.unwrap_or_default();
+                Some((timer.call.clone(), timer.args.clone()))
+            }
+            _ => timers.remove(&number).map(|timer| (timer.call, timer.args)),
+        }
+    };
+    if let Some((call, given)) = due {
+        let mut args = Args::new(ctx.clone(), given.len());
+        for value in given {
+            args.push_arg(Persistent::restore(value, ctx)?)?;
+        }
+        let _: Value = call.restore(ctx)?.call_arg(args)?;
+    }
+    Ok(true)
+}

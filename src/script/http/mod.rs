@@ -1,0 +1,3 @@
+//! Requests and responses of scripts, as data: what a script asks for, and what came of it.
+
+pub mod ask;

@@ -1,0 +1,119 @@
+//! The module `k6/metrics`: Counter, Gauge, Rate, Trend.
+
+use std::rc::Rc;
+
+use rquickjs::function::Rest;
+use rquickjs::module::{Declarations, Exports, ModuleDef};
+use rquickjs::{Ctx, Exception, Function, Object, Result, Value};
+
+use super::args::{arg, glue, is_true, number, tags, text};
+use crate::script::console::Level;
+use crate::script::engine::core::{Core, Given};
+use crate::script::program::MetricDef;
+use crate::stats::registry::Kind;
+
+const KINDS: [(&str, Kind); 4] =
+    [("Counter", Kind::Counter), ("Gauge", Kind::Gauge), ("Rate", Kind::Rate), ("Trend", Kind::Trend)];
+
+/// The classes: how a metric is defined and added to is native.
+const CLASSES: &str = r#"(define, add) => {
+    class Counter { constructor(name, isTime) { define(0, name, isTime); this.name = name; } add(value, tags) { return add(0, this.name, value, tags); } }
+    class Gauge { constructor(name, isTime) { define(1, name, isTime); this.name = name; } add(value, tags) { return add(1, this.name, value, tags); } }
+    class Rate { constructor(name, isTime) { define(2, name, isTime); this.name = name; } add(value, tags) { return add(2, this.name, value, tags); } }
+    class Trend { constructor(name, isTime) { define(3, name, isTime); this.name = name; } add(value, tags) { return add(3, this.name, value, tags); } }
+    return { Counter, Gauge, Rate, Trend };
+}"#;
+
+pub(super) struct Metrics;
+
+impl ModuleDef for Metrics {
+    fn declare(declarations: &Declarations<'_>) -> Result<()> {
+        for (name, _) in KINDS {
+            declarations.declare(name)?;
+        }
+        declarations.declare("default")?;
+        Ok(())
+    }
+
+    fn evaluate<'js>(ctx: &Ctx<'js>, exports: &Exports<'js>) -> Result<()> {
+        let define = Function::new(ctx.clone(), define)?;
+        let add = Function::new(ctx.clone(), add)?;
+        let classes: Object = glue(ctx, CLASSES)?.call((define, add))?;
+        for (name, _) in KINDS {
+            exports.export(name, classes.get::<_, Value>(name)?)?;
+        }
+        exports.export("default", classes)?;
+        Ok(())
+    }
+}
+
+/// Whether k6 takes it for a metric's name: `^[A-Za-z_][A-Za-z0-9_]{1,128}$`.
+fn is_name(name: &str) -> bool {
+    let bytes = name.as_bytes();
+    (2..=129).contains(&bytes.len())
+        && bytes.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'_')
+        && !bytes[0].is_ascii_digit()
+}
+
+fn define<'js>(ctx: Ctx<'js>, args: Rest<Value<'js>>) -> Result<()> {
+    let core = Core::of(&ctx);
+    let kind = kind(&args);
+    if !core.is_initialising() {
+        let message = "metrics must be declared in the init context";
+        return Err(Exception::throw_message(&ctx, message));
+    }
+    let name = text(&ctx, &arg(&ctx, &args, 1))?;
+    if !is_name(&name) {
+        let message = format!(
+            "invalid metric name: '{name}': metric names must only include up to 128 ASCII letters, numbers, or underscores and \
+             start with a letter or an underscore"
+        );
+        return Err(Exception::throw_message(&ctx, &message));
+    }
+    let is_time = is_true(&ctx, &arg(&ctx, &args, 2))?;
+    core.program.define(&name, MetricDef { kind, is_time }).map_err(|e| Exception::throw_message(&ctx, &e))
+}
+
+fn kind(args: &[Value<'_>]) -> Kind {
+    let index = args.first().and_then(Value::as_int).unwrap_or(0);
+    KINDS[index.clamp(0, 3) as usize].1
+}
+
+fn add<'js>(ctx: Ctx<'js>, args: Rest<Value<'js>>) -> Result<bool> {
+    let core = Core::of(&ctx);
+    if core.is_initialising() {
+        let message = "metrics can't be added to in the init context";
+        return Err(Exception::throw_message(&ctx, message));
+    }
+    let (kind, metric) = (kind(&args), text(&ctx, &arg(&ctx, &args, 1))?);
+    let value = arg(&ctx, &args, 2);
+    let Some(value) = number(&value) else {
+        let shown = if value.is_undefined() { "undefined".into() } else { text(&ctx, &value)? };
+        let message = format!(
+            "'{shown}' is an invalid value for metric '{metric}', a number or a boolean value is expected"
+        );
+        if core.program.settings().is_some_and(|settings| settings.throw) {
+            return Err(Exception::throw_message(&ctx, &message));
+        }
+        core.program.console.about(Level::Warn, &message);
+        return Ok(false);
+    };
+    let own = tags(&ctx, &arg(&ctx, &args, 3))?;
+    core.give(Given { metric: Rc::from(metric), kind, value, tags: core.tags(), own });
+    Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_k6s() {
+        for name in ["ab", "_x", "A9", &"a".repeat(129)] {
+            assert!(is_name(name), "{name}");
+        }
+        for name in ["", "a", "9a", "a-b", "a b", "ä1", &"a".repeat(130)] {
+            assert!(!is_name(name), "{name}");
+        }
+    }
+}

@@ -1,0 +1,301 @@
+//! A script, loaded once for all: its modules' bytecode, what it read, what it defined.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use thiserror::Error;
+
+use super::console::Console;
+use super::live::Live;
+use crate::stats::registry::Kind;
+use crate::units::Nanos;
+
+/// Why a script could not be loaded, or what became of it.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum ScriptError {
+    /// It threw, with where: message and stack.
+    #[error("{0}")]
+    Exception(String),
+    /// It called `exec.test.abort`.
+    #[error("{0}")]
+    Aborted(String),
+    /// A file of it cannot be read.
+    #[error("{0}")]
+    File(String),
+}
+
+/// What a metric of the script is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MetricDef {
+    /// Its kind of figures.
+    pub kind: Kind,
+    /// Its values are times, in milliseconds.
+    pub is_time: bool,
+}
+
+/// What the options say that users of a script go by.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Sent as `User-Agent` where a request gives none.
+    pub user_agent: String,
+    /// Most redirects that are followed.
+    pub max_redirects: u32,
+    /// Requests of a batch that are open at once.
+    pub batch: usize,
+    /// Of these to one host.
+    pub batch_per_host: usize,
+    /// Bodies are not kept unless a request asks for it.
+    pub discard_response_bodies: bool,
+    /// The jar is kept from iteration to iteration.
+    pub no_cookies_reset: bool,
+    /// Failed requests throw.
+    pub throw: bool,
+    /// An iteration takes this long at least.
+    pub min_iteration_duration: Nanos,
+    /// Tags of every sample.
+    pub tags: Vec<(String, String)>,
+    /// The options as k6/execution shows them: JSON.
+    pub options: String,
+    /// By scenario, in the workload's order.
+    pub scenarios: Vec<ScenarioSettings>,
+}
+
+/// A scenario as its users see it.
+#[derive(Clone, Debug, Default)]
+pub struct ScenarioSettings {
+    /// Its name.
+    pub name: String,
+    /// Its executor, by k6's name.
+    pub executor: String,
+    /// The exported function that its iterations call.
+    pub exec: String,
+    /// Added to `__ENV`.
+    pub env: Vec<(String, String)>,
+    /// Its own tags.
+    pub tags: Vec<(String, String)>,
+    /// When it starts, from the start of the load.
+    pub start: Nanos,
+    /// How long it lasts, without its graceful stop.
+    pub duration: Nanos,
+    /// Iterations that it has in all, where they are counted.
+    pub iterations: Option<u64>,
+}
+
+/// A script and all that its users share.
+#[derive(Debug)]
+pub struct Program {
+    main: String,
+    source: Option<Arc<str>>,
+    env: Vec<(String, String)>,
+    /// Bytecode by the module's name, from the first load.
+    modules: Mutex<HashMap<String, Arc<[u8]>>>,
+    files: Mutex<HashMap<PathBuf, Arc<[u8]>>>,
+    arrays: Mutex<HashMap<String, Arc<[Box<str>]>>>,
+    metrics: Mutex<BTreeMap<String, MetricDef>>,
+    /// The first load is over: what was not opened then cannot be opened any more.
+    loaded: AtomicBool,
+    /// Names of the exported functions.
+    exports: OnceLock<Vec<String>>,
+    settings: OnceLock<Settings>,
+    /// JSON of what `setup` returned; `None` for undefined.
+    setup: OnceLock<Option<String>>,
+    aborted: OnceLock<String>,
+    failed: AtomicBool,
+    live: Live,
+    /// Where the script writes to.
+    pub console: Console,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Program {
+    /// Of the script at `path`, which must be absolute; `source` where it is not read from there.
+    pub fn new(
+        path: &Path,
+        source: Option<Arc<str>>,
+        env: Vec<(String, String)>,
+        console: Console,
+    ) -> Arc<Program> {
+        Arc::new(Program {
+            main: format!("file://{}", path.display()),
+            source,
+            env,
+            modules: Mutex::default(),
+            files: Mutex::default(),
+            arrays: Mutex::default(),
+            metrics: Mutex::default(),
+            loaded: AtomicBool::new(false),
+            exports: OnceLock::new(),
+            settings: OnceLock::new(),
+            setup: OnceLock::new(),
+            aborted: OnceLock::new(),
+            failed: AtomicBool::new(false),
+            live: Live::default(),
+            console,
+        })
+    }
+
+    /// The name of its first module: a file URL.
+    pub fn main(&self) -> &str {
+        &self.main
+    }
+
+    /// What `__ENV` begins with.
+    pub fn env(&self) -> &[(String, String)] {
+        &self.env
+    }
+
+    /// The source of a module.
+    ///
+    /// # Errors
+    /// When there is no such file, or it is no UTF-8.
+    pub fn source(&self, name: &str) -> Result<String, ScriptError> {
+        if name == self.main
+            && let Some(source) = &self.source
+        {
+            return Ok(source.to_string());
+        }
+        let path = name.strip_prefix("file://").unwrap_or(name);
+        let bytes = std::fs::read(path).map_err(|e| {
+            ScriptError::File(format!("The moduleSpecifier \"{path}\" couldn't be found on local disk: {e}"))
+        })?;
+        String::from_utf8(bytes).map_err(|_| ScriptError::File(format!("{path} is not UTF-8 text")))
+    }
+
+    /// The bytecode of a module, once it was loaded.
+    pub fn bytecode(&self, name: &str) -> Option<Arc<[u8]>> {
+        lock(&self.modules).get(name).cloned()
+    }
+
+    /// Keeps the bytecode of a module.
+    pub fn keep(&self, name: &str, bytecode: Vec<u8>) {
+        lock(&self.modules).insert(name.into(), bytecode.into());
+    }
+
+    /// The bytes of a file that the script opens, read once.
+    ///
+    /// # Errors
+    /// When it cannot be read, or was not opened in the first load.
+    pub fn open(&self, path: &Path) -> Result<Arc<[u8]>, String> {
+        if let Some(known) = lock(&self.files).get(path) {
+            return Ok(Arc::clone(known));
+        }
+        if self.is_loaded() {
+            return Err(format!(
+                "open() can't be used with files that weren't previously opened during initialization (__VU==0), path: {:?}",
+                path.display()
+            ));
+        }
+        let bytes: Arc<[u8]> = std::fs::read(path)
+            .map_err(|e| format!("open {}: {}", path.display(), without_number(&e)))?
+            .into();
+        lock(&self.files).insert(path.into(), Arc::clone(&bytes));
+        Ok(bytes)
+    }
+
+    /// The elements of a shared array, each as JSON, where there is one of that name.
+    pub fn array(&self, name: &str) -> Option<Arc<[Box<str>]>> {
+        lock(&self.arrays).get(name).cloned()
+    }
+
+    /// Keeps a shared array; the first of a name stays.
+    pub fn keep_array(&self, name: &str, elements: Vec<Box<str>>) -> Arc<[Box<str>]> {
+        Arc::clone(lock(&self.arrays).entry(name.into()).or_insert_with(|| elements.into()))
+    }
+
+    /// Takes note of a metric.
+    ///
+    /// # Errors
+    /// When there is one of that name and another kind.
+    pub fn define(&self, name: &str, def: MetricDef) -> Result<(), String> {
+        match *lock(&self.metrics).entry(name.into()).or_insert(def) {
+            known if known == def => Ok(()),
+            known => Err(format!(
+                "metric '{name}' already exists but with type {}, instead of {}",
+                known.kind.name(),
+                def.kind.name()
+            )),
+        }
+    }
+
+    /// The script's own metrics, by name.
+    pub fn metrics(&self) -> BTreeMap<String, MetricDef> {
+        lock(&self.metrics).clone()
+    }
+
+    /// Whether the first load is over.
+    pub fn is_loaded(&self) -> bool {
+        self.loaded.load(Ordering::Acquire)
+    }
+
+    /// The first load is over; these functions are exported.
+    pub fn has_loaded(&self, exports: Vec<String>) {
+        let _ = self.exports.set(exports);
+        self.loaded.store(true, Ordering::Release);
+    }
+
+    /// Whether it exports a function of that name.
+    pub fn exports(&self, name: &str) -> bool {
+        self.exports.get().is_some_and(|all| all.iter().any(|known| known == name))
+    }
+
+    /// Fixes what the options say.
+    pub fn settle(&self, settings: Settings) {
+        let _ = self.settings.set(settings);
+    }
+
+    /// What the options say; `None` until they are read.
+    pub fn settings(&self) -> Option<&Settings> {
+        self.settings.get()
+    }
+
+    /// Keeps what `setup` returned, as JSON.
+    pub fn has_set_up(&self, json: Option<String>) {
+        let _ = self.setup.set(json);
+    }
+
+    /// What `setup` returned, as JSON.
+    pub fn setup_data(&self) -> Option<&str> {
+        self.setup.get()?.as_deref()
+    }
+
+    /// `exec.test.abort(reason)`: the first one counts.
+    pub fn abort(&self, reason: &str) {
+        let _ = self.aborted.set(reason.into());
+    }
+
+    /// What is counted while load is sent.
+    pub fn live(&self) -> &Live {
+        &self.live
+    }
+
+    /// Why the script wants the whole test to end, if it does.
+    pub fn aborted(&self) -> Option<&str> {
+        self.aborted.get().map(String::as_str)
+    }
+
+    /// `exec.test.fail`: the test has failed, and goes on.
+    pub fn fail(&self) {
+        self.failed.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether `exec.test.fail` was called.
+    pub fn has_failed(&self) -> bool {
+        self.failed.load(Ordering::Relaxed)
+    }
+}
+
+/// The system's words without its number, as other programs print them.
+fn without_number(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    let words = text.split(" (os error").next().unwrap_or(&text);
+    let mut letters = words.chars();
+    match letters.next() {
+        Some(first) => first.to_lowercase().chain(letters).collect(),
+        None => String::new(),
+    }
+}

@@ -8,6 +8,7 @@ use std::fmt;
 use crate::relation::Relation;
 use crate::stats::layout::Layout;
 use crate::stats::metrics::{self, Filter, Kind, METRICS, Metric, Value};
+use crate::stats::series::Figures;
 use crate::stats::tally::Tally;
 use crate::units::Nanos;
 
@@ -61,9 +62,25 @@ impl Threshold {
     /// # Errors
     /// What is wrong and what would be right.
     pub fn parse(selector: &str, expression: &str) -> Result<Threshold, ThresholdError> {
+        Threshold::parse_with(selector, expression, &[])
+    }
+
+    /// The same where there are these metrics of a flow's own as well.
+    ///
+    /// # Errors
+    /// As [`parse`](Threshold::parse).
+    pub fn parse_with(
+        selector: &str,
+        expression: &str,
+        own: &[(&str, Kind)],
+    ) -> Result<Threshold, ThresholdError> {
         let refuse = |why: String| ThresholdError(format!("`{selector}: {expression}`: {why}"));
         let (name, tags) = split_selector(selector).map_err(refuse)?;
-        let metric = metrics::named(name).ok_or_else(|| refuse(unknown_metric(name)))?;
+        let of_flow = own.iter().find(|(known, _)| *known == name);
+        let metric = match of_flow {
+            Some((name, kind)) => metrics::own(name, *kind),
+            None => metrics::named(name).ok_or_else(|| refuse(unknown_metric(name)))?,
+        };
         let filter = Filter::new(&tags).map_err(refuse)?;
         let (asked, relation, number) = Relation::split(expression)
             .ok_or_else(|| refuse("it lacks one of < <= > >= == !=, as in p(95)<200".into()))?;
@@ -117,6 +134,7 @@ impl Threshold {
             Value::Count(count) | Value::Rate { all: count, .. } => *count == 0,
             Value::Trend(trend) => trend.is_empty(),
             Value::Gauge(_) => false,
+            Value::Own(figures) => figures.samples() == 0,
         };
         (!is_empty).then(|| self.outcome(&value, elapsed))
     }
@@ -126,8 +144,23 @@ impl Threshold {
         self.outcome(&metrics::value(self.metric, &self.filter, layout, tally), elapsed)
     }
 
+    /// The same of a run in parts, each with figures of its own: the first is the load, the others what was done once beside it.
+    pub fn evaluate_parts(&self, parts: &[(&Layout, &Tally)], elapsed: Nanos) -> Option<Outcome> {
+        let (load, others) = parts.split_first()?;
+        let mut sum = metrics::value(self.metric, &self.filter, load.0, load.1);
+        for (layout, tally) in others.iter().filter(|_| !self.metric.is_of_load()) {
+            sum.merge(&metrics::value(self.metric, &self.filter, layout, tally));
+        }
+        Some(self.outcome(&sum, elapsed))
+    }
+
     fn outcome(&self, value: &Value, elapsed: Nanos) -> Outcome {
-        if matches!(value, Value::Rate { all: 0, .. }) {
+        let no_rate = match value {
+            Value::Rate { all, .. } => *all == 0,
+            Value::Own(figures) => figures.kind() == Kind::Rate && figures.samples() == 0,
+            _ => false,
+        };
+        if no_rate {
             return Outcome { ok: true, observed: 0.0 };
         }
         let observed = self.aggregation.of(value, elapsed);
@@ -159,6 +192,7 @@ impl Aggregation {
             }
             Value::Count(count) | Value::Gauge(count) => *count as f64,
             Value::Rate { hits, all } => *hits as f64 / (*all).max(1) as f64,
+            Value::Own(figures) => self.of_own(figures, seconds),
             Value::Trend(trend) => {
                 let at = |percentile| millis(trend.percentile(percentile).0 as f64);
                 match self {
@@ -170,6 +204,27 @@ impl Aggregation {
                     Aggregation::Med | Aggregation::Rate | Aggregation::Value => at(50.0),
                 }
             }
+        }
+    }
+
+    /// Of a flow's own metric, in its own unit.
+    fn of_own(self, figures: &Figures, seconds: f64) -> f64 {
+        match figures {
+            Figures::Counter(counter) if self == Aggregation::Rate => {
+                if seconds > 0.0 { counter.sum / seconds } else { 0.0 }
+            }
+            Figures::Counter(counter) => counter.sum,
+            Figures::Gauge(gauge) => gauge.value,
+            Figures::Rate(rate) => rate.passes as f64 / (rate.passes + rate.fails).max(1) as f64,
+            Figures::Trend(trend) => match self {
+                Aggregation::Avg => trend.mean(),
+                Aggregation::Min => trend.min,
+                Aggregation::Max => trend.max,
+                Aggregation::Count => trend.len() as f64,
+                Aggregation::Percentile(percentile) => trend.percentile(percentile),
+                Aggregation::Med | Aggregation::Rate | Aggregation::Value => trend.percentile(50.0),
+            },
+            Figures::Requests(_) => 0.0,
         }
     }
 }

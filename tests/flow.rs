@@ -214,6 +214,7 @@ fn workload(service: Nanos) -> Workload {
         connections: ConnectionPolicy::default(),
         cookies: CookiePolicy::Off,
         body_limit: 1 << 20,
+        open_ended: false,
     }
 }
 

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use super::import::ImportArgs;
+use super::script::{ScriptArgs, is_script};
 use crate::output::Format;
 use crate::plan::template;
 use crate::run::config::RawConfig;
@@ -46,6 +47,11 @@ pub(super) fn parse(argv: &[OsString]) -> Result<Cli, clap::Error> {
     if argv.get(1).is_some_and(|first| !stands_first(first)) {
         argv.insert(1, "run".into());
     }
+    // A script has k6's flags, some of whose letters mean something else here.
+    let is_script = |word: &OsString| word.to_str().is_some_and(is_script);
+    if argv.get(1).is_some_and(|word| word == "run") && argv.iter().skip(2).any(is_script) {
+        argv[1] = "run-script".into();
+    }
     Cli::try_parse_from(argv)
 }
 
@@ -65,6 +71,9 @@ pub(super) enum Command {
     /// Send load and report; `squall URL` is short for `squall run URL`
     #[command(arg_required_else_help = true, after_help = EXIT_CODES)]
     Run(Box<RunArgs>),
+    /// Run a k6 script: what `squall run SCRIPT.js` is
+    #[command(arg_required_else_help = true, name = "run-script", hide = true)]
+    Script(Box<ScriptArgs>),
     /// Serve the bundled target, until Ctrl-C or SIGTERM
     Target(TargetArgs),
     /// Start the bundled target and send load to it, for a first look

@@ -25,8 +25,22 @@ pub(super) enum Exit {
     Invalid = 96,
     /// A threshold failed. k6's number.
     Threshold = 99,
+    /// A script's `setup` took too long. k6's number, as all below.
+    SetupTimeout = 100,
+    /// A script's `teardown` took too long.
+    TeardownTimeout = 101,
+    /// A script's options.
+    Configuration = 104,
     /// Stopped by a signal.
     Interrupted = 105,
+    /// A script threw where that ends the test.
+    Exception = 107,
+    /// A script called `exec.test.abort`.
+    AbortedByScript = 108,
+    /// A script called `exec.test.fail`.
+    FailedByScript = 110,
+    /// A script that is not there, or exports nothing.
+    Other = 255,
 }
 
 impl From<Exit> for ExitCode {

@@ -8,6 +8,7 @@ mod hints;
 mod import;
 mod run;
 mod samples;
+mod script;
 mod signals;
 mod sink;
 mod stderr;
@@ -55,6 +56,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
     match cli.command {
         None => run::execute(cli.run),
         Some(Command::Run(args)) => run::execute(*args),
+        Some(Command::Script(args)) => script::execute(*args),
         Some(Command::Target(args)) => target::execute(args),
         Some(Command::Demo(args)) => demo::execute(args),
         Some(Command::Import(args)) => import::execute(args),

@@ -20,7 +20,7 @@ use crate::units::Nanos;
 
 /// How long the process stays for observers that are not done when the report is written, or when there is none. They have
 /// nothing to do then but to take a line away: one that takes longer stands before a terminal or a pipe that takes nothing.
-const PATIENCE: Nanos = Nanos::from_secs(1);
+pub(super) const PATIENCE: Nanos = Nanos::from_secs(1);
 
 pub(super) fn execute(args: RunArgs) -> Result<Exit, Failure> {
     let raw = args.raw;

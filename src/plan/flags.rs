@@ -86,6 +86,7 @@ pub fn from_flags(form: FlagForm) -> Result<Workload, Vec<FlagProblem>> {
             connections: ConnectionPolicy { requests_max: form.requests_max, close_after_iteration: false },
             // There are no other steps that could bring a cookie back within the iteration.
             cookies: if form.cookies { CookiePolicy::User } else { CookiePolicy::Off },
+            open_ended: false,
             body_limit: super::file::BODY_LIMIT,
         }),
         _ => Err(problems),

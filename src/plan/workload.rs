@@ -41,6 +41,8 @@ pub struct Workload {
     pub cookies: CookiePolicy,
     /// Bodies that a check or an extraction wants to see are kept up to this many bytes.
     pub body_limit: usize,
+    /// Requests may go anywhere: they are made while load is sent.
+    pub open_ended: bool,
 }
 
 /// One for each of [`Workload::variables`]; `None` where it has none.
@@ -345,7 +347,7 @@ impl Workload {
 
     /// True when a response, or a value, may lead on, to wherever it says.
     pub fn follows_redirects(&self) -> bool {
-        self.steps.iter().any(|step| step.redirects_max > 0 || step.open_url.is_some())
+        self.open_ended || self.steps.iter().any(|step| step.redirects_max > 0 || step.open_url.is_some())
     }
 
     /// True when the iterations of any scenario follow a schedule.

@@ -382,6 +382,7 @@ fn custom_entry(kind: Kind, figures: &Figures, elapsed: Nanos) -> MetricEntry {
 
 fn metric_entry(value: &Value, elapsed: Nanos) -> MetricEntry {
     let (kind, values) = match value {
+        Value::Own(figures) => return custom_entry(figures.kind(), figures, elapsed),
         Value::Count(count) => (Kind::Counter, counter_values(*count as f64, elapsed)),
         Value::Gauge(now) => (Kind::Gauge, vec![("value", *now as f64)]),
         Value::Rate { hits, all } => (Kind::Rate, rate_values(*hits, *all)),

@@ -42,6 +42,7 @@ use crate::secrets::Redactor;
 use crate::stats::layout::Layout;
 use crate::threshold::Threshold;
 use crate::units::Nanos;
+use crate::worker::flow::script::ScriptTask;
 
 /// Connections when `-c` is not given.
 pub const CONNECTIONS_DEFAULT: u64 = 50;
@@ -144,6 +145,19 @@ pub struct RunConfig {
     pub thresholds: Vec<Threshold>,
     /// Keeps the secrets of options and plan out of what is shown.
     pub secrets: Arc<Redactor>,
+    /// The script whose scenarios the workload has, and what it is run for.
+    pub script: Option<ScriptTask>,
+}
+
+/// What a script says of its load, in place of a plan.
+#[derive(Debug)]
+pub struct Scripted {
+    /// Its scenarios.
+    pub workload: Workload,
+    /// Its thresholds.
+    pub thresholds: Vec<Threshold>,
+    /// The script.
+    pub task: ScriptTask,
 }
 
 impl RunConfig {
@@ -158,6 +172,9 @@ impl RunConfig {
     /// What the run keeps apart; nothing in plain runs.
     pub(super) fn layout(&self) -> Layout {
         let mut layout = self.workload.as_ref().map(|workload| workload.layout()).unwrap_or_default();
+        if self.script.is_some() {
+            layout.expect_any_tags();
+        }
         layout.bound_series(self.max_series);
         for threshold in &self.thresholds {
             threshold.prepare(&mut layout).expect("it was prepared when the options were judged");
@@ -173,7 +190,25 @@ impl RunConfig {
     /// [`ConfigError::Refused`] with every problem found; [`ConfigError::Resolve`] when only the
     /// name is at fault.
     pub fn validate(raw: RawConfig) -> Result<RunConfig, ConfigError> {
-        validate_on(raw, &ThisHost::new())
+        validate_on(raw, None, &ThisHost::new())
+    }
+
+    /// The same for a script, whose load `scripted` has; of `raw` what concerns the load is passed over.
+    ///
+    /// # Errors
+    /// As [`validate`](RunConfig::validate).
+    pub fn of_script(raw: RawConfig, scripted: Scripted) -> Result<RunConfig, ConfigError> {
+        let task = scripted.task.clone();
+        let planned = Planned {
+            seed: raw.seed.unwrap_or_else(random_seed),
+            // Where it goes shows when it runs.
+            target: "http://localhost/".parse().ok(),
+            authorization: None,
+            workload: Some(scripted.workload),
+            thresholds: scripted.thresholds,
+        };
+        let config = validate_on(raw, Some(planned), &ThisHost::new())?;
+        Ok(RunConfig { script: Some(task), addresses: Vec::new(), ..config })
     }
 }
 
@@ -249,16 +284,25 @@ fn words(raw: &RawConfig, problems: &mut Problems) -> (WaitMode, DriverChoice) {
 }
 
 /// As [`RunConfig::validate`], on a host that may be a test's.
-fn validate_on(raw: RawConfig, host: &impl Host) -> Result<RunConfig, ConfigError> {
+fn validate_on(
+    raw: RawConfig,
+    given: Option<Planned>,
+    host: &impl Host,
+) -> Result<RunConfig, ConfigError> {
     let mut secrets = secrets::of_flags(&raw);
-    let config = read(raw, host, &mut secrets).map_err(|error| error.without(&secrets))?;
+    let config = read(raw, given, host, &mut secrets).map_err(|error| error.without(&secrets))?;
     Ok(RunConfig { secrets: Arc::new(secrets), ..config })
 }
 
 /// The secrets that are found on the way are added to `secrets`.
-fn read(raw: RawConfig, host: &impl Host, secrets: &mut Redactor) -> Result<RunConfig, ConfigError> {
+fn read(
+    raw: RawConfig,
+    given: Option<Planned>,
+    host: &impl Host,
+    secrets: &mut Redactor,
+) -> Result<RunConfig, ConfigError> {
     let mut problems = Problems::default();
-    let plan = planned(&raw, secrets, &mut problems)?;
+    let plan = given.map_or_else(|| planned(&raw, secrets, &mut problems), Ok)?;
     let Load { times, load, limits, pipeline } = Load::read(&raw, plan.seed, &mut problems);
     let request = workload::request::request(&raw, pipeline, &mut problems);
     secrets::of_body(&request.body, secrets);
@@ -309,7 +353,7 @@ fn read(raw: RawConfig, host: &impl Host, secrets: &mut Redactor) -> Result<RunC
         max_backlog: limits.backlog,
         driver,
         seed: plan.seed,
-        addresses: origins[0].clone(), // the target is the first origin
+        addresses: origins.first().cloned().unwrap_or_default(), // the target is the first origin
         dialing,
         interval: times.interval,
         max_series: limits.series,
@@ -324,11 +368,12 @@ fn read(raw: RawConfig, host: &impl Host, secrets: &mut Redactor) -> Result<RunC
         names,
         thresholds,
         secrets: Arc::default(),
+        script: None,
     })
 }
 
 /// A seed from the clock: 32 bits, since people copy it from the report by hand.
-fn random_seed() -> u64 {
+pub fn random_seed() -> u64 {
     // The upper half of a product with an odd constant depends on all the clock's bits
     // (Fibonacci hashing, Knuth, TAOCP 3, 6.4).
     clock::wall().0.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32

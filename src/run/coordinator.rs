@@ -19,6 +19,7 @@ use crate::stats::snapshot::Snapshot;
 use crate::stats::summary::{Summary, SummaryBuilder, TimelinePoint};
 use crate::threshold::{Outcome, Threshold};
 use crate::units::Nanos;
+use crate::worker::flow::script::ScriptTask;
 use crate::worker::channel::{Connected, Finished, Message, Tried};
 
 /// How often to look for Ctrl-C.
@@ -74,6 +75,8 @@ pub(super) struct Coordinator<'a> {
     after: Option<Surroundings>,
     /// The user was told that samples are not written any more.
     samples_failed: bool,
+    /// The script has ended the test.
+    called_off: bool,
 }
 
 impl<'a> Coordinator<'a> {
@@ -107,6 +110,7 @@ impl<'a> Coordinator<'a> {
             before: None,
             after: None,
             samples_failed: false,
+            called_off: false,
         }
     }
 
@@ -186,6 +190,10 @@ impl<'a> Coordinator<'a> {
             if self.open.is_some() {
                 self.enter(Phase::Drain);
             }
+        }
+        let is_called_off = self.config.script.as_ref().is_some_and(ScriptTask::is_called_off);
+        if is_called_off && !std::mem::replace(&mut self.called_off, true) {
+            self.threads.control.stop();
         }
         if !self.samples_failed
             && let Some(failure) = self.threads.samples_failure()

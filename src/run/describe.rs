@@ -38,7 +38,10 @@ pub(super) fn settings(config: &RunConfig) -> ConfigSection {
     let dialing = &config.dialing;
     let (proxies, proxies_from) = proxies(config);
     ConfigSection {
-        target: config.target.to_string(),
+        target: match &config.script {
+            Some(script) => script.program.main().to_owned(),
+            None => config.target.to_string(),
+        },
         addresses: config.addresses.iter().map(ToString::to_string).collect(),
         model: if config.is_open() { Model::Open } else { Model::Closed },
         method: config.method.clone(),

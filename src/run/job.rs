@@ -15,6 +15,7 @@ use crate::stats::layout::Layout;
 use crate::transport::{AddRoute, Route, Transport};
 use crate::units::Nanos;
 use crate::worker::channel::{Channel, Control, NextWindow};
+use crate::worker::flow::script::ScriptTask;
 use crate::worker::names::Names;
 use crate::worker::pool::PoolConfig;
 use crate::worker::samples::SampleEnds;
@@ -35,14 +36,21 @@ pub(super) struct Scenarios {
     layout: Arc<Layout>,
     /// How many iterations were taken of each shared-iterations scenario.
     shared: Arc<Shared>,
+    /// The script whose they are.
+    script: Option<ScriptTask>,
 }
 
 impl Work {
     /// Of bodies that are looked at `bodies` bytes may be kept at a time.
-    pub(super) fn scenarios(workload: &Arc<Workload>, layout: &Arc<Layout>, bodies: u64) -> Work {
+    pub(super) fn scenarios(
+        workload: &Arc<Workload>,
+        layout: &Arc<Layout>,
+        bodies: u64,
+        script: Option<ScriptTask>,
+    ) -> Work {
         let shared = Shared::new(workload, bodies);
         let (workload, layout) = (Arc::clone(workload), Arc::clone(layout));
-        Work::Scenarios(Scenarios { workload, layout, shared })
+        Work::Scenarios(Scenarios { workload, layout, shared, script })
     }
 }
 
@@ -66,6 +74,7 @@ pub(super) struct Job {
 enum Task {
     Plain(Plan, PoolConfig, Receiver<NextWindow<PoolConfig>>),
     Scenarios(UsersConfig, Receiver<NextWindow<UsersConfig>>),
+    Script(ScriptTask, UsersConfig, Receiver<NextWindow<UsersConfig>>),
 }
 
 /// Through which a worker hears of other windows. Without it there are none.
@@ -117,7 +126,11 @@ impl Job {
                 let (orders, windows) = bounded(1);
                 let users = users_config(config, scenarios, worker, room);
                 let (slots, payloads) = (users.connections, payloads(&scenarios.workload));
-                (Task::Scenarios(users, windows), Orders::Scenarios(orders), slots, payloads)
+                let task = match &scenarios.script {
+                    Some(script) => Task::Script(script.clone(), users, windows),
+                    None => Task::Scenarios(users, windows),
+                };
+                (task, Orders::Scenarios(orders), slots, payloads)
             }
         };
         let job = Job {
@@ -185,6 +198,10 @@ impl Job {
                 let worker = Worker::scenarios(driver, worker, users, names, channel, clocks);
                 worker.sampled(samples).serve(control, &windows);
             }
+            Task::Script(script, users, windows) => {
+                let worker = Worker::script(driver, worker, users, &script, names, channel, clocks);
+                worker.sampled(samples).serve(control, &windows);
+            }
         }
     }
 }
@@ -206,7 +223,7 @@ fn pool_config(config: &RunConfig, worker: u32, room: SessionRoom) -> PoolConfig
 
 /// One worker's share of a window of scenarios.
 fn users_config(config: &RunConfig, scenarios: &Scenarios, worker: u32, room: SessionRoom) -> UsersConfig {
-    let Scenarios { workload, layout, shared } = scenarios;
+    let Scenarios { workload, layout, shared, .. } = scenarios;
     let workers = config.cores.len() as u32;
     let own = UsersConfig::connections(workload, worker, workers);
     // Each scenario's users are dealt out by themselves.

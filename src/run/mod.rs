@@ -16,6 +16,7 @@ mod job;
 mod judge;
 mod memory;
 mod samples;
+pub mod script;
 pub mod session;
 mod threads;
 

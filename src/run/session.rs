@@ -124,7 +124,7 @@ impl Session {
     fn work(&mut self, config: &RunConfig) -> Result<Work, RunError> {
         if let Some(workload) = &config.workload {
             let bodies = memory::for_bodies(config, &self.layout);
-            return Ok(Work::scenarios(workload, &self.layout, bodies));
+            return Ok(Work::scenarios(workload, &self.layout, bodies, config.script.clone()));
         }
         let plan = match self.plan.take() {
             Some(plan) => plan,

@@ -7,8 +7,10 @@
 
 pub mod console;
 pub mod engine;
+pub mod errors;
 pub mod http;
 pub mod live;
 mod modules;
+pub mod options;
 pub mod program;
 pub mod tags;

@@ -54,12 +54,38 @@ pub struct Settings {
     pub throw: bool,
     /// An iteration takes this long at least.
     pub min_iteration_duration: Nanos,
+    /// Addresses that stand for hosts.
+    pub hosts: Vec<HostEntry>,
     /// Tags of every sample.
     pub tags: Vec<(String, String)>,
     /// The options as k6/execution shows them: JSON.
     pub options: String,
     /// By scenario, in the workload's order.
     pub scenarios: Vec<ScenarioSettings>,
+}
+
+/// An address that stands for a host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostEntry {
+    /// In lower case; behind `*.` all names below.
+    pub host: String,
+    /// Of this port alone.
+    pub port: Option<u16>,
+    /// Where its requests go.
+    pub address: std::net::IpAddr,
+    /// To this port, where it is not the URL's.
+    pub to_port: Option<u16>,
+}
+
+impl HostEntry {
+    /// Whether it stands for this host and port.
+    pub fn fits(&self, host: &str, port: u16) -> bool {
+        let of_host = match self.host.strip_prefix("*.") {
+            Some(below) => host.strip_suffix(below).is_some_and(|above| above.ends_with('.')),
+            None => host == self.host,
+        };
+        of_host && self.port.is_none_or(|own| own == port)
+    }
 }
 
 /// A scenario as its users see it.
@@ -98,12 +124,17 @@ pub struct Program {
     loaded: AtomicBool,
     /// Names of the exported functions.
     exports: OnceLock<Vec<String>>,
+    options: OnceLock<Option<String>>,
     settings: OnceLock<Settings>,
     /// JSON of what `setup` returned; `None` for undefined.
     setup: OnceLock<Option<String>>,
     aborted: OnceLock<String>,
     failed: AtomicBool,
     live: Live,
+    /// What came of setup, teardown or summary.
+    errand: Mutex<Option<Result<Option<String>, String>>>,
+    /// Why there can be no load.
+    broken: OnceLock<String>,
     /// Where the script writes to.
     pub console: Console,
 }
@@ -130,11 +161,14 @@ impl Program {
             metrics: Mutex::default(),
             loaded: AtomicBool::new(false),
             exports: OnceLock::new(),
+            options: OnceLock::new(),
             settings: OnceLock::new(),
             setup: OnceLock::new(),
             aborted: OnceLock::new(),
             failed: AtomicBool::new(false),
             live: Live::default(),
+            errand: Mutex::default(),
+            broken: OnceLock::new(),
             console,
         })
     }
@@ -232,10 +266,21 @@ impl Program {
         self.loaded.load(Ordering::Acquire)
     }
 
-    /// The first load is over; these functions are exported.
-    pub fn has_loaded(&self, exports: Vec<String>) {
+    /// The first load is over; these functions are exported, and these options (JSON).
+    pub fn has_loaded(&self, exports: Vec<String>, options: Option<String>) {
         let _ = self.exports.set(exports);
+        let _ = self.options.set(options);
         self.loaded.store(true, Ordering::Release);
+    }
+
+    /// The options that it exports, as JSON.
+    pub fn options(&self) -> Option<&str> {
+        self.options.get()?.as_deref()
+    }
+
+    /// Whether it exports any function.
+    pub fn exports_any(&self) -> bool {
+        self.exports.get().is_some_and(|all| !all.is_empty())
     }
 
     /// Whether it exports a function of that name.
@@ -266,6 +311,31 @@ impl Program {
     /// `exec.test.abort(reason)`: the first one counts.
     pub fn abort(&self, reason: &str) {
         let _ = self.aborted.set(reason.into());
+    }
+
+    /// What setup, teardown or summary came to: JSON, or what was thrown.
+    pub fn errand_is_done(&self, result: Result<Option<String>, String>) {
+        *lock(&self.errand) = Some(result);
+    }
+
+    /// The same, once.
+    pub fn take_errand(&self) -> Option<Result<Option<String>, String>> {
+        lock(&self.errand).take()
+    }
+
+    /// A user's module code threw: there is no load.
+    pub fn break_off(&self, why: &str) {
+        let _ = self.broken.set(why.into());
+    }
+
+    /// Why a user could not be made, if one could not.
+    pub fn broken(&self) -> Option<&str> {
+        self.broken.get().map(String::as_str)
+    }
+
+    /// Whether iterations are still to begin.
+    pub fn goes_on(&self) -> bool {
+        self.aborted.get().is_none() && self.broken.get().is_none()
     }
 
     /// What is counted while load is sent.

@@ -47,6 +47,8 @@ enum Of {
     VusMax,
     Sent,
     Received,
+    /// A flow's own: the series of its name.
+    Own,
 }
 
 const fn metric(name: &'static str, kind: Kind, of: Of) -> Metric {
@@ -77,6 +79,11 @@ pub const METRICS: [Metric; 20] = [
     metric("data_received", Kind::Counter, Of::Received),
 ];
 
+/// A flow's own metric of this name and kind. Names are kept for the process's life: there are as many as scripts define.
+pub fn own(name: &str, kind: Kind) -> Metric {
+    Metric { name: Box::leak(name.to_owned().into_boxed_str()), kind, of: Of::Own }
+}
+
 /// The metric of this name.
 pub fn named(name: &str) -> Option<Metric> {
     METRICS.into_iter().find(|metric| metric.name == name)
@@ -98,6 +105,24 @@ pub enum Value {
     },
     /// Of a trend.
     Trend(Box<Histogram>),
+    /// Of a flow's own metric, in its own unit.
+    Own(Figures),
+}
+
+impl Value {
+    /// Adds the same metric's value of another part of the run.
+    pub fn merge(&mut self, other: &Value) {
+        match (self, other) {
+            (Value::Count(to), Value::Count(from)) | (Value::Gauge(to), Value::Gauge(from)) => *to += from,
+            (Value::Rate { hits, all }, Value::Rate { hits: more, all: of }) => {
+                *hits += more;
+                *all += of;
+            }
+            (Value::Trend(to), Value::Trend(from)) => to.merge(from),
+            (Value::Own(to), Value::Own(from)) => to.merge(from),
+            _ => debug_assert!(false, "a metric has one kind of value"),
+        }
+    }
 }
 
 /// Which samples are asked for; an empty one asks for all.
@@ -156,6 +181,7 @@ impl Filter {
                 layout.scenarios.iter().any(|s| matches(&s.tags)),
                 tag_names(layout.scenarios.iter().map(|s| &s.tags)),
             ),
+            Of::Own => (true, String::new()),
             _ => (
                 layout.places.iter().any(|p| matches(&p.tags)),
                 tag_names(layout.places.iter().map(|p| &p.tags)),
@@ -172,12 +198,16 @@ impl Filter {
         if self.stage.is_some_and(|stage| stage >= stages) {
             return Err(format!("there is no such stage: they are numbered from 0 to {}", stages - 1));
         }
-        let of_requests = !metric.of.is_scenarios() && metric.of != Of::Checks;
+        let of_requests = !metric.of.is_scenarios() && !matches!(metric.of, Of::Checks | Of::Own);
         if (self.condition.is_some() || self.expected.is_some()) && !of_requests {
             return Err(format!("{} has no such tag: only figures of requests have it", metric.name));
         }
         if !metric.of.is_scenarios() {
-            let of = if of_requests { REQUESTS } else { CHECKS };
+            let of = match metric.of {
+                Of::Own => metric.name,
+                _ if of_requests => REQUESTS,
+                _ => CHECKS,
+            };
             layout.select(of, &self.tags, self.stage, self.condition);
         }
         if let Some(condition) = self.condition {
@@ -238,6 +268,16 @@ impl Filter {
     }
 
     /// All checks that it names in one.
+    fn own(&self, metric: Metric, tally: &Tally) -> Figures {
+        let mut sum = Figures::new(metric.kind);
+        for (key, figures) in tally.series().filter(|(key, _)| !key.is_watch() && key.metric() == metric.name) {
+            if key.kind() == metric.kind && self.matches_key(key) {
+                sum.merge(figures);
+            }
+        }
+        sum
+    }
+
     fn checks(&self, tally: &Tally) -> Rate {
         let mut sum = Rate::default();
         for (key, figures) in tally.series() {
@@ -267,6 +307,13 @@ fn tag_names<'a>(all: impl Iterator<Item = &'a Tags>) -> String {
     shown.join(", ")
 }
 
+impl Metric {
+    /// It is of iterations and users, which setup and teardown are not.
+    pub fn is_of_load(&self) -> bool {
+        matches!(self.of, Of::Iterations | Of::IterationDuration | Of::Dropped | Of::Vus | Of::VusMax)
+    }
+}
+
 impl Of {
     fn is_scenarios(self) -> bool {
         matches!(
@@ -289,6 +336,7 @@ pub fn value(metric: Metric, filter: &Filter, layout: &Layout, tally: &Tally) ->
             let checks = filter.checks(tally);
             Value::Rate { hits: checks.passes, all: checks.passes + checks.fails }
         }
+        Of::Own => Value::Own(filter.own(metric, tally)),
         of if of.is_scenarios() => of_scenarios(of, &filter.scenarios(layout, tally)),
         of => of_requests(of, &filter.requests(tally)),
     }

@@ -26,6 +26,8 @@ pub struct ScenarioTally {
     pub dropped: u64,
     /// Redirects that were not followed: the plan has no such origin, or there were too many.
     pub redirects_refused: u64,
+    /// Nanoseconds in which its users' scripts computed.
+    pub script_time: u64,
     /// Bytes of requests.
     pub sent_bytes: u64,
     /// Bytes of responses.
@@ -51,6 +53,7 @@ macro_rules! sums {
                 interrupted,
                 dropped,
                 redirects_refused,
+                script_time,
                 sent_bytes,
                 received_bytes,
             } but { iteration_duration, vus, vus_max }
@@ -60,12 +63,12 @@ macro_rules! sums {
 
 impl ScenarioTally {
     /// What adds up, in a fixed order.
-    pub(super) fn sums(&self) -> [&u64; 9] {
+    pub(super) fn sums(&self) -> [&u64; 10] {
         sums!(self)
     }
 
     /// The same, to be filled.
-    pub(super) fn sums_mut(&mut self) -> [&mut u64; 9] {
+    pub(super) fn sums_mut(&mut self) -> [&mut u64; 10] {
         sums!(self)
     }
 

@@ -73,6 +73,7 @@ fn workload(executor: Executor, steps: usize, think: Think) -> Workload {
         connections: ConnectionPolicy::default(),
         cookies: CookiePolicy::Off,
         body_limit: 1 << 20,
+        open_ended: false,
     }
 }
 

@@ -78,6 +78,7 @@ pub(super) fn compile(form: &PlanForm, around: &Surroundings<'_>, cx: &mut Conte
         once,
         connections,
         cookies: cookies(form),
+        open_ended: false,
         body_limit: BODY_LIMIT,
     };
     enough_rows(&workload, cx);

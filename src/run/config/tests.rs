@@ -104,7 +104,7 @@ fn local() -> RawConfig {
 }
 
 fn accept(raw: RawConfig) -> RunConfig {
-    validate_on(raw, &TestHost::new()).unwrap()
+    validate_on(raw, None, &TestHost::new()).unwrap()
 }
 
 fn some(text: &str) -> Option<String> {
@@ -211,7 +211,7 @@ fn the_backlog_holds_ten_seconds_within_bounds() {
 
 #[test]
 fn workers_follow_cores_target_and_connections() {
-    let on = |host: &TestHost, raw: RawConfig| validate_on(raw, host).unwrap();
+    let on = |host: &TestHost, raw: RawConfig| validate_on(raw, None, host).unwrap();
     let host = TestHost::new();
     let config = on(&host, local());
     assert_eq!(config.cores, [2, 3], "half, the last ones");
@@ -277,7 +277,7 @@ proptest! {
             headers: vec![header],
             ..if here { local() } else { remote() }
         };
-        match validate_on(raw, &TestHost::new()) {
+        match validate_on(raw, None, &TestHost::new()) {
             Ok(config) => {
                 prop_assert!((1..=960).contains(&config.connections));
                 prop_assert!(!config.cores.is_empty());
@@ -336,7 +336,7 @@ fn flags_for_users_that_do_not_combine_are_refused() {
         (RawConfig { vars: vec!["a=b".into()], ..remote() }, "--var"),
         (RawConfig { vus: Some(2_000), ..remote() }, "--vus"),
     ] {
-        match validate_on(raw, &TestHost::new()) {
+        match validate_on(raw, None, &TestHost::new()) {
             Err(ConfigError::Refused(problems)) => assert_eq!(problems[0].option, flag, "{problems:?}"),
             other => panic!("{flag}: {other:?}"),
         }
@@ -355,8 +355,8 @@ fn a_plan_stands_in_the_urls_place() {
     let raw = || RawConfig { url: path.display().to_string(), ..RawConfig::default() };
     let config = accept(raw());
     assert_eq!((config.connections, config.duration), (3, Some(Nanos::from_secs(5))));
-    let refused = validate_on(RawConfig { connections: Some(3), ..raw() }, &TestHost::new());
+    let refused = validate_on(RawConfig { connections: Some(3), ..raw() }, None, &TestHost::new());
     assert!(matches!(refused, Err(ConfigError::Refused(problems)) if problems[0].option == "-c"));
     std::fs::write(&path, "vsu = 3").unwrap();
-    assert!(matches!(validate_on(raw(), &TestHost::new()), Err(ConfigError::Plan(_))));
+    assert!(matches!(validate_on(raw(), None, &TestHost::new()), Err(ConfigError::Plan(_))));
 }

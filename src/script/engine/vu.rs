@@ -131,6 +131,9 @@ fn live(core: &Rc<Core>) {
         core.give_to(&ctx);
         match load(&ctx, core) {
             Ok(exports) => {
+                if !core.program.is_loaded() {
+                    take_note(&ctx, core, &exports);
+                }
                 core.has_initialised();
                 core.suspend(Pause::Idle);
                 work(&ctx, core, &exports);
@@ -169,6 +172,19 @@ fn load<'js>(ctx: &Ctx<'js>, core: &Rc<Core>) -> Result<Object<'js>, Thrown> {
         module.namespace()
     });
     loaded.map_err(|e| thrown(ctx, e))
+}
+
+/// The first load: what the script exports.
+fn take_note<'js>(ctx: &Ctx<'js>, core: &Core, exports: &Object<'js>) {
+    let mut functions = Vec::new();
+    for name in exports.keys::<String>().flatten() {
+        if exports.get::<_, Value>(name.as_str()).is_ok_and(|value| value.is_function()) {
+            functions.push(name);
+        }
+    }
+    let options = exports.get::<_, Value>("options").and_then(|options| ctx.json_stringify(options));
+    let options = options.ok().flatten().and_then(|json| json.to_string().ok());
+    core.program.has_loaded(functions, options);
 }
 
 /// Job after job.

@@ -51,6 +51,8 @@ pub struct Ask {
     pub redirects: u32,
     /// Its response's body is wanted.
     pub keeps_body: bool,
+    /// As bytes, not as text.
+    pub binary: bool,
     /// Which statuses are expected; `None`: nobody judges.
     pub expected: Option<Rc<StatusSet>>,
     /// The user's tags.

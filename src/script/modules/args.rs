@@ -64,6 +64,17 @@ pub(super) fn list<'js>(value: &Value<'js>) -> Option<Vec<Value<'js>>> {
     array.iter::<Value>().collect::<Result<Vec<_>>>().ok()
 }
 
+/// The bytes of a text, of an ArrayBuffer or of a view of one.
+pub(super) fn bytes<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> Result<Vec<u8>> {
+    if let Some(bytes) = super::http::bytes(value) {
+        return Ok(bytes);
+    }
+    if is_nothing(value) {
+        return Err(Exception::throw_message(ctx, "invalid type undefined, expected string, ArrayBuffer or typed array"));
+    }
+    Ok(text(ctx, value)?.into_bytes())
+}
+
 /// What a native throws while its user is cut off.
 pub(super) fn cut_off<T>(ctx: &Ctx<'_>) -> Result<T> {
     Err(Exception::throw_message(ctx, "cut off"))

@@ -2,9 +2,12 @@
 
 mod args;
 mod console;
+mod crypto;
 mod data;
+mod encoding;
 mod execution;
 mod globals;
+mod http;
 mod k6;
 mod metrics;
 mod summary;
@@ -21,7 +24,7 @@ pub(in crate::script) use globals::{begin_job, globals};
 pub(in crate::script) use summary::summary_files;
 
 /// Modules of k6's that are there.
-const KNOWN: [&str; 5] = ["k6", "k6/data", "k6/execution", "k6/metrics", "k6/timers"];
+const KNOWN: [&str; 8] = ["k6", "k6/crypto", "k6/data", "k6/encoding", "k6/execution", "k6/http", "k6/metrics", "k6/timers"];
 
 /// Modules of k6's that are not there, with what to do instead.
 const REFUSED: [(&str, &str); 13] = [
@@ -63,8 +66,11 @@ pub(in crate::script) fn refusal(name: &str) -> Option<String> {
 pub(in crate::script) fn declare<'js>(ctx: &Ctx<'js>, name: &str) -> Option<Result<Module<'js, Declared>>> {
     Some(match name {
         "k6" => of::<k6::K6>(ctx, name),
+        "k6/crypto" => of::<crypto::Crypto>(ctx, name),
+        "k6/encoding" => of::<encoding::Encoding>(ctx, name),
         "k6/data" => of::<data::Data>(ctx, name),
         "k6/execution" => of::<execution::Execution>(ctx, name),
+        "k6/http" => of::<http::Http>(ctx, name),
         "k6/metrics" => of::<metrics::Metrics>(ctx, name),
         "k6/timers" => of::<timers::Timers>(ctx, name),
         _ => return None,
@@ -76,6 +82,6 @@ fn of<'js, D: ModuleDef>(ctx: &Ctx<'js>, name: &str) -> Result<Module<'js, Decla
 }
 
 /// Gives promises what came of their requests; true when there was any.
-pub(in crate::script) fn settle_answers(_: &Ctx<'_>, _: &Rc<Core>) -> Result<bool> {
-    Ok(false)
+pub(in crate::script) fn settle_answers(ctx: &Ctx<'_>, core: &Rc<Core>) -> Result<bool> {
+    http::settle(ctx, core)
 }

@@ -12,6 +12,7 @@
 pub(in crate::worker) mod ask;
 pub(in crate::worker) mod parts;
 pub mod plan;
+pub mod script;
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -447,6 +448,11 @@ impl Moves<'_> {
         if self.now >= self.window_open {
             self.recorder.tally.add(series, value, self.now - self.window_open);
         }
+    }
+
+    /// Books for how long the flow computed in a call: time in which its worker did nothing else.
+    pub fn computed(&mut self, span: Nanos) {
+        self.recorder.tally.scenarios[self.tally as usize].script_time += span.0;
     }
 
     /// Books that nothing was found for a variable of the workload in an outcome, and that its iteration ends by that.

@@ -18,6 +18,7 @@ use super::exchange::Exchange;
 use super::flow::ask::Ask;
 use super::flow::parts::Spare;
 use super::flow::plan::PlanFlow;
+use super::flow::script::{ScriptFlow, ScriptTask};
 use super::flow::{Checks, Flow, FlowSetup, TimerId};
 use super::links::Links;
 use super::names::Names;
@@ -119,6 +120,22 @@ impl<'a, D: AddRoute> Worker<'a, D, Users<PlanFlow>> {
         clocks: Clocks,
     ) -> Worker<'a, D, Users<PlanFlow>> {
         let flow = PlanFlow::new(&users.flow_setup(&config));
+        Worker::with_flow(driver, config, users, flow, names, channel, clocks)
+    }
+}
+
+impl<'a, D: AddRoute> Worker<'a, D, Users<ScriptFlow>> {
+    /// A worker of a script's scenarios, or of what is done once before or after them.
+    pub fn script(
+        driver: D,
+        config: WorkerConfig,
+        users: UsersConfig,
+        task: &ScriptTask,
+        names: Option<Names>,
+        channel: &'a Channel,
+        clocks: Clocks,
+    ) -> Worker<'a, D, Users<ScriptFlow>> {
+        let flow = ScriptFlow::new(task, &users.flow_setup(&config));
         Worker::with_flow(driver, config, users, flow, names, channel, clocks)
     }
 }

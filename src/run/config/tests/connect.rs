@@ -227,7 +227,7 @@ fn each_origin_has_the_proxy_that_its_scheme_and_host_have() {
         proxy: proxy.map(str::to_owned),
         ..RawConfig::default()
     };
-    let config = validate_on(raw(None), &host).unwrap();
+    let config = validate_on(raw(None), None, &host).unwrap();
     let called: Vec<String> =
         config.origin_addresses.iter().map(|all| all[all.len() - 1].to_string()).collect();
     assert_eq!(called, ["192.0.2.9:3128", "192.0.2.8:3129", "192.0.2.1:80", "127.0.0.1:80"]);
@@ -241,7 +241,7 @@ fn each_origin_has_the_proxy_that_its_scheme_and_host_have() {
     assert_eq!(line(0), "GET http://a.example/1 HTTP/1.1");
     assert_eq!([1, 2, 3].map(line), [2, 3, 4].map(|n| format!("GET /{n} HTTP/1.1")));
     // One that is given is for all of them, this host too.
-    let config = validate_on(raw(Some("192.0.2.7:1")), &host).unwrap();
+    let config = validate_on(raw(Some("192.0.2.7:1")), None, &host).unwrap();
     assert!(config.origin_addresses.iter().all(|all| all[0].to_string() == "192.0.2.7:1"));
 }
 
@@ -279,7 +279,7 @@ fn the_congestion_control_is_tried() {
 
 fn with_ports(raw: RawConfig, count: u32) -> Result<RunConfig, ConfigError> {
     let ports = LocalPorts { range: (40_000, 40_000 + count as u16 - 1), count };
-    validate_on(raw, &TestHost { ports, descriptors: 1 << 20, ..TestHost::new() })
+    validate_on(raw, None, &TestHost { ports, descriptors: 1 << 20, ..TestHost::new() })
 }
 
 #[test]

@@ -2,7 +2,7 @@ use super::*;
 
 /// The options that were refused, and the whole message.
 fn refuse(raw: RawConfig) -> (Vec<&'static str>, String) {
-    match validate_on(raw, &TestHost::new()) {
+    match validate_on(raw, None, &TestHost::new()) {
         Err(error @ ConfigError::Refused(_)) => {
             let message = error.to_string();
             let ConfigError::Refused(problems) = error else { unreachable!() };
@@ -29,7 +29,7 @@ fn the_target_is_judged() {
     for bad in ["ftp://remote.example/", "remote.example/", "http://", "", "http://a:x/"] {
         assert_eq!(refuse(url(bad)).0, ["URL"], "{bad}");
     }
-    match validate_on(url("http://nowhere.invalid/"), &TestHost::new()) {
+    match validate_on(url("http://nowhere.invalid/"), None, &TestHost::new()) {
         Err(error @ ConfigError::Resolve(_)) => {
             assert!(error.to_string().contains("`nowhere.invalid`"));
         }

@@ -1,0 +1,171 @@
+//! A script's whole life: setup, load, teardown, each a run of its own with figures of its own.
+
+use std::sync::Arc;
+
+use super::config::RunConfig;
+use super::events::Events;
+use super::{RunError, RunResult, run_sampled};
+use crate::observer::StopFlag;
+use crate::plan::workload::{Executor, Scenario, Think, Workload};
+use crate::stats::samples::Sink;
+use crate::units::Nanos;
+use crate::worker::flow::script::{ScriptTask, Task};
+
+/// How a script's run ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ScriptEnd {
+    /// All was done, or the load was stopped by a signal or a threshold.
+    Done,
+    /// The script called `exec.test.abort`.
+    Aborted(String),
+    /// `setup` threw: no load was sent.
+    SetupThrew(String),
+    /// `setup` took too long: no load was sent.
+    SetupTimedOut,
+    /// `teardown` threw.
+    TeardownThrew(String),
+    /// `teardown` took too long.
+    TeardownTimedOut,
+    /// The module code threw for one of the users.
+    UserThrew(String),
+}
+
+/// What a script's run came to.
+#[derive(Debug)]
+pub struct ScriptRun {
+    /// Of setup, …
+    pub setup: Option<RunResult>,
+    /// … of the load, …
+    pub load: Option<RunResult>,
+    /// … and of teardown.
+    pub teardown: Option<RunResult>,
+    /// How it ended.
+    pub end: ScriptEnd,
+}
+
+/// What is done once, and for how long at most.
+#[derive(Clone, Copy, Debug)]
+pub struct Errands {
+    /// Time for setup; `None` where there is none.
+    pub setup: Option<Nanos>,
+    /// Time for teardown; `None` where there is none.
+    pub teardown: Option<Nanos>,
+}
+
+/// Runs setup, load and teardown of the script of `config`. Samples of all three go to the sinks, each of which is of one of them.
+///
+/// # Errors
+/// When one of them could not be run at all.
+pub fn script(
+    config: &RunConfig,
+    errands: Errands,
+    mut samples: impl FnMut() -> Option<Box<dyn Sink>>,
+    events: &mut Events,
+    stop: &StopFlag,
+) -> Result<ScriptRun, RunError> {
+    let mut run = ScriptRun { setup: None, load: None, teardown: None, end: ScriptEnd::Done };
+    let Some(script) = &config.script else { return Ok(run) };
+    let program = &script.program;
+    if let Some(limit) = errands.setup {
+        let (result, came) = errand(config, Task::Setup, limit, samples(), stop)?;
+        run.setup = Some(result);
+        run.end = match came {
+            _ if program.aborted().is_some() => {
+                ScriptEnd::Aborted(program.aborted().unwrap_or_default().into())
+            }
+            Some(Ok(json)) => {
+                program.has_set_up(json);
+                ScriptEnd::Done
+            }
+            Some(Err(thrown)) if thrown != CUT_OFF => ScriptEnd::SetupThrew(thrown),
+            _ if stop.is_set() => return Err(RunError::Interrupted),
+            _ => ScriptEnd::SetupTimedOut,
+        };
+        if run.end != ScriptEnd::Done {
+            return Ok(run);
+        }
+    }
+    let result = run_sampled(config, samples(), events, stop)?;
+    run.load = Some(result);
+    if let Some(why) = program.broken() {
+        run.end = ScriptEnd::UserThrew(why.into());
+        return Ok(run);
+    }
+    if let Some(limit) = errands.teardown {
+        // Whoever interrupts the load still has it cleaned up.
+        let (result, came) = errand(config, Task::Teardown, limit, samples(), &StopFlag::new())?;
+        run.teardown = Some(result);
+        run.end = match came {
+            Some(Ok(_)) => ScriptEnd::Done,
+            Some(Err(thrown)) if thrown != CUT_OFF => ScriptEnd::TeardownThrew(thrown),
+            _ => ScriptEnd::TeardownTimedOut,
+        };
+    }
+    if let Some(reason) = program.aborted() {
+        run.end = ScriptEnd::Aborted(reason.into());
+    }
+    Ok(run)
+}
+
+/// What `handleSummary` returned for `data`, both as JSON; or what it threw.
+///
+/// # Errors
+/// When it could not be run at all.
+pub fn summary(
+    config: &RunConfig,
+    data: &str,
+    limit: Nanos,
+) -> Result<Result<Option<String>, String>, RunError> {
+    let task = Task::Summary(Arc::from(data));
+    let (_, came) = errand(config, task, limit, None, &StopFlag::new())?;
+    Ok(came.unwrap_or_else(|| Err(CUT_OFF.into())))
+}
+
+/// What an errand that was cut off says.
+const CUT_OFF: &str = "it was not over in time";
+
+/// What an errand came to: JSON, or what was thrown.
+type Came = Option<Result<Option<String>, String>>;
+
+/// Does something once, with one user.
+fn errand(
+    config: &RunConfig,
+    task: Task,
+    limit: Nanos,
+    samples: Option<Box<dyn Sink>>,
+    stop: &StopFlag,
+) -> Result<(RunResult, Came), RunError> {
+    let Some(workload) = &config.workload else { return Err(RunError::SessionIsOver) };
+    let Some(script) = &config.script else { return Err(RunError::SessionIsOver) };
+    let program = Arc::clone(&script.program);
+    let one = RunConfig {
+        workload: Some(Arc::new(alone(workload, limit))),
+        cores: config.cores[..1].to_vec(),
+        thresholds: Vec::new(),
+        connections: 1,
+        spare_connections: config.spare_connections.clamp(1, 64),
+        warmup: Nanos::ZERO,
+        duration: Some(limit),
+        drain: Nanos::ZERO,
+        script: Some(ScriptTask { program: Arc::clone(&program), task }),
+        ..config.clone()
+    };
+    let result = run_sampled(&one, samples, &mut Events::silent(), stop)?;
+    Ok((result, program.take_errand()))
+}
+
+/// The workload of one iteration of one user.
+fn alone(workload: &Workload, limit: Nanos) -> Workload {
+    let scenario = Scenario {
+        name: "".into(),
+        executor: Executor::PerVuIterations { vus: 1, iterations: 1, max_duration: limit },
+        start: Nanos::ZERO,
+        graceful_stop: Nanos::ZERO,
+        flows: Vec::new(),
+        setup: None,
+        think: Think::None,
+        pacing: Think::None,
+        tags: Vec::new(),
+    };
+    Workload { scenarios: vec![scenario], ..workload.clone() }
+}

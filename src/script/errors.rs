@@ -1,0 +1,56 @@
+//! k6's error codes and texts.
+
+use crate::stats::outcome::ErrorKind;
+
+/// The body is not in the coding that its head names.
+pub const DECODING: u32 = 1_701;
+
+/// k6's code for a kind of failure.
+pub fn code(kind: ErrorKind) -> u32 {
+    match kind {
+        ErrorKind::Timeout | ErrorKind::Unanswered => 1_050,
+        ErrorKind::Dns | ErrorKind::DnsTimeout => 1_101,
+        ErrorKind::NotAllowed => 1_111,
+        ErrorKind::Connect => 1_212,
+        ErrorKind::ConnectTimeout => 1_211,
+        ErrorKind::PortExhausted | ErrorKind::FdExhausted => 1_213,
+        ErrorKind::Proxy => 1_210,
+        ErrorKind::Reset => 1_220,
+        ErrorKind::Tls | ErrorKind::TlsTimeout => 1_300,
+        ErrorKind::TlsUnknownIssuer => 1_310,
+        ErrorKind::TlsNameMismatch => 1_311,
+        ErrorKind::TlsExpired => 1_310,
+        ErrorKind::Closed
+        | ErrorKind::ClosedIdle
+        | ErrorKind::Protocol
+        | ErrorKind::Other
+        | ErrorKind::Template
+        | ErrorKind::Memory => 1_000,
+    }
+}
+
+/// Why there is no response, in the field's words.
+pub fn text(kind: ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::Timeout | ErrorKind::Unanswered => "request timeout",
+        ErrorKind::Dns => "lookup: no such host",
+        ErrorKind::DnsTimeout => "lookup: timeout",
+        ErrorKind::NotAllowed => "this host may not be called",
+        ErrorKind::Connect => "dial: connection refused",
+        ErrorKind::ConnectTimeout => "dial: i/o timeout",
+        ErrorKind::PortExhausted => "dial: no local port is free",
+        ErrorKind::FdExhausted => "dial: too many open files",
+        ErrorKind::Proxy => "the proxy did not open a tunnel",
+        ErrorKind::Reset => "connection reset by peer",
+        ErrorKind::Tls => "tls: handshake failed",
+        ErrorKind::TlsTimeout => "tls: handshake timeout",
+        ErrorKind::TlsExpired => "x509: certificate has expired or is not yet valid",
+        ErrorKind::TlsUnknownIssuer => "x509: certificate signed by unknown authority",
+        ErrorKind::TlsNameMismatch => "x509: certificate doesn't match hostname",
+        ErrorKind::Closed | ErrorKind::ClosedIdle => "EOF",
+        ErrorKind::Protocol => "malformed HTTP response",
+        ErrorKind::Template => "the request could not be put together",
+        ErrorKind::Memory => "the body would have taken more memory than the run may have",
+        ErrorKind::Other => "unknown error",
+    }
+}

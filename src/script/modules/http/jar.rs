@@ -1,0 +1,127 @@
+//! Cookie jars as scripts see them.
+
+use std::rc::Rc;
+
+use rquickjs::class::{JsClass, Readable, Trace, Tracer};
+use rquickjs::function::{Constructor, Rest, This};
+use rquickjs::{Class, Ctx, Exception, Function, JsLifetime, Object, Result, Value};
+
+use crate::clock;
+use crate::http::url::Url;
+use crate::plan::cookies::request_url;
+use crate::script::engine::core::Core;
+use crate::script::http::ask::Jar;
+use crate::script::modules::args::{arg, is_nothing, is_true, number, text};
+
+/// A jar of a script.
+pub(super) struct ScriptJar(Jar);
+
+impl<'js> Trace<'js> for ScriptJar {
+    fn trace<'a>(&self, _: Tracer<'a, 'js>) {}
+}
+
+// SAFETY: it holds nothing of a runtime's lifetime.
+unsafe impl JsLifetime<'_> for ScriptJar {
+    type Changed<'to> = ScriptJar;
+}
+
+impl<'js> JsClass<'js> for ScriptJar {
+    const NAME: &'static str = "CookieJar";
+    type Mutable = Readable;
+
+    fn prototype(ctx: &Ctx<'js>) -> Result<Option<Object<'js>>> {
+        let prototype = Object::new(ctx.clone())?;
+        prototype.set("set", Function::new(ctx.clone(), set)?)?;
+        prototype.set("cookiesForURL", Function::new(ctx.clone(), cookies_for)?)?;
+        prototype.set("clear", Function::new(ctx.clone(), clear)?)?;
+        prototype.set("delete", Function::new(ctx.clone(), delete)?)?;
+        Ok(Some(prototype))
+    }
+
+    fn constructor(ctx: &Ctx<'js>) -> Result<Option<Constructor<'js>>> {
+        let make = |ctx: Ctx<'js>| Class::instance(ctx, ScriptJar(Jar::default()));
+        Constructor::new_class::<ScriptJar, _, _>(ctx.clone(), make).map(Some)
+    }
+}
+
+/// `http.cookieJar` and the class.
+pub(super) fn functions<'js>(ctx: &Ctx<'js>) -> Result<(Value<'js>, Value<'js>)> {
+    let own = Function::new(ctx.clone(), |ctx: Ctx<'js>| {
+        let jar = Core::of(&ctx).jar();
+        Class::instance(ctx, ScriptJar(jar))
+    })?;
+    let class = Class::<ScriptJar>::create_constructor(ctx)?;
+    let class = class.map_or_else(|| Value::new_undefined(ctx.clone()), |class| class.into_value());
+    Ok((own.into_value(), class))
+}
+
+/// The jar of `params.jar`.
+pub(super) fn of<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> Result<Option<Jar>> {
+    match Class::<ScriptJar>::from_value(value) {
+        Ok(jar) => Ok(Some(Rc::clone(&jar.borrow().0))),
+        Err(_) if is_nothing(value) => Ok(None),
+        Err(_) => Err(Exception::throw_type(ctx, "params.jar is no CookieJar")),
+    }
+}
+
+/// The jar that a method is called on.
+fn this(jar: &This<Class<'_, ScriptJar>>) -> Jar {
+    Rc::clone(&jar.0.borrow().0)
+}
+
+fn url_of<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> Result<url::Url> {
+    let given = text(ctx, value)?;
+    let url: Option<Url> = given.parse().ok();
+    url.and_then(|url| request_url(&url, &url.target))
+        .ok_or_else(|| Exception::throw_message(ctx, &format!("`{given}` is no URL that cookies can be of")))
+}
+
+fn set<'js>(ctx: Ctx<'js>, jar: This<Class<'js, ScriptJar>>, args: Rest<Value<'js>>) -> Result<bool> {
+    let url = url_of(&ctx, &arg(&ctx, &args, 0))?;
+    let (name, value) = (text(&ctx, &arg(&ctx, &args, 1))?, text(&ctx, &arg(&ctx, &args, 2))?);
+    let mut line = format!("HTTP/1.1 200 OK\r\nSet-Cookie: {name}={value}");
+    let options = arg(&ctx, &args, 3);
+    if let Some(options) = options.as_object() {
+        for entry in options.props::<String, Value>() {
+            let (name, value) = entry?;
+            if is_nothing(&value) {
+                continue;
+            }
+            match name.as_str() {
+                "domain" | "path" | "expires" => line += &format!("; {name}={}", text(&ctx, &value)?),
+                "max_age" => line += &format!("; Max-Age={}", number(&value).unwrap_or(0.0) as i64),
+                "secure" if is_true(&ctx, &value)? => line += "; Secure",
+                "http_only" if is_true(&ctx, &value)? => line += "; HttpOnly",
+                _ => {}
+            }
+        }
+    }
+    this(&jar).borrow_mut().store(line.as_bytes(), &url, clock::wall());
+    Ok(true)
+}
+
+fn cookies_for<'js>(ctx: Ctx<'js>, jar: This<Class<'js, ScriptJar>>, url: Value<'js>) -> Result<Object<'js>> {
+    let url = url_of(&ctx, &url)?;
+    let mut header = Vec::new();
+    this(&jar).borrow().header(&url, clock::wall(), &mut header);
+    let found = Object::new(ctx.clone())?;
+    for pair in String::from_utf8_lossy(&header).split("; ").filter(|pair| !pair.is_empty()) {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let mut values: Vec<String> = found.get::<_, Option<Vec<String>>>(name)?.unwrap_or_default();
+        values.push(value.into());
+        found.set(name, values)?;
+    }
+    Ok(found)
+}
+
+fn clear<'js>(ctx: Ctx<'js>, jar: This<Class<'js, ScriptJar>>, url: Value<'js>) -> Result<()> {
+    let url = url_of(&ctx, &url)?;
+    this(&jar).borrow_mut().remove(&url, None);
+    Ok(())
+}
+
+fn delete<'js>(ctx: Ctx<'js>, jar: This<Class<'js, ScriptJar>>, url: Value<'js>, name: String) -> Result<()> {
+    let url = url_of(&ctx, &url)?;
+    this(&jar).borrow_mut().remove(&url, Some(&name));
+    Ok(())
+}

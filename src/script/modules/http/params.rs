@@ -1,0 +1,179 @@
+//! The `params` of a request.
+
+use std::rc::Rc;
+
+use rquickjs::{Ctx, Exception, Object, Result, Value};
+
+use super::jar;
+use super::statuses;
+use crate::plan::status::StatusSet;
+use crate::script::console::Level;
+use crate::script::engine::core::Core;
+use crate::script::http::ask::{GivenCookie, Jar};
+use crate::script::modules::args::{is_nothing, is_true, number, text};
+use crate::units::{Nanos, parse_duration};
+
+/// How long a request may take unless it says otherwise.
+const TIMEOUT: Nanos = Nanos::from_secs(60);
+
+/// How a body is given to the script.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum BodyType {
+    /// As text.
+    #[default]
+    Text,
+    /// As an ArrayBuffer.
+    Binary,
+    /// Not at all: null.
+    None,
+}
+
+/// What `params` say, or the options.
+pub(super) struct Params {
+    pub(super) headers: Vec<(String, String)>,
+    pub(super) host: Option<Rc<str>>,
+    pub(super) cookies: Vec<GivenCookie>,
+    pub(super) jar: Jar,
+    pub(super) name: Option<Rc<str>>,
+    pub(super) tags: Vec<(String, String)>,
+    pub(super) timeout: Nanos,
+    pub(super) redirects: u32,
+    pub(super) body_type: BodyType,
+    pub(super) expected: Option<Rc<StatusSet>>,
+}
+
+/// Reads them.
+///
+/// # Errors
+/// What is no value of one of them: the request is not sent.
+pub(super) fn read<'js>(ctx: &Ctx<'js>, core: &Core, value: &Value<'js>) -> Result<Params> {
+    let settings = core.program.settings();
+    let discards = settings.is_some_and(|settings| settings.discard_response_bodies);
+    let mut params = Params {
+        headers: Vec::new(),
+        host: None,
+        cookies: Vec::new(),
+        jar: core.jar(),
+        name: None,
+        tags: Vec::new(),
+        timeout: TIMEOUT,
+        redirects: settings.map_or(10, |settings| settings.max_redirects),
+        body_type: if discards { BodyType::None } else { BodyType::Text },
+        expected: core.callback(),
+    };
+    let Some(given) = value.as_object() else { return Ok(params) };
+    for entry in given.props::<String, Value>() {
+        let (name, value) = entry?;
+        if is_nothing(&value) && name != "responseCallback" {
+            continue;
+        }
+        match name.as_str() {
+            "headers" => headers(ctx, &value, &mut params)?,
+            "cookies" => params.cookies = cookies(ctx, &value)?,
+            "jar" => params.jar = jar::of(ctx, &value)?.unwrap_or(params.jar),
+            "tags" => tags(ctx, &value, &mut params)?,
+            "timeout" => params.timeout = timeout(ctx, &value)?,
+            "redirects" => params.redirects = number(&value).unwrap_or(0.0).max(0.0) as u32,
+            "responseType" => params.body_type = body_type(ctx, &value)?,
+            "responseCallback" => params.expected = statuses(ctx, &value)?,
+            "auth" | "compression" => {
+                let message = format!("params.{name} is not supported yet: set the header instead");
+                return Err(Exception::throw_message(ctx, &message));
+            }
+            _ => core.program.console.about(Level::Debug, &format!("unknown parameter of a request: {name}")),
+        }
+    }
+    Ok(params)
+}
+
+fn headers<'js>(ctx: &Ctx<'js>, value: &Value<'js>, params: &mut Params) -> Result<()> {
+    let Some(object) = value.as_object() else { return Ok(()) };
+    for entry in object.props::<String, Value>() {
+        let (name, value) = entry?;
+        let value = text(ctx, &value)?;
+        let name = canonical(&name);
+        match name.as_str() {
+            "Host" => params.host = Some(Rc::from(value)),
+            "Content-Length" => {}
+            _ => match params.headers.iter_mut().find(|(known, _)| *known == name) {
+                Some((_, known)) => *known = value,
+                None => params.headers.push((name, value)),
+            },
+        }
+    }
+    Ok(())
+}
+
+/// As Go's textproto writes a field's name: `X-Api-Key`; one that no field can have stays as it is.
+pub(super) fn canonical(name: &str) -> String {
+    if name.is_empty() || !name.bytes().all(crate::http::request::is_token_byte) {
+        return name.to_owned();
+    }
+    let mut upper = true;
+    name.chars()
+        .map(|c| {
+            let c = if upper { c.to_ascii_uppercase() } else { c.to_ascii_lowercase() };
+            upper = c == '-';
+            c
+        })
+        .collect()
+}
+
+fn cookies<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> Result<Vec<GivenCookie>> {
+    let mut cookies = Vec::new();
+    let Some(object) = value.as_object() else { return Ok(cookies) };
+    for entry in object.props::<String, Value>() {
+        let (name, value) = entry?;
+        let (value, replace) = match value.as_object() {
+            Some(cookie) => (cookie.get::<_, Value>("value")?, cookie.get::<_, Value>("replace")?),
+            None => (value, Value::new_undefined(ctx.clone())),
+        };
+        cookies.push(GivenCookie { name, value: text(ctx, &value)?, replace: is_true(ctx, &replace)? });
+    }
+    Ok(cookies)
+}
+
+fn tags<'js>(ctx: &Ctx<'js>, value: &Value<'js>, params: &mut Params) -> Result<()> {
+    for (name, value) in crate::script::modules::args::tags(ctx, value)? {
+        if name == "name" {
+            params.name = Some(Rc::from(value));
+        } else {
+            params.tags.push((name, value));
+        }
+    }
+    Ok(())
+}
+
+fn timeout<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> Result<Nanos> {
+    let wrong = |shown: &str| Exception::throw_message(ctx, &format!("invalid timeout value: {shown}"));
+    let shown = text(ctx, value)?;
+    if let Some(ms) = value.as_number() {
+        if !(ms >= 0.0) {
+            return Err(wrong(&shown));
+        }
+        return Ok(if ms == 0.0 { TIMEOUT } else { Nanos((ms * 1e6) as u64) });
+    }
+    // Text without a unit is milliseconds.
+    if let Ok(ms) = shown.trim().parse::<f64>() {
+        return Ok(Nanos((ms.max(0.0) * 1e6) as u64));
+    }
+    parse_duration(&shown).map_err(|_| wrong(&shown))
+}
+
+fn body_type<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> Result<BodyType> {
+    match text(ctx, value)?.as_str() {
+        "text" => Ok(BodyType::Text),
+        "binary" => Ok(BodyType::Binary),
+        "none" => Ok(BodyType::None),
+        other => {
+            let message =
+                format!("{other} does not belong to ResponseType values, use --help to see supported ones: text, binary, none");
+            Err(Exception::throw_message(ctx, &message))
+        }
+    }
+}
+
+/// An object that is a plain one, for forms.
+pub(super) fn plain<'a, 'js>(value: &'a Value<'js>) -> Option<&'a Object<'js>> {
+    value.as_object().filter(|object| !object.is_array() && !object.is_function())
+}

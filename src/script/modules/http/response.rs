@@ -1,0 +1,411 @@
+//! A response as scripts see it: each member is made when it is first looked at.
+
+use std::cell::RefCell;
+
+use cookie_store::RawCookie;
+use rquickjs::class::{JsClass, Readable, Trace, Tracer};
+use rquickjs::function::{Constructor, This};
+use rquickjs::object::Accessor;
+use rquickjs::{ArrayBuffer, Class, Ctx, Exception, Function, IntoJs, JsLifetime, Object, Result, Value};
+
+use super::params::canonical;
+use crate::script::errors;
+use crate::script::http::ask::{Answer, Ask};
+use crate::script::http::decode;
+use crate::script::http::fields::{fields, values};
+use crate::script::modules::args::{glue, is_nothing, text};
+use crate::units::Nanos;
+
+/// A request that was not sent, and why.
+pub(super) struct Refused {
+    pub(super) method: String,
+    pub(super) url: String,
+    pub(super) error: String,
+    /// k6's code; 0 for none.
+    pub(super) code: u32,
+}
+
+/// What came of a request.
+pub(super) enum Response {
+    /// It was sent.
+    Sent(Box<Sent>),
+    /// It was not.
+    Refused(Refused),
+}
+
+/// What came of a request that was sent.
+pub(super) struct Sent {
+    answer: Answer,
+    /// The body with its codings undone; or what is wrong with it.
+    plain: RefCell<Option<std::result::Result<(), String>>>,
+    body: RefCell<Vec<u8>>,
+}
+
+impl<'js> Trace<'js> for Response {
+    fn trace<'a>(&self, _: Tracer<'a, 'js>) {}
+}
+
+// SAFETY: it holds nothing of a runtime's lifetime.
+unsafe impl JsLifetime<'_> for Response {
+    type Changed<'to> = Response;
+}
+
+/// Members that become properties of the object when they are first read.
+const LAZY: &str = r#"(proto, make, names) => {
+    for (const name of names) {
+        Object.defineProperty(proto, name, {
+            configurable: true,
+            enumerable: true,
+            get() {
+                const value = make(this, name);
+                Object.defineProperty(this, name, { value, writable: true, enumerable: true, configurable: true });
+                return value;
+            },
+            set(value) { Object.defineProperty(this, name, { value, writable: true, enumerable: true, configurable: true }); },
+        });
+    }
+    Object.defineProperty(proto, 'toJSON', {
+        configurable: true,
+        writable: true,
+        value() { const all = {}; for (const name of ['status', ...names]) all[name] = this[name]; return all; },
+    });
+}"#;
+
+const MEMBERS: [&str; 16] = [
+    "remote_ip",
+    "remote_port",
+    "url",
+    "status_text",
+    "proto",
+    "headers",
+    "cookies",
+    "body",
+    "timings",
+    "tls_version",
+    "tls_cipher_suite",
+    "ocsp",
+    "error",
+    "error_code",
+    "request",
+    "response_type",
+];
+
+impl<'js> JsClass<'js> for Response {
+    const NAME: &'static str = "Response";
+    type Mutable = Readable;
+
+    fn prototype(ctx: &Ctx<'js>) -> Result<Option<Object<'js>>> {
+        let prototype = Object::new(ctx.clone())?;
+        let status = Accessor::new(
+            |this: This<Class<'js, Response>>| this.0.borrow().status(),
+            |_: Value<'js>| (),
+        );
+        prototype.prop("status", status.enumerable().configurable())?;
+        let json = Function::new(ctx.clone(), json)?.with_name("json")?;
+        prototype.prop("json", rquickjs::object::Property::from(json).writable().configurable())?;
+        for name in ["html", "submitForm", "clickLink"] {
+            let refuse = move |ctx: Ctx<'js>| -> Result<()> {
+                Err(Exception::throw_message(
+                    &ctx,
+                    &format!("response.{name}() is not supported yet: pages are not parsed"),
+                ))
+            };
+            let refuse = Function::new(ctx.clone(), refuse)?.with_name(name)?;
+            prototype.prop(name, rquickjs::object::Property::from(refuse).writable().configurable())?;
+        }
+        let make = Function::new(ctx.clone(), member)?;
+        let _: Value = glue(ctx, LAZY)?.call((prototype.clone(), make, MEMBERS.to_vec()))?;
+        Ok(Some(prototype))
+    }
+
+    fn constructor(_: &Ctx<'js>) -> Result<Option<Constructor<'js>>> {
+        Ok(None)
+    }
+}
+
+impl Response {
+    /// Of what came.
+    pub(super) fn of(answer: Answer) -> Response {
+        Response::Sent(Box::new(Sent { answer, plain: RefCell::new(None), body: RefCell::default() }))
+    }
+
+    /// Of a request that was not sent.
+    pub(super) fn refused(refused: Refused) -> Response {
+        Response::Refused(refused)
+    }
+
+    fn status(&self) -> u16 {
+        match self {
+            Response::Sent(sent) => sent.answer.result.unwrap_or(0),
+            Response::Refused(_) => 0,
+        }
+    }
+
+    /// Why there is no response.
+    pub(super) fn failure(&self) -> Option<String> {
+        let Response::Sent(sent) = self else { return None };
+        if let Err(kind) = sent.answer.result {
+            let Ask { method, shown, .. } = &sent.answer.ask;
+            let verb = method.get(..1).unwrap_or_default().to_owned()
+                + &method.get(1..).unwrap_or_default().to_lowercase();
+            return Some(format!("{verb} \"{shown}\": {}", errors::text(kind)));
+        }
+        sent.plain().err()
+    }
+}
+
+impl Sent {
+    /// Undoes the codings of the body, once.
+    fn plain(&self) -> std::result::Result<(), String> {
+        if let Some(done) = &*self.plain.borrow() {
+            return done.clone();
+        }
+        let Answer { head, body, .. } = &self.answer;
+        let done = decode::undo(&values(head, "content-encoding"), body);
+        let result = match done {
+            Ok(Some(plain)) => {
+                *self.body.borrow_mut() = plain;
+                Ok(())
+            }
+            Ok(None) => Ok(()),
+            Err(error) => Err(error),
+        };
+        *self.plain.borrow_mut() = Some(result.clone());
+        result
+    }
+
+    /// Hands the plain body over.
+    fn with_body<R>(&self, look: impl FnOnce(&[u8]) -> R) -> R {
+        let _ = self.plain();
+        let plain = self.body.borrow();
+        if plain.is_empty() { look(&self.answer.body) } else { look(&plain) }
+    }
+}
+
+fn member<'js>(ctx: Ctx<'js>, this: Class<'js, Response>, name: String) -> Result<Value<'js>> {
+    let response = this.borrow();
+    match &*response {
+        Response::Sent(sent) => of_sent(&ctx, sent, &name),
+        Response::Refused(refused) => of_refused(&ctx, refused, &name),
+    }
+}
+
+fn of_refused<'js>(ctx: &Ctx<'js>, refused: &Refused, name: &str) -> Result<Value<'js>> {
+    let object = || Object::new(ctx.clone());
+    match name {
+        "error" => refused.error.as_str().into_js(ctx),
+        "error_code" => refused.code.into_js(ctx),
+        "url" | "status_text" | "proto" | "remote_ip" | "tls_version" | "tls_cipher_suite"
+        | "response_type" => "".into_js(ctx),
+        "remote_port" => 0.into_js(ctx),
+        "request" => {
+            let request = object()?;
+            request.set("method", refused.method.as_str())?;
+            request.set("url", refused.url.as_str())?;
+            Ok(request.into_value())
+        }
+        "timings" => timings(ctx, &crate::script::http::ask::Spent::default()),
+        "body" => Ok(Value::new_null(ctx.clone())),
+        _ => Ok(object()?.into_value()),
+    }
+}
+
+fn of_sent<'js>(ctx: &Ctx<'js>, sent: &Sent, name: &str) -> Result<Value<'js>> {
+    let answer = &sent.answer;
+    let ask = &answer.ask;
+    let decoding = if name.starts_with("error") { sent.plain().err() } else { None };
+    match name {
+        "url" if answer.result.is_ok() => ask.shown.into_js(ctx),
+        "url" => ask.shown.into_js(ctx),
+        "status_text" => {
+            let line = answer.head.split(|b| *b == b'\r').next().unwrap_or_default();
+            let text = String::from_utf8_lossy(line);
+            text.split_once(' ').map_or("", |(_, rest)| rest).into_js(ctx)
+        }
+        "proto" => {
+            let proto = String::from_utf8_lossy(answer.head.get(..8).unwrap_or_default()).into_owned();
+            proto.into_js(ctx)
+        }
+        "headers" => headers(ctx, &answer.head),
+        "cookies" => cookies(ctx, &values(&answer.head, "set-cookie")),
+        "body" => body(ctx, sent),
+        "timings" => timings(ctx, &answer.spent),
+        "error" => match (answer.result, decoding) {
+            (Err(kind), _) => errors::text(kind).into_js(ctx),
+            (Ok(_), Some(error)) => error.into_js(ctx),
+            (Ok(_), None) => "".into_js(ctx),
+        },
+        "error_code" => match (answer.result, decoding) {
+            (Err(kind), _) => errors::code(kind).into_js(ctx),
+            (Ok(_), Some(_)) => errors::DECODING.into_js(ctx),
+            (Ok(status), None) if status >= 400 => (1_000 + u32::from(status)).into_js(ctx),
+            (Ok(_), None) => 0.into_js(ctx),
+        },
+        "request" => request(ctx, answer),
+        "remote_port" => ask.url.port.into_js(ctx),
+        "remote_ip" => ask.url.host.as_str().into_js(ctx),
+        "response_type" => (if ask.binary { "binary" } else { "text" }).into_js(ctx),
+        "ocsp" => Ok(Object::new(ctx.clone())?.into_value()),
+        _ => "".into_js(ctx),
+    }
+}
+
+fn body<'js>(ctx: &Ctx<'js>, sent: &Sent) -> Result<Value<'js>> {
+    let answer = &sent.answer;
+    let status = answer.result.unwrap_or(0);
+    let is_head = &*answer.ask.method == "HEAD";
+    if is_head && answer.result.is_ok() {
+        return "".into_js(ctx);
+    }
+    let has_none = answer.result.is_err() || status == 204 || status == 304 || (100..200).contains(&status);
+    if has_none || !answer.ask.keeps_body {
+        return Ok(Value::new_null(ctx.clone()));
+    }
+    sent.with_body(|bytes| {
+        if answer.ask.binary {
+            return Ok(ArrayBuffer::new_copy(ctx.clone(), bytes)?.into_value());
+        }
+        let text = String::from_utf8_lossy(bytes);
+        Ok(rquickjs::String::from_str(ctx.clone(), &text)?.into_value())
+    })
+}
+
+fn headers<'js>(ctx: &Ctx<'js>, head_bytes: &[u8]) -> Result<Value<'js>> {
+    let mut all: Vec<(String, String)> = Vec::new();
+    for (name, value) in fields(head_bytes) {
+        let name = canonical(&String::from_utf8_lossy(name));
+        let value = String::from_utf8_lossy(value);
+        match all.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, known)) => {
+                known.push_str(", ");
+                known.push_str(&value);
+            }
+            None => all.push((name, value.into_owned())),
+        }
+    }
+    let object = Object::new(ctx.clone())?;
+    for (name, value) in all {
+        object.set(name, value)?;
+    }
+    Ok(object.into_value())
+}
+
+/// The cookies that a response gives, by name: what it says of each.
+fn cookies<'js>(ctx: &Ctx<'js>, given: &[String]) -> Result<Value<'js>> {
+    let all = Object::new(ctx.clone())?;
+    for line in given {
+        let Ok(raw) = RawCookie::parse(line.as_str()) else { continue };
+        let cookie = Object::new(ctx.clone())?;
+        cookie.set("name", raw.name())?;
+        cookie.set("value", raw.value())?;
+        cookie.set("domain", raw.domain().unwrap_or(""))?;
+        cookie.set("path", raw.path().unwrap_or(""))?;
+        cookie.set("http_only", raw.http_only().unwrap_or(false))?;
+        cookie.set("secure", raw.secure().unwrap_or(false))?;
+        cookie.set("max_age", raw.max_age().map_or(0, |age| age.whole_seconds()))?;
+        let expires = raw.expires_datetime().map_or(0, |at| at.unix_timestamp() * 1_000);
+        cookie.set("expires", expires as f64)?;
+        let mut list: Vec<Object> = all.get::<_, Option<Vec<Object>>>(raw.name())?.unwrap_or_default();
+        list.push(cookie);
+        all.set(raw.name(), list)?;
+    }
+    Ok(all.into_value())
+}
+
+fn timings<'js>(ctx: &Ctx<'js>, spent: &crate::script::http::ask::Spent) -> Result<Value<'js>> {
+    let object = Object::new(ctx.clone())?;
+    let ms = |span: Nanos| span.0 as f64 / 1e6;
+    for (name, span) in [
+        ("duration", spent.duration),
+        ("blocked", spent.blocked),
+        ("looking_up", Nanos::ZERO),
+        ("connecting", spent.connecting),
+        ("tls_handshaking", spent.securing),
+        ("sending", spent.sending),
+        ("waiting", spent.waiting),
+        ("receiving", spent.receiving),
+    ] {
+        object.set(name, ms(span))?;
+    }
+    Ok(object.into_value())
+}
+
+fn request<'js>(ctx: &Ctx<'js>, answer: &Answer) -> Result<Value<'js>> {
+    let ask = &answer.ask;
+    let object = Object::new(ctx.clone())?;
+    object.set("method", &*ask.method)?;
+    object.set("url", &*ask.shown)?;
+    let body = ask.body.as_deref().unwrap_or_default();
+    object.set("body", String::from_utf8_lossy(body).into_owned())?;
+    let fields = Object::new(ctx.clone())?;
+    for (name, value) in ask.headers.iter() {
+        fields.set(name.as_str(), vec![value.as_str()])?;
+    }
+    if !answer.sent_cookies.is_empty() {
+        fields.set("Cookie", vec![answer.sent_cookies.as_str()])?;
+    }
+    object.set("headers", fields)?;
+    let cookies = Object::new(ctx.clone())?;
+    for pair in answer.sent_cookies.split("; ").filter(|pair| !pair.is_empty()) {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let cookie = Object::new(ctx.clone())?;
+        cookie.set("name", name)?;
+        cookie.set("value", value)?;
+        cookie.set("replace", false)?;
+        cookies.set(name, vec![cookie])?;
+    }
+    object.set("cookies", cookies)?;
+    Ok(object.into_value())
+}
+
+/// The property in which `json()` keeps what it has parsed.
+const PARSED: &str = "\u{1}json";
+
+fn json<'js>(
+    ctx: Ctx<'js>,
+    this: This<Class<'js, Response>>,
+    selector: rquickjs::function::Opt<Value<'js>>,
+) -> Result<Value<'js>> {
+    let response = this.0.borrow();
+    let Response::Sent(sent) = &*response else {
+        return Err(Exception::throw_message(&ctx, "the body is null so we can't transform it to JSON - this likely was because of a request error getting the response"));
+    };
+    if sent.answer.result.is_err() || !sent.answer.ask.keeps_body {
+        return Err(Exception::throw_message(&ctx, "the body is null so we can't transform it to JSON - this likely was because of a request error getting the response"));
+    }
+    let selector = selector.0.filter(|selector| !is_nothing(selector));
+    let Some(selector) = selector else {
+        let object = this.0.as_inner();
+        let known: Value = object.get(PARSED)?;
+        if !known.is_undefined() {
+            return Ok(known);
+        }
+        let parsed = sent.with_body(|bytes| parse(&ctx, bytes))?;
+        object.prop(PARSED, parsed.clone())?;
+        return Ok(parsed);
+    };
+    let path = text(&ctx, &selector)?;
+    sent.with_body(|bytes| {
+        let body = String::from_utf8_lossy(bytes);
+        if !gjson::valid(&body) {
+            return Ok(Value::new_undefined(ctx.clone()));
+        }
+        let found = gjson::get(&body, &path);
+        if !found.exists() {
+            return Ok(Value::new_undefined(ctx.clone()));
+        }
+        ctx.json_parse(found.json())
+    })
+}
+
+fn parse<'js>(ctx: &Ctx<'js>, bytes: &[u8]) -> Result<Value<'js>> {
+    ctx.json_parse(bytes).map_err(|_| {
+        let _ = ctx.catch();
+        let (line, column) = match serde_json::from_slice::<serde::de::IgnoredAny>(bytes) {
+            Err(error) => (error.line(), error.column()),
+            Ok(_) => (1, 1),
+        };
+        let message = format!("cannot parse json due to an error at line {line}, character {column}");
+        Exception::throw_message(ctx, &message)
+    })
+}

@@ -1,0 +1,210 @@
+//! One request of a script: made of its arguments, waited for, given back as a response.
+
+use std::rc::Rc;
+
+use rquickjs::{ArrayBuffer, Class, Ctx, Exception, Result, TypedArray, Value};
+
+use super::params::{self, BodyType, Params};
+use super::response::{Refused, Response};
+use crate::http::url::Url;
+use crate::script::console::Level;
+use crate::script::engine::core::{Core, Wanted};
+use crate::script::http::ask::{Answer, Ask};
+use crate::script::modules::args::{cut_off, is_nothing, not_at_init, text};
+
+/// Sends a request and waits for what comes of it.
+pub(super) fn send<'js>(
+    ctx: &Ctx<'js>,
+    method: &str,
+    url: &Value<'js>,
+    body: &Value<'js>,
+    params: &Value<'js>,
+) -> Result<Value<'js>> {
+    let core = Core::of(ctx);
+    match make(ctx, &core, method, url, body, params)? {
+        Ok(ask) => {
+            let ticket = ask.ticket;
+            core.ask(ask);
+            if !core.wait(Wanted::Answers(vec![ticket])) {
+                return cut_off(ctx);
+            }
+            match core.take_answer(ticket) {
+                Some(answer) => received(ctx, &core, answer),
+                None => cut_off(ctx),
+            }
+        }
+        Err(refusal) => refused(ctx, &core, refusal),
+    }
+}
+
+/// Makes a request of a script's arguments; or says why there is none, as a response.
+#[expect(clippy::type_complexity, reason = "what the script did wrong, and what the engine threw")]
+pub(super) fn make<'js>(
+    ctx: &Ctx<'js>,
+    core: &Rc<Core>,
+    method: &str,
+    url: &Value<'js>,
+    body: &Value<'js>,
+    params: &Value<'js>,
+) -> Result<std::result::Result<Ask, Refused>> {
+    not_at_init(ctx, core, "making http requests")?;
+    if core.is_stopping() {
+        return cut_off(ctx);
+    }
+    let given = match url.as_string() {
+        Some(text) => text.to_string()?,
+        None if is_nothing(url) => String::new(),
+        None => {
+            let error = "invalid URL: it must be text, or made by http.url".to_owned();
+            return Ok(Err(Refused { method: method.into(), url: text(ctx, url)?, error, code: 1020 }));
+        }
+    };
+    let read = params::read(ctx, core, params).and_then(|params| {
+        let body = read_body(ctx, core, body)?;
+        Ok((params, body))
+    });
+    let (params, (body, content_type)) = match read {
+        Ok(read) => read,
+        Err(error) => {
+            let error = crate::script::engine::thrown(ctx, error).text;
+            let error = error.lines().next().unwrap_or_default().trim_start_matches("Error: ").to_owned();
+            return Ok(Err(Refused { method: method.into(), url: given, error, code: 0 }));
+        }
+    };
+    let (url, shown) = match parse(&given) {
+        Ok(parsed) => parsed,
+        Err(error) => return Ok(Err(Refused { method: method.into(), url: given, error, code: 1020 })),
+    };
+    Ok(Ok(ask(core, method, url, shown, params, body, content_type)))
+}
+
+fn ask(
+    core: &Core,
+    method: &str,
+    url: Url,
+    shown: String,
+    params: Params,
+    body: Option<Rc<[u8]>>,
+    content_type: Option<String>,
+) -> Ask {
+    let Params { mut headers, host, cookies, jar, name, tags, timeout, redirects, body_type, expected } = params;
+    let has = |headers: &[(String, String)], name: &str| headers.iter().any(|(known, _)| known == name);
+    if !has(&headers, "User-Agent")
+        && let Some(settings) = core.program.settings()
+    {
+        headers.push(("User-Agent".into(), settings.user_agent.clone()));
+    }
+    if let Some(content_type) = content_type.filter(|_| !has(&headers, "Content-Type")) {
+        headers.push(("Content-Type".into(), content_type));
+    }
+    headers.sort();
+    let body_type = if method == "HEAD" { BodyType::None } else { body_type };
+    Ask {
+        ticket: core.ticket(),
+        method: Rc::from(method),
+        url: Rc::new(url),
+        shown: Rc::from(shown),
+        headers: headers.into(),
+        host,
+        body,
+        cookies,
+        jar,
+        timeout,
+        redirects,
+        keeps_body: body_type != BodyType::None,
+        binary: body_type == BodyType::Binary,
+        expected,
+        tags: core.tags(),
+        name,
+        own: tags,
+    }
+}
+
+/// The URL as it goes out, and as it is shown: without a password.
+fn parse(given: &str) -> std::result::Result<(Url, String), String> {
+    let wrong = |error: &str| format!("invalid URL: {error}");
+    if let Ok(url) = given.parse::<Url>() {
+        return Ok((url, given.to_owned()));
+    }
+    // What Go takes and our own parser does not: blanks and letters that have to be written in another way, credentials.
+    let parsed = url::Url::parse(given.trim()).map_err(|e| wrong(&format!("parse {given:?}: {e}")))?;
+    let mut plain = parsed.clone();
+    let _ = plain.set_username("");
+    let _ = plain.set_password(None);
+    plain.set_fragment(None);
+    let url = plain.as_str().parse::<Url>().map_err(|e| wrong(&e.to_string()))?;
+    let shown = if parsed.username().is_empty() && parsed.password().is_none() {
+        given.to_owned()
+    } else {
+        let (scheme, rest) = given.split_once("://").unwrap_or(("http", given));
+        let rest = rest.split_once('@').map_or(rest, |(_, rest)| rest);
+        let password = if parsed.password().is_some() { ":****" } else { "" };
+        format!("{scheme}://****{password}@{rest}")
+    };
+    Ok((url, shown))
+}
+
+/// The bytes of a body, and the type that they say of themselves.
+#[expect(clippy::type_complexity, reason = "bytes, and their type")]
+fn read_body<'js>(
+    ctx: &Ctx<'js>,
+    core: &Core,
+    value: &Value<'js>,
+) -> Result<(Option<Rc<[u8]>>, Option<String>)> {
+    if is_nothing(value) {
+        return Ok((None, None));
+    }
+    if value.is_string() {
+        return Ok((Some(Rc::from(text(ctx, value)?.into_bytes())), None));
+    }
+    if let Some(bytes) = bytes(value) {
+        return Ok((Some(Rc::from(bytes)), None));
+    }
+    if let Some(object) = params::plain(value) {
+        let form = super::form::read(ctx, object)?;
+        return Ok((Some(Rc::from(form.body)), Some(form.content_type)));
+    }
+    let _ = core;
+    Err(Exception::throw_type(ctx, &format!("unknown request body type {}", value.type_of())))
+}
+
+/// The bytes of an ArrayBuffer or of a view of one.
+pub(in crate::script) fn bytes(value: &Value<'_>) -> Option<Vec<u8>> {
+    if let Some(buffer) = ArrayBuffer::from_value(value.clone()) {
+        // SAFETY: they are copied before any JavaScript runs.
+        return unsafe { buffer.as_bytes() }.map(<[u8]>::to_vec);
+    }
+    if let Ok(view) = TypedArray::<u8>::from_value(value.clone()) {
+        // SAFETY: as above.
+        return unsafe { view.as_bytes() }.map(<[u8]>::to_vec);
+    }
+    None
+}
+
+/// The response that a request came to.
+///
+/// # Errors
+/// Where it failed and `throw` is set.
+pub(super) fn received<'js>(ctx: &Ctx<'js>, core: &Core, answer: Answer) -> Result<Value<'js>> {
+    let response = Response::of(answer);
+    if let Some(error) = response.failure() {
+        let settings = core.program.settings();
+        if settings.is_some_and(|settings| settings.throw) {
+            return Err(Exception::throw_message(ctx, &error));
+        }
+        core.program.console.about(Level::Warn, &format!("Request Failed error={error:?}"));
+    }
+    Ok(Class::instance(ctx.clone(), response)?.into_value())
+}
+
+/// The response of a request that was not sent.
+///
+/// # Errors
+/// Where `throw` is set.
+pub(super) fn refused<'js>(ctx: &Ctx<'js>, core: &Core, refused: Refused) -> Result<Value<'js>> {
+    if core.program.settings().is_some_and(|settings| settings.throw) {
+        return Err(Exception::throw_message(ctx, &refused.error));
+    }
+    core.program.console.about(Level::Warn, &format!("Request Failed error={:?}", refused.error));
+    Ok(Class::instance(ctx.clone(), Response::refused(refused))?.into_value())
+}

@@ -1,0 +1,453 @@
+//! The flow of k6 scripts: each user is a coroutine that runs JavaScript; what it asks for is carried out here.
+
+mod follow;
+mod places;
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::{
+    Ending, ExchangeId, Flow, FlowSetup, Iteration, Moves, Outcome, Request, Source, Then, TimerId, UserKey, What,
+};
+use crate::http::response::Expect;
+use crate::http::url::{Scheme, Url};
+use crate::plan::cookies::{self, request_url};
+use crate::plan::request_template::RenderError;
+use crate::plan::response::Needs;
+use crate::plan::status::StatusSet;
+use crate::script::console::Level;
+use crate::script::engine::core::{Facts, Job, JobEnd, Pause, Wanted};
+use crate::script::engine::vu::Vu;
+use crate::script::http::ask::{Answer, Ask, Spent};
+use crate::script::http::wire;
+use crate::script::program::{Program, ScriptError};
+use crate::script::tags::TagSet;
+use crate::stats::outcome::ErrorKind;
+use crate::units::Nanos;
+use places::Places;
+
+/// The only timer of a script: what it waits for by the clock.
+const CLOCK: TimerId = TimerId(0);
+
+/// What users of a script are there for.
+#[derive(Clone, Debug)]
+pub enum Task {
+    /// Iterations of its scenarios.
+    Load,
+    /// `setup()`, once.
+    Setup,
+    /// `teardown()`, once.
+    Teardown,
+    /// `handleSummary()`, once, with this JSON.
+    Summary(Arc<str>),
+}
+
+/// A script, and what it is run for.
+#[derive(Clone, Debug)]
+pub struct ScriptTask {
+    /// The script.
+    pub program: Arc<Program>,
+    /// What for.
+    pub task: Task,
+}
+
+impl ScriptTask {
+    /// It is load that the script itself has ended, or whose users could not be made.
+    pub fn is_called_off(&self) -> bool {
+        matches!(self.task, Task::Load) && !self.program.goes_on()
+    }
+}
+
+/// The flow of a script, for the users of one worker.
+pub struct ScriptFlow {
+    task: ScriptTask,
+    places: Places,
+    /// For requests whose statuses nobody judges.
+    all: Rc<StatusSet>,
+    body_limit: usize,
+    scratch: Vec<u8>,
+}
+
+/// One user of a script.
+pub struct ScriptUser {
+    key: UserKey,
+    /// `None` where its module code threw.
+    vu: Option<Box<Vu>>,
+    open: Vec<Open>,
+    exec: Rc<str>,
+    base: TagSet,
+    begun: Nanos,
+    /// Its script has something to do, or waits.
+    at_work: bool,
+}
+
+/// A request that is under way.
+struct Open {
+    id: ExchangeId,
+    ask: Ask,
+    /// Redirects followed.
+    hops: u32,
+    /// The `Cookie` field that was sent.
+    cookies: String,
+}
+
+impl ScriptFlow {
+    /// The flow of `task`.
+    pub fn new(task: &ScriptTask, setup: &FlowSetup<'_>) -> ScriptFlow {
+        let mut all = StatusSet::empty();
+        all.insert_range(0, 999);
+        ScriptFlow {
+            task: task.clone(),
+            places: Places::default(),
+            all: Rc::new(all),
+            body_limit: setup.workload.body_limit,
+            scratch: Vec::new(),
+        }
+    }
+
+    /// The tags that a user begins each iteration with, and the function that this calls.
+    fn facts(&self, key: &UserKey) -> (Facts, TagSet, Rc<str>) {
+        let settings = self.task.program.settings();
+        let own = settings.map(|settings| settings.tags.clone()).unwrap_or_default();
+        let scenario = match self.task.task {
+            Task::Load => settings.and_then(|settings| settings.scenarios.get(usize::from(key.scenario))),
+            _ => None,
+        };
+        let group = match self.task.task {
+            Task::Setup => "::setup",
+            Task::Teardown => "::teardown",
+            _ => "",
+        };
+        let mut tags = TagSet::of(own);
+        if let Some(scenario) = scenario {
+            let scenario_tags = scenario.tags.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+            tags = tags.with(scenario_tags).with([("scenario", scenario.name.as_str())]);
+        }
+        let facts = Facts {
+            vu: if scenario.is_some() { u64::from(key.number) + 1 } else { 0 },
+            scenario: scenario.map(|_| key.scenario),
+            ..Facts::default()
+        };
+        let exec = scenario.map_or("default", |scenario| scenario.exec.as_str());
+        (facts, tags.with([("group", group)]), Rc::from(exec))
+    }
+
+    fn job(&self, user: &ScriptUser) -> Job {
+        match &self.task.task {
+            Task::Load => Job::Iteration(Rc::clone(&user.exec)),
+            Task::Setup => Job::Setup,
+            Task::Teardown => Job::Teardown,
+            Task::Summary(json) => Job::Summary(Rc::from(&**json)),
+        }
+    }
+
+    fn begin(&mut self, user: &mut ScriptUser, iteration: Iteration, moves: &mut Moves<'_>) -> Then {
+        let job = self.job(user);
+        let Some(vu) = &mut user.vu else { return Then::End(Ending::Broken, Nanos::ZERO) };
+        {
+            let mut facts = vu.core().facts.borrow_mut();
+            facts.iteration = iteration.number;
+            facts.in_scenario = iteration.in_scenario;
+            facts.load_start = moves.window_open;
+        }
+        vu.core().set_group(user.base.get("group").unwrap_or_default());
+        if vu.core().tags().text() != user.base.text() {
+            vu.core().set_tags(user.base.with([]));
+        }
+        self.task.program.live().begin();
+        user.begun = moves.now();
+        user.at_work = true;
+        let pause = vu.run(job);
+        self.after(user, pause, moves)
+    }
+
+    /// The coroutine has suspended itself: books what it gave, begins what it asked for, and says what comes next.
+    fn after(&mut self, user: &mut ScriptUser, pause: Pause, moves: &mut Moves<'_>) -> Then {
+        let mut pause = pause;
+        loop {
+            let Some(vu) = &mut user.vu else { return Then::End(Ending::Broken, Nanos::ZERO) };
+            let console = &self.task.program.console;
+            vu.core().drain_given(|given| self.places.book(&given, moves, console));
+            moves.computed(vu.core().take_computed());
+            for ask in vu.core().take_asks() {
+                self.ask(user, ask, 0, moves);
+            }
+            match pause {
+                Pause::Idle => return self.end(user, moves),
+                Pause::Slice => return Then::Yield,
+                Pause::Waits => {}
+            }
+            let Some(vu) = &mut user.vu else { return Then::End(Ending::Broken, Nanos::ZERO) };
+            match vu.core().wanted() {
+                Wanted::Time(at) | Wanted::Anything(at) if at <= moves.now() => {}
+                Wanted::Answers(tickets) if vu.core().are_over(&tickets) => {}
+                Wanted::Time(at) | Wanted::Anything(at) => {
+                    if at != Nanos::MAX {
+                        moves.timer(CLOCK, at);
+                    }
+                    return Then::Wait;
+                }
+                Wanted::Answers(_) | Wanted::Nothing => return Then::Wait,
+            }
+            pause = vu.go_on();
+        }
+    }
+
+    /// Goes on if what the script waits for is there.
+    fn look(&mut self, user: &mut ScriptUser, answered: bool, moves: &mut Moves<'_>) -> Then {
+        let Some(vu) = &mut user.vu else { return Then::End(Ending::Broken, Nanos::ZERO) };
+        let core = vu.core();
+        let is_there = match core.wanted() {
+            Wanted::Time(at) => at <= moves.now(),
+            Wanted::Anything(at) => answered || at <= moves.now(),
+            Wanted::Answers(tickets) => core.are_over(&tickets),
+            Wanted::Nothing => false,
+        };
+        if !is_there {
+            return Then::Wait;
+        }
+        let pause = vu.go_on();
+        self.after(user, pause, moves)
+    }
+
+    fn end(&mut self, user: &mut ScriptUser, moves: &mut Moves<'_>) -> Then {
+        let program = &self.task.program;
+        user.at_work = false;
+        user.open.clear();
+        program.live().end();
+        let end = user.vu.as_ref().and_then(|vu| vu.core().take_end());
+        if matches!(self.task.task, Task::Load) {
+            program.live().complete();
+            if let Some(JobEnd::Threw(thrown)) = &end {
+                let settings = program.settings();
+                let scenario = settings.and_then(|all| all.scenarios.get(usize::from(user.key.scenario)));
+                let of = scenario.map_or_else(String::new, |scenario| {
+                    format!(" executor={} scenario={}", scenario.executor, scenario.name)
+                });
+                if program.aborted().is_none() {
+                    program.console.about(Level::Error, &format!("{}{of} source=stacktrace", thrown.text));
+                }
+            }
+            let least = settings_min(program);
+            let pause = (user.begun + least).0.saturating_sub(moves.now().0);
+            return Then::End(Ending::Whole, Nanos(pause));
+        }
+        match end {
+            Some(JobEnd::Done(json)) => program.errand_is_done(Ok(json)),
+            Some(JobEnd::Threw(thrown)) => program.errand_is_done(Err(thrown.text)),
+            _ => program.errand_is_done(Err("it was cut off".into())),
+        }
+        Then::End(Ending::Whole, Nanos::ZERO)
+    }
+
+    /// Begins a request, which may be what a redirect leads to.
+    fn ask(&mut self, user: &mut ScriptUser, ask: Ask, hops: u32, moves: &mut Moves<'_>) {
+        let mapped = self.mapped(&ask.url);
+        let origin = match moves.origin(mapped.as_ref().unwrap_or(&ask.url), None) {
+            Ok(origin) => origin,
+            Err(kind) => return answer_failed(user, ask, kind),
+        };
+        let place = self.places.of(&ask, moves);
+        let keeps = Needs { head: true, body: ask.keeps_body };
+        let replayable =
+            matches!(&*ask.method, "GET" | "HEAD" | "OPTIONS" | "TRACE") && ask.body.is_none();
+        let id = moves.request(Request {
+            origin,
+            source: Source::Written,
+            expect: if &*ask.method == "HEAD" { Expect::Head } else { Expect::Normal },
+            limit: ask.timeout,
+            keeps,
+            replayable,
+            body_limit: self.body_limit,
+            expected: Rc::clone(ask.expected.as_ref().unwrap_or(&self.all)),
+            place,
+            scheduled: None,
+        });
+        user.open.push(Open { id, ask, hops, cookies: String::new() });
+    }
+
+    /// Where a request goes whose host the options give an address for. Not with TLS, whose names are the host's: there
+    /// the address is given to whoever resolves it.
+    fn mapped(&self, url: &Url) -> Option<Url> {
+        let settings = self.task.program.settings()?;
+        if settings.hosts.is_empty() || url.scheme == Scheme::Https {
+            return None;
+        }
+        let entry = settings.hosts.iter().find(|entry| entry.fits(&url.host, url.port))?;
+        let port = entry.to_port.unwrap_or(url.port);
+        Some(Url { host: entry.address.to_string(), port, ..url.clone() })
+    }
+
+    fn answered(
+        &mut self,
+        user: &mut ScriptUser,
+        id: ExchangeId,
+        mut outcome: Outcome,
+        moves: &mut Moves<'_>,
+    ) -> Then {
+        let Some(at) = user.open.iter().position(|open| open.id == id) else { return Then::Wait };
+        let Open { mut ask, hops, cookies, .. } = user.open.swap_remove(at);
+        let (mut head, mut body, mut truncated) = (Vec::new(), Vec::new(), false);
+        if let Some(parts) = &mut outcome.parts {
+            head = std::mem::take(&mut parts.head);
+            body = std::mem::take(&mut parts.body);
+            truncated = parts.truncated;
+        }
+        moves.recycle(outcome.parts.take());
+        if outcome.result.is_ok() && cookies::gives_any(&head)
+            && let Some(url) = request_url(&ask.url, &ask.url.target)
+        {
+            ask.jar.borrow_mut().store(&head, &url, moves.wall());
+        }
+        let status = outcome.result.map(|response| response.status);
+        let mut stopped_redirects = false;
+        if let Ok(status) = status
+            && let Some(location) = follow::location(status, &head)
+        {
+            if hops < ask.redirects {
+                match follow::next(&ask, status, &location) {
+                    Ok(next) => {
+                        self.ask(user, next, hops + 1, moves);
+                        return self.look(user, true, moves);
+                    }
+                    Err(text) => {
+                        self.task.program.console.about(Level::Warn, &format!("Request Failed error={text:?}"));
+                    }
+                }
+            } else {
+                stopped_redirects = ask.redirects > 0;
+            }
+        }
+        if stopped_redirects {
+            let text = format!("Stopped after {} redirects and returned the redirection; pass {{ redirects: n }} in request params or set global maxRedirects to silence this", ask.redirects);
+            self.task.program.console.about(Level::Warn, &text);
+        }
+        let spent = Spent {
+            duration: outcome.timings.sending + outcome.timings.waiting + outcome.timings.receiving,
+            blocked: outcome.timings.blocked,
+            connecting: outcome.timings.connecting,
+            securing: outcome.timings.securing,
+            sending: outcome.timings.sending,
+            waiting: outcome.timings.waiting,
+            receiving: outcome.timings.receiving,
+        };
+        ask.cookies.clear();
+        let answer = Answer {
+            ticket: ask.ticket,
+            result: status,
+            head,
+            body,
+            truncated,
+            spent,
+            ask,
+            sent_cookies: cookies,
+            stopped_redirects,
+        };
+        if let Some(vu) = &user.vu {
+            vu.core().answer(answer);
+        }
+        self.look(user, true, moves)
+    }
+}
+
+fn settings_min(program: &Program) -> Nanos {
+    program.settings().map_or(Nanos::ZERO, |settings| settings.min_iteration_duration)
+}
+
+/// A request that could not even be begun.
+fn answer_failed(user: &ScriptUser, ask: Ask, kind: ErrorKind) {
+    let Some(vu) = &user.vu else { return };
+    vu.core().answer(Answer {
+        ticket: ask.ticket,
+        result: Err(kind),
+        head: Vec::new(),
+        body: Vec::new(),
+        truncated: false,
+        spent: Spent::default(),
+        ask,
+        sent_cookies: String::new(),
+        stopped_redirects: false,
+    });
+}
+
+impl Flow for ScriptFlow {
+    type State = ScriptUser;
+
+    fn anew(&self, setup: &FlowSetup<'_>) -> ScriptFlow {
+        ScriptFlow::new(&self.task, setup)
+    }
+
+    fn user(&self, key: &UserKey) -> ScriptUser {
+        let (facts, base, exec) = self.facts(key);
+        let program = &self.task.program;
+        let vu = match Vu::new(program, facts, base.with([])) {
+            Ok(vu) => {
+                program.live().initialise();
+                Some(Box::new(vu))
+            }
+            Err(ScriptError::Aborted(_)) => None,
+            Err(error) => {
+                program.break_off(&error.to_string());
+                None
+            }
+        };
+        let key = *key;
+        ScriptUser { key, vu, open: Vec::new(), exec, base, begun: Nanos::ZERO, at_work: false }
+    }
+
+    fn prepare(&mut self, user: &mut ScriptUser) -> bool {
+        user.vu.is_some() && !self.task.is_called_off()
+    }
+
+    fn on(&mut self, user: &mut ScriptUser, what: What, moves: &mut Moves<'_>) -> Then {
+        match what {
+            What::Begin(iteration) => self.begin(user, iteration, moves),
+            What::Answered(id, outcome) => self.answered(user, id, outcome, moves),
+            What::Timer(..) => self.look(user, false, moves),
+            What::GoOn => {
+                let Some(vu) = &mut user.vu else { return Then::End(Ending::Broken, Nanos::ZERO) };
+                let pause = vu.go_on();
+                self.after(user, pause, moves)
+            }
+            What::Interrupt => {
+                user.open.clear();
+                if std::mem::take(&mut user.at_work) {
+                    self.task.program.live().end();
+                    self.task.program.live().interrupt();
+                    if let Some(vu) = &mut user.vu {
+                        vu.stop();
+                    }
+                    if !matches!(self.task.task, Task::Load) {
+                        self.task.program.errand_is_done(Err("it was not over in time".into()));
+                    }
+                }
+                Then::Wait
+            }
+        }
+    }
+
+    fn write(
+        &mut self,
+        user: &mut ScriptUser,
+        request: ExchangeId,
+        _: &Url,
+        wall: Nanos,
+        out: &mut Vec<u8>,
+    ) -> Result<(), RenderError> {
+        let Some(open) = user.open.iter_mut().find(|open| open.id == request) else {
+            return Err(RenderError::Nothing);
+        };
+        let jar = open.ask.jar.borrow();
+        open.cookies.clear();
+        if !jar.is_empty() || !open.ask.cookies.is_empty() {
+            self.scratch.clear();
+            if let Some(at) = request_url(&open.ask.url, &open.ask.url.target) {
+                jar.header(&at, wall, &mut self.scratch);
+            }
+            open.cookies = follow::with_given(&String::from_utf8_lossy(&self.scratch), &open.ask.cookies);
+        }
+        drop(jar);
+        wire::write(&open.ask, &open.ask.url.authority(), &open.cookies, out);
+        Ok(())
+    }
+}

@@ -1,0 +1,82 @@
+//! Where a script's figures go: places of requests and series of its own metrics, found by their tags.
+
+use std::fmt::Write;
+
+use hashbrown::HashMap;
+
+use super::super::Moves;
+use crate::script::console::{Console, Level};
+use crate::script::engine::core::Given;
+use crate::script::http::ask::Ask;
+use crate::stats::registry::SeriesId;
+
+/// Most that are remembered: beyond it all are looked up anew.
+const KNOWN_MAX: usize = 4_096;
+
+/// What was found before, by all of its tags as one text.
+#[derive(Default)]
+pub(super) struct Places {
+    places: HashMap<Box<str>, u32>,
+    series: HashMap<Box<str>, SeriesId>,
+    text: String,
+}
+
+/// What stands between parts of the text: in none of them.
+const END: char = '\u{2}';
+
+impl Places {
+    /// The place of a request.
+    pub(super) fn of(&mut self, ask: &Ask, moves: &mut Moves<'_>) -> u32 {
+        let text = &mut self.text;
+        text.clear();
+        let name = ask.name.as_deref().unwrap_or(&ask.shown);
+        text.extend([ask.tags.text(), &ask.method, name].into_iter().flat_map(|part| part.chars().chain([END])));
+        for (tag, value) in &ask.own {
+            let _ = write!(text, "{tag}{END}{value}{END}");
+        }
+        if let Some(place) = self.places.get(text.as_str()) {
+            return *place;
+        }
+        let own = ask.own.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        // A request's name stands for its URL, whose values can be without number.
+        let standing = [("method", &*ask.method), ("name", name), ("url", name)];
+        let tags = ask.tags.with(standing).with(own);
+        let list: Vec<(&str, &str)> = tags.list().iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
+        let place = moves.place(&list);
+        if self.places.len() >= KNOWN_MAX {
+            self.places.clear();
+        }
+        self.places.insert(self.text.as_str().into(), place);
+        place
+    }
+
+    /// Books a figure.
+    pub(super) fn book(&mut self, given: &Given, moves: &mut Moves<'_>, console: &Console) {
+        let text = &mut self.text;
+        text.clear();
+        text.extend([given.tags.text(), &given.metric].into_iter().flat_map(|part| part.chars().chain([END])));
+        for (tag, value) in &given.own {
+            let _ = write!(text, "{tag}{END}{value}{END}");
+        }
+        let known = self.series.get(text.as_str()).copied();
+        let series = match known {
+            Some(series) => series,
+            None => {
+                let own = given.own.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+                let tags = given.tags.with(own);
+                let list: Vec<(&str, &str)> =
+                    tags.list().iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
+                let series = match moves.series(&given.metric, given.kind, &list) {
+                    Ok(series) => series,
+                    Err(conflict) => return console.about(Level::Warn, &conflict.to_string()),
+                };
+                if self.series.len() >= KNOWN_MAX {
+                    self.series.clear();
+                }
+                self.series.insert(self.text.as_str().into(), series);
+                series
+            }
+        };
+        moves.add(series, given.value);
+    }
+}

@@ -392,6 +392,8 @@ pub struct Generator {
     /// How long the workers were ready to run and did not, as a share of their time, 0 to 1: others had their cores, or a quota
     /// was used up.
     pub run_delay_share: f64,
+    /// Time in which scripts computed, as a share of the workers' time; 0 without a script.
+    pub script_share: f64,
     /// How long the control group waited for memory, as a share of the window, 0 to 1.
     pub memory_stall_share: f64,
     /// Cores that generator and target both may run on.

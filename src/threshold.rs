@@ -211,7 +211,11 @@ impl Aggregation {
     fn of_own(self, figures: &Figures, seconds: f64) -> f64 {
         match figures {
             Figures::Counter(counter) if self == Aggregation::Rate => {
-                if seconds > 0.0 { counter.sum / seconds } else { 0.0 }
+                if seconds > 0.0 {
+                    counter.sum / seconds
+                } else {
+                    0.0
+                }
             }
             Figures::Counter(counter) => counter.sum,
             Figures::Gauge(gauge) => gauge.value,

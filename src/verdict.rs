@@ -95,6 +95,8 @@ pub struct Readings {
     pub keys: Keys,
     /// Share of the workers' cores that the hypervisor gave to others, 0 to 1.
     pub steal_share: f64,
+    /// Time in which users' scripts computed, as a share of the workers' time; `None` where there is no script.
+    pub script_share: Option<f64>,
     /// What a CPU quota kept from this process.
     pub throttling: Throttling,
     /// How long some of this process's control group waited for memory.

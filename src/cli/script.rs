@@ -15,7 +15,6 @@ use serde_json::Value;
 use super::exit::{Exit, Failure};
 use super::run::PATIENCE;
 use super::signals;
-pub(super) use flags::ScriptArgs;
 use crate::observer::Observer;
 use crate::output::progress::LiveLine;
 use crate::run::config::{RawConfig, RawConnect, RawTls, RunConfig, Scripted};
@@ -29,6 +28,7 @@ use crate::script::program::{Program, ScriptError};
 use crate::script::tags::TagSet;
 use crate::units::Nanos;
 use crate::worker::flow::script::{ScriptTask, Task};
+pub(super) use flags::ScriptArgs;
 
 /// A script that was loaded once, and its options.
 struct Loaded {
@@ -66,12 +66,13 @@ pub(super) fn execute(args: ScriptArgs) -> Result<Exit, Failure> {
 
 /// Where the script's own lines go.
 fn console(args: &ScriptArgs) -> Result<Console, Failure> {
-    let file = match &args.console_output {
-        Some(path) => Some(File::create(path).map_err(|e| {
-            Failure::run(anyhow!("--console-output: cannot write {}: {e}", path.display()))
-        })?),
-        None => None,
-    };
+    let file =
+        match &args.console_output {
+            Some(path) => Some(File::create(path).map_err(|e| {
+                Failure::run(anyhow!("--console-output: cannot write {}: {e}", path.display()))
+            })?),
+            None => None,
+        };
     Ok(Console::new(file, args.verbose))
 }
 
@@ -151,8 +152,8 @@ fn env(args: &ScriptArgs) -> BTreeMap<String, String> {
 fn layers(args: &ScriptArgs, env: &BTreeMap<String, String>, program: &Program) -> Result<Layers, String> {
     let file = match &args.config {
         Some(path) => {
-            let text =
-                fs::read_to_string(path).map_err(|e| format!("--config: cannot read {}: {e}", path.display()))?;
+            let text = fs::read_to_string(path)
+                .map_err(|e| format!("--config: cannot read {}: {e}", path.display()))?;
             object(&text).map_err(|e| format!("--config: {}: {e}", path.display()))?
         }
         None => Layer::new(),
@@ -175,7 +176,8 @@ fn object(text: &str) -> Result<Layer, String> {
 fn raw(args: &ScriptArgs, options: &Options) -> RawConfig {
     let own = &args.own;
     let resolve = options.settings.hosts.iter().filter(|entry| !entry.host.starts_with("*."));
-    let resolve = resolve.map(|entry| format!("{}:{}:{}", entry.host, entry.port.unwrap_or(443), bracketed(entry.address)));
+    let resolve = resolve
+        .map(|entry| format!("{}:{}:{}", entry.host, entry.port.unwrap_or(443), bracketed(entry.address)));
     RawConfig {
         threads: own.threads.or_else(|| own.cores.is_none().then(default_threads)),
         cores: own.cores.clone(),
@@ -225,12 +227,7 @@ fn errands(program: &Program, options: &Options) -> Errands {
 }
 
 /// Summary, verdict, exit code.
-fn finish(
-    args: &ScriptArgs,
-    program: &Program,
-    options: &Options,
-    ran: &ScriptRun,
-) -> Result<Exit, Failure> {
+fn finish(args: &ScriptArgs, program: &Program, options: &Options, ran: &ScriptRun) -> Result<Exit, Failure> {
     let judged = files::judged(options, ran).iter().all(|(_, ok)| *ok);
     if let Some(load) = &ran.load {
         files::report(args, load)?;

@@ -101,9 +101,8 @@ impl CookieJar {
 
     /// Removes those that would be sent to `url`; with `name` those of that name alone.
     pub fn remove(&mut self, url: &url::Url, name: Option<&str>) {
-        self.0.retain(|kept| {
-            !(kept.cookie.matches(url) && name.is_none_or(|name| kept.cookie.name() == name))
-        });
+        self.0
+            .retain(|kept| !(kept.cookie.matches(url) && name.is_none_or(|name| kept.cookie.name() == name)));
     }
 
     /// Appends the value of a Cookie field for a request to `url`, its [`request_url`]: longer paths first, then older

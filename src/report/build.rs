@@ -197,6 +197,7 @@ fn generator(summary: &Summary, readings: &Readings, max_rss_bytes: u64) -> Gene
         max_rss_bytes,
         steal_share: finite(readings.steal_share),
         throttled_share: part(readings.throttling.time, readings.wall),
+        script_share: finite(readings.script_share.unwrap_or(0.0)),
         run_delay_share: part(
             sum(workers.iter().map(|worker| worker.run_delay)),
             sum(workers.iter().map(|worker| worker.wall)),

@@ -81,6 +81,8 @@ pub struct ScenarioEntry {
     pub causes: Vec<CauseEntry>,
     /// Redirects that were not followed: to no origin of the plan, or one too many.
     pub redirects_refused: u64,
+    /// Seconds in which its users' scripts computed, over all workers.
+    pub script_s: f64,
     /// How long whole iterations took.
     pub iteration_duration: LatencySection,
     /// Virtual users that there were at most.
@@ -228,7 +230,7 @@ impl ScenarioParts<'_> {
 
     fn scenario(&self, index: u32, key: &ScenarioKey) -> ScenarioEntry {
         let (mut iterations, mut duration) = (Iterations::default(), Histogram::new());
-        let (mut vus_max, mut redirects_refused) = (0, 0);
+        let (mut vus_max, mut redirects_refused, mut script_time) = (0, 0, Nanos::ZERO);
         for stage in 0..self.layout.stages(index) {
             let tally = &self.tally.scenarios[(key.first_slot + stage) as usize];
             iterations.scheduled += tally.scheduled;
@@ -238,6 +240,7 @@ impl ScenarioParts<'_> {
             iterations.dropped += tally.dropped;
             iterations.broken += tally.broken;
             redirects_refused += tally.redirects_refused;
+            script_time += Nanos(tally.script_time);
             tally.iteration_duration.merge_into(&mut duration);
             vus_max = vus_max.max(tally.vus_max);
         }
@@ -247,6 +250,7 @@ impl ScenarioParts<'_> {
             iterations,
             causes: self.causes(index),
             redirects_refused,
+            script_s: script_time.as_secs_f64(),
             iteration_duration: section(&duration),
             vus_max,
             stages: (0..self.layout.stages(index)).map(|stage| self.stage(index, key, stage)).collect(),

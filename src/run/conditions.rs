@@ -35,6 +35,7 @@ pub(super) fn readings(
             .map(|workload| iterations(workload, layout, &course.summary.tally)),
         keys: keys(config),
         steal_share: after.steal.share_since(&before.steal, &config.cores),
+        script_share: config.script.is_some().then(|| script_share(course)),
         throttling: after.stalls.throttled_since(&before.stalls),
         memory_stall: after.stalls.memory_since(&before.stalls),
         wall: after.at - before.at,
@@ -45,6 +46,13 @@ pub(super) fn readings(
         connections: standing(config, course),
         timeout: config.workload.is_none().then_some(config.timeout),
     }
+}
+
+/// Time in which scripts computed, as a share of all workers' time.
+fn script_share(course: &Course) -> f64 {
+    let computed: u64 = course.summary.tally.scenarios.iter().map(|scenario| scenario.script_time).sum();
+    let wall: u64 = course.finished.iter().map(|finished| finished.readings.wall.0).sum();
+    if wall == 0 { 0.0 } else { (computed as f64 / wall as f64).min(1.0) }
 }
 
 /// What was to be done to the last. A run that somebody ended owes nothing.

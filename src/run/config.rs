@@ -284,11 +284,7 @@ fn words(raw: &RawConfig, problems: &mut Problems) -> (WaitMode, DriverChoice) {
 }
 
 /// As [`RunConfig::validate`], on a host that may be a test's.
-fn validate_on(
-    raw: RawConfig,
-    given: Option<Planned>,
-    host: &impl Host,
-) -> Result<RunConfig, ConfigError> {
+fn validate_on(raw: RawConfig, given: Option<Planned>, host: &impl Host) -> Result<RunConfig, ConfigError> {
     let mut secrets = secrets::of_flags(&raw);
     let config = read(raw, given, host, &mut secrets).map_err(|error| error.without(&secrets))?;
     Ok(RunConfig { secrets: Arc::new(secrets), ..config })

@@ -19,8 +19,8 @@ use crate::stats::snapshot::Snapshot;
 use crate::stats::summary::{Summary, SummaryBuilder, TimelinePoint};
 use crate::threshold::{Outcome, Threshold};
 use crate::units::Nanos;
-use crate::worker::flow::script::ScriptTask;
 use crate::worker::channel::{Connected, Finished, Message, Tried};
+use crate::worker::flow::script::ScriptTask;
 
 /// How often to look for Ctrl-C.
 const POLL_EVERY: Nanos = Nanos::from_millis(20);

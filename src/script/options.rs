@@ -109,7 +109,10 @@ const KNOWN_MORE: [&str; 4] = ["tlsAuth", "tlsCipherSuites", "tlsVersion", "vusM
 
 /// Options that would change what is sent, and that are not carried out: a script that sets one is not run as if it had not.
 const REFUSED: [(&str, &str); 6] = [
-    ("executionSegment", "parts of a test on several machines are not there yet: run the whole, or divide its rates and users by hand"),
+    (
+        "executionSegment",
+        "parts of a test on several machines are not there yet: run the whole, or divide its rates and users by hand",
+    ),
     ("executionSegmentSequence", "parts of a test on several machines are not there yet: leave it out"),
     ("tlsAuth", "client certificates come from --cert and --key"),
     ("rps", "limit the rate with a constant-arrival-rate scenario, which says so in its figures"),
@@ -279,7 +282,10 @@ fn workload(
     };
     let compiled = file::compile("options", &text, Format::Json, &around).map_err(|e| {
         let words: Vec<String> = e.problems.iter().map(|problem| problem.message.clone()).collect();
-        OptionsError(format!("there were problems with the specified script configuration: {}", words.join("; ")))
+        OptionsError(format!(
+            "there were problems with the specified script configuration: {}",
+            words.join("; ")
+        ))
     })?;
     let workload = compiled.workload;
     let mut settings = Vec::new();
@@ -335,10 +341,7 @@ fn inclusive(executor: Executor) -> Executor {
     }
 }
 
-fn thresholds(
-    map: &Layer,
-    metrics: &BTreeMap<String, MetricDef>,
-) -> Result<Vec<Threshold>, OptionsError> {
+fn thresholds(map: &Layer, metrics: &BTreeMap<String, MetricDef>) -> Result<Vec<Threshold>, OptionsError> {
     let Some(given) = map.get("thresholds") else { return Ok(Vec::new()) };
     let Value::Object(given) = given else {
         return Err(OptionsError("`thresholds` must be an object of lists".into()));
@@ -348,7 +351,9 @@ fn thresholds(
     let mut all = Vec::new();
     for (selector, list) in given {
         let Value::Array(list) = list else {
-            return Err(OptionsError(format!("thresholds of `{selector}` must be a list, such as ['p(95)<200']")));
+            return Err(OptionsError(format!(
+                "thresholds of `{selector}` must be a list, such as ['p(95)<200']"
+            )));
         };
         for entry in list {
             let (expression, abort, delay) = match entry {

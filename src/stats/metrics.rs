@@ -270,7 +270,8 @@ impl Filter {
     /// All checks that it names in one.
     fn own(&self, metric: Metric, tally: &Tally) -> Figures {
         let mut sum = Figures::new(metric.kind);
-        for (key, figures) in tally.series().filter(|(key, _)| !key.is_watch() && key.metric() == metric.name) {
+        for (key, figures) in tally.series().filter(|(key, _)| !key.is_watch() && key.metric() == metric.name)
+        {
             if key.kind() == metric.kind && self.matches_key(key) {
                 sum.merge(figures);
             }

@@ -7,6 +7,8 @@ use crate::units::{Nanos, human};
 const OPEN_LOAD_MAX: f64 = 0.95;
 /// From this share on a closed loop goes no faster because the worker cannot.
 const CLOSED_LOAD_LIMIT: f64 = 0.99;
+/// A script that takes more of the workers' time than all the rest is what they are busy with.
+const SCRIPT_MOST: f64 = 0.5;
 /// Above this share other guests of the host are in the figures.
 const STEAL_MAX: f64 = 0.02;
 /// A worker that stood still for longer was suspended, not just descheduled.
@@ -30,6 +32,13 @@ fn saturation(readings: &Readings, findings: &mut Findings) {
     };
     let of = format!("{count} of {} workers", readings.workers.len());
     let (core, load) = (worst.core, percent(load(worst)));
+    if let Some(share) = readings.script_share.filter(|share| *share > SCRIPT_MOST) {
+        return findings.suspect(format!(
+            "the script is the limit: its own code took {} of the workers' time, and {of} used all of theirs; use more workers \
+             (--threads), or let the script do less",
+            percent(share)
+        ));
+    }
     findings.suspect(if readings.open_model {
         format!(
             "{of} had no room to spare: the one on core {core} was busy for {load} of the time (at most {} is \

@@ -254,10 +254,23 @@ fn carry_out<'js>(
     let result: Value = function.call_arg(args)?;
     let result = settle(ctx, core, result)?;
     match job {
-        Job::Setup => Ok(ctx.json_stringify(result)?.map(|json| json.to_string()).transpose()?),
+        Job::Setup => setup_data(ctx, result),
         Job::Summary(_) => modules::summary_files(ctx, result).map(Some),
         _ => Ok(None),
     }
+}
+
+/// What `setup` returned as k6 hands it on: in JSON, where what is undefined within becomes null.
+fn setup_data<'js>(ctx: &Ctx<'js>, result: Value<'js>) -> rquickjs::Result<Option<String>> {
+    if result.is_undefined() {
+        return Ok(None);
+    }
+    let replacer: Function = ctx.eval(
+        "(_, value) => { if (typeof value === 'function') { throw new TypeError('the setup data cannot hold functions'); } \
+         return value === undefined ? null : value; }",
+    )?;
+    let json = ctx.json_stringify_replacer(result, replacer)?;
+    json.map(|json| json.to_string()).transpose()
 }
 
 /// Lets promises and timers go on until none is left, and gives what came of `result`.

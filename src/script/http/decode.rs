@@ -10,7 +10,8 @@ pub const PLAIN_MOST: u64 = 256 << 20;
 /// # Errors
 /// When it is not in that coding, or would become too large.
 pub fn undo(codings: &[String], body: &[u8]) -> Result<Option<Vec<u8>>, String> {
-    let names = codings.iter().flat_map(|field| field.split(',')).map(|name| name.trim().to_ascii_lowercase());
+    let names =
+        codings.iter().flat_map(|field| field.split(',')).map(|name| name.trim().to_ascii_lowercase());
     let names: Vec<String> = names.filter(|name| !name.is_empty() && name != "identity").collect();
     // One that nobody knows stays, as with k6.
     if names.is_empty() || body.is_empty() || !names.iter().all(|name| is_known(name)) {

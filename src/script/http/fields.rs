@@ -4,7 +4,8 @@
 pub fn fields(head: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     let lines = head.split(|b| *b == b'\n').skip(1);
     lines.filter_map(|line| {
-        let at = line.iter().position(|b| *b == b':').filter(|at| *at > 0 && !line[0].is_ascii_whitespace())?;
+        let at =
+            line.iter().position(|b| *b == b':').filter(|at| *at > 0 && !line[0].is_ascii_whitespace())?;
         Some((line[..at].trim_ascii(), line[at + 1..].trim_ascii()))
     })
 }

@@ -23,7 +23,9 @@ pub fn write(ask: &Ask, authority: &str, cookies: &str, out: &mut Vec<u8>) {
     }
     let mut cookies = Some(cookies).filter(|cookies| !cookies.is_empty());
     for (name, value) in ask.headers.iter().filter(|(name, _)| name != AGENT) {
-        if name.as_str() > COOKIE && let Some(cookies) = cookies.take() {
+        if name.as_str() > COOKIE
+            && let Some(cookies) = cookies.take()
+        {
             put(&[COOKIE, ": ", cookies, "\r\n"]);
         }
         put(&[name, ": ", value, "\r\n"]);

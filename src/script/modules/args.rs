@@ -70,7 +70,10 @@ pub(super) fn bytes<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> Result<Vec<u8>> 
         return Ok(bytes);
     }
     if is_nothing(value) {
-        return Err(Exception::throw_message(ctx, "invalid type undefined, expected string, ArrayBuffer or typed array"));
+        return Err(Exception::throw_message(
+            ctx,
+            "invalid type undefined, expected string, ArrayBuffer or typed array",
+        ));
     }
     Ok(text(ctx, value)?.into_bytes())
 }

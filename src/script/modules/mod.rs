@@ -24,7 +24,8 @@ pub(in crate::script) use globals::{begin_job, globals};
 pub(in crate::script) use summary::summary_files;
 
 /// Modules of k6's that are there.
-const KNOWN: [&str; 8] = ["k6", "k6/crypto", "k6/data", "k6/encoding", "k6/execution", "k6/http", "k6/metrics", "k6/timers"];
+const KNOWN: [&str; 8] =
+    ["k6", "k6/crypto", "k6/data", "k6/encoding", "k6/execution", "k6/http", "k6/metrics", "k6/timers"];
 
 /// Modules of k6's that are not there, with what to do instead.
 const REFUSED: [(&str, &str); 13] = [

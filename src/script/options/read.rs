@@ -8,7 +8,8 @@ use crate::units::{Nanos, parse_duration};
 
 /// A span of time: a number of milliseconds, or text with units.
 pub(super) fn duration(value: &Value, name: &str) -> Result<Nanos, OptionsError> {
-    let wrong = |shown: &str| OptionsError(format!("`{name}`: invalid duration {shown}; write it as in '1m30s'"));
+    let wrong =
+        |shown: &str| OptionsError(format!("`{name}`: invalid duration {shown}; write it as in '1m30s'"));
     match value {
         Value::Number(ms) => match ms.as_f64().filter(|ms| *ms >= 0.0) {
             Some(ms) => Ok(Nanos((ms * 1e6) as u64)),
@@ -27,9 +28,9 @@ pub(super) fn duration(value: &Value, name: &str) -> Result<Nanos, OptionsError>
 /// A whole number, which may be text.
 pub(super) fn whole(value: &Value, name: &str) -> Result<u64, OptionsError> {
     let found = match value {
-        Value::Number(number) => {
-            number.as_u64().or_else(|| number.as_f64().filter(|n| n.fract() == 0.0 && *n >= 0.0).map(|n| n as u64))
-        }
+        Value::Number(number) => number
+            .as_u64()
+            .or_else(|| number.as_f64().filter(|n| n.fract() == 0.0 && *n >= 0.0).map(|n| n as u64)),
         Value::String(text) => text.trim().parse().ok(),
         _ => None,
     };
@@ -52,9 +53,11 @@ pub(super) fn text_map(value: Option<&Value>, name: &str) -> Result<Vec<(String,
 /// What of a scenario is not its executor's.
 const OURS: [&str; 4] = ["exec", "env", "tags", "options"];
 /// Durations of scenarios.
-const SPANS: [&str; 6] = ["startTime", "gracefulStop", "duration", "maxDuration", "gracefulRampDown", "timeUnit"];
+const SPANS: [&str; 6] =
+    ["startTime", "gracefulStop", "duration", "maxDuration", "gracefulRampDown", "timeUnit"];
 /// Numbers of scenarios.
-const NUMBERS: [&str; 7] = ["vus", "iterations", "startVUs", "rate", "startRate", "preAllocatedVUs", "maxVUs"];
+const NUMBERS: [&str; 7] =
+    ["vus", "iterations", "startVUs", "rate", "startRate", "preAllocatedVUs", "maxVUs"];
 
 /// A scenario as a plan has it, and what only scripts have.
 pub(super) fn scenario(name: &str, form: &Value) -> Result<(Value, ScenarioSettings), OptionsError> {
@@ -154,10 +157,11 @@ pub(super) fn shortcut(map: &Layer, warnings: &mut Vec<String>) -> Result<Value,
 pub(super) fn hosts(value: Option<&Value>) -> Result<Vec<HostEntry>, OptionsError> {
     let entry = |(name, to): (String, String)| {
         let wrong = || OptionsError(format!("`hosts`: {name}: {to:?} is no address, with or without a port"));
-        let (host, port) = match name.rsplit_once(':').and_then(|(host, port)| Some((host, port.parse().ok()?))) {
-            Some((host, port)) => (host.to_lowercase(), Some(port)),
-            None => (name.to_lowercase(), None),
-        };
+        let (host, port) =
+            match name.rsplit_once(':').and_then(|(host, port)| Some((host, port.parse().ok()?))) {
+                Some((host, port)) => (host.to_lowercase(), Some(port)),
+                None => (name.to_lowercase(), None),
+            };
         if let Ok(address) = to.parse::<std::net::SocketAddr>() {
             return Ok(HostEntry { host, port, address: address.ip(), to_port: Some(address.port()) });
         }

@@ -16,12 +16,16 @@ fn executor(script: Value, flags: Value) -> Executor {
 #[test]
 fn shortcuts_are_scenarios() {
     let none = json!({});
-    assert!(matches!(executor(json!({}), none.clone()), Executor::PerVuIterations { vus: 1, iterations: 1, .. }));
+    assert!(matches!(
+        executor(json!({}), none.clone()),
+        Executor::PerVuIterations { vus: 1, iterations: 1, .. }
+    ));
     assert!(matches!(
         executor(json!({"vus": "3", "iterations": 7}), none.clone()),
         Executor::SharedIterations { vus: 3, iterations: 7, .. }
     ));
-    let Executor::ConstantVus { vus, duration } = executor(json!({"vus": 2, "duration": 1500}), none.clone()) else {
+    let Executor::ConstantVus { vus, duration } = executor(json!({"vus": 2, "duration": 1500}), none.clone())
+    else {
         panic!("it is constant")
     };
     assert_eq!((vus, duration), (2, Nanos::from_millis(1_500)));
@@ -31,12 +35,19 @@ fn shortcuts_are_scenarios() {
 
 #[test]
 fn flags_replace_the_scripts_scenarios() {
-    let script = json!({"scenarios": {"a": {"executor": "constant-vus", "vus": 4, "duration": "5s", "exec": "f"}}});
+    let script =
+        json!({"scenarios": {"a": {"executor": "constant-vus", "vus": 4, "duration": "5s", "exec": "f"}}});
     let options = of(script.clone(), json!({"iterations": 3})).unwrap();
     assert_eq!(options.warnings.len(), 1);
-    assert!(matches!(options.workload.scenarios[0].executor, Executor::SharedIterations { iterations: 3, .. }));
+    assert!(matches!(
+        options.workload.scenarios[0].executor,
+        Executor::SharedIterations { iterations: 3, .. }
+    ));
     let options = of(script, json!({})).unwrap();
-    assert_eq!((options.settings.scenarios[0].exec.as_str(), options.settings.scenarios[0].name.as_str()), ("f", "a"));
+    assert_eq!(
+        (options.settings.scenarios[0].exec.as_str(), options.settings.scenarios[0].name.as_str()),
+        ("f", "a")
+    );
     // Of the same layer both cannot be meant.
     assert!(of(json!({"scenarios": {}, "duration": "1s"}), json!({})).is_err());
 }
@@ -57,7 +68,10 @@ fn what_cannot_be_is_refused_by_name() {
         (json!({"scenarios": {"a": {"vus": 1}}}), "scenario a: it lacks `executor`"),
         (json!({"scenarios": {"a": {"executor": "externally-controlled"}}}), "externally-controlled"),
         (json!({"scenarios": {"a": {"executor": "constant-vus", "duration": "1s", "rate": 1}}}), "rate"),
-        (json!({"scenarios": {"a": {"executor": "constant-vus", "duration": "1s", "exec": "missing"}}}), "'missing'"),
+        (
+            json!({"scenarios": {"a": {"executor": "constant-vus", "duration": "1s", "exec": "missing"}}}),
+            "'missing'",
+        ),
         (json!({"thresholds": {"http_req_duration": ["rate<1"]}}), "http_req_duration"),
         (json!({"thresholds": {"nothing": ["rate<1"]}}), "nothing"),
         (json!({"thresholds": {"http_reqs{a:}": ["count>1"]}}), "no value"),

@@ -7,7 +7,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::{
-    Ending, ExchangeId, Flow, FlowSetup, Iteration, Moves, Outcome, Request, Source, Then, TimerId, UserKey, What,
+    Ending, ExchangeId, Flow, FlowSetup, Iteration, Moves, Outcome, Request, Source, Then, TimerId, UserKey,
+    What,
 };
 use crate::http::response::Expect;
 use crate::http::url::{Scheme, Url};
@@ -249,8 +250,7 @@ impl ScriptFlow {
         };
         let place = self.places.of(&ask, moves);
         let keeps = Needs { head: true, body: ask.keeps_body };
-        let replayable =
-            matches!(&*ask.method, "GET" | "HEAD" | "OPTIONS" | "TRACE") && ask.body.is_none();
+        let replayable = matches!(&*ask.method, "GET" | "HEAD" | "OPTIONS" | "TRACE") && ask.body.is_none();
         let id = moves.request(Request {
             origin,
             source: Source::Written,
@@ -294,7 +294,8 @@ impl ScriptFlow {
             truncated = parts.truncated;
         }
         moves.recycle(outcome.parts.take());
-        if outcome.result.is_ok() && cookies::gives_any(&head)
+        if outcome.result.is_ok()
+            && cookies::gives_any(&head)
             && let Some(url) = request_url(&ask.url, &ask.url.target)
         {
             ask.jar.borrow_mut().store(&head, &url, moves.wall());
@@ -311,7 +312,10 @@ impl ScriptFlow {
                         return self.look(user, true, moves);
                     }
                     Err(text) => {
-                        self.task.program.console.about(Level::Warn, &format!("Request Failed error={text:?}"));
+                        self.task
+                            .program
+                            .console
+                            .about(Level::Warn, &format!("Request Failed error={text:?}"));
                     }
                 }
             } else {
@@ -319,7 +323,10 @@ impl ScriptFlow {
             }
         }
         if stopped_redirects {
-            let text = format!("Stopped after {} redirects and returned the redirection; pass {{ redirects: n }} in request params or set global maxRedirects to silence this", ask.redirects);
+            let text = format!(
+                "Stopped after {} redirects and returned the redirection; pass {{ redirects: n }} in request params or set global maxRedirects to silence this",
+                ask.redirects
+            );
             self.task.program.console.about(Level::Warn, &text);
         }
         let spent = Spent {

@@ -72,7 +72,8 @@ fn one<'js>(
     }
     if let Some(parts) = list(value) {
         if parts.len() < 2 {
-            let message = format!("invalid batch request '{key}': an array of a method and a URL is expected");
+            let message =
+                format!("invalid batch request '{key}': an array of a method and a URL is expected");
             return Err(Exception::throw_message(ctx, &message));
         }
         let method = text(ctx, &parts[0])?;

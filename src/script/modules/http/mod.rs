@@ -149,20 +149,12 @@ fn async_request<'js>(ctx: Ctx<'js>, args: Rest<Value<'js>>) -> Result<Value<'js
     let core = Core::of(&ctx);
     let method = text(&ctx, &arg(&ctx, &args, 0))?;
     let (promise, resolve, reject) = ctx.promise()?;
-    let made = send::make(
-        &ctx,
-        &core,
-        &method,
-        &arg(&ctx, &args, 1),
-        &arg(&ctx, &args, 2),
-        &arg(&ctx, &args, 3),
-    )?;
+    let made =
+        send::make(&ctx, &core, &method, &arg(&ctx, &args, 1), &arg(&ctx, &args, 2), &arg(&ctx, &args, 3))?;
     match made {
         Ok(ask) => {
-            let promised = Promised {
-                resolve: Persistent::save(&ctx, resolve),
-                reject: Persistent::save(&ctx, reject),
-            };
+            let promised =
+                Promised { resolve: Persistent::save(&ctx, resolve), reject: Persistent::save(&ctx, reject) };
             core.promised.borrow_mut().insert(ask.ticket, promised);
             core.ask(ask);
         }
@@ -245,7 +237,10 @@ fn statuses<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> Result<Option<Rc<StatusS
 fn set_callback<'js>(ctx: Ctx<'js>, args: Rest<Value<'js>>) -> Result<()> {
     let value = arg(&ctx, &args, 0);
     if is_nothing(&value) && !value.is_null() {
-        return Err(Exception::throw_message(&ctx, "setResponseCallback takes http.expectedStatuses(…) or null"));
+        return Err(Exception::throw_message(
+            &ctx,
+            "setResponseCallback takes http.expectedStatuses(…) or null",
+        ));
     }
     Core::of(&ctx).set_callback(statuses(&ctx, &value)?);
     Ok(())

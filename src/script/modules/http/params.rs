@@ -166,8 +166,9 @@ fn body_type<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> Result<BodyType> {
         "binary" => Ok(BodyType::Binary),
         "none" => Ok(BodyType::None),
         other => {
-            let message =
-                format!("{other} does not belong to ResponseType values, use --help to see supported ones: text, binary, none");
+            let message = format!(
+                "{other} does not belong to ResponseType values, use --help to see supported ones: text, binary, none"
+            );
             Err(Exception::throw_message(ctx, &message))
         }
     }

@@ -96,10 +96,8 @@ impl<'js> JsClass<'js> for Response {
 
     fn prototype(ctx: &Ctx<'js>) -> Result<Option<Object<'js>>> {
         let prototype = Object::new(ctx.clone())?;
-        let status = Accessor::new(
-            |this: This<Class<'js, Response>>| this.0.borrow().status(),
-            |_: Value<'js>| (),
-        );
+        let status =
+            Accessor::new(|this: This<Class<'js, Response>>| this.0.borrow().status(), |_: Value<'js>| ());
         prototype.prop("status", status.enumerable().configurable())?;
         let json = Function::new(ctx.clone(), json)?.with_name("json")?;
         prototype.prop("json", rquickjs::object::Property::from(json).writable().configurable())?;
@@ -368,10 +366,16 @@ fn json<'js>(
 ) -> Result<Value<'js>> {
     let response = this.0.borrow();
     let Response::Sent(sent) = &*response else {
-        return Err(Exception::throw_message(&ctx, "the body is null so we can't transform it to JSON - this likely was because of a request error getting the response"));
+        return Err(Exception::throw_message(
+            &ctx,
+            "the body is null so we can't transform it to JSON - this likely was because of a request error getting the response",
+        ));
     };
     if sent.answer.result.is_err() || !sent.answer.ask.keeps_body {
-        return Err(Exception::throw_message(&ctx, "the body is null so we can't transform it to JSON - this likely was because of a request error getting the response"));
+        return Err(Exception::throw_message(
+            &ctx,
+            "the body is null so we can't transform it to JSON - this likely was because of a request error getting the response",
+        ));
     }
     let selector = selector.0.filter(|selector| !is_nothing(selector));
     let Some(selector) = selector else {

@@ -87,7 +87,8 @@ fn ask(
     body: Option<Rc<[u8]>>,
     content_type: Option<String>,
 ) -> Ask {
-    let Params { mut headers, host, cookies, jar, name, tags, timeout, redirects, body_type, expected } = params;
+    let Params { mut headers, host, cookies, jar, name, tags, timeout, redirects, body_type, expected } =
+        params;
     let has = |headers: &[(String, String)], name: &str| headers.iter().any(|(known, _)| known == name);
     if !has(&headers, "User-Agent")
         && let Some(settings) = core.program.settings()

@@ -80,6 +80,9 @@ mod tests {
     fn only_some_statuses_lead_on() {
         let head = b"HTTP/1.1 302 Found\r\nlocation: /x\r\n\r\n";
         assert_eq!(location(302, head).as_deref(), Some("/x"));
-        assert_eq!((location(304, head), location(302, b"HTTP/1.1 302 Found\r\nLocation:\r\n\r\n")), (None, None));
+        assert_eq!(
+            (location(304, head), location(302, b"HTTP/1.1 302 Found\r\nLocation:\r\n\r\n")),
+            (None, None)
+        );
     }
 }

@@ -30,7 +30,9 @@ impl Places {
         let text = &mut self.text;
         text.clear();
         let name = ask.name.as_deref().unwrap_or(&ask.shown);
-        text.extend([ask.tags.text(), &ask.method, name].into_iter().flat_map(|part| part.chars().chain([END])));
+        text.extend(
+            [ask.tags.text(), &ask.method, name].into_iter().flat_map(|part| part.chars().chain([END])),
+        );
         for (tag, value) in &ask.own {
             let _ = write!(text, "{tag}{END}{value}{END}");
         }
@@ -54,7 +56,9 @@ impl Places {
     pub(super) fn book(&mut self, given: &Given, moves: &mut Moves<'_>, console: &Console) {
         let text = &mut self.text;
         text.clear();
-        text.extend([given.tags.text(), &given.metric].into_iter().flat_map(|part| part.chars().chain([END])));
+        text.extend(
+            [given.tags.text(), &given.metric].into_iter().flat_map(|part| part.chars().chain([END])),
+        );
         for (tag, value) in &given.own {
             let _ = write!(text, "{tag}{END}{value}{END}");
         }

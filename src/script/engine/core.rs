@@ -1,17 +1,18 @@
 //! What a user's script and whoever drives it share.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::HashMap as Map;
 use std::ptr::NonNull;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use corosensei::Yielder;
+use hashbrown::{HashMap, HashSet};
 use rquickjs::{Ctx, Function, JsLifetime, Persistent, Value};
 
 use super::exception::Thrown;
 use crate::clock;
-use crate::plan::cookies::CookieJar;
+use crate::http::url::Url;
 use crate::plan::status::StatusSet;
 use crate::rng::Rng;
 use crate::script::http::ask::{Answer, Ask, Jar};
@@ -22,6 +23,11 @@ use crate::units::Nanos;
 
 /// How long a script computes before others have their turn.
 pub const SLICE: Nanos = Nanos::from_micros(200);
+
+/// URLs that a user remembers.
+const URLS_MOST: usize = 32;
+/// Texts of tags that a user keeps one copy of.
+const TEXTS_MOST: usize = 256;
 
 /// Why the coroutine suspended itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,7 +90,7 @@ pub struct Given {
     /// The user's tags.
     pub tags: Tags,
     /// Its own.
-    pub own: Vec<(String, String)>,
+    pub own: Vec<(Rc<str>, Rc<str>)>,
 }
 
 /// Which user one is, and where it stands.
@@ -146,12 +152,16 @@ pub struct Core {
     tags: RefCell<Tags>,
     group: RefCell<Rc<str>>,
     jar: RefCell<Jar>,
+    /// URLs that it has asked for.
+    urls: RefCell<HashMap<Box<str>, (Rc<Url>, Rc<str>)>>,
+    texts: RefCell<HashSet<Rc<str>>>,
+    plain_headers: RefCell<Option<Rc<[(String, String)]>>>,
     callback: RefCell<Option<Rc<StatusSet>>>,
     /// Timers by their number.
-    pub timers: RefCell<HashMap<u32, Timer>>,
+    pub timers: RefCell<Map<u32, Timer>>,
     next_timer: Cell<u32>,
     /// Promises by the ticket of their request.
-    pub promised: RefCell<HashMap<u32, Promised>>,
+    pub promised: RefCell<Map<u32, Promised>>,
     /// What `Math.random` and `randomSeed` go by, once that was called.
     pub rng: RefCell<Option<Rng>>,
 }
@@ -187,6 +197,9 @@ impl Core {
             tags: RefCell::new(Rc::new(tags)),
             group: RefCell::new(Rc::from("")),
             jar: RefCell::default(),
+            urls: RefCell::default(),
+            texts: RefCell::default(),
+            plain_headers: RefCell::default(),
             callback: RefCell::new(Some(Rc::new(all))),
             timers: RefCell::default(),
             next_timer: Cell::new(1),
@@ -229,8 +242,8 @@ impl Core {
         self.stopping.get()
     }
 
-    pub(super) fn begin_slice(&self) {
-        self.slice_end.set(clock::now() + SLICE);
+    pub(super) fn begin_slice(&self, now: Nanos) {
+        self.slice_end.set(now + SLICE);
     }
 
     /// What runs is to end: natives throw from now on.
@@ -349,6 +362,17 @@ impl Core {
         Rc::clone(&self.group.borrow())
     }
 
+    /// Its samples have these tags again, and it is in their group.
+    pub fn begin_with(&self, tags: &Tags) {
+        if !Rc::ptr_eq(&self.tags.borrow(), tags) {
+            *self.tags.borrow_mut() = Rc::clone(tags);
+        }
+        let group = tags.get("group").unwrap_or_default();
+        if &**self.group.borrow() != group {
+            *self.group.borrow_mut() = Rc::from(group);
+        }
+    }
+
     /// It is in this group from now on.
     pub fn set_group(&self, path: &str) {
         *self.group.borrow_mut() = Rc::from(path);
@@ -361,9 +385,54 @@ impl Core {
         Rc::clone(&self.jar.borrow())
     }
 
-    /// It begins with these cookies anew.
-    pub fn set_jar(&self, jar: CookieJar) {
-        *self.jar.borrow_mut() = Rc::new(RefCell::new(jar));
+    /// It begins without cookies, unless it has none and nobody else has its jar.
+    pub fn renew_jar(&self) {
+        let mut jar = self.jar.borrow_mut();
+        if Rc::strong_count(&jar) > 1 || !jar.borrow().is_empty() {
+            *jar = Jar::default();
+        }
+    }
+
+    /// What a URL that was asked for before is.
+    pub fn url(&self, given: &str) -> Option<(Rc<Url>, Rc<str>)> {
+        self.urls.borrow().get(given).cloned()
+    }
+
+    /// Keeps what a URL is, for the next request to it.
+    pub fn keep_url(&self, given: &str, url: (Rc<Url>, Rc<str>)) {
+        let mut urls = self.urls.borrow_mut();
+        if urls.len() >= URLS_MOST {
+            urls.clear();
+        }
+        urls.insert(given.into(), url);
+    }
+
+    /// A text that is given again and again: one copy of it.
+    pub fn text(&self, text: &str) -> Rc<str> {
+        let mut texts = self.texts.borrow_mut();
+        if let Some(known) = texts.get(text) {
+            return Rc::clone(known);
+        }
+        if texts.len() >= TEXTS_MOST {
+            texts.clear();
+        }
+        let new: Rc<str> = Rc::from(text);
+        texts.insert(Rc::clone(&new));
+        new
+    }
+
+    /// Tags of one sample, with one copy of each text.
+    pub fn shared_tags(&self, tags: Vec<(String, String)>) -> Vec<(Rc<str>, Rc<str>)> {
+        tags.into_iter().map(|(name, value)| (self.text(&name), self.text(&value))).collect()
+    }
+
+    /// The fields of a request that gives none.
+    pub fn plain_headers(&self) -> Rc<[(String, String)]> {
+        let mut plain = self.plain_headers.borrow_mut();
+        Rc::clone(plain.get_or_insert_with(|| {
+            let agent = self.program.settings().map(|all| ("User-Agent".to_owned(), all.user_agent.clone()));
+            agent.into_iter().collect()
+        }))
     }
 
     /// Which statuses its requests expect, unless they say otherwise; `None`: nobody judges.

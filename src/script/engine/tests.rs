@@ -33,7 +33,7 @@ fn an_iteration_runs_and_ends() {
     assert_eq!(iterate(&mut vu), Pause::Idle);
     assert_eq!(vu.core().take_end(), Some(JobEnd::Done(None)));
     let mut given = Vec::new();
-    vu.core().drain_given(|one| given.push((one.value, one.own[0].1.clone())));
+    vu.core().drain_given(|one| given.push((one.value, one.own[0].1.to_string())));
     assert_eq!(given, [(1.0, "one".to_owned()), (0.0, "no".to_owned())]);
 }
 

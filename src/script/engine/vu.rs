@@ -13,7 +13,6 @@ use super::core::{Core, Facts, Job, JobEnd, Pause, Wanted};
 use super::exception::{Thrown, thrown};
 use super::loader::{Load, Resolve, file};
 use crate::clock;
-use crate::plan::cookies::CookieJar;
 use crate::script::modules;
 use crate::script::program::{Program, ScriptError};
 use crate::script::tags::TagSet;
@@ -77,7 +76,7 @@ impl Vu {
             return Pause::Idle;
         }
         let begun = clock::now();
-        self.core.begin_slice();
+        self.core.begin_slice(begun);
         let pause = match self.coroutine.resume(()) {
             CoroutineResult::Yield(pause) => pause,
             CoroutineResult::Return(()) => Pause::Idle,
@@ -241,7 +240,7 @@ fn carry_out<'js>(
     };
     let keeps_jar = core.program.settings().is_some_and(|settings| settings.no_cookies_reset);
     if !(keeps_jar && matches!(job, Job::Iteration(_))) {
-        core.set_jar(CookieJar::default());
+        core.renew_jar();
     }
     modules::begin_job(ctx, core)?;
     let function: Function = exports.get(name)?;

@@ -55,9 +55,10 @@ fn open<'js>(ctx: Ctx<'js>, args: Rest<Value<'js>>) -> Result<Value<'js>> {
     if name.is_empty() {
         return Err(Exception::throw_message(&ctx, "open() can't be used with an empty filename"));
     }
-    let caller = ctx.script_or_module_name(1).and_then(|atom| atom.to_string().ok());
-    let base =
-        caller.filter(|base| base.starts_with("file://")).unwrap_or_else(|| core.program.main().into());
+    // The outermost of the script's functions that are being called is the module that is evaluated.
+    let callers = (1..64).filter_map(|level| ctx.script_or_module_name(level));
+    let files = callers.filter_map(|name| name.to_string().ok()).filter(|name| name.starts_with("file://"));
+    let base = files.last().unwrap_or_else(|| core.program.main().into());
     let dir = Path::new(base.trim_start_matches("file://")).parent().unwrap_or(Path::new("/")).to_owned();
     let path = crate::script::engine::clean(&dir.join(name.trim_start_matches("file://")));
     let bytes = core.program.open(&path).map_err(|e| Exception::throw_message(&ctx, &e))?;

@@ -55,7 +55,7 @@ fn check<'js>(ctx: Ctx<'js>, args: Rest<Value<'js>>) -> Result<bool> {
     let Some(sets) = sets.as_object() else {
         return Err(Exception::throw_message(&ctx, "no checks provided to `check`"));
     };
-    let own = tags(&ctx, &arg(&ctx, &args, 2))?;
+    let own = core.shared_tags(tags(&ctx, &arg(&ctx, &args, 2))?);
     let mut all = true;
     for entry in sets.props::<String, Value>() {
         let (name, wanted) = entry?;
@@ -63,14 +63,14 @@ fn check<'js>(ctx: Ctx<'js>, args: Rest<Value<'js>>) -> Result<bool> {
             let message = "group and check names may not contain '::'";
             return Err(Exception::throw_message(&ctx, message));
         }
-        if is_async(&wanted) {
-            let message = "check() does not support async functions as its condition; await what it waits for before it";
-            return Err(Exception::throw_message(&ctx, message));
-        }
         let judged = match wanted.as_function() {
             Some(function) => function.call::<_, Value>((value.clone(),)),
             None => Ok(wanted.clone()),
         };
+        if judged.as_ref().is_ok_and(Value::is_promise) {
+            let message = "check() does not support async functions as its condition; await what it waits for before it";
+            return Err(Exception::throw_message(&ctx, message));
+        }
         let passed = match &judged {
             Ok(judged) => is_true(&ctx, judged)?,
             Err(_) => false,
@@ -82,11 +82,12 @@ fn check<'js>(ctx: Ctx<'js>, args: Rest<Value<'js>>) -> Result<bool> {
     Ok(all)
 }
 
-fn give_check(core: &Core, name: &str, passed: bool, own: &[(String, String)]) {
-    let mut own = own.to_vec();
-    own.push(("check".into(), name.into()));
+fn give_check(core: &Core, name: &str, passed: bool, tags: &[(Rc<str>, Rc<str>)]) {
+    let mut own = Vec::with_capacity(tags.len() + 1);
+    own.extend_from_slice(tags);
+    own.push((core.text("check"), core.text(name)));
     let value = f64::from(u8::from(passed));
-    core.give(Given { metric: Rc::from(CHECKS), kind: Kind::Rate, value, tags: core.tags(), own });
+    core.give(Given { metric: core.text(CHECKS), kind: Kind::Rate, value, tags: core.tags(), own });
 }
 
 fn group<'js>(ctx: Ctx<'js>, args: Rest<Value<'js>>) -> Result<Value<'js>> {
@@ -110,7 +111,7 @@ fn group<'js>(ctx: Ctx<'js>, args: Rest<Value<'js>>) -> Result<Value<'js>> {
     let result = body.call::<_, Value>(());
     let value = (clock::now() - begun).0 as f64 / 1e6;
     core.give(Given {
-        metric: Rc::from("group_duration"),
+        metric: core.text("group_duration"),
         kind: Kind::Trend,
         value,
         tags: core.tags(),

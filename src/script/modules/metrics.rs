@@ -1,7 +1,5 @@
 //! The module `k6/metrics`: Counter, Gauge, Rate, Trend.
 
-use std::rc::Rc;
-
 use rquickjs::function::Rest;
 use rquickjs::module::{Declarations, Exports, ModuleDef};
 use rquickjs::{Ctx, Exception, Function, Object, Result, Value};
@@ -98,8 +96,8 @@ fn add<'js>(ctx: Ctx<'js>, args: Rest<Value<'js>>) -> Result<bool> {
         core.program.console.about(Level::Warn, &message);
         return Ok(false);
     };
-    let own = tags(&ctx, &arg(&ctx, &args, 3))?;
-    core.give(Given { metric: Rc::from(metric), kind, value, tags: core.tags(), own });
+    let own = core.shared_tags(tags(&ctx, &arg(&ctx, &args, 3))?);
+    core.give(Given { metric: core.text(&metric), kind, value, tags: core.tags(), own });
     Ok(true)
 }
 

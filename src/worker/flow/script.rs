@@ -22,7 +22,7 @@ use crate::script::engine::vu::Vu;
 use crate::script::http::ask::{Answer, Ask, Spent};
 use crate::script::http::wire;
 use crate::script::program::{Program, ScriptError};
-use crate::script::tags::TagSet;
+use crate::script::tags::{TagSet, Tags};
 use crate::stats::outcome::ErrorKind;
 use crate::units::Nanos;
 use places::Places;
@@ -76,7 +76,7 @@ pub struct ScriptUser {
     vu: Option<Box<Vu>>,
     open: Vec<Open>,
     exec: Rc<str>,
-    base: TagSet,
+    base: Tags,
     begun: Nanos,
     /// Its script has something to do, or waits.
     at_work: bool,
@@ -151,10 +151,7 @@ impl ScriptFlow {
             facts.in_scenario = iteration.in_scenario;
             facts.load_start = moves.window_open;
         }
-        vu.core().set_group(user.base.get("group").unwrap_or_default());
-        if vu.core().tags().text() != user.base.text() {
-            vu.core().set_tags(user.base.with([]));
-        }
+        vu.core().begin_with(&user.base);
         self.task.program.live().begin();
         user.begun = moves.now();
         user.at_work = true;
@@ -387,6 +384,7 @@ impl Flow for ScriptFlow {
     fn user(&self, key: &UserKey) -> ScriptUser {
         let (facts, base, exec) = self.facts(key);
         let program = &self.task.program;
+        let base = Rc::new(base);
         let vu = match Vu::new(program, facts, base.with([])) {
             Ok(vu) => {
                 program.live().initialise();

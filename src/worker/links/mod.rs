@@ -366,7 +366,10 @@ impl<D: AddRoute, O: Owner> Links<D, O> {
     pub(super) fn origin_uses(&self) -> Vec<OriginUse> {
         let mut uses = self.origins.uses();
         for link in &self.links {
-            uses[link.origin as usize].requests += u64::from(link.requests);
+            // Without any origin nothing was sent.
+            if let Some(origin) = uses.get_mut(link.origin as usize) {
+                origin.requests += u64::from(link.requests);
+            }
         }
         uses
     }

@@ -71,7 +71,7 @@ pub(super) fn make<'js>(
             return Ok(Err(Refused { method: method.into(), url: given, error, code: 0 }));
         }
     };
-    let (url, shown) = match parse(&given) {
+    let (url, shown) = match look_up(core, &given) {
         Ok(parsed) => parsed,
         Err(error) => return Ok(Err(Refused { method: method.into(), url: given, error, code: 1020 })),
     };
@@ -81,16 +81,18 @@ pub(super) fn make<'js>(
 fn ask(
     core: &Core,
     method: &str,
-    url: Url,
-    shown: String,
+    url: Rc<Url>,
+    shown: Rc<str>,
     params: Params,
     body: Option<Rc<[u8]>>,
     content_type: Option<String>,
 ) -> Ask {
     let Params { mut headers, host, cookies, jar, name, tags, timeout, redirects, body_type, expected } =
         params;
+    let is_plain = headers.is_empty() && content_type.is_none();
     let has = |headers: &[(String, String)], name: &str| headers.iter().any(|(known, _)| known == name);
-    if !has(&headers, "User-Agent")
+    if !is_plain
+        && !has(&headers, "User-Agent")
         && let Some(settings) = core.program.settings()
     {
         headers.push(("User-Agent".into(), settings.user_agent.clone()));
@@ -98,14 +100,19 @@ fn ask(
     if let Some(content_type) = content_type.filter(|_| !has(&headers, "Content-Type")) {
         headers.push(("Content-Type".into(), content_type));
     }
-    headers.sort();
+    let headers = if is_plain {
+        core.plain_headers()
+    } else {
+        headers.sort();
+        headers.into()
+    };
     let body_type = if method == "HEAD" { BodyType::None } else { body_type };
     Ask {
         ticket: core.ticket(),
-        method: Rc::from(method),
-        url: Rc::new(url),
-        shown: Rc::from(shown),
-        headers: headers.into(),
+        method: core.text(method),
+        url,
+        shown,
+        headers,
         host,
         body,
         cookies,
@@ -119,6 +126,17 @@ fn ask(
         name,
         own: tags,
     }
+}
+
+/// What a URL is; it is parsed once for each user.
+fn look_up(core: &Core, given: &str) -> std::result::Result<(Rc<Url>, Rc<str>), String> {
+    if let Some(known) = core.url(given) {
+        return Ok(known);
+    }
+    let (url, shown) = parse(given)?;
+    let made = (Rc::new(url), Rc::from(shown));
+    core.keep_url(given, made.clone());
+    Ok(made)
 }
 
 /// The URL as it goes out, and as it is shown: without a password.

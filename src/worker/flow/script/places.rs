@@ -1,7 +1,5 @@
 //! Where a script's figures go: places of requests and series of its own metrics, found by their tags.
 
-use std::fmt::Write;
-
 use hashbrown::HashMap;
 
 use super::super::Moves;
@@ -24,17 +22,22 @@ pub(super) struct Places {
 /// What stands between parts of the text: in none of them.
 const END: char = '\u{2}';
 
+fn join<'a>(text: &mut String, parts: impl IntoIterator<Item = &'a str>) {
+    for part in parts {
+        text.push_str(part);
+        text.push(END);
+    }
+}
+
 impl Places {
     /// The place of a request.
     pub(super) fn of(&mut self, ask: &Ask, moves: &mut Moves<'_>) -> u32 {
         let text = &mut self.text;
         text.clear();
         let name = ask.name.as_deref().unwrap_or(&ask.shown);
-        text.extend(
-            [ask.tags.text(), &ask.method, name].into_iter().flat_map(|part| part.chars().chain([END])),
-        );
+        join(text, [ask.tags.text(), &ask.method, name]);
         for (tag, value) in &ask.own {
-            let _ = write!(text, "{tag}{END}{value}{END}");
+            join(text, [tag.as_str(), value.as_str()]);
         }
         if let Some(place) = self.places.get(text.as_str()) {
             return *place;
@@ -56,17 +59,15 @@ impl Places {
     pub(super) fn book(&mut self, given: &Given, moves: &mut Moves<'_>, console: &Console) {
         let text = &mut self.text;
         text.clear();
-        text.extend(
-            [given.tags.text(), &given.metric].into_iter().flat_map(|part| part.chars().chain([END])),
-        );
+        join(text, [given.tags.text(), &given.metric]);
         for (tag, value) in &given.own {
-            let _ = write!(text, "{tag}{END}{value}{END}");
+            join(text, [&**tag, &**value]);
         }
         let known = self.series.get(text.as_str()).copied();
         let series = match known {
             Some(series) => series,
             None => {
-                let own = given.own.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+                let own = given.own.iter().map(|(name, value)| (&**name, &**value));
                 let tags = given.tags.with(own);
                 let list: Vec<(&str, &str)> =
                     tags.list().iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();

@@ -234,9 +234,13 @@ impl Aggregation {
 }
 
 /// A metric's name, and tags with their values.
-type Selected<'a> = (&'a str, Vec<(String, String)>);
+pub type Selected<'a> = (&'a str, Vec<(String, String)>);
 
-fn split_selector(selector: &str) -> Result<Selected<'_>, String> {
+/// The metric of a selector, and its tags: `http_req_duration{name:login}`.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn split_selector(selector: &str) -> Result<Selected<'_>, String> {
     let Some((name, rest)) = selector.split_once('{') else {
         return Ok((selector.trim(), Vec::new()));
     };

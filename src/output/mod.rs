@@ -3,6 +3,7 @@
 
 pub mod csv;
 pub mod json;
+pub mod k6;
 pub mod ndjson;
 mod paint;
 pub mod progress;

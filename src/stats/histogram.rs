@@ -153,6 +153,12 @@ impl Histogram {
         }
     }
 
+    /// The percentile as k6 has it, in ns: see [`interpolated`]. 0 when empty.
+    pub fn interpolated(&self, percent: f64) -> f64 {
+        let steps = self.iter().map(|(value, count)| (value.0 as f64, count));
+        interpolated(steps, self.len(), percent).clamp(self.min().0 as f64, self.max().0 as f64)
+    }
+
     /// Adds another's counts to this one: exactly as if all its values had been recorded here.
     /// Tens of µs; nothing when `other` is empty.
     pub fn merge(&mut self, other: &Histogram) {
@@ -241,6 +247,27 @@ pub(super) fn rank(percent: f64, count: u64) -> u64 {
     let whole = exact.round();
     let near = (exact - whole).abs() <= whole * 1e-12;
     ((if near { whole } else { exact.ceil() }) as u64).clamp(1, count.max(1))
+}
+
+/// The percentile (0 to 100) of `count` values that lie in ascending `steps`, as k6 has it: what lies at that share of the way from the first
+/// value to the last, between two of them in proportion. 0 without values.
+pub(super) fn interpolated(steps: impl Iterator<Item = (f64, u64)>, count: u64, percent: f64) -> f64 {
+    let at = percent.clamp(0.0, 100.0) / 100.0 * count.saturating_sub(1) as f64;
+    let (mut seen, mut before) = (0u64, None);
+    for (value, here) in steps {
+        let first = seen as f64;
+        seen += here;
+        if first > at {
+            // Between the last one of the step before and the first one of this.
+            let below = before.unwrap_or(value);
+            return below + (value - below) * (at - (first - 1.0));
+        }
+        if seen as f64 > at && at <= seen as f64 - 1.0 {
+            return value;
+        }
+        before = Some(value);
+    }
+    before.unwrap_or(0.0)
 }
 
 /// The first step reaches from 0 to 15 ns: "no time at all" is the honest name for it, where its

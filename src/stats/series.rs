@@ -1,6 +1,7 @@
 //! The figures of one series.
 
 use crate::stats::compact::CompactHistogram;
+use crate::stats::histogram::interpolated;
 use crate::stats::registry::Kind;
 use crate::units::Nanos;
 
@@ -103,15 +104,38 @@ pub struct Counter {
     pub samples: u64,
 }
 
-/// The last value of a gauge.
+/// The last value of a gauge, and between what it was.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Gauge {
     /// When it was set, as time since the start of measuring.
     pub at: Nanos,
     /// The value; meaningless where it was never set.
     pub value: f64,
+    /// The smallest that it was set to; meaningless where it was never set.
+    pub min: f64,
+    /// The largest; meaningless where it was never set.
+    pub max: f64,
     /// How often it was set.
     pub samples: u64,
+}
+
+impl Gauge {
+    /// Adds another's samples; `later`: its last value is the last one of both.
+    fn merge(&mut self, other: &Gauge, later: bool) {
+        if other.samples == 0 {
+            return;
+        }
+        if self.samples == 0 {
+            *self = *other;
+            return;
+        }
+        if later {
+            (self.at, self.value) = (other.at, other.value);
+        }
+        self.min = self.min.min(other.min);
+        self.max = self.max.max(other.max);
+        self.samples += other.samples;
+    }
 }
 
 /// How often something passed.
@@ -170,18 +194,29 @@ impl Trend {
             return self.min;
         }
         let rank = ((percent / 100.0 * self.len() as f64).ceil() as u64).min(self.len());
+        let mut seen = 0;
+        for (value, count) in self.steps() {
+            seen += count;
+            if seen >= rank {
+                return value;
+            }
+        }
+        self.max
+    }
+
+    /// The percentile as k6 has it: see [`interpolated`]. 0 without values.
+    pub fn interpolated(&self, percent: f64) -> f64 {
+        interpolated(self.steps(), self.len(), percent).clamp(self.min, self.max)
+    }
+
+    /// Steps that hold values, in ascending order, and how many each holds.
+    fn steps(&self) -> impl Iterator<Item = (f64, u64)> {
         let mut below: Vec<_> =
             self.negative.iter().map(|(amount, count)| (-(amount as f64), count)).collect();
         below.reverse();
         let above = self.values.iter_upper().map(|(value, count)| (value as f64, count));
-        let mut seen = 0;
-        for (value, count) in below.into_iter().chain(above) {
-            seen += count;
-            if seen >= rank {
-                return (value / MILLIONTHS).clamp(self.min, self.max);
-            }
-        }
-        self.max
+        let all = below.into_iter().chain(above);
+        all.map(|(value, count)| ((value / MILLIONTHS).clamp(self.min, self.max), count))
     }
 
     fn merge(&mut self, other: &Trend) {
@@ -253,7 +288,9 @@ impl Figures {
                 counter.sum += value;
                 counter.samples += 1;
             }
-            Figures::Gauge(gauge) => *gauge = Gauge { at, value, samples: gauge.samples + 1 },
+            Figures::Gauge(gauge) => {
+                gauge.merge(&Gauge { at, value, min: value, max: value, samples: 1 }, true)
+            }
             Figures::Rate(rate) if value != 0.0 => rate.passes += 1,
             Figures::Rate(rate) => rate.fails += 1,
             Figures::Trend(trend) => trend.record(value),
@@ -275,12 +312,8 @@ impl Figures {
             }
             (Figures::Trend(to), Figures::Trend(from)) => to.merge(from),
             (Figures::Gauge(to), Figures::Gauge(from)) => {
-                let samples = to.samples + from.samples;
-                let later = to.samples == 0 || (to.at, to.value) < (from.at, from.value);
-                if later && from.samples > 0 {
-                    *to = *from;
-                }
-                to.samples = samples;
+                let later = (to.at, to.value) < (from.at, from.value);
+                to.merge(from, later);
             }
             _ => debug_assert!(false, "series of one key are of one kind"),
         }
@@ -330,6 +363,16 @@ mod tests {
         assert!((all.percentile(50.0) - 1.0).abs() < 0.001);
         assert!((all.percentile(80.0) - 250.0).abs() < 0.25);
         assert_eq!(trend(&[]).percentile(99.0), 0.0);
+        assert_eq!(trend(&[]).interpolated(99.0), 0.0);
+        // k6 1.1 has these of 0, 3, 7, 7: p(50.5) is 5.06, p(99.99) is 7; of 1 and 4 p(99.99) is 3.9997.
+        let (four, two) = (trend(&[7.0, 0.0, 3.0, 7.0]), trend(&[4.0, 1.0]));
+        for (found, k6) in [
+            (four.interpolated(50.5), 5.06),
+            (four.interpolated(99.99), 7.0),
+            (two.interpolated(99.99), 3.9997),
+        ] {
+            assert!((found - k6).abs() < k6 / 1_000.0, "{found} {k6}");
+        }
         let mut merged = trend(&[-2.5, 250.0]);
         merged.merge(&trend(&[0.0, 1.0, 3e12]));
         assert_eq!(merged, all);
@@ -346,7 +389,9 @@ mod tests {
             let mut merged = a;
             merged.merge(&Figures::new(Kind::Gauge));
             merged.merge(&b);
-            assert_eq!(merged, Figures::Gauge(Gauge { at: Nanos(2), value: 3.0, samples: 2 }));
+            let Figures::Gauge(gauge) = merged else { unreachable!("it was made as one") };
+            assert_eq!((gauge.at, gauge.value, gauge.samples), (Nanos(2), 3.0, 2));
+            assert!(gauge.min <= 3.0 && gauge.max >= 3.0 && gauge.max - gauge.min > 1.0, "{gauge:?}");
         }
     }
 

@@ -123,6 +123,7 @@ enum FiguresPart<'a> {
     Gauge {
         at: u64,
         value: f64,
+        ends: [f64; 2],
         samples: u64,
     },
     Rate(u64, u64),
@@ -396,8 +397,8 @@ fn figures_part(figures: &Figures) -> FiguresPart<'static> {
             }
         }
         Figures::Counter(counter) => FiguresPart::Counter(counter.sum, counter.samples),
-        Figures::Gauge(Gauge { at, value, samples }) => {
-            FiguresPart::Gauge { at: at.0, value: *value, samples: *samples }
+        Figures::Gauge(Gauge { at, value, min, max, samples }) => {
+            FiguresPart::Gauge { at: at.0, value: *value, ends: [*min, *max], samples: *samples }
         }
         Figures::Rate(rate) => FiguresPart::Rate(rate.passes, rate.fails),
         Figures::Trend(trend) => FiguresPart::Trend {
@@ -427,8 +428,12 @@ fn read_figures(part: FiguresPart<'_>, scratch: &mut Counters) -> Result<Figures
         FiguresPart::Counter(sum, samples) => {
             Figures::Counter(Counter { sum: finite(sum)?, samples: plausible(samples)? })
         }
-        FiguresPart::Gauge { at, value, samples } => {
-            Figures::Gauge(Gauge { at: Nanos(at), value: finite(value)?, samples: plausible(samples)? })
+        FiguresPart::Gauge { at, value, ends: [min, max], samples } => {
+            let (value, min, max) = (finite(value)?, finite(min)?, finite(max)?);
+            if !(min..=max).contains(&value) {
+                return Err(damaged("a gauge beyond its smallest or largest value"));
+            }
+            Figures::Gauge(Gauge { at: Nanos(at), value, min, max, samples: plausible(samples)? })
         }
         FiguresPart::Rate(passes, fails) => {
             Figures::Rate(Rate { passes: plausible(passes)?, fails: plausible(fails)? })

@@ -61,7 +61,7 @@ pub(super) fn execute(args: ScriptArgs) -> Result<Exit, Failure> {
     let ran = script::script(&config, errands, || outs.next_sink(), &mut events, &stop);
     events.finish(PATIENCE);
     let ran = ran?;
-    finish(&args, &program, &options, &ran)
+    finish(&args, &config, &program, &options, &ran)
 }
 
 /// Where the script's own lines go.
@@ -227,8 +227,24 @@ fn errands(program: &Program, options: &Options) -> Errands {
 }
 
 /// Summary, verdict, exit code.
-fn finish(args: &ScriptArgs, program: &Program, options: &Options, ran: &ScriptRun) -> Result<Exit, Failure> {
-    let judged = files::judged(options, ran).iter().all(|(_, ok)| *ok);
+fn finish(
+    args: &ScriptArgs,
+    config: &RunConfig,
+    program: &Program,
+    options: &Options,
+    ran: &ScriptRun,
+) -> Result<Exit, Failure> {
+    let end = files::end_of_test(args, program, options, ran)?;
+    let judged = end.metrics.iter().flat_map(|metric| &metric.thresholds).all(|threshold| threshold.ok);
+    if !truth(&options.map, "noSummary") {
+        files::write_summary(config, program, options, &end)?;
+    }
+    if let Some(path) = &args.summary_export {
+        let export = crate::output::k6::json::export(&end, &config.secrets);
+        let text = serde_json::to_string_pretty(&export).map_err(Failure::run)?;
+        fs::write(path, text)
+            .map_err(|e| Failure::run(anyhow!("--summary-export: cannot write {}: {e}", path.display())))?;
+    }
     if let Some(load) = &ran.load {
         files::report(args, load)?;
     }

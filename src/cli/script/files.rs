@@ -1,14 +1,25 @@
 //! What a script's run leaves: the summary, the verdict, files.
 
 use std::fs;
+use std::io::{self, IsTerminal, Write};
 
 use anyhow::anyhow;
+use base64::Engine;
+use serde_json::Value;
 
 use super::{Options, ScriptArgs};
 use crate::cli::exit::Failure;
+use crate::output::k6::model::{EndOfTest, SummaryOptions, TimeUnit, TrendStat};
+use crate::output::k6::text::{self, Mode};
+use crate::output::k6::{Book, Declared, EndOfTestSource, Judged, UsersAt, json};
 use crate::run::RunResult;
-use crate::run::script::ScriptRun;
+use crate::run::config::RunConfig;
+use crate::run::script::{self, ScriptRun};
+use crate::script::console::Level;
+use crate::script::program::Program;
+use crate::stats::layout::Layout;
 use crate::stats::samples::Sink;
+use crate::stats::tally::Tally;
 use crate::threshold::Threshold;
 use crate::units::Nanos;
 
@@ -25,16 +36,125 @@ pub(super) fn outputs(_: &[String]) -> Result<Outputs, Failure> {
     Ok(Outputs)
 }
 
-/// How the thresholds came out over setup, load and teardown.
-pub(super) fn judged(options: &Options, ran: &ScriptRun) -> Vec<(Threshold, bool)> {
-    let parts: Vec<&RunResult> = [&ran.load, &ran.setup, &ran.teardown].into_iter().flatten().collect();
-    let figures: Vec<_> = parts.iter().map(|part| (&*part.layout, &part.summary.tally)).collect();
-    let elapsed: Nanos = parts.iter().map(|part| part.summary.duration).fold(Nanos::ZERO, |a, b| a + b);
-    let judge = |threshold: &Threshold| {
-        let outcome = threshold.evaluate_parts(&figures, elapsed);
-        (threshold.clone(), outcome.is_none_or(|outcome| outcome.ok))
+/// All that was measured, as k6 tells it.
+pub(super) fn end_of_test(
+    args: &ScriptArgs,
+    program: &Program,
+    options: &Options,
+    ran: &ScriptRun,
+) -> Result<EndOfTest, Failure> {
+    let parts = [(&ran.load, true), (&ran.setup, false), (&ran.teardown, false)];
+    let parts: Vec<(&RunResult, bool)> =
+        parts.into_iter().filter_map(|(part, is_load)| Some((part.as_ref()?, is_load))).collect();
+    let figures: Vec<_> = parts.iter().map(|(part, _)| (&*part.layout, &part.summary.tally)).collect();
+    let elapsed: Nanos =
+        parts.iter().map(|(part, _)| part.summary.duration).fold(Nanos::ZERO, |sum, span| sum + span);
+    let judged: Vec<Judged> = options.thresholds.iter().map(|one| judge(one, &figures, elapsed)).collect();
+    let declared = program.metrics().into_iter();
+    let declared: Vec<Declared> =
+        declared.map(|(name, def)| Declared { name, kind: def.kind, is_time: def.is_time }).collect();
+    let mut books: Vec<Book<'_>> = parts
+        .iter()
+        .map(|(part, is_load)| Book { layout: &part.layout, tally: &part.summary.tally, is_load: *is_load })
+        .collect();
+    // In the order in which things happened.
+    books.sort_by_key(|book| if book.is_load { 1 } else { 0 });
+    let users: Vec<UsersAt> = ran.load.iter().flat_map(users).collect();
+    let setup_data = program.setup_data().and_then(|json| serde_json::from_str(json).ok());
+    Ok(EndOfTest::of(&EndOfTestSource {
+        books: &books,
+        duration: elapsed,
+        users: &users,
+        declared: &declared,
+        judged: &judged,
+        terminals: (io::stdout().is_terminal(), io::stderr().is_terminal()),
+        options: summary_options(args, options)?,
+        setup_data,
+    }))
+}
+
+fn judge(threshold: &Threshold, figures: &[(&Layout, &Tally)], elapsed: Nanos) -> Judged {
+    let outcome = threshold.evaluate_parts(figures, elapsed);
+    Judged {
+        selector: threshold.selector.clone(),
+        source: threshold.expression.clone(),
+        ok: outcome.is_none_or(|outcome| outcome.ok),
+        observed: outcome.map_or(0.0, |outcome| outcome.observed),
+    }
+}
+
+fn users(load: &RunResult) -> Vec<UsersAt> {
+    let most = load.summary.tally.scenarios.iter().map(|scenario| scenario.vus_max).sum();
+    load.summary.timeline.iter().map(|point| UsersAt { vus: point.vus, vus_max: most }).collect()
+}
+
+fn summary_options(args: &ScriptArgs, options: &Options) -> Result<SummaryOptions, Failure> {
+    let wrong = |why: String| Failure::usage(anyhow!(why));
+    let trend_stats = match options.map.get("summaryTrendStats").and_then(|list| list.as_array()) {
+        Some(list) if !list.is_empty() => {
+            let texts = list.iter().map(|one| one.as_str().unwrap_or_default());
+            texts.map(TrendStat::parse).collect::<Result<Vec<_>, String>>().map_err(wrong)?
+        }
+        _ => TrendStat::defaults(),
     };
-    options.thresholds.iter().map(judge).collect()
+    let time_unit = match options.map.get("summaryTimeUnit").and_then(|unit| unit.as_str()) {
+        Some(unit) => TimeUnit::parse(unit).map_err(wrong)?,
+        None => TimeUnit::Any,
+    };
+    let no_color = args.no_color || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    Ok(SummaryOptions { trend_stats, time_unit, no_color })
+}
+
+/// What `handleSummary` wants written, or the summary as k6 has it.
+pub(super) fn write_summary(
+    config: &RunConfig,
+    program: &Program,
+    options: &Options,
+    end: &EndOfTest,
+) -> Result<(), Failure> {
+    if program.exports("handleSummary") {
+        let mut data = json::data(end);
+        if let Some(own) = data.get_mut("options").and_then(Value::as_object_mut) {
+            own.entry("noColor").or_insert(Value::Bool(end.options.no_color));
+        }
+        match script::summary(config, &data.to_string(), SUMMARY_LIMIT)? {
+            Ok(files) => return write_files(&files.unwrap_or_default()),
+            Err(thrown) => program.console.about(Level::Error, &format!("handleSummary() failed: {thrown}")),
+        }
+    }
+    let mode = match options.map.get("summaryMode").and_then(Value::as_str) {
+        Some(mode) => Mode::parse(mode).map_err(|e| Failure::usage(anyhow!(e)))?,
+        None => Mode::Compact,
+    };
+    to_stdout(text::text(end, mode, &config.secrets).as_bytes())
+}
+
+/// How long `handleSummary` may take.
+const SUMMARY_LIMIT: Nanos = Nanos::from_secs(120);
+
+/// Files by their paths, as `handleSummary` returned them; two of them are standard output and standard error.
+fn write_files(files: &str) -> Result<(), Failure> {
+    let files: serde_json::Map<String, Value> = serde_json::from_str(files).unwrap_or_default();
+    for (path, content) in files {
+        let bytes = match (content.get("text"), content.get("bytes")) {
+            (Some(Value::String(text)), _) => text.clone().into_bytes(),
+            (_, Some(Value::String(bytes))) => {
+                base64::engine::general_purpose::STANDARD.decode(bytes).map_err(Failure::run)?
+            }
+            _ => continue,
+        };
+        match path.as_str() {
+            "stdout" => to_stdout(&bytes)?,
+            "stderr" => drop(io::stderr().write_all(&bytes)),
+            _ => fs::write(&path, bytes)
+                .map_err(|e| Failure::run(anyhow!("handleSummary: cannot write {path}: {e}")))?,
+        }
+    }
+    Ok(())
+}
+
+fn to_stdout(bytes: &[u8]) -> Result<(), Failure> {
+    io::stdout().write_all(bytes).map_err(|e| Failure::run(anyhow!("standard output: {e}")))
 }
 
 /// Squall's own report, where it is wanted, and the verdict.

@@ -138,6 +138,8 @@ impl Books<'_> {
                 Value::Count(more) | Value::Gauge(more) => count += more,
                 Value::Rate { hits: more, all: of } => (hits, all) = (hits + more, all + of),
                 Value::Trend(more) => trend.merge(&more),
+                // Those of a script are found by name.
+                Value::Own(_) => {}
             }
         }
         match metric.kind {

@@ -7,7 +7,7 @@
 //! ```text
 //! F0  units  clock (units)  rng  relation  secrets
 //! F1  http   load   stats   driver          (siblings do not import each other)
-//! F2  plan (http, load, rng, stats, driver, threshold)   transport (driver)   verdict (stats)   threshold (stats)   target   script (http, load, stats, plan)
+//! F2  plan (http, load, rng, stats, driver, threshold)   transport (driver)   verdict (stats)   threshold (stats)   target   script (http, load, stats, plan, threshold)
 //! F3  worker (plan, load, http, driver, stats, transport, script)   report (stats, verdict, threshold)   import (http, units)
 //! F4  observer (report)
 //! F5  run (worker, observer)   output (report, observer)

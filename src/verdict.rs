@@ -234,7 +234,7 @@ pub struct Verdict {
 /// Judges a run. Never panics and never prints a figure that is not a number, whatever the readings.
 pub fn evaluate(readings: &Readings, summary: &Summary) -> Verdict {
     let mut findings = Findings::default();
-    accounts(summary, &mut findings);
+    accounts(readings, summary, &mut findings);
     done::judge(readings, summary, &mut findings);
     exhaustion(readings, summary, &mut findings);
     if readings.open_model {
@@ -247,14 +247,16 @@ pub fn evaluate(readings: &Readings, summary: &Summary) -> Verdict {
 }
 
 /// Was there anything to measure, and does it add up?
-fn accounts(summary: &Summary, findings: &mut Findings) {
+fn accounts(readings: &Readings, summary: &Summary, findings: &mut Findings) {
     if let Err(imbalance) = summary.conserved() {
         findings.invalid(format!(
             "requests were lost or counted twice: {imbalance}; this is a defect of squall, please report it"
         ));
     }
     let counts = &summary.counts;
-    if counts.completed > 0 {
+    // A script may have nothing to send.
+    let sends_nothing = readings.script_share.is_some() && counts.started == 0;
+    if counts.completed > 0 || sends_nothing {
         return;
     }
     let most = |errors: &ErrorCounts| {

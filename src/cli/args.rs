@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use super::import::ImportArgs;
-use super::script::{ScriptArgs, is_script};
+use super::script_args::{ScriptArgs, is_script};
 use crate::output::Format;
 use crate::plan::template;
 use crate::run::config::RawConfig;

@@ -9,6 +9,7 @@ mod import;
 mod run;
 mod samples;
 mod script;
+mod script_args;
 mod signals;
 mod sink;
 mod stderr;

@@ -1,12 +1,11 @@
 //! `squall run SCRIPT`: k6's `run`, its flags and exit codes.
 
 mod files;
-mod flags;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::anyhow;
@@ -14,6 +13,7 @@ use serde_json::Value;
 
 use super::exit::{Exit, Failure};
 use super::run::PATIENCE;
+use super::script_args::{self, ScriptArgs};
 use super::signals;
 use crate::observer::Observer;
 use crate::output::progress::LiveLine;
@@ -21,14 +21,13 @@ use crate::run::config::{RawConfig, RawConnect, RawTls, RunConfig, Scripted};
 use crate::run::events::Events;
 use crate::run::script::{self, Errands, ScriptEnd, ScriptRun};
 use crate::script::console::{Console, Level};
-use crate::script::engine::core::Facts;
+use crate::script::core::Facts;
 use crate::script::engine::vu::Vu;
 use crate::script::options::{self, Layer, Layers, Options, truth};
 use crate::script::program::{Program, ScriptError};
 use crate::script::tags::TagSet;
 use crate::units::Nanos;
 use crate::worker::flow::script::{ScriptTask, Task};
-pub(super) use flags::ScriptArgs;
 
 /// A script that was loaded once, and its options.
 struct Loaded {
@@ -162,7 +161,7 @@ fn layers(args: &ScriptArgs, env: &BTreeMap<String, String>, program: &Program) 
         Some(json) => object(json).map_err(|e| format!("the script's options: {e}"))?,
         None => Layer::new(),
     };
-    Ok(Layers { file, script, env: flags::of_env(env)?, flags: args.layer()? })
+    Ok(Layers { file, script, env: script_args::of_env(env)?, flags: args.layer()? })
 }
 
 fn object(text: &str) -> Result<Layer, String> {
@@ -281,10 +280,4 @@ fn exit(args: &ScriptArgs, program: &Program, ran: &ScriptRun, thresholds_ok: bo
         return Exit::Invalid;
     }
     Exit::Fine
-}
-
-/// Whether `word` names a script.
-pub(super) fn is_script(word: &str) -> bool {
-    let ending = Path::new(word).extension().and_then(|ending| ending.to_str());
-    word == "-" || matches!(ending, Some("js" | "mjs" | "cjs" | "ts"))
 }

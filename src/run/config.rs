@@ -32,12 +32,13 @@ pub use self::routes::tls::TlsChoice;
 use self::connect::ports::Demand;
 use self::error::Problems;
 use self::load::Load;
-use self::workers::Room;
 use self::workers::host::{Host, ThisHost};
+use self::workers::{Room, Wish};
 use crate::clock;
 use crate::http::url::Url;
 use crate::load::LoadModel;
 use crate::plan::workload::Workload;
+use crate::run::machine::UsableCores;
 use crate::secrets::Redactor;
 use crate::stats::layout::Layout;
 use crate::threshold::Threshold;
@@ -278,6 +279,28 @@ fn reach(
     Ok(origins)
 }
 
+/// Where the workers are to be, and how they wait and send.
+struct Place {
+    usable: UsableCores,
+    wish: Wish,
+    wait: WaitMode,
+    driver: DriverChoice,
+    room: Room,
+    /// Who says how many users or connections there are.
+    option: &'static str,
+}
+
+impl Place {
+    fn of(raw: &RawConfig, host: &impl Host, problems: &mut Problems) -> Place {
+        let usable = host.usable_cores();
+        let wish = workers::wish(raw, &usable, problems);
+        let (wait, driver) = words(raw, problems);
+        let room = Room::of(driver, &wish, host.descriptors());
+        let option = workload::who_says_how_many(raw);
+        Place { usable, wish, wait, driver, room, option }
+    }
+}
+
 fn words(raw: &RawConfig, problems: &mut Problems) -> (WaitMode, DriverChoice) {
     let wait = problems.choice("--wait", raw.wait.as_deref());
     (wait, problems.choice("--driver", raw.driver.as_deref()))
@@ -285,28 +308,25 @@ fn words(raw: &RawConfig, problems: &mut Problems) -> (WaitMode, DriverChoice) {
 
 /// As [`RunConfig::validate`], on a host that may be a test's.
 fn validate_on(raw: RawConfig, given: Option<Planned>, host: &impl Host) -> Result<RunConfig, ConfigError> {
-    let mut secrets = secrets::of_flags(&raw);
-    let config = read(raw, given, host, &mut secrets).map_err(|error| error.without(&secrets))?;
+    let (mut secrets, mut problems) = (secrets::of_flags(&raw), Problems::default());
+    let plan = given.map_or_else(|| planned(&raw, &mut secrets, &mut problems), Ok);
+    let config = plan.and_then(|plan| read(raw, plan, problems, host, &mut secrets));
+    let config = config.map_err(|error| error.without(&secrets))?;
     Ok(RunConfig { secrets: Arc::new(secrets), ..config })
 }
 
 /// The secrets that are found on the way are added to `secrets`.
 fn read(
     raw: RawConfig,
-    given: Option<Planned>,
+    plan: Planned,
+    mut problems: Problems,
     host: &impl Host,
     secrets: &mut Redactor,
 ) -> Result<RunConfig, ConfigError> {
-    let mut problems = Problems::default();
-    let plan = given.map_or_else(|| planned(&raw, secrets, &mut problems), Ok)?;
     let Load { times, load, limits, pipeline } = Load::read(&raw, plan.seed, &mut problems);
     let request = workload::request::request(&raw, pipeline, &mut problems);
     secrets::of_body(&request.body, secrets);
-    let usable = host.usable_cores();
-    let wish = workers::wish(&raw, &usable, &mut problems);
-    let option = workload::who_says_how_many(&raw);
-    let (wait, driver) = words(&raw, &mut problems);
-    let room = Room::of(driver, &wish, host.descriptors());
+    let Place { usable, wish, wait, driver, room, option } = Place::of(&raw, host, &mut problems);
     let connections = workers::connections(&raw, &wish, (option == "-c").then_some(room), &mut problems);
     let mut workload = plan.workload.or_else(|| {
         let (load, asked) = ((&load, limits.backlog, connections), (&request, plan.authorization.as_deref()));
@@ -317,9 +337,8 @@ fn read(
     workload.iter_mut().for_each(|workload| workload.body_limit = limits.body);
     let users = workload.as_ref().map(|w| workload::users(&raw, w, room, &mut problems));
     let connections = users.unwrap_or(connections);
-    let Some(target) = plan.target.filter(|_| problems.is_empty()) else {
-        return Err(ConfigError::Refused(problems.into_vec()));
-    };
+    let target = plan.target.filter(|_| problems.is_empty());
+    let target = target.ok_or_else(|| ConfigError::Refused(problems.into_vec()))?;
     let Access { routes, asked, names, dialing } = way;
     let origins = reach(&dialing, &asked, (connections, option), host)?;
     let workers = workers::place(wish, connections, &usable, &origins.concat(), &dialing, host);

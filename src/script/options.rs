@@ -267,27 +267,7 @@ fn workload(
             plan.insert("default".into(), executor);
         }
     }
-    let text = json!({
-        "steps": { "s": { "url": "http://localhost/" } },
-        "flows": { "f": ["s"] },
-        "scenarios": plan,
-    })
-    .to_string();
-    let around = Surroundings {
-        env: BTreeMap::new(),
-        variables: BTreeMap::new(),
-        base_dir: Path::new(""),
-        seed,
-        seed_wins: true,
-    };
-    let compiled = file::compile("options", &text, Format::Json, &around).map_err(|e| {
-        let words: Vec<String> = e.problems.iter().map(|problem| problem.message.clone()).collect();
-        OptionsError(format!(
-            "there were problems with the specified script configuration: {}",
-            words.join("; ")
-        ))
-    })?;
-    let workload = compiled.workload;
+    let workload = compiled(&plan, seed)?;
     let mut settings = Vec::new();
     let mut scenarios: Vec<Scenario> = Vec::new();
     for scenario in &workload.scenarios {
@@ -312,6 +292,31 @@ fn workload(
     let workload =
         Workload { origins: Vec::new(), steps: Vec::new(), flows: Vec::new(), scenarios, ..workload };
     Ok((workload, settings))
+}
+
+/// What a plan with these scenarios is.
+fn compiled(scenarios: &Layer, seed: u64) -> Result<Workload, OptionsError> {
+    let text = json!({
+        "steps": { "s": { "url": "http://localhost/" } },
+        "flows": { "f": ["s"] },
+        "scenarios": scenarios,
+    })
+    .to_string();
+    let around = Surroundings {
+        env: BTreeMap::new(),
+        variables: BTreeMap::new(),
+        base_dir: Path::new(""),
+        seed,
+        seed_wins: true,
+    };
+    let compiled = file::compile("options", &text, Format::Json, &around).map_err(|e| {
+        let words: Vec<String> = e.problems.iter().map(|problem| problem.message.clone()).collect();
+        OptionsError(format!(
+            "there were problems with the specified script configuration: {}",
+            words.join("; ")
+        ))
+    })?;
+    Ok(compiled.workload)
 }
 
 /// k6's constant rate ticks at both ends: 20 a second for one second are 21.

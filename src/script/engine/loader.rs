@@ -1,14 +1,16 @@
 //! Modules: k6's own, and files of the script, which are compiled once and loaded from their bytecode by every user.
 
-use std::path::{Component, Path, PathBuf};
+use std::path::Path;
 use std::rc::Rc;
 
 use rquickjs::loader::{ImportAttributes, Loader, Resolver};
 use rquickjs::module::{Declared, WriteOptions};
 use rquickjs::{Ctx, Exception, Module, Result};
 
-use super::core::Core;
+use crate::script::core::Core;
+use crate::script::foreign;
 use crate::script::modules;
+use crate::script::paths::clean;
 
 /// Finds modules by the names that scripts import them by.
 pub(super) struct Resolve;
@@ -32,7 +34,7 @@ impl Resolver for Resolve {
 ///
 /// # Errors
 /// What cannot be imported, and what to do instead.
-pub(super) fn resolve(base: &str, name: &str) -> std::result::Result<String, String> {
+fn resolve(base: &str, name: &str) -> std::result::Result<String, String> {
     if modules::is_known(name) {
         return Ok(name.into());
     }
@@ -57,21 +59,6 @@ pub(super) fn resolve(base: &str, name: &str) -> std::result::Result<String, Str
     ))
 }
 
-/// Without `.` and `..`, as far as that can be known from the text.
-pub(in crate::script) fn clean(path: &Path) -> PathBuf {
-    let mut clean = PathBuf::new();
-    for part in path.components() {
-        match part {
-            Component::ParentDir => {
-                clean.pop();
-            }
-            Component::CurDir => {}
-            other => clean.push(other),
-        }
-    }
-    clean
-}
-
 impl Loader for Load {
     fn load<'js>(
         &mut self,
@@ -89,9 +76,7 @@ impl Loader for Load {
 /// A module of the script: from its bytecode where that is known, else compiled.
 pub(super) fn file<'js>(ctx: &Ctx<'js>, core: &Core, name: &str) -> Result<Module<'js, Declared>> {
     if let Some(bytecode) = core.program.bytecode(name) {
-        // SAFETY: this process wrote it, by `Module::write`, in the same version of the engine, and nobody has changed it since.
-        let module = unsafe { Module::load(ctx.clone(), &bytecode) }?;
-        return Ok(module);
+        return foreign::load(ctx, &bytecode);
     }
     let source = core.program.source(name).map_err(|e| Exception::throw_message(ctx, &e.to_string()))?;
     if name.ends_with(".json") {

@@ -10,17 +10,12 @@
 //!
 //! The hazards (each has a test in `tests`):
 //! - The runtime is made on the coroutine's stack, which it measures its depth from, and its limit leaves room below.
-//! - A suspended coroutine is not dropped but ended: natives throw while [`Core::is_stopping`](core::Core::is_stopping), and the interrupt
+//! - A suspended coroutine is not dropped but ended: natives throw while [`Core::is_stopping`](crate::script::core::Core::is_stopping), and the interrupt
 //!   handler throws what no script can catch.
 //! - Nothing of a runtime outlives it: what natives keep for later is in a store that is emptied before.
 
-pub mod core;
-mod exception;
 mod loader;
 pub mod vu;
-
-pub use exception::{Thrown, thrown};
-pub(in crate::script) use loader::clean;
 
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,6 @@
-use super::core::{Facts, Job, JobEnd, Pause, Wanted};
 use super::vu::Vu;
 use crate::script::console::Console;
+use crate::script::core::{Facts, Job, JobEnd, Pause, Wanted};
 use crate::script::program::{Program, ScriptError};
 use crate::script::tags::TagSet;
 use std::path::Path;

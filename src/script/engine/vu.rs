@@ -9,10 +9,10 @@ use rquickjs::function::Args;
 use rquickjs::promise::PromiseState;
 use rquickjs::{Context, Ctx, Function, Module, Object, Persistent, Promise, Runtime, Value};
 
-use super::core::{Core, Facts, Job, JobEnd, Pause, Wanted};
-use super::exception::{Thrown, thrown};
 use super::loader::{Load, Resolve, file};
 use crate::clock;
+use crate::script::core::{Core, Facts, Job, JobEnd, Pause, Wanted};
+use crate::script::exception::{Thrown, thrown};
 use crate::script::modules;
 use crate::script::program::{Program, ScriptError};
 use crate::script::tags::TagSet;

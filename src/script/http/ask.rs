@@ -101,6 +101,4 @@ pub struct Answer {
     pub ask: Ask,
     /// The last request's `Cookie` field.
     pub sent_cookies: String,
-    /// A redirect was not followed, since there were too many.
-    pub stopped_redirects: bool,
 }

@@ -2,7 +2,8 @@
 
 use rquickjs::{Array, Coerced, Ctx, Exception, FromJs, Object, Result, Value};
 
-use crate::script::engine::core::Core;
+use crate::script::core::Core;
+use crate::script::foreign;
 
 /// The argument at `at`; undefined where there is none.
 pub(super) fn arg<'js>(ctx: &Ctx<'js>, args: &[Value<'js>], at: usize) -> Value<'js> {
@@ -66,7 +67,7 @@ pub(super) fn list<'js>(value: &Value<'js>) -> Option<Vec<Value<'js>>> {
 
 /// The bytes of a text, of an ArrayBuffer or of a view of one.
 pub(super) fn bytes<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> Result<Vec<u8>> {
-    if let Some(bytes) = super::http::bytes(value) {
+    if let Some(bytes) = foreign::bytes(value) {
         return Ok(bytes);
     }
     if is_nothing(value) {

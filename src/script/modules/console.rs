@@ -5,7 +5,7 @@ use rquickjs::{Ctx, Function, Object, Result, Value};
 
 use super::args::text;
 use crate::script::console::Level;
-use crate::script::engine::core::Core;
+use crate::script::core::Core;
 
 pub(super) fn globals(ctx: &Ctx<'_>) -> Result<()> {
     let console = Object::new(ctx.clone())?;

@@ -9,7 +9,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use rquickjs::class::{JsClass, Readable, Trace, Tracer};
 use rquickjs::function::{Constructor, Rest, This};
 use rquickjs::module::{Declarations, Exports, ModuleDef};
-use rquickjs::{ArrayBuffer, Class, Ctx, Exception, Function, JsLifetime, Object, Result, Value};
+use rquickjs::{ArrayBuffer, Class, Ctx, Exception, Function, Object, Result, Value};
 
 use super::args::{arg, bytes, number, text};
 
@@ -176,10 +176,7 @@ impl<'js> Trace<'js> for Hasher {
     fn trace<'a>(&self, _: Tracer<'a, 'js>) {}
 }
 
-// SAFETY: it holds nothing of a runtime's lifetime.
-unsafe impl JsLifetime<'_> for Hasher {
-    type Changed<'to> = Hasher;
-}
+crate::script::foreign::holds_nothing_of_a_runtime!(Hasher);
 
 impl<'js> JsClass<'js> for Hasher {
     const NAME: &'static str = "Hasher";

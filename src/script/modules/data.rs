@@ -5,7 +5,7 @@ use rquickjs::module::{Declarations, Exports, ModuleDef};
 use rquickjs::{Ctx, Exception, Function, Result, Value};
 
 use super::args::{arg, glue, list, text};
-use crate::script::engine::core::Core;
+use crate::script::core::Core;
 
 /// An array that makes each element when it is looked at, from JSON that all users share. What is looked at is frozen.
 const ARRAY: &str = r#"(make, element) => {

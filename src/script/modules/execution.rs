@@ -6,7 +6,7 @@ use rquickjs::{Ctx, Exception, Function, IntoJs, Object, Result, Value};
 
 use super::args::{arg, glue, is_nothing, text};
 use crate::clock;
-use crate::script::engine::core::Core;
+use crate::script::core::Core;
 
 /// Objects whose properties ask a native for their values; tags are kept by natives as well.
 const OBJECTS: &str = r#"(fact, tag, abort, fail) => {

@@ -8,7 +8,7 @@ use rquickjs::{ArrayBuffer, Ctx, Exception, Function, Object, Result, Value};
 
 use super::args::{arg, is_nothing, text};
 use super::{console, timers};
-use crate::script::engine::core::Core;
+use crate::script::core::Core;
 
 /// Sets them, before the script's module code runs.
 pub(in crate::script) fn globals<'js>(ctx: &Ctx<'js>, core: &Rc<Core>) -> Result<()> {
@@ -60,7 +60,7 @@ fn open<'js>(ctx: Ctx<'js>, args: Rest<Value<'js>>) -> Result<Value<'js>> {
     let files = callers.filter_map(|name| name.to_string().ok()).filter(|name| name.starts_with("file://"));
     let base = files.last().unwrap_or_else(|| core.program.main().into());
     let dir = Path::new(base.trim_start_matches("file://")).parent().unwrap_or(Path::new("/")).to_owned();
-    let path = crate::script::engine::clean(&dir.join(name.trim_start_matches("file://")));
+    let path = crate::script::paths::clean(&dir.join(name.trim_start_matches("file://")));
     let bytes = core.program.open(&path).map_err(|e| Exception::throw_message(&ctx, &e))?;
     let binary = match args.get(1) {
         Some(mode) if !is_nothing(mode) => text(&ctx, mode)?.contains('b'),

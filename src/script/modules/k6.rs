@@ -9,7 +9,7 @@ use rquickjs::{Ctx, Exception, Function, Object, Result, Value};
 use super::args::{arg, cut_off, is_nothing, is_true, not_at_init, number, tags, text};
 use crate::clock;
 use crate::rng::Rng;
-use crate::script::engine::core::{Core, Given, Wanted};
+use crate::script::core::{Core, Given, Wanted};
 use crate::stats::registry::{CHECKS, Kind};
 use crate::units::Nanos;
 

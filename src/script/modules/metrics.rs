@@ -6,7 +6,7 @@ use rquickjs::{Ctx, Exception, Function, Object, Result, Value};
 
 use super::args::{arg, glue, is_true, number, tags, text};
 use crate::script::console::Level;
-use crate::script::engine::core::{Core, Given};
+use crate::script::core::{Core, Given};
 use crate::script::program::MetricDef;
 use crate::stats::registry::Kind;
 

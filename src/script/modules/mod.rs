@@ -18,7 +18,7 @@ use std::rc::Rc;
 use rquickjs::module::{Declared, ModuleDef};
 use rquickjs::{Ctx, Module, Result};
 
-use super::engine::core::Core;
+use super::core::Core;
 
 pub(in crate::script) use globals::{begin_job, globals};
 pub(in crate::script) use summary::summary_files;

@@ -1,10 +1,11 @@
 //! What `handleSummary` returned: files and their contents.
 
 use base64::Engine;
-use rquickjs::{ArrayBuffer, Ctx, Exception, Result, Value};
+use rquickjs::{Ctx, Exception, Result, Value};
 use serde_json::{Map, json};
 
 use super::args::text;
+use crate::script::foreign;
 
 /// As JSON: an object of paths, each with `text`, or `bytes` in base64.
 ///
@@ -15,9 +16,7 @@ pub(in crate::script) fn summary_files<'js>(ctx: &Ctx<'js>, returned: Value<'js>
     if let Some(object) = returned.as_object() {
         for entry in object.props::<String, Value>() {
             let (path, content) = entry?;
-            if let Some(buffer) = ArrayBuffer::from_value(content.clone()) {
-                // SAFETY: no JavaScript runs while it is looked at.
-                let bytes = unsafe { buffer.as_bytes() }.unwrap_or_default();
+            if let Some(bytes) = foreign::bytes(&content) {
                 files.insert(
                     path,
                     json!({ "bytes": base64::engine::general_purpose::STANDARD.encode(bytes) }),

@@ -6,7 +6,7 @@ use rquickjs::{Ctx, Exception, Function, Object, Persistent, Result, Value};
 
 use super::args::{arg, number};
 use crate::clock;
-use crate::script::engine::core::{Core, Timer};
+use crate::script::core::{Core, Timer};
 use crate::units::Nanos;
 
 const NAMES: [&str; 4] = ["setTimeout", "clearTimeout", "setInterval", "clearInterval"];

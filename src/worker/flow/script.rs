@@ -17,7 +17,7 @@ use crate::plan::request_template::RenderError;
 use crate::plan::response::Needs;
 use crate::plan::status::StatusSet;
 use crate::script::console::Level;
-use crate::script::engine::core::{Facts, Job, JobEnd, Pause, Wanted};
+use crate::script::core::{Facts, Job, JobEnd, Pause, Wanted};
 use crate::script::engine::vu::Vu;
 use crate::script::http::ask::{Answer, Ask, Spent};
 use crate::script::http::wire;
@@ -275,6 +275,24 @@ impl ScriptFlow {
         Some(Url { host: entry.address.to_string(), port, ..url.clone() })
     }
 
+    /// The request that a redirect leads to, if it is followed.
+    fn follows(&self, ask: &Ask, hops: u32, status: u16, location: &str) -> Option<Ask> {
+        let warn = |text: &str| self.task.program.console.about(Level::Warn, text);
+        if hops < ask.redirects {
+            return follow::next(ask, status, location)
+                .inspect_err(|text| warn(&format!("Request Failed error={text:?}")))
+                .ok();
+        }
+        if ask.redirects > 0 {
+            warn(&format!(
+                "Stopped after {} redirects and returned the redirection; pass {{ redirects: n }} in request params or set global \
+                 maxRedirects to silence this",
+                ask.redirects
+            ));
+        }
+        None
+    }
+
     fn answered(
         &mut self,
         user: &mut ScriptUser,
@@ -298,33 +316,12 @@ impl ScriptFlow {
             ask.jar.borrow_mut().store(&head, &url, moves.wall());
         }
         let status = outcome.result.map(|response| response.status);
-        let mut stopped_redirects = false;
         if let Ok(status) = status
             && let Some(location) = follow::location(status, &head)
+            && let Some(next) = self.follows(&ask, hops, status, &location)
         {
-            if hops < ask.redirects {
-                match follow::next(&ask, status, &location) {
-                    Ok(next) => {
-                        self.ask(user, next, hops + 1, moves);
-                        return self.look(user, true, moves);
-                    }
-                    Err(text) => {
-                        self.task
-                            .program
-                            .console
-                            .about(Level::Warn, &format!("Request Failed error={text:?}"));
-                    }
-                }
-            } else {
-                stopped_redirects = ask.redirects > 0;
-            }
-        }
-        if stopped_redirects {
-            let text = format!(
-                "Stopped after {} redirects and returned the redirection; pass {{ redirects: n }} in request params or set global maxRedirects to silence this",
-                ask.redirects
-            );
-            self.task.program.console.about(Level::Warn, &text);
+            self.ask(user, next, hops + 1, moves);
+            return self.look(user, true, moves);
         }
         let spent = Spent {
             duration: outcome.timings.sending + outcome.timings.waiting + outcome.timings.receiving,
@@ -345,7 +342,6 @@ impl ScriptFlow {
             spent,
             ask,
             sent_cookies: cookies,
-            stopped_redirects,
         };
         if let Some(vu) = &user.vu {
             vu.core().answer(answer);
@@ -370,7 +366,6 @@ fn answer_failed(user: &ScriptUser, ask: Ask, kind: ErrorKind) {
         spent: Spent::default(),
         ask,
         sent_cookies: String::new(),
-        stopped_redirects: false,
     });
 }
 

@@ -8,7 +8,7 @@ use rquickjs::{Array, Ctx, Exception, Object, Result, Value};
 
 use super::params::plain;
 use super::send::{self, received, refused};
-use crate::script::engine::core::{Core, Wanted};
+use crate::script::core::{Core, Wanted};
 use crate::script::http::ask::Ask;
 use crate::script::modules::args::{arg, cut_off, list, text};
 use crate::units::Nanos;

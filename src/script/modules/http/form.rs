@@ -3,9 +3,9 @@
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use rquickjs::{Ctx, Object, Result, Value};
 
-use super::send::bytes;
 use crate::clock;
 use crate::rng::Rng;
+use crate::script::foreign::bytes;
 use crate::script::modules::args::{list, text};
 
 /// A body and its type.

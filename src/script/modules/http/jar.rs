@@ -4,12 +4,12 @@ use std::rc::Rc;
 
 use rquickjs::class::{JsClass, Readable, Trace, Tracer};
 use rquickjs::function::{Constructor, Rest, This};
-use rquickjs::{Class, Ctx, Exception, Function, JsLifetime, Object, Result, Value};
+use rquickjs::{Class, Ctx, Exception, Function, Object, Result, Value};
 
 use crate::clock;
 use crate::http::url::Url;
 use crate::plan::cookies::request_url;
-use crate::script::engine::core::Core;
+use crate::script::core::Core;
 use crate::script::http::ask::Jar;
 use crate::script::modules::args::{arg, is_nothing, is_true, number, text};
 
@@ -20,10 +20,7 @@ impl<'js> Trace<'js> for ScriptJar {
     fn trace<'a>(&self, _: Tracer<'a, 'js>) {}
 }
 
-// SAFETY: it holds nothing of a runtime's lifetime.
-unsafe impl JsLifetime<'_> for ScriptJar {
-    type Changed<'to> = ScriptJar;
-}
+crate::script::foreign::holds_nothing_of_a_runtime!(ScriptJar);
 
 impl<'js> JsClass<'js> for ScriptJar {
     const NAME: &'static str = "CookieJar";

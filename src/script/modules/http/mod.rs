@@ -15,9 +15,7 @@ use rquickjs::{Ctx, Exception, Function, Object, Persistent, Result, Value};
 
 use super::args::{arg, glue, is_nothing, number, text};
 use crate::plan::status::StatusSet;
-use crate::script::engine::core::{Core, Promised};
-
-pub(super) use send::bytes;
+use crate::script::core::{Core, Promised};
 
 pub(super) struct Http;
 

@@ -8,7 +8,7 @@ use super::jar;
 use super::statuses;
 use crate::plan::status::StatusSet;
 use crate::script::console::Level;
-use crate::script::engine::core::Core;
+use crate::script::core::Core;
 use crate::script::http::ask::{GivenCookie, Jar};
 use crate::script::modules::args::{is_nothing, is_true, number, text};
 use crate::units::{Nanos, parse_duration};

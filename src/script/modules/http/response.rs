@@ -6,7 +6,7 @@ use cookie_store::RawCookie;
 use rquickjs::class::{JsClass, Readable, Trace, Tracer};
 use rquickjs::function::{Constructor, This};
 use rquickjs::object::Accessor;
-use rquickjs::{ArrayBuffer, Class, Ctx, Exception, Function, IntoJs, JsLifetime, Object, Result, Value};
+use rquickjs::{ArrayBuffer, Class, Ctx, Exception, Function, IntoJs, Object, Result, Value};
 
 use super::params::canonical;
 use crate::script::errors;
@@ -45,10 +45,7 @@ impl<'js> Trace<'js> for Response {
     fn trace<'a>(&self, _: Tracer<'a, 'js>) {}
 }
 
-// SAFETY: it holds nothing of a runtime's lifetime.
-unsafe impl JsLifetime<'_> for Response {
-    type Changed<'to> = Response;
-}
+crate::script::foreign::holds_nothing_of_a_runtime!(Response);
 
 /// Members that become properties of the object when they are first read.
 const LAZY: &str = r#"(proto, make, names) => {

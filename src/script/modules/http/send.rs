@@ -2,13 +2,14 @@
 
 use std::rc::Rc;
 
-use rquickjs::{ArrayBuffer, Class, Ctx, Exception, Result, TypedArray, Value};
+use rquickjs::{Class, Ctx, Exception, Result, Value};
 
 use super::params::{self, BodyType, Params};
 use super::response::{Refused, Response};
 use crate::http::url::Url;
 use crate::script::console::Level;
-use crate::script::engine::core::{Core, Wanted};
+use crate::script::core::{Core, Wanted};
+use crate::script::foreign;
 use crate::script::http::ask::{Answer, Ask};
 use crate::script::modules::args::{cut_off, is_nothing, not_at_init, text};
 
@@ -66,7 +67,7 @@ pub(super) fn make<'js>(
     let (params, (body, content_type)) = match read {
         Ok(read) => read,
         Err(error) => {
-            let error = crate::script::engine::thrown(ctx, error).text;
+            let error = crate::script::exception::thrown(ctx, error).text;
             let error = error.lines().next().unwrap_or_default().trim_start_matches("Error: ").to_owned();
             return Ok(Err(Refused { method: method.into(), url: given, error, code: 0 }));
         }
@@ -176,7 +177,7 @@ fn read_body<'js>(
     if value.is_string() {
         return Ok((Some(Rc::from(text(ctx, value)?.into_bytes())), None));
     }
-    if let Some(bytes) = bytes(value) {
+    if let Some(bytes) = foreign::bytes(value) {
         return Ok((Some(Rc::from(bytes)), None));
     }
     if let Some(object) = params::plain(value) {
@@ -185,19 +186,6 @@ fn read_body<'js>(
     }
     let _ = core;
     Err(Exception::throw_type(ctx, &format!("unknown request body type {}", value.type_of())))
-}
-
-/// The bytes of an ArrayBuffer or of a view of one.
-pub(in crate::script) fn bytes(value: &Value<'_>) -> Option<Vec<u8>> {
-    if let Some(buffer) = ArrayBuffer::from_value(value.clone()) {
-        // SAFETY: they are copied before any JavaScript runs.
-        return unsafe { buffer.as_bytes() }.map(<[u8]>::to_vec);
-    }
-    if let Ok(view) = TypedArray::<u8>::from_value(value.clone()) {
-        // SAFETY: as above.
-        return unsafe { view.as_bytes() }.map(<[u8]>::to_vec);
-    }
-    None
 }
 
 /// The response that a request came to.

@@ -4,7 +4,7 @@ use hashbrown::HashMap;
 
 use super::super::Moves;
 use crate::script::console::{Console, Level};
-use crate::script::engine::core::Given;
+use crate::script::core::Given;
 use crate::script::http::ask::Ask;
 use crate::stats::registry::SeriesId;
 

@@ -1,7 +1,7 @@
 //! k6's flags of `run`, by its names, and squall's own beside them.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde_json::{Map, Value, json};
@@ -295,4 +295,10 @@ impl ScriptArgs {
         }
         Ok(layer)
     }
+}
+
+/// Whether `word` names a script.
+pub(super) fn is_script(word: &str) -> bool {
+    let ending = Path::new(word).extension().and_then(|ending| ending.to_str());
+    word == "-" || matches!(ending, Some("js" | "mjs" | "cjs" | "ts"))
 }

@@ -2,15 +2,15 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap as Map;
-use std::ptr::NonNull;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use corosensei::Yielder;
 use hashbrown::{HashMap, HashSet};
-use rquickjs::{Ctx, Function, JsLifetime, Persistent, Value};
+use rquickjs::{Ctx, Function, Persistent, Value};
 
 use super::exception::Thrown;
+use super::foreign::{self, Suspender};
 use crate::clock;
 use crate::http::url::Url;
 use crate::plan::status::StatusSet;
@@ -134,7 +134,7 @@ pub struct Core {
     pub program: Arc<Program>,
     /// Which user it is.
     pub facts: RefCell<Facts>,
-    yielder: Cell<Option<NonNull<Yielder<(), Pause>>>>,
+    suspender: Suspender<Pause>,
     slice_end: Cell<Nanos>,
     /// Time in which it computed.
     pub(super) computed: Cell<Nanos>,
@@ -169,10 +169,7 @@ pub struct Core {
 /// How natives find their user's [`Core`].
 struct Own(Rc<Core>);
 
-// SAFETY: it holds nothing of a runtime's lifetime.
-unsafe impl JsLifetime<'_> for Own {
-    type Changed<'to> = Own;
-}
+foreign::holds_nothing_of_a_runtime!(Own);
 
 impl Core {
     pub(super) fn new(program: &Arc<Program>, facts: Facts, tags: TagSet) -> Rc<Core> {
@@ -181,7 +178,7 @@ impl Core {
         Rc::new(Core {
             program: Arc::clone(program),
             facts: RefCell::new(facts),
-            yielder: Cell::new(None),
+            suspender: Suspender::default(),
             slice_end: Cell::new(Nanos::MAX),
             computed: Cell::new(Nanos::ZERO),
             stopping: Cell::new(false),
@@ -222,15 +219,12 @@ impl Core {
     }
 
     pub(super) fn set_yielder(&self, yielder: &Yielder<(), Pause>) {
-        self.yielder.set(Some(NonNull::from(yielder)));
+        self.suspender.belongs_to(yielder);
     }
 
     /// Suspends the coroutine that this is called in, until it is gone on with.
     pub(super) fn suspend(&self, pause: Pause) {
-        let Some(yielder) = self.yielder.get() else { return };
-        // SAFETY: it lies on the stack of the coroutine that was given it, and natives, which call this, run on no other one: a runtime is
-        // only ever entered by its own coroutine.
-        unsafe { yielder.as_ref() }.suspend(pause);
+        self.suspender.suspend(pause);
         self.slice_end.set(clock::now() + SLICE);
     }
 

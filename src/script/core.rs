@@ -29,6 +29,11 @@ const URLS_MOST: usize = 32;
 /// Texts of tags that a user keeps one copy of.
 const TEXTS_MOST: usize = 256;
 
+/// A URL as it goes out, and as it is shown.
+pub type ShownUrl = (Rc<Url>, Rc<str>);
+/// Names and values of fields.
+pub type Headers = Rc<[(String, String)]>;
+
 /// Why the coroutine suspended itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pause {
@@ -153,9 +158,9 @@ pub struct Core {
     group: RefCell<Rc<str>>,
     jar: RefCell<Jar>,
     /// URLs that it has asked for.
-    urls: RefCell<HashMap<Box<str>, (Rc<Url>, Rc<str>)>>,
+    urls: RefCell<HashMap<Box<str>, ShownUrl>>,
     texts: RefCell<HashSet<Rc<str>>>,
-    plain_headers: RefCell<Option<Rc<[(String, String)]>>>,
+    plain_headers: RefCell<Option<Headers>>,
     callback: RefCell<Option<Rc<StatusSet>>>,
     /// Timers by their number.
     pub timers: RefCell<Map<u32, Timer>>,
@@ -388,12 +393,12 @@ impl Core {
     }
 
     /// What a URL that was asked for before is.
-    pub fn url(&self, given: &str) -> Option<(Rc<Url>, Rc<str>)> {
+    pub fn url(&self, given: &str) -> Option<ShownUrl> {
         self.urls.borrow().get(given).cloned()
     }
 
     /// Keeps what a URL is, for the next request to it.
-    pub fn keep_url(&self, given: &str, url: (Rc<Url>, Rc<str>)) {
+    pub fn keep_url(&self, given: &str, url: ShownUrl) {
         let mut urls = self.urls.borrow_mut();
         if urls.len() >= URLS_MOST {
             urls.clear();
@@ -421,7 +426,7 @@ impl Core {
     }
 
     /// The fields of a request that gives none.
-    pub fn plain_headers(&self) -> Rc<[(String, String)]> {
+    pub fn plain_headers(&self) -> Headers {
         let mut plain = self.plain_headers.borrow_mut();
         Rc::clone(plain.get_or_insert_with(|| {
             let agent = self.program.settings().map(|all| ("User-Agent".to_owned(), all.user_agent.clone()));

@@ -59,7 +59,6 @@ pub(super) fn batch<'js>(ctx: Ctx<'js>, args: Rest<Value<'js>>) -> Result<Value<
 }
 
 /// One of them: a URL, `[method, url, body, params]`, or an object of these.
-#[expect(clippy::type_complexity, reason = "as of a single request")]
 fn one<'js>(
     ctx: &Ctx<'js>,
     core: &Rc<Core>,

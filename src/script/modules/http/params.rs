@@ -148,7 +148,7 @@ fn timeout<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> Result<Nanos> {
     let wrong = |shown: &str| Exception::throw_message(ctx, &format!("invalid timeout value: {shown}"));
     let shown = text(ctx, value)?;
     if let Some(ms) = value.as_number() {
-        if !(ms >= 0.0) {
+        if ms.is_nan() || ms < 0.0 {
             return Err(wrong(&shown));
         }
         return Ok(if ms == 0.0 { TIMEOUT } else { Nanos((ms * 1e6) as u64) });

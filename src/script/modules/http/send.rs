@@ -39,7 +39,6 @@ pub(super) fn send<'js>(
 }
 
 /// Makes a request of a script's arguments; or says why there is none, as a response.
-#[expect(clippy::type_complexity, reason = "what the script did wrong, and what the engine threw")]
 pub(super) fn make<'js>(
     ctx: &Ctx<'js>,
     core: &Rc<Core>,

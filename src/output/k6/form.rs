@@ -17,7 +17,7 @@ const CHUNK: usize = 256 * 1024;
 const SECOND: u64 = 1_000_000_000;
 
 /// Tags that samples may have by themselves, in the order of columns: k6's defaults.
-pub(super) const SYSTEM_TAGS: [&str; 14] = [
+pub const SYSTEM_TAGS: [&str; 14] = [
     "check",
     "error",
     "error_code",

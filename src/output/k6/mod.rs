@@ -19,6 +19,7 @@ pub mod points;
 pub mod text;
 
 pub use books::{Book, UsersAt};
+pub use form::SYSTEM_TAGS;
 pub use make::{Declared, EndOfTestSource, Judged};
 pub use out::{Form, OutSpec, TimeFormat};
 

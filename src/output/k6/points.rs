@@ -164,6 +164,7 @@ struct PointSink {
     fixed: HashMap<TagList, Tails>,
     /// Users at work, and those that there are, by worker and scenario.
     users: HashMap<(u32, u32), (u64, u64)>,
+    /// When points of them were last written, or when measuring began.
     users_told: Nanos,
 }
 
@@ -187,6 +188,7 @@ impl Sink for PointSink {
         let Some(legend) = self.legend.clone() else { return Ok(()) };
         let mut points = Points { sink: self, files: &mut files, legend: &legend, worker: block.worker };
         points.learn(block);
+        points.sink.users_told = points.sink.users_told.max(block.open);
         block.records.iter().try_for_each(|record| points.record(record))?;
         block.edges.iter().try_for_each(|edge| points.edge(edge))
     }
@@ -357,9 +359,12 @@ impl Points<'_> {
             Stretch::Teardown => (TagList::new(), "::teardown"),
         };
         tags.push(("group".into(), group.into()));
-        let tails = self.fixed(tags);
-        let bytes = [("data_sent", edge.sent_bytes as f64), ("data_received", edge.received_bytes as f64)];
-        self.points(edge.at, &tails, &bytes)?;
+        if edge.sent_bytes + edge.received_bytes > 0 {
+            let tails = self.fixed(tags);
+            let bytes =
+                [("data_sent", edge.sent_bytes as f64), ("data_received", edge.received_bytes as f64)];
+            self.points(edge.at, &tails, &bytes)?;
+        }
         if self.sink.stretch != Stretch::Load {
             return Ok(());
         }

@@ -274,8 +274,11 @@ fn users_and_bytes_come_at_edges() {
         received_bytes: 123,
         at: Nanos::from_secs(at),
     };
-    let block = |worker, edges| Block { edges, ..Block::of(worker) };
-    let blocks = [block(1, vec![edge(2, 1)]), block(0, vec![edge(1, 1), edge(0, 1), edge(1, 2)])];
+    let block = |worker, edges| Block { open: Nanos::from_millis(50), edges, ..Block::of(worker) };
+    // One that comes before k6 would have looked, and one of nothing.
+    let early = ScenarioEdge { at: Nanos::from_millis(500), ..edge(9, 0) };
+    let nothing = ScenarioEdge { sent_bytes: 0, received_bytes: 0, ..edge(0, 1) };
+    let blocks = [block(1, vec![edge(2, 1)]), block(0, vec![early, edge(1, 1), nothing, edge(1, 2)])];
     run(&outs, Stretch::Load, &legend("default"), &blocks);
     run(&outs, Stretch::Teardown, &legend(""), &[block(0, vec![edge(1, 3)])]);
     let told = json.lines();

@@ -360,3 +360,60 @@ fn requests_that_fail_have_k6s_codes() {
     let ran = run("fails", "", &script, &[]);
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
 }
+
+#[test]
+fn every_sample_is_written_as_k6_writes_it() {
+    let _together = together();
+    let Some(target) = or_skip(Target::start()) else { return };
+    let (base, dir) = (target.url(""), Dir::new("outs"));
+    let script = "import http from 'k6/http'; import { check, group } from 'k6'; import { Trend } from 'k6/metrics';
+         const t = new Trend('sizes');
+         export const options = { vus: 1, iterations: 2, tags: { run: 'x' }, thresholds: { sizes: ['max<9'] } };
+         export function setup() { http.get(`${__ENV.BASE}/healthz`); }
+         export default function () {
+           group('g', () => check(http.get(`${__ENV.BASE}/status/404`), { 'is 404': (r) => r.status === 404 }));
+           t.add(4.5, { kind: 'a' });
+         }";
+    let file = dir.write("script.js", script);
+    let [json, csv] = ["points.json", "points.csv.gz"].map(|name| dir.0.join(name).display().to_string());
+    let ran =
+        run_file(&dir, &file, &base, &["--out", &format!("json={json}"), "--out", &format!("csv={csv}")]);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    let rows = std::io::read_to_string(flate2::read::GzDecoder::new(fs::File::open(&csv).unwrap())).unwrap();
+    // Without the time, and without what took time or was counted on the socket.
+    let untimed = |row: &str| {
+        let (metric, rest) = row.split_once(',')?;
+        let kept = ["checks", "http_reqs", "http_req_failed", "iterations", "sizes"].contains(&metric);
+        kept.then(|| format!("{metric},{}", rest.split_once(',').unwrap().1).replace(&base, "$BASE"))
+    };
+    let mut found: Vec<String> = rows.lines().filter_map(untimed).collect();
+    found.sort();
+    found.dedup();
+    // k6 1.1 wrote these, of this script.
+    let k6 = [
+        "checks,1.000000,is 404,,,,::g,,,,default,,,,,,run=x,",
+        "http_req_failed,0.000000,,,,true,::setup,GET,$BASE/healthz,HTTP/1.1,,,200,,,$BASE/healthz,run=x,",
+        "http_req_failed,1.000000,,,1404,false,::g,GET,$BASE/status/404,HTTP/1.1,default,,404,,,$BASE/status/404,run=x,",
+        "http_reqs,1.000000,,,,true,::setup,GET,$BASE/healthz,HTTP/1.1,,,200,,,$BASE/healthz,run=x,",
+        "http_reqs,1.000000,,,1404,false,::g,GET,$BASE/status/404,HTTP/1.1,default,,404,,,$BASE/status/404,run=x,",
+        "iterations,1.000000,,,,,,,,,default,,,,,,run=x,",
+        "sizes,4.500000,,,,,,,,,default,,,,,,kind=a&run=x,",
+    ];
+    assert_eq!(found, k6);
+    let lines = fs::read_to_string(&json).unwrap();
+    let lines: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let points = |metric: &str| {
+        lines.iter().filter(|line| line["type"] == "Point" && line["metric"] == metric).count()
+    };
+    assert_eq!(["http_reqs", "http_req_waiting", "iterations", "sizes", "vus"].map(points), [3, 3, 2, 2, 0]);
+    let sizes = lines.iter().find(|line| line["metric"] == "sizes").unwrap();
+    assert_eq!(sizes["data"]["thresholds"], serde_json::json!(["max<9"]));
+    // What cannot be written is told before anything is sent.
+    let ran = run_file(&dir, &file, &base, &["--out", "bogus=1"]);
+    assert_eq!(ran.code, Some(2), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("--out bogus=1: `bogus` is no output: there are json and csv"),
+        "{}",
+        ran.stderr
+    );
+}

@@ -34,9 +34,7 @@ pub(super) fn open(path: Option<&Path>, report: &Sink) -> Result<Option<Box<dyn 
     let Some(path) = path else { return Ok(None) };
     let place = path.display().to_string();
     let opened = if path == Path::new("-") {
-        // Not by way of the standard library's, which writes line by line.
-        let out = io::stdout().as_fd().try_clone_to_owned().map(File::from);
-        out.map(|out| Box::new(Ndjson::new(out, "standard output".into())) as Box<dyn samples::Sink>)
+        stdout().map(|out| Box::new(Ndjson::new(out, "standard output".into())) as Box<dyn samples::Sink>)
     } else {
         OutputFile::open(path).and_then(|file| {
             if report.is_same_file(&file)? {
@@ -46,6 +44,22 @@ pub(super) fn open(path: Option<&Path>, report: &Sink) -> Result<Option<Box<dyn 
         })
     };
     opened.map(Some).with_context(|| format!("--samples: cannot write {place}")).map_err(Failure::run)
+}
+
+/// The same without a look at the report: a file, or standard output where there is no path.
+///
+/// # Errors
+/// When it cannot be written.
+pub(super) fn stream(path: Option<&Path>) -> io::Result<Box<dyn Write + Send>> {
+    match path {
+        None => Ok(Box::new(stdout()?)),
+        Some(path) => Ok(Box::new(Stream { file: OutputFile::open(path)?, begun: false })),
+    }
+}
+
+/// Not by way of the standard library's, which writes line by line.
+fn stdout() -> io::Result<File> {
+    io::stdout().as_fd().try_clone_to_owned().map(File::from)
 }
 
 /// A file that is written as a run goes on, and emptied before the first byte.

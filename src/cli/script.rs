@@ -1,6 +1,7 @@
 //! `squall run SCRIPT`: k6's `run`, its flags and exit codes.
 
 mod files;
+mod outs;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -28,6 +29,7 @@ use crate::script::program::{Program, ScriptError};
 use crate::script::tags::TagSet;
 use crate::units::Nanos;
 use crate::worker::flow::script::{ScriptTask, Task};
+use outs::Outputs;
 
 /// A script that was loaded once, and its options.
 struct Loaded {
@@ -50,16 +52,17 @@ pub(super) fn execute(args: ScriptArgs) -> Result<Exit, Failure> {
         task: ScriptTask { program: Arc::clone(&program), task: Task::Load },
     };
     let config = RunConfig::of_script(raw, scripted)?;
+    let mut outs = Outputs::open(&args.out, &program, &options, &errands)?;
     let stop = signals::stop_flag()?;
     let mut observers: Vec<Box<dyn Observer>> = Vec::new();
     if !args.quiet {
         observers.push(Box::new(LiveLine::stderr()));
     }
     let mut events = Events::start(observers)?;
-    let mut outs = files::outputs(&args.out)?;
     let ran = script::script(&config, errands, || outs.next_sink(), &mut events, &stop);
     events.finish(PATIENCE);
     let ran = ran?;
+    outs.finish()?;
     finish(&args, &config, &program, &options, &ran)
 }
 

@@ -10,8 +10,9 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use crate::secrets::Redactor;
 use crate::stats::layout::{Layout, Tags};
+use crate::stats::registry::{CHECKS, Key};
 use crate::stats::samples::{
-    Block, IterationEnd, IterationFate, Judgement, Legend, Record, RequestEnd, Sink,
+    Added, Block, IterationEnd, IterationFate, Judgement, Legend, Record, RequestEnd, Sink,
 };
 use crate::units::Nanos;
 
@@ -83,6 +84,8 @@ struct Lines {
     requests: Vec<Vec<u8>>,
     /// The same of places that workers have made, by worker and number.
     made: HashMap<(u32, u32), Vec<u8>>,
+    /// The same of metrics of a flow's own, and whether they are checks, likewise.
+    added: HashMap<(u32, u32), (Vec<u8>, bool)>,
     checks: Vec<Vec<u8>>,
     iterations: Vec<Vec<u8>>,
     /// A run of scenarios: with stages and expected statuses.
@@ -112,6 +115,7 @@ impl Lines {
             text: Vec::with_capacity(CHUNK + LINE),
             requests,
             made: HashMap::new(),
+            added: HashMap::new(),
             checks: checks.collect(),
             iterations: scenarios.map(|key| of("iteration", &key.tags)).collect(),
             staged,
@@ -130,6 +134,11 @@ impl Lines {
             let beginning = beginning("request", keys(&tags), &tags, &self.secrets);
             self.made.insert((block.worker, place.number), beginning);
         }
+        for series in &block.series {
+            let is_check = series.key.metric() == CHECKS;
+            let beginning = of_series(&series.key, is_check, &self.secrets);
+            self.added.insert((block.worker, series.number), (beginning, is_check));
+        }
     }
 
     #[inline]
@@ -139,6 +148,7 @@ impl Lines {
             Record::Request(end) => self.request(end, block.worker, open),
             Record::Check(judgement) => self.check(judgement, open),
             Record::Iteration(end) => self.iteration(end, open),
+            Record::Value(added) => self.added(added, block.worker, open),
         }
         self.text.extend_from_slice(b"}\n");
     }
@@ -185,11 +195,25 @@ impl Lines {
         self.text.extend_from_slice(&self.checks[judgement.check as usize]);
         self.when(judgement.at, open);
         self.stage(judgement.stage);
-        self.text.extend_from_slice(if judgement.passed {
-            b",\"passed\":true"
+        self.passed(judgement.passed);
+    }
+
+    fn passed(&mut self, passed: bool) {
+        self.text.extend_from_slice(if passed { b",\"passed\":true" } else { b",\"passed\":false" });
+    }
+
+    fn added(&mut self, added: &Added, worker: u32, open: Nanos) {
+        let known = self.added.get(&(worker, added.series));
+        let (beginning, is_check) =
+            known.map_or((b"{\"type\":\"value\"".as_slice(), false), |(b, c)| (b, *c));
+        self.text.extend_from_slice(beginning);
+        self.when(added.at, open);
+        if is_check {
+            self.passed(added.value != 0.0);
         } else {
-            b",\"passed\":false"
-        });
+            self.text.extend_from_slice(b",\"value\":");
+            self.text.extend_from_slice(ryu_js::Buffer::new().format(added.value).as_bytes());
+        }
     }
 
     fn iteration(&mut self, end: &IterationEnd, open: Nanos) {
@@ -260,6 +284,16 @@ fn fraction<const N: usize>(text: &mut Vec<u8>, mut number: u64) {
     }
     text.push(b'.');
     text.extend_from_slice(&digits);
+}
+
+/// The beginning of values of a metric of a flow's own.
+fn of_series(key: &Key, is_check: bool, secrets: &Redactor) -> Vec<u8> {
+    let tags: Tags = key.tags().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    if is_check {
+        return beginning("check", keys(&tags), &tags, secrets);
+    }
+    let own = [("metric", key.metric()), ("kind", key.kind().name())];
+    beginning("value", own.into_iter().chain(keys(&tags)), &tags, secrets)
 }
 
 /// The tags that are keys of their own.

@@ -267,18 +267,18 @@ impl Filter {
         found
     }
 
-    /// All checks that it names in one.
-    fn own(&self, metric: Metric, tally: &Tally) -> Figures {
-        let mut sum = Figures::new(metric.kind);
-        for (key, figures) in tally.series().filter(|(key, _)| !key.is_watch() && key.metric() == metric.name)
-        {
-            if key.kind() == metric.kind && self.matches_key(key) {
+    /// What samples of a flow's own metric came to.
+    pub fn own(&self, metric: &str, kind: Kind, tally: &Tally) -> Figures {
+        let mut sum = Figures::new(kind);
+        for (key, figures) in tally.series().filter(|(key, _)| !key.is_watch() && key.metric() == metric) {
+            if key.kind() == kind && self.matches_key(key) {
                 sum.merge(figures);
             }
         }
         sum
     }
 
+    /// All checks that it names in one.
     fn checks(&self, tally: &Tally) -> Rate {
         let mut sum = Rate::default();
         for (key, figures) in tally.series() {
@@ -337,7 +337,7 @@ pub fn value(metric: Metric, filter: &Filter, layout: &Layout, tally: &Tally) ->
             let checks = filter.checks(tally);
             Value::Rate { hits: checks.passes, all: checks.passes + checks.fails }
         }
-        Of::Own => Value::Own(filter.own(metric, tally)),
+        Of::Own => Value::Own(filter.own(metric.name, metric.kind, tally)),
         of if of.is_scenarios() => of_scenarios(of, &filter.scenarios(layout, tally)),
         of => of_requests(of, &filter.requests(tally)),
     }

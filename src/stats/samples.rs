@@ -9,10 +9,11 @@ use crate::secrets::Redactor;
 use crate::stats::layout::Layout;
 use crate::stats::outcome::ErrorKind;
 use crate::stats::places::PlaceTags;
+use crate::stats::registry::Key;
 use crate::units::Nanos;
 
 /// One thing that was measured. Points in time are on the driver's clock.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Record {
     /// A request is over.
     Request(RequestEnd),
@@ -20,6 +21,8 @@ pub enum Record {
     Check(Judgement),
     /// An iteration is over, or will never begin.
     Iteration(IterationEnd),
+    /// A flow has added a value to a metric of its own, or has checked something.
+    Value(Added),
 }
 
 /// How a request ended.
@@ -49,6 +52,8 @@ pub struct RequestEnd {
     pub connecting: Nanos,
     /// Part of `blocked`.
     pub securing: Nanos,
+    /// From `sent` until the kernel had the whole request, where that was not at once. Zero in plain runs.
+    pub sending: Nanos,
 }
 
 /// What a check made of a response.
@@ -79,6 +84,34 @@ pub struct IterationEnd {
     pub took: Nanos,
 }
 
+/// A value of a metric of a flow's own.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Added {
+    /// The number of a [`NewSeries`] of the same worker.
+    pub series: u32,
+    /// The value; of a rate not zero where it passed.
+    pub value: f64,
+    /// When.
+    pub at: Nanos,
+}
+
+/// What a worker's users of one scenario are at, and what they have sent and received since the edge before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ScenarioEdge {
+    /// Index into [`Layout::scenarios`].
+    pub scenario: u32,
+    /// Users at work.
+    pub vus: u64,
+    /// Users that there are.
+    pub vus_max: u64,
+    /// Bytes of requests.
+    pub sent_bytes: u64,
+    /// Bytes of responses.
+    pub received_bytes: u64,
+    /// When.
+    pub at: Nanos,
+}
+
 /// What became of an iteration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IterationFate {
@@ -101,6 +134,10 @@ pub struct Block {
     pub open: Nanos,
     /// Places that were made since the block before. Records of this one, and of later ones of the worker, are of them.
     pub places: Vec<NewPlace>,
+    /// Series that values were first added to since the block before, likewise.
+    pub series: Vec<NewSeries>,
+    /// Where users are at the edges of intervals.
+    pub edges: Vec<ScenarioEdge>,
     /// What was measured.
     pub records: Vec<Record>,
 }
@@ -109,6 +146,8 @@ impl Block {
     /// Forgets what is in it, without giving memory back.
     pub fn clear(&mut self) {
         self.places.clear();
+        self.series.clear();
+        self.edges.clear();
         self.records.clear();
     }
 }
@@ -120,6 +159,15 @@ pub struct NewPlace {
     pub number: u32,
     /// Its tags; `other` among them where it is that of all others.
     pub tags: PlaceTags,
+}
+
+/// A series that a flow has added to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NewSeries {
+    /// Its number in this worker.
+    pub number: u32,
+    /// Its metric, and its tags; `other` among them where it is that of all others.
+    pub key: Key,
 }
 
 /// What the numbers in records stand for.

@@ -58,6 +58,7 @@ impl<A> Exchange<A> {
             blocked: Nanos::ZERO,
             connecting: Nanos::ZERO,
             securing: Nanos::ZERO,
+            sending: Nanos::ZERO,
         }
     }
 }

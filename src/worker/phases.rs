@@ -208,9 +208,9 @@ impl<D: AddRoute, O: LoadOwner> Worker<'_, D, O> {
 
     fn finish(&mut self, gave_up: bool) -> Finished {
         let rest = self.owner.finish(&mut self.links);
-        self.readings.samples = self.links.samples.end();
         let close = self.links.window.close;
         self.hand_over(Snapshot::new(self.config.worker), close, true);
+        self.readings.samples = self.links.samples.end();
         let done = Done { origins: self.links.origin_uses(), tls: self.links.driver.tls() };
         let before = std::mem::replace(&mut self.before_window, done);
         let done = &self.before_window;

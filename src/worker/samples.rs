@@ -11,7 +11,8 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use super::control::Control;
 use crate::clock;
 use crate::stats::places::PlaceTags;
-use crate::stats::samples::{Block, NewPlace, Record};
+use crate::stats::registry::Key;
+use crate::stats::samples::{Added, Block, NewPlace, NewSeries, Record, ScenarioEdge};
 use crate::units::Nanos;
 
 /// Records in a block: some milliseconds' worth at full speed, so that handing one over costs nothing per record.
@@ -48,7 +49,14 @@ pub struct SampleReadings {
 impl Block {
     /// An empty one of a worker. Memory that is not used is not touched.
     pub fn of(worker: u32) -> Block {
-        Block { worker, open: Nanos::ZERO, places: Vec::new(), records: Vec::with_capacity(RECORDS) }
+        Block {
+            worker,
+            open: Nanos::ZERO,
+            places: Vec::new(),
+            series: Vec::new(),
+            edges: Vec::new(),
+            records: Vec::with_capacity(RECORDS),
+        }
     }
 
     /// Bytes that one takes.
@@ -67,6 +75,8 @@ struct Stream {
     /// The one that is being filled; `None` between windows, and once nobody takes any more.
     block: Option<Block>,
     open: Nanos,
+    /// Series that were announced in this window, by number.
+    announced: Vec<bool>,
     /// Waited since it was last asked.
     waited_lately: Nanos,
     readings: SampleReadings,
@@ -81,6 +91,7 @@ impl Samples {
             ends,
             block,
             open: Nanos::ZERO,
+            announced: Vec::new(),
             waited_lately: Nanos::ZERO,
             readings,
         })))
@@ -125,10 +136,34 @@ impl Samples {
         }
     }
 
+    /// Takes a value in; `key` is what its series is found by.
+    pub(super) fn add(&mut self, added: Added, key: &Key) {
+        let Some(stream) = &mut self.0 else { return };
+        let at = added.series as usize;
+        if stream.announced.len() <= at {
+            stream.announced.resize(at + 1, false);
+        }
+        if !stream.announced[at]
+            && let Some(block) = &mut stream.block
+        {
+            stream.announced[at] = true;
+            block.series.push(NewSeries { number: added.series, key: key.clone() });
+        }
+        self.push(Record::Value(added));
+    }
+
+    /// Takes in where users of a scenario are.
+    pub(super) fn edge(&mut self, edge: ScenarioEdge) {
+        if let Some(block) = self.0.as_mut().and_then(|stream| stream.block.as_mut()) {
+            block.edges.push(edge);
+        }
+    }
+
     /// Hands over what there is, if that needs no waiting: at an interval's edge.
     pub(super) fn hand_over(&mut self) {
         let Some(stream) = &mut self.0 else { return };
-        if stream.block.as_ref().is_some_and(|block| !block.records.is_empty())
+        let says_something = |block: &Block| !block.records.is_empty() || !block.edges.is_empty();
+        if stream.block.as_ref().is_some_and(says_something)
             && let Ok(empty) = stream.ends.emptied.try_recv()
         {
             stream.exchange_for(Some(empty));
@@ -150,6 +185,7 @@ impl Samples {
         if stream.open > Nanos::ZERO {
             stream.exchange_for(None);
             stream.open = Nanos::ZERO;
+            stream.announced.clear();
         }
         std::mem::take(&mut stream.readings)
     }

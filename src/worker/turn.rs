@@ -132,10 +132,10 @@ impl<D: AddRoute, O: LoadOwner> Worker<'_, D, O> {
             passed = self.edge;
             self.edge += self.config.interval;
         }
-        self.links.samples.hand_over();
         if let Ok(empty) = self.channel.emptied.try_recv() {
             self.hand_over(empty, passed, false);
         }
+        self.links.samples.hand_over();
     }
 
     /// Says what has happened since the last edge, up to this one: of the window, or of the drain behind it.

@@ -18,23 +18,9 @@ use crate::run::script::{self, ScriptRun};
 use crate::script::console::Level;
 use crate::script::program::Program;
 use crate::stats::layout::Layout;
-use crate::stats::samples::Sink;
 use crate::stats::tally::Tally;
 use crate::threshold::Threshold;
 use crate::units::Nanos;
-
-/// The outputs of samples that were asked for.
-pub(super) struct Outputs;
-
-impl Outputs {
-    pub(super) fn next_sink(&mut self) -> Option<Box<dyn Sink>> {
-        None
-    }
-}
-
-pub(super) fn outputs(_: &[String]) -> Result<Outputs, Failure> {
-    Ok(Outputs)
-}
 
 /// All that was measured, as k6 tells it.
 pub(super) fn end_of_test(

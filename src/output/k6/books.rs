@@ -12,9 +12,6 @@ use super::model::{StatOf, TrendStat, Values};
 /// squall's own metrics, which k6 has not.
 const NOT_K6: [&str; 3] = ["response_time", "service_time", "start_lag"];
 
-/// Metrics of iterations and users: those of `setup` and `teardown` are not among them.
-const OF_LOAD: [&str; 5] = ["iterations", "iteration_duration", "dropped_iterations", "vus", "vus_max"];
-
 /// The figures of one part of a test.
 #[derive(Clone, Copy, Debug)]
 pub struct Book<'a> {
@@ -129,7 +126,7 @@ impl Books<'_> {
     }
 
     fn named(&self, metric: metrics::Metric, scope: &Scope) -> Found {
-        let books = self.all.iter().filter(|book| book.is_load || !OF_LOAD.contains(&metric.name));
+        let books = self.all.iter().filter(|book| book.is_load || !metric.is_of_load());
         let (mut count, mut hits, mut all) = (0, 0, 0);
         let mut trend = Box::<Histogram>::default();
         for book in books {
@@ -138,8 +135,7 @@ impl Books<'_> {
                 Value::Count(more) | Value::Gauge(more) => count += more,
                 Value::Rate { hits: more, all: of } => (hits, all) = (hits + more, all + of),
                 Value::Trend(more) => trend.merge(&more),
-                // Those of a script are found by name.
-                Value::Own(_) => {}
+                Value::Own(_) => debug_assert!(false, "k6's own metrics are none of a flow's"),
             }
         }
         match metric.kind {
@@ -156,8 +152,10 @@ impl Books<'_> {
 
     fn made(&self, name: &str, kind: Kind, scope: &Scope) -> Option<Found> {
         let mut sum = Figures::new(kind);
-        for (_, figures) in self.series(scope).filter(|(key, _)| key.metric() == name && key.kind() == kind) {
-            sum.merge(figures);
+        for book in self.all {
+            if let Some(filter) = scope.of(book).and_then(filter) {
+                sum.merge(&filter.own(name, kind, book.tally));
+            }
         }
         let has_samples = sum.samples() > 0;
         let values = match sum {

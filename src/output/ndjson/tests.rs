@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::stats::outcome::ErrorKind;
-use crate::stats::samples::NewPlace;
+use crate::stats::registry::{KeyRef, Kind, Registry, Role};
+use crate::stats::samples::{NewPlace, NewSeries};
 
 /// 2026-11-23T23:05:40.000001Z, less the second at which measuring begins.
 const EPOCH: Nanos = Nanos(1_795_475_139_000_001_500);
@@ -21,7 +22,7 @@ fn lines(legend: &Legend, records: Vec<Record>) -> Vec<Value> {
     let mut sink = Ndjson::new(&mut out, "here".into());
     assert_eq!(sink.place(), "here");
     sink.begin(legend).unwrap();
-    sink.take(&Block { worker: 0, open: OPEN, places: Vec::new(), records }).unwrap();
+    sink.take(&Block { open: OPEN, records, ..Block::of(0) }).unwrap();
     sink.flush().unwrap();
     let text = String::from_utf8(out).unwrap();
     assert!(text.is_empty() || text.ends_with('\n'));
@@ -42,6 +43,7 @@ fn answered() -> RequestEnd {
         blocked: Nanos::ZERO,
         connecting: Nanos::ZERO,
         securing: Nanos::ZERO,
+        sending: Nanos::ZERO,
     }
 }
 
@@ -151,7 +153,7 @@ fn large_blocks_are_written_in_pieces_and_whole() {
     let mut sink = Ndjson::new(&mut out, String::new());
     sink.begin(&legend(Layout::default())).unwrap();
     let records = vec![Record::Request(answered()); 5_000];
-    sink.take(&Block { worker: 0, open: OPEN, places: Vec::new(), records }).unwrap();
+    sink.take(&Block { open: OPEN, records, ..Block::of(0) }).unwrap();
     sink.flush().unwrap();
     assert_eq!(out.0.iter().filter(|byte| **byte == b'\n').count(), 5_000);
     assert!(out.1 > CHUNK / 2 && out.1 < CHUNK + LINE, "{}", out.1);
@@ -168,8 +170,7 @@ fn requests_whose_tags_were_made_have_them() {
     for (worker, name) in [(0, "login"), (1, "logout")] {
         let tags = [("name", name), ("scenario", "shop"), ("team", "a")];
         let tags = tags.map(|(name, value)| (name.into(), value.into())).into();
-        let mut block =
-            Block { worker, open: OPEN, places: vec![NewPlace { number: 0, tags }], records: vec![] };
+        let mut block = Block { open: OPEN, places: vec![NewPlace { number: 0, tags }], ..Block::of(worker) };
         block.records.push(Record::Request(answered()));
         sink.take(&block).unwrap();
         // What a place stands for is said once.
@@ -185,4 +186,32 @@ fn requests_whose_tags_were_made_have_them() {
         assert_eq!((&line["scenario"], &line["stage"]), (&json!("shop"), &json!(0)));
         assert_eq!(line["tags"], json!({"team": "a"}));
     }
+}
+
+#[test]
+fn values_of_a_flow_s_own_metrics_have_its_name_and_tags() {
+    let mut registry = Registry::new(10);
+    let mut series = Vec::new();
+    let tags: [&[(&str, &str)]; 2] =
+        [&[("group", "::a"), ("scenario", "shop")], &[("check", "is there"), ("scenario", "shop")]];
+    for (metric, kind, tags) in [("sold", Kind::Trend, tags[0]), (CHECKS, Kind::Rate, tags[1])] {
+        let id = registry.append(KeyRef { metric, kind, tags, role: Role::Plain });
+        series.push(NewSeries { number: id.0, key: registry.keys()[id.0 as usize].clone() });
+    }
+    let at = Nanos(1_000_001_000);
+    let records =
+        [(0, 0.5), (1, 0.0), (0, 3.0)].map(|(series, value)| Record::Value(Added { series, value, at }));
+    let mut out = Vec::new();
+    let mut sink = Ndjson::new(&mut out, "here".into());
+    sink.begin(&legend(layout())).unwrap();
+    sink.take(&Block { open: OPEN, series, records: records.to_vec(), ..Block::of(0) }).unwrap();
+    sink.flush().unwrap();
+    let (t_s, time) = (0.000001, "2026-11-23T23:05:40.000002Z");
+    let own = json!({ "type": "value", "metric": "sold", "kind": "trend", "scenario": "shop", "tags": { "group": "::a" },
+        "t_s": t_s, "time": time, "value": 0.5 });
+    let check = json!({ "type": "check", "scenario": "shop", "check": "is there", "t_s": t_s, "time": time, "passed": false });
+    let text = String::from_utf8(out).unwrap();
+    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines[..2], [own, check]);
+    assert_eq!(lines[2]["value"], 3);
 }

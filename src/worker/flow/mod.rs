@@ -39,7 +39,7 @@ use crate::stats::outcome::ErrorKind;
 use crate::stats::places::Found;
 use crate::stats::recorder::Recorder;
 use crate::stats::registry::{KeyRef, Kind, KindConflict, Role, SeriesId};
-use crate::stats::samples::{Judgement, Record};
+use crate::stats::samples::{Added, Judgement, Record};
 use crate::stats::tally::{Cause, CheckSample};
 use crate::units::Nanos;
 
@@ -445,8 +445,15 @@ impl Moves<'_> {
 
     /// Adds a value to a metric of one's own. A rate takes what is not zero as passed. During the warm-up nothing is added.
     pub fn add(&mut self, series: SeriesId, value: f64) {
-        if self.now >= self.window_open {
-            self.recorder.tally.add(series, value, self.now - self.window_open);
+        if self.now < self.window_open {
+            return;
+        }
+        self.recorder.tally.add(series, value, self.now - self.window_open);
+        if self.samples.are_wanted()
+            && value.is_finite()
+            && let Some(key) = self.recorder.tally.registry().keys().get(series.0 as usize)
+        {
+            self.samples.add(Added { series: series.0, value, at: self.now }, key);
         }
     }
 

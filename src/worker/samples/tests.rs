@@ -3,6 +3,7 @@ use std::thread;
 use crossbeam_channel::bounded;
 
 use super::*;
+use crate::stats::registry::{KeyRef, Kind, Registry, Role};
 use crate::stats::samples::Judgement;
 
 fn record(number: u32) -> Record {
@@ -114,4 +115,36 @@ fn without_a_stream_nothing_is_kept() {
     assert_eq!(size_of::<Samples>(), size_of::<usize>());
     // A record must stay small: a worker writes one for each request.
     assert!(size_of::<Record>() <= 96, "{}", size_of::<Record>());
+}
+
+#[test]
+fn a_series_is_announced_once_in_a_window_and_before_its_values() {
+    let (mut samples, filled, give, _) = stream(2);
+    let mut registry = Registry::new(10);
+    let tags = [("scenario", "shop")];
+    let key = KeyRef { metric: "sold", kind: Kind::Counter, tags: &tags, role: Role::Plain };
+    registry.append(key);
+    let key = &registry.keys()[0];
+    for window in 0..2 {
+        samples.make_ready();
+        samples.begin(Nanos(5));
+        for value in [1.0, 2.0] {
+            samples.add(Added { series: 0, value, at: Nanos(6) }, key);
+        }
+        samples.edge(ScenarioEdge {
+            scenario: 0,
+            vus: 2,
+            vus_max: 3,
+            sent_bytes: 4,
+            received_bytes: 5,
+            at: Nanos(7),
+        });
+        assert_eq!(samples.end().lost, 0);
+        let mut block = filled.try_recv().unwrap();
+        assert_eq!(block.series, [NewSeries { number: 0, key: key.clone() }], "window {window}");
+        assert_eq!((block.records.len(), block.edges.len()), (2, 1));
+        block.clear();
+        assert!(block.series.is_empty() && block.edges.is_empty());
+        give.send(block).unwrap();
+    }
 }

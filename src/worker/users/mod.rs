@@ -283,6 +283,9 @@ impl<F: Flow> LoadOwner for Users<F> {
             entry.vus = u64::from(runner.active);
             entry.vus_max = u64::from(runner.initialised);
         }
+        if links.samples.are_wanted() {
+            self.sample_edges(links);
+        }
     }
 
     fn describe(&self, snapshot: &mut Snapshot) {

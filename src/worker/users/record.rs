@@ -4,7 +4,7 @@ use super::{Ask, Flow, UserLinks, Users};
 use crate::http::response::Response;
 use crate::stats::layout::{Condition, series_at};
 use crate::stats::outcome::ErrorKind;
-use crate::stats::samples::{IterationEnd, IterationFate, Record, RequestEnd};
+use crate::stats::samples::{IterationEnd, IterationFate, Record, RequestEnd, ScenarioEdge};
 use crate::stats::series::Requests;
 use crate::transport::AddRoute;
 use crate::units::Nanos;
@@ -137,6 +137,23 @@ impl<F: Flow> Users<F> {
         }
     }
 
+    /// Hands over where the users are, and what was sent and received since the last time.
+    pub(super) fn sample_edges<D: AddRoute>(&self, links: &mut UserLinks<D, F>) {
+        let at = links.driver.now();
+        for (scenario, key) in self.config.layout.scenarios.iter().enumerate() {
+            let first = key.first_slot as usize;
+            let stages = &links.recorder.tally.scenarios[first..first + key.stage_ends.len()];
+            links.samples.edge(ScenarioEdge {
+                scenario: scenario as u32,
+                vus: stages[0].vus,
+                vus_max: stages[0].vus_max,
+                sent_bytes: stages.iter().map(|stage| stage.sent_bytes).sum(),
+                received_bytes: stages.iter().map(|stage| stage.received_bytes).sum(),
+                at,
+            });
+        }
+    }
+
     /// The base series of a sample, and those of the watches whose condition it meets.
     #[inline]
     fn each_series<D: AddRoute>(
@@ -186,6 +203,7 @@ fn sample_request<D: AddRoute, F: Flow>(
         blocked: spent.blocked,
         connecting: spent.connecting,
         securing: spent.securing,
+        sending: spent.sending,
         ..exchange.end(result, done)
     }));
 }

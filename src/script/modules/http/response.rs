@@ -233,8 +233,7 @@ fn of_sent<'js>(ctx: &Ctx<'js>, sent: &Sent, name: &str) -> Result<Value<'js>> {
         "error_code" => match (answer.result, decoding) {
             (Err(kind), _) => errors::code(kind).into_js(ctx),
             (Ok(_), Some(_)) => errors::DECODING.into_js(ctx),
-            (Ok(status), None) if status >= 400 => (1_000 + u32::from(status)).into_js(ctx),
-            (Ok(_), None) => 0.into_js(ctx),
+            (Ok(status), None) => errors::code_of_status(status).unwrap_or(0).into_js(ctx),
         },
         "request" => request(ctx, answer),
         "remote_port" => ask.url.port.into_js(ctx),

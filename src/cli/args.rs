@@ -48,8 +48,7 @@ pub(super) fn parse(argv: &[OsString]) -> Result<Cli, clap::Error> {
         argv.insert(1, "run".into());
     }
     // A script has k6's flags, some of whose letters mean something else here.
-    let is_script = |word: &OsString| word.to_str().is_some_and(is_script);
-    if argv.get(1).is_some_and(|word| word == "run") && argv.iter().skip(2).any(is_script) {
+    if argv.get(1).is_some_and(|word| word == "run") && names_script(&argv[2..]) {
         argv[1] = "run-script".into();
     }
     Cli::try_parse_from(argv)
@@ -64,6 +63,19 @@ fn stands_first(word: &OsString) -> bool {
 /// Whether `word` is the name of a subcommand.
 pub(super) fn is_subcommand(word: &str) -> bool {
     word == "help" || Cli::command().find_subcommand(word).is_some()
+}
+
+/// Flags whose value may be `-`, or a file that is named as scripts are.
+const WITH_FILES: [&str; 4] = ["--samples", "-o", "--output", "--body-file"];
+
+/// Whether one of the words of a run names a script.
+fn names_script(words: &[OsString]) -> bool {
+    let mut before = "";
+    words.iter().filter_map(|word| word.to_str()).any(|word| {
+        let is_value = WITH_FILES.contains(&before);
+        before = word;
+        !is_value && is_script(word)
+    })
 }
 
 #[derive(Debug, Subcommand)]

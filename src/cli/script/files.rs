@@ -43,8 +43,10 @@ pub(super) fn end_of_test(
         .iter()
         .map(|(part, is_load)| Book { layout: &part.layout, tally: &part.summary.tally, is_load: *is_load })
         .collect();
-    // In the order in which things happened.
-    books.sort_by_key(|book| if book.is_load { 1 } else { 0 });
+    // In the order in which things happened: setup first, where there was one.
+    if ran.setup.is_some() {
+        books.swap(0, 1);
+    }
     let users: Vec<UsersAt> = ran.load.iter().flat_map(users).collect();
     let setup_data = program.setup_data().and_then(|json| serde_json::from_str(json).ok());
     Ok(EndOfTest::of(&EndOfTestSource {

@@ -57,7 +57,8 @@ fn open<'js>(ctx: Ctx<'js>, args: Rest<Value<'js>>) -> Result<Value<'js>> {
     }
     // The outermost of the script's functions that are being called is the module that is evaluated.
     let callers = (1..64).rev().filter_map(|level| ctx.script_or_module_name(level));
-    let mut files = callers.filter_map(|name| name.to_string().ok()).filter(|name| name.starts_with("file://"));
+    let mut files =
+        callers.filter_map(|name| name.to_string().ok()).filter(|name| name.starts_with("file://"));
     let base = files.next().unwrap_or_else(|| core.program.main().into());
     let dir = Path::new(base.trim_start_matches("file://")).parent().unwrap_or(Path::new("/")).to_owned();
     let path = crate::script::paths::clean(&dir.join(name.trim_start_matches("file://")));

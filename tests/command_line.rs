@@ -18,7 +18,11 @@ fn squall(args: &[&str]) -> Command {
 /// The binary, started by `env` with this option on signals, such as `--ignore-signal=HUP`.
 fn squall_with(signals: &str, args: &[&str]) -> Command {
     let mut command = Command::new("env");
-    command.arg(signals).arg(env!("CARGO_BIN_EXE_squall")).args(args).stdin(Stdio::null());
+    command
+        .args(["--default-signal", signals])
+        .arg(env!("CARGO_BIN_EXE_squall"))
+        .args(args)
+        .stdin(Stdio::null());
     command
 }
 

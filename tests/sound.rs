@@ -1,7 +1,7 @@
 //! No false alarms: runs that nothing disturbs are VALID. An observer outside of them, who knows nothing of their verdicts, looks at the
 //! generator's core: where others ran on it, or it was stolen, for more than a hundredth of the time, a run is no evidence and is tried again.
 //!
-//! A few runs by default. `SOUND_RUNS=50 cargo test --release --test sound -- --nocapture` is the long one.
+//! A few runs of the closed model by default. `SOUND_RUNS=50 cargo test --release --test sound -- --nocapture` is the long one.
 
 mod common;
 
@@ -61,17 +61,20 @@ fn runs_that_nothing_disturbs_are_valid() {
     let mut moved = Command::new(taskset);
     moved.args(["-a", "-cp", &first.id.to_string(), &target.pid().to_string()]).stdout(Stdio::null());
     assert!(Group::spawn(&mut moved).child().wait().unwrap().success());
-    let runs: u32 = std::env::var("SOUND_RUNS").ok().and_then(|runs| runs.parse().ok()).unwrap_or(2);
+    let asked: Option<u32> = std::env::var("SOUND_RUNS").ok().and_then(|runs| runs.parse().ok());
+    let runs = asked.unwrap_or(2);
     let (url, core) = (target.url("/load-test"), last.id.to_string());
     let common = [&url, "-d", "2s", "--cores", &core, "--format", "json"];
     let (probe, _) = observed(last.id, &[&common[..], &["-c", "50"]].concat());
     let half = (probe.number("/throughput/requests_per_s") / 2.0) as u64;
     let rate = half.to_string();
     // Enough connections that one pause of the target, of some milliseconds, does not use them up.
-    for model in [&["-c", "50"][..], &["-c", "1000", "-R", &rate]] {
+    // The target must have its core, too, for arrivals to find connections: only a quiet machine can promise that.
+    let models = [&["-c", "50"][..], &["-c", "1000", "-R", &rate]];
+    for model in &models[..if asked.is_some() { 2 } else { 1 }] {
         let (mut evidence, mut alarms) = (0, Vec::new());
         for _ in 0..2 * runs {
-            let (done, foreign) = observed(last.id, &[&common[..], model].concat());
+            let (done, foreign) = observed(last.id, &[&common[..], *model].concat());
             let status = done.at("/verdict/status").as_str().unwrap().to_owned();
             if foreign > FOREIGN_MOST {
                 continue;

@@ -306,7 +306,7 @@ fn arrivals_that_find_nobody_to_send_them_are_told() {
         let args = ["-c", "1", "-R", "50", "-d", "1s", "--driver", driver];
         let done = start_judged(&slow(), &args).finish().exits_as_judged().balanced();
         assert_eq!((done.code, done.at("/verdict/status").as_str()), (Some(96), Some("invalid")));
-        says(&done, &[" of arrivals were sent"]);
+        says(&done, &["scheduled arrivals were sent"]);
         // One user likewise: what finds it at work is dropped.
         let plan = format!(
             "target = \"{}\"\n[scenarios.a]\nexecutor = \"constant-arrival-rate\"\nrate = 50\nduration = \"1s\"\n\

@@ -44,7 +44,7 @@ pub(super) fn end_of_test(
         .map(|(part, is_load)| Book { layout: &part.layout, tally: &part.summary.tally, is_load: *is_load })
         .collect();
     // In the order in which things happened: setup first, where there was one.
-    if ran.setup.is_some() {
+    if ran.setup.is_some() && ran.load.is_some() {
         books.swap(0, 1);
     }
     let users: Vec<UsersAt> = ran.load.iter().flat_map(users).collect();

@@ -309,8 +309,8 @@ fn arrivals_that_find_nobody_to_send_them_are_told() {
         says(&done, &["scheduled arrivals were sent"]);
         // One user likewise: what finds it at work is dropped.
         let plan = format!(
-            "target = \"{}\"\n[scenarios.a]\nexecutor = \"constant-arrival-rate\"\nrate = 50\nduration = \"1s\"\n\
-             preAllocatedVUs = 1\nflow = \"f\"\n[[flows.f]]\nurl = \"/\"\n",
+            "[scenarios.a]\nexecutor = \"constant-arrival-rate\"\nrate = 50\nduration = \"1s\"\npreAllocatedVUs = 1\n\
+             [steps.s]\nurl = \"{}\"\n",
             slow()
         );
         let file = std::env::temp_dir().join(format!("squall-verdict-{}-{driver}.toml", std::process::id()));

@@ -2,17 +2,16 @@
 
 use std::cell::RefCell;
 
-use cookie_store::RawCookie;
 use rquickjs::class::{JsClass, Readable, Trace, Tracer};
 use rquickjs::function::{Constructor, This};
 use rquickjs::object::Accessor;
 use rquickjs::{ArrayBuffer, Class, Ctx, Exception, Function, IntoJs, Object, Result, Value};
 
-use super::params::canonical;
 use crate::script::errors;
 use crate::script::http::ask::{Answer, Ask};
-use crate::script::http::decode;
-use crate::script::http::fields::{fields, values};
+use crate::script::http::cookies;
+use crate::script::http::decode::{self, PLAIN_MOST, Undecoded};
+use crate::script::http::fields::{first, joined};
 use crate::script::modules::args::{glue, is_nothing, text};
 use crate::units::Nanos;
 
@@ -37,8 +36,8 @@ pub(super) enum Response {
 pub(super) struct Sent {
     answer: Answer,
     /// The body with its codings undone; or what is wrong with it.
-    plain: RefCell<Option<std::result::Result<(), String>>>,
-    body: RefCell<Vec<u8>>,
+    plain: RefCell<Option<std::result::Result<(), Undecoded>>>,
+    body: RefCell<Option<Vec<u8>>>,
 }
 
 impl<'js> Trace<'js> for Response {
@@ -131,6 +130,7 @@ impl Response {
 
     fn status(&self) -> u16 {
         match self {
+            Response::Sent(sent) if sent.fault().is_some() => 0,
             Response::Sent(sent) => sent.answer.result.unwrap_or(0),
             Response::Refused(_) => 0,
         }
@@ -140,30 +140,37 @@ impl Response {
     pub(super) fn failure(&self) -> Option<String> {
         let Response::Sent(sent) = self else { return None };
         if let Err(kind) = sent.answer.result {
-            let Ask { method, shown, .. } = &sent.answer.ask;
+            let Ask { method, to, .. } = &sent.answer.ask;
+            let shown = &to.text;
             let verb = method.get(..1).unwrap_or_default().to_owned()
                 + &method.get(1..).unwrap_or_default().to_lowercase();
             return Some(format!("{verb} \"{shown}\": {}", errors::text(kind)));
         }
-        sent.plain().err()
+        sent.fault().map(|(text, _)| text)
     }
 }
 
 impl Sent {
     /// Undoes the codings of the body, once.
-    fn plain(&self) -> std::result::Result<(), String> {
+    fn plain(&self) -> std::result::Result<(), Undecoded> {
         if let Some(done) = &*self.plain.borrow() {
             return done.clone();
         }
-        let Answer { head, body, .. } = &self.answer;
-        let done = decode::undo(&values(head, "content-encoding"), body);
+        let Answer { head, body, result, ask, .. } = &self.answer;
+        // For k6 a HEAD has a body, which is empty, and so is not in any coding.
+        let is_read = ask.keeps_body || &*ask.method == "HEAD";
+        let has_body = result.is_ok_and(|status| status >= 200 && status != 204 && status != 304);
+        let codings = if is_read && has_body { first(head, "content-encoding") } else { None };
+        let done = codings.map_or(Ok(None), |codings| decode::undo(&codings, body, PLAIN_MOST));
         let result = match done {
-            Ok(Some(plain)) => {
+            Ok(plain) => {
                 *self.body.borrow_mut() = plain;
                 Ok(())
             }
-            Ok(None) => Ok(()),
-            Err(error) => Err(error),
+            Err(mut undecoded) => {
+                *self.body.borrow_mut() = undecoded.plain.take();
+                Err(undecoded)
+            }
         };
         *self.plain.borrow_mut() = Some(result.clone());
         result
@@ -172,8 +179,15 @@ impl Sent {
     /// Hands the plain body over.
     fn with_body<R>(&self, look: impl FnOnce(&[u8]) -> R) -> R {
         let _ = self.plain();
-        let plain = self.body.borrow();
-        if plain.is_empty() { look(&self.answer.body) } else { look(&plain) }
+        look(self.body.borrow().as_deref().unwrap_or(&self.answer.body))
+    }
+
+    /// Why the script has no response, although there was one, and the code of that.
+    fn fault(&self) -> Option<(String, u32)> {
+        if let Some(refusal) = &self.answer.refusal {
+            return Some((refusal.text.clone(), refusal.code));
+        }
+        self.plain().err().map(|undecoded| (undecoded.text, undecoded.code))
     }
 }
 
@@ -188,11 +202,15 @@ fn member<'js>(ctx: Ctx<'js>, this: Class<'js, Response>, name: String) -> Resul
 fn of_refused<'js>(ctx: &Ctx<'js>, refused: &Refused, name: &str) -> Result<Value<'js>> {
     let object = || Object::new(ctx.clone());
     match name {
+        "url" => refused.url.as_str().into_js(ctx),
         "error" => refused.error.as_str().into_js(ctx),
         "error_code" => refused.code.into_js(ctx),
-        "url" | "status_text" | "proto" | "remote_ip" | "tls_version" | "tls_cipher_suite"
-        | "response_type" => "".into_js(ctx),
+        "status_text" | "proto" | "remote_ip" | "tls_version" | "tls_cipher_suite" | "response_type" => {
+            "".into_js(ctx)
+        }
         "remote_port" => 0.into_js(ctx),
+        // There was none.
+        "request" if refused.url.is_empty() => Ok(Value::new_undefined(ctx.clone())),
         "request" => {
             let request = object()?;
             request.set("method", refused.method.as_str())?;
@@ -208,10 +226,12 @@ fn of_refused<'js>(ctx: &Ctx<'js>, refused: &Refused, name: &str) -> Result<Valu
 fn of_sent<'js>(ctx: &Ctx<'js>, sent: &Sent, name: &str) -> Result<Value<'js>> {
     let answer = &sent.answer;
     let ask = &answer.ask;
-    let decoding = if name.starts_with("error") { sent.plain().err() } else { None };
+    let fault = sent.fault();
     match name {
-        "url" if answer.result.is_ok() => ask.shown.into_js(ctx),
-        "url" => ask.shown.into_js(ctx),
+        "url" => ask.to.text.as_str().into_js(ctx),
+        // Nothing of its head is kept.
+        "status_text" | "proto" if fault.is_some() => "".into_js(ctx),
+        "headers" | "cookies" if fault.is_some() => Ok(Object::new(ctx.clone())?.into_value()),
         "status_text" => {
             let line = answer.head.split(|b| *b == b'\r').next().unwrap_or_default();
             let text = String::from_utf8_lossy(line);
@@ -222,22 +242,22 @@ fn of_sent<'js>(ctx: &Ctx<'js>, sent: &Sent, name: &str) -> Result<Value<'js>> {
             proto.into_js(ctx)
         }
         "headers" => headers(ctx, &answer.head),
-        "cookies" => cookies(ctx, &values(&answer.head, "set-cookie")),
+        "cookies" => cookies_of(ctx, &answer.head),
         "body" => body(ctx, sent),
         "timings" => timings(ctx, &answer.spent),
-        "error" => match (answer.result, decoding) {
+        "error" => match (answer.result, fault) {
             (Err(kind), _) => errors::text(kind).into_js(ctx),
-            (Ok(_), Some(error)) => error.into_js(ctx),
+            (Ok(_), Some((error, _))) => error.into_js(ctx),
             (Ok(_), None) => "".into_js(ctx),
         },
-        "error_code" => match (answer.result, decoding) {
+        "error_code" => match (answer.result, fault) {
             (Err(kind), _) => errors::code(kind).into_js(ctx),
-            (Ok(_), Some(_)) => errors::DECODING.into_js(ctx),
+            (Ok(_), Some((_, code))) => code.into_js(ctx),
             (Ok(status), None) => errors::code_of_status(status).unwrap_or(0).into_js(ctx),
         },
         "request" => request(ctx, answer),
-        "remote_port" => ask.url.port.into_js(ctx),
-        "remote_ip" => ask.url.host.as_str().into_js(ctx),
+        "remote_port" => ask.to.url.port.into_js(ctx),
+        "remote_ip" => ask.to.url.host.as_str().into_js(ctx),
         "response_type" => (if ask.binary { "binary" } else { "text" }).into_js(ctx),
         "ocsp" => Ok(Object::new(ctx.clone())?.into_value()),
         _ => "".into_js(ctx),
@@ -265,43 +285,30 @@ fn body<'js>(ctx: &Ctx<'js>, sent: &Sent) -> Result<Value<'js>> {
 }
 
 fn headers<'js>(ctx: &Ctx<'js>, head_bytes: &[u8]) -> Result<Value<'js>> {
-    let mut all: Vec<(String, String)> = Vec::new();
-    for (name, value) in fields(head_bytes) {
-        let name = canonical(&String::from_utf8_lossy(name));
-        let value = String::from_utf8_lossy(value);
-        match all.iter_mut().find(|(known, _)| *known == name) {
-            Some((_, known)) => {
-                known.push_str(", ");
-                known.push_str(&value);
-            }
-            None => all.push((name, value.into_owned())),
-        }
-    }
     let object = Object::new(ctx.clone())?;
-    for (name, value) in all {
+    for (name, value) in joined(head_bytes) {
         object.set(name, value)?;
     }
     Ok(object.into_value())
 }
 
 /// The cookies that a response gives, by name: what it says of each.
-fn cookies<'js>(ctx: &Ctx<'js>, given: &[String]) -> Result<Value<'js>> {
+fn cookies_of<'js>(ctx: &Ctx<'js>, head: &[u8]) -> Result<Value<'js>> {
     let all = Object::new(ctx.clone())?;
-    for line in given {
-        let Ok(raw) = RawCookie::parse(line.as_str()) else { continue };
+    for given in cookies::given(head) {
         let cookie = Object::new(ctx.clone())?;
-        cookie.set("name", raw.name())?;
-        cookie.set("value", raw.value())?;
-        cookie.set("domain", raw.domain().unwrap_or(""))?;
-        cookie.set("path", raw.path().unwrap_or(""))?;
-        cookie.set("http_only", raw.http_only().unwrap_or(false))?;
-        cookie.set("secure", raw.secure().unwrap_or(false))?;
-        cookie.set("max_age", raw.max_age().map_or(0, |age| age.whole_seconds()))?;
-        let expires = raw.expires_datetime().map_or(0, |at| at.unix_timestamp() * 1_000);
-        cookie.set("expires", expires as f64)?;
-        let mut list: Vec<Object> = all.get::<_, Option<Vec<Object>>>(raw.name())?.unwrap_or_default();
+        cookie.set("name", given.name.as_str())?;
+        cookie.set("value", given.value)?;
+        cookie.set("domain", given.domain)?;
+        cookie.set("path", given.path)?;
+        cookie.set("http_only", given.http_only)?;
+        cookie.set("secure", given.secure)?;
+        cookie.set("max_age", given.max_age as f64)?;
+        cookie.set("expires", given.expires as f64)?;
+        let mut list: Vec<Object> =
+            all.get::<_, Option<Vec<Object>>>(given.name.as_str())?.unwrap_or_default();
         list.push(cookie);
-        all.set(raw.name(), list)?;
+        all.set(given.name, list)?;
     }
     Ok(all.into_value())
 }
@@ -325,22 +332,26 @@ fn timings<'js>(ctx: &Ctx<'js>, spent: &crate::script::http::ask::Spent) -> Resu
 }
 
 fn request<'js>(ctx: &Ctx<'js>, answer: &Answer) -> Result<Value<'js>> {
-    let ask = &answer.ask;
+    // The one that redirects led on from.
+    let (ask, sent_cookies) = match &answer.ask.first {
+        Some(first) => (&first.ask, &first.sent_cookies),
+        None => (&answer.ask, &answer.sent_cookies),
+    };
     let object = Object::new(ctx.clone())?;
     object.set("method", &*ask.method)?;
-    object.set("url", &*ask.shown)?;
+    object.set("url", ask.to.text.as_str())?;
     let body = ask.body.as_deref().unwrap_or_default();
     object.set("body", String::from_utf8_lossy(body).into_owned())?;
     let fields = Object::new(ctx.clone())?;
     for (name, value) in ask.headers.iter() {
         fields.set(name.as_str(), vec![value.as_str()])?;
     }
-    if !answer.sent_cookies.is_empty() {
-        fields.set("Cookie", vec![answer.sent_cookies.as_str()])?;
+    if !sent_cookies.is_empty() {
+        fields.set("Cookie", vec![sent_cookies.as_str()])?;
     }
     object.set("headers", fields)?;
     let cookies = Object::new(ctx.clone())?;
-    for pair in answer.sent_cookies.split("; ").filter(|pair| !pair.is_empty()) {
+    for pair in sent_cookies.split("; ").filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         let cookie = Object::new(ctx.clone())?;
         cookie.set("name", name)?;

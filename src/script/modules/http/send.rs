@@ -6,11 +6,12 @@ use rquickjs::{Class, Ctx, Exception, Result, Value};
 
 use super::params::{self, BodyType, Params};
 use super::response::{Refused, Response};
-use crate::http::url::Url;
 use crate::script::console::Level;
 use crate::script::core::{Core, Wanted};
 use crate::script::foreign;
+use crate::script::http::address::{self, Address, Refusal};
 use crate::script::http::ask::{Answer, Ask};
+use crate::script::http::{form, wire};
 use crate::script::modules::args::{cut_off, is_nothing, not_at_init, text};
 
 /// Sends a request and waits for what comes of it.
@@ -51,12 +52,19 @@ pub(super) fn make<'js>(
     if core.is_stopping() {
         return cut_off(ctx);
     }
+    // As Go takes none.
+    let method = if method.is_empty() { "GET" } else { method };
     let given = match url.as_string() {
         Some(text) => text.to_string()?,
-        None if is_nothing(url) => String::new(),
         None => {
-            let error = "invalid URL: it must be text, or made by http.url".to_owned();
-            return Ok(Err(Refused { method: method.into(), url: text(ctx, url)?, error, code: 1020 }));
+            let shown = form::shown(&super::form::read_value(ctx, url)?);
+            let error = format!("invalid URL: '#{shown}'");
+            return Ok(Err(Refused {
+                method: method.into(),
+                url: String::new(),
+                error,
+                code: address::NO_URL,
+            }));
         }
     };
     let read = params::read(ctx, core, params).and_then(|params| {
@@ -71,24 +79,42 @@ pub(super) fn make<'js>(
             return Ok(Err(Refused { method: method.into(), url: given, error, code: 0 }));
         }
     };
-    let (url, shown) = match look_up(core, &given) {
-        Ok(parsed) => parsed,
-        Err(error) => return Ok(Err(Refused { method: method.into(), url: given, error, code: 1020 })),
+    let refused = |refusal: Refusal| {
+        let url = if refusal.tag.is_some() { given.clone() } else { String::new() };
+        Refused { method: method.into(), url, error: refusal.text, code: refusal.code }
     };
-    Ok(Ok(ask(core, method, url, shown, params, body, content_type)))
+    let to = match look_up(core, &given) {
+        Ok(to) => to,
+        Err(refusal) => return Ok(Err(refused(refusal))),
+    };
+    let ask = ask(core, method, to, params, body, content_type);
+    Ok(match wire::fault(&ask) {
+        Some(text) => Err(refused(Refusal { text, code: address::OTHER, tag: Some(ask.to.tag.clone()) })),
+        None => Ok(ask),
+    })
 }
 
 fn ask(
     core: &Core,
     method: &str,
-    url: Rc<Url>,
-    shown: Rc<str>,
+    to: Rc<Address>,
     params: Params,
     body: Option<Rc<[u8]>>,
     content_type: Option<String>,
 ) -> Ask {
-    let Params { mut headers, host, cookies, jar, name, tags, timeout, redirects, body_type, expected } =
-        params;
+    let Params {
+        mut headers,
+        host,
+        cookies,
+        jar,
+        name,
+        tags,
+        timeout,
+        redirects,
+        limits_redirects,
+        body_type,
+        expected,
+    } = params;
     let is_plain = headers.is_empty() && content_type.is_none();
     let has = |headers: &[(String, String)], name: &str| headers.iter().any(|(known, _)| known == name);
     if !is_plain
@@ -110,8 +136,8 @@ fn ask(
     Ask {
         ticket: core.ticket(),
         method: core.text(method),
-        url,
-        shown,
+        to,
+        first: None,
         headers,
         host,
         body,
@@ -119,6 +145,7 @@ fn ask(
         jar,
         timeout,
         redirects,
+        limits_redirects,
         keeps_body: body_type != BodyType::None,
         binary: body_type == BodyType::Binary,
         expected,
@@ -129,38 +156,13 @@ fn ask(
 }
 
 /// What a URL is; it is parsed once for each user.
-fn look_up(core: &Core, given: &str) -> std::result::Result<(Rc<Url>, Rc<str>), String> {
+fn look_up(core: &Core, given: &str) -> std::result::Result<Rc<Address>, Refusal> {
     if let Some(known) = core.url(given) {
         return Ok(known);
     }
-    let (url, shown) = parse(given)?;
-    let made = (Rc::new(url), Rc::from(shown));
-    core.keep_url(given, made.clone());
+    let made = Rc::new(address::parse(given)?);
+    core.keep_url(given, Rc::clone(&made));
     Ok(made)
-}
-
-/// The URL as it goes out, and as it is shown: without a password.
-fn parse(given: &str) -> std::result::Result<(Url, String), String> {
-    let wrong = |error: &str| format!("invalid URL: {error}");
-    if let Ok(url) = given.parse::<Url>() {
-        return Ok((url, given.to_owned()));
-    }
-    // What Go takes and our own parser does not: blanks and letters that have to be written in another way, credentials.
-    let parsed = url::Url::parse(given.trim()).map_err(|e| wrong(&format!("parse {given:?}: {e}")))?;
-    let mut plain = parsed.clone();
-    let _ = plain.set_username("");
-    let _ = plain.set_password(None);
-    plain.set_fragment(None);
-    let url = plain.as_str().parse::<Url>().map_err(|e| wrong(&e.to_string()))?;
-    let shown = if parsed.username().is_empty() && parsed.password().is_none() {
-        given.to_owned()
-    } else {
-        let (scheme, rest) = given.split_once("://").unwrap_or(("http", given));
-        let rest = rest.split_once('@').map_or(rest, |(_, rest)| rest);
-        let password = if parsed.password().is_some() { ":****" } else { "" };
-        format!("{scheme}://****{password}@{rest}")
-    };
-    Ok((url, shown))
 }
 
 /// The bytes of a body, and the type that they say of themselves.

@@ -29,8 +29,6 @@ const URLS_MOST: usize = 32;
 /// Texts of tags that a user keeps one copy of.
 const TEXTS_MOST: usize = 256;
 
-/// A URL as it goes out, and as it is shown.
-pub type ShownUrl = (Rc<Url>, Rc<str>);
 /// Names and values of fields.
 pub type Headers = Rc<[(String, String)]>;
 

@@ -7,6 +7,7 @@ use percent_encoding::percent_decode_str;
 
 use crate::http::credentials;
 use crate::http::url::{Scheme, Url};
+use crate::script::errors::{DIAL, NO_URL, OTHER};
 
 /// A URL that a request can go to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,13 +49,6 @@ pub struct Refusal {
     /// The URL as the tags have it, where it is one, to which nothing can be sent: k6 counts a failed request then. `None`: it counts none.
     pub tag: Option<String>,
 }
-
-/// The code of what is no URL.
-pub const NO_URL: u32 = 1_020;
-/// The code of all that has none of its own.
-pub const OTHER: u32 = 1_000;
-/// The code of an address that cannot be called.
-const DIAL: u32 = 1_210;
 
 /// Reads a URL, or says why none can be sent to it.
 ///

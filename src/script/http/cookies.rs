@@ -86,7 +86,7 @@ fn is_value_byte(byte: u8) -> bool {
 fn max_age(value: &str) -> Option<i64> {
     let seconds: i64 = value.parse().ok()?;
     let has_idle_zero = seconds != 0 && value.starts_with('0');
-    (!has_idle_zero).then(|| if seconds <= 0 { -1 } else { seconds })
+    (!has_idle_zero).then_some(if seconds <= 0 { -1 } else { seconds })
 }
 
 /// `Fri, 15 Jan 2027 08:01:00 GMT`, with dashes or without: the only forms that Go takes, whose names of days need not be right, in seconds since the Unix

@@ -7,13 +7,10 @@ use brotli_decompressor::{BrotliDecompressStream, BrotliResult, BrotliState, Sta
 use ruzstd::decoding::StreamingDecoder;
 use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
 
+use crate::script::errors::{DECODING, OTHER};
+
 /// Most bytes that a body may become: more is a bomb.
 pub const PLAIN_MOST: u64 = 256 << 20;
-
-/// The code of what is not in its coding.
-const DECODING: u32 = 1_701;
-/// The code of what ends too early.
-const ENDS: u32 = 1_000;
 
 /// A body that is not in the coding that its head names.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,7 +43,7 @@ pub fn undo(codings: &str, body: &[u8], most: u64) -> Result<Option<Vec<u8>>, Un
     }
     match fault {
         None => Ok(plain),
-        Some(Fault::Ends) => Err(Undecoded { text: "unexpected EOF".into(), code: ENDS, plain }),
+        Some(Fault::Ends) => Err(Undecoded { text: "unexpected EOF".into(), code: OTHER, plain }),
         Some(Fault::Bad { text, is_begun }) => Err(Undecoded {
             text: format!("error decompressing response body ({text})"),
             code: DECODING,

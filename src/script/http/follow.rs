@@ -2,11 +2,12 @@
 
 use std::rc::Rc;
 
-use super::address::{self, Address, OTHER, Refusal};
+use super::address::{self, Address, Refusal};
 use super::ask::{Ask, First};
 use super::fields;
 use crate::http::url::Scheme;
 use crate::plan::redirect;
+use crate::script::errors::OTHER;
 
 /// Where a response leads, if it does.
 pub fn location(status: u16, head: &[u8]) -> Option<String> {

@@ -3,7 +3,7 @@
 use super::ask::Ask;
 use crate::http::request::is_token_byte;
 
-/// Why Go's client would not send it, in its words: k6 counts it as failed then, with the code [`OTHER`](super::address::OTHER).
+/// Why Go's client would not send it, in its words: k6 counts it as failed then, with the code [`OTHER`](crate::script::errors::OTHER).
 pub fn fault(ask: &Ask) -> Option<String> {
     let is_token = |text: &str| !text.is_empty() && text.bytes().all(is_token_byte);
     for (name, value) in ask.headers.iter() {

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use rquickjs::{Ctx, Exception, Object, Result, Value};
 
 use super::jar;
-use super::statuses;
+use super::read_statuses;
 use crate::plan::status::StatusSet;
 use crate::script::console::Level;
 use crate::script::core::Core;
@@ -81,7 +81,7 @@ pub(super) fn read<'js>(ctx: &Ctx<'js>, core: &Core, value: &Value<'js>) -> Resu
                 params.limits_redirects = true;
             }
             "responseType" => params.body_type = body_type(ctx, &value)?,
-            "responseCallback" => params.expected = statuses(ctx, &value)?,
+            "responseCallback" => params.expected = read_statuses(ctx, &value)?,
             "auth" | "compression" => {
                 let message = format!("params.{name} is not supported yet: set the header instead");
                 return Err(Exception::throw_message(ctx, &message));

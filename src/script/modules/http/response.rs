@@ -12,6 +12,7 @@ use crate::script::http::ask::{Answer, Ask};
 use crate::script::http::cookies;
 use crate::script::http::decode::{self, PLAIN_MOST, Undecoded};
 use crate::script::http::fields::{first, joined};
+use crate::script::json;
 use crate::script::modules::args::{glue, is_nothing, text};
 use crate::units::Nanos;
 
@@ -95,7 +96,7 @@ impl<'js> JsClass<'js> for Response {
         let status =
             Accessor::new(|this: This<Class<'js, Response>>| this.0.borrow().status(), |_: Value<'js>| ());
         prototype.prop("status", status.enumerable().configurable())?;
-        let json = Function::new(ctx.clone(), json)?.with_name("json")?;
+        let json = Function::new(ctx.clone(), read_json)?.with_name("json")?;
         prototype.prop("json", rquickjs::object::Property::from(json).writable().configurable())?;
         for name in ["html", "submitForm", "clickLink"] {
             let refuse = move |ctx: Ctx<'js>| -> Result<()> {
@@ -159,8 +160,8 @@ impl Sent {
         let Answer { head, body, result, ask, .. } = &self.answer;
         // For k6 a HEAD has a body, which is empty, and so is not in any coding.
         let is_read = ask.keeps_body || &*ask.method == "HEAD";
-        let has_body = result.is_ok_and(|status| status >= 200 && status != 204 && status != 304);
-        let codings = if is_read && has_body { first(head, "content-encoding") } else { None };
+        let codings =
+            if is_read && result.is_ok_and(may_have_body) { first(head, "content-encoding") } else { None };
         let done = codings.map_or(Ok(None), |codings| decode::undo(&codings, body, PLAIN_MOST));
         let result = match done {
             Ok(plain) => {
@@ -182,6 +183,13 @@ impl Sent {
         look(self.body.borrow().as_deref().unwrap_or(&self.answer.body))
     }
 
+    /// Whether the script has a body: part of one, where its end was in no coding.
+    fn has_body(&self) -> bool {
+        let Answer { result, ask, refusal, .. } = &self.answer;
+        let is_kept = ask.keeps_body && refusal.is_none() && result.is_ok_and(may_have_body);
+        is_kept && (self.plain().is_ok() || self.body.borrow().is_some())
+    }
+
     /// Why the script has no response, although there was one, and the code of that.
     fn fault(&self) -> Option<(String, u32)> {
         if let Some(refusal) = &self.answer.refusal {
@@ -189,6 +197,11 @@ impl Sent {
         }
         self.plain().err().map(|undecoded| (undecoded.text, undecoded.code))
     }
+}
+
+/// Whether k6 reads the body of a response with this status.
+fn may_have_body(status: u16) -> bool {
+    status >= 200 && status != 204 && status != 304
 }
 
 fn member<'js>(ctx: Ctx<'js>, this: Class<'js, Response>, name: String) -> Result<Value<'js>> {
@@ -266,13 +279,10 @@ fn of_sent<'js>(ctx: &Ctx<'js>, sent: &Sent, name: &str) -> Result<Value<'js>> {
 
 fn body<'js>(ctx: &Ctx<'js>, sent: &Sent) -> Result<Value<'js>> {
     let answer = &sent.answer;
-    let status = answer.result.unwrap_or(0);
-    let is_head = &*answer.ask.method == "HEAD";
-    if is_head && answer.result.is_ok() {
+    if &*answer.ask.method == "HEAD" && sent.fault().is_none() && answer.result.is_ok() {
         return "".into_js(ctx);
     }
-    let has_none = answer.result.is_err() || status == 204 || status == 304 || (100..200).contains(&status);
-    if has_none || !answer.ask.keeps_body {
+    if !sent.has_body() {
         return Ok(Value::new_null(ctx.clone()));
     }
     sent.with_body(|bytes| {
@@ -366,57 +376,40 @@ fn request<'js>(ctx: &Ctx<'js>, answer: &Answer) -> Result<Value<'js>> {
 /// The property in which `json()` keeps what it has parsed.
 const PARSED: &str = "\u{1}json";
 
-fn json<'js>(
+fn read_json<'js>(
     ctx: Ctx<'js>,
     this: This<Class<'js, Response>>,
     selector: rquickjs::function::Opt<Value<'js>>,
 ) -> Result<Value<'js>> {
     let response = this.0.borrow();
-    let Response::Sent(sent) = &*response else {
-        return Err(Exception::throw_message(
-            &ctx,
-            "the body is null so we can't transform it to JSON - this likely was because of a request error getting the response",
-        ));
+    let sent = match &*response {
+        Response::Sent(sent) if sent.has_body() => sent,
+        _ => return Err(Exception::throw_message(&ctx, NO_BODY)),
     };
-    if sent.answer.result.is_err() || !sent.answer.ask.keeps_body {
-        return Err(Exception::throw_message(
-            &ctx,
-            "the body is null so we can't transform it to JSON - this likely was because of a request error getting the response",
-        ));
-    }
-    let selector = selector.0.filter(|selector| !is_nothing(selector));
-    let Some(selector) = selector else {
+    let Some(selector) = selector.0 else {
         let object = this.0.as_inner();
         let known: Value = object.get(PARSED)?;
         if !known.is_undefined() {
             return Ok(known);
         }
-        let parsed = sent.with_body(|bytes| parse(&ctx, bytes))?;
+        let parsed = sent.with_body(|bytes| parse(&ctx, &String::from_utf8_lossy(bytes)))?;
         object.prop(PARSED, parsed.clone())?;
         return Ok(parsed);
     };
-    let path = text(&ctx, &selector)?;
-    sent.with_body(|bytes| {
-        let body = String::from_utf8_lossy(bytes);
-        if !gjson::valid(&body) {
-            return Ok(Value::new_undefined(ctx.clone()));
-        }
-        let found = gjson::get(&body, &path);
-        if !found.exists() {
-            return Ok(Value::new_undefined(ctx.clone()));
-        }
-        ctx.json_parse(found.json())
-    })
+    let selector = if is_nothing(&selector) { String::new() } else { text(&ctx, &selector)? };
+    let found = sent.with_body(|bytes| json::select(&String::from_utf8_lossy(bytes), &selector));
+    match found {
+        Some(found) => ctx.json_parse(found),
+        None => Ok(Value::new_undefined(ctx)),
+    }
 }
 
-fn parse<'js>(ctx: &Ctx<'js>, bytes: &[u8]) -> Result<Value<'js>> {
-    ctx.json_parse(bytes).map_err(|_| {
-        let _ = ctx.catch();
-        let (line, column) = match serde_json::from_slice::<serde::de::IgnoredAny>(bytes) {
-            Err(error) => (error.line(), error.column()),
-            Ok(_) => (1, 1),
-        };
-        let message = format!("cannot parse json due to an error at line {line}, character {column}");
-        Exception::throw_message(ctx, &message)
+/// What `json()` says where there is nothing to read.
+const NO_BODY: &str = "the body is null so we can't transform it to JSON - this likely was because of a request error getting the response";
+
+fn parse<'js>(ctx: &Ctx<'js>, body: &str) -> Result<Value<'js>> {
+    ctx.json_parse(body).map_err(|error| {
+        let thrown = crate::script::exception::thrown(ctx, error).text;
+        Exception::throw_message(ctx, &json::fault(body).unwrap_or(thrown))
     })
 }

@@ -8,6 +8,7 @@ use super::params::{self, BodyType, Params};
 use super::response::{Refused, Response};
 use crate::script::console::Level;
 use crate::script::core::{Core, Wanted};
+use crate::script::errors;
 use crate::script::foreign;
 use crate::script::http::address::{self, Address, Refusal};
 use crate::script::http::ask::{Answer, Ask};
@@ -63,7 +64,7 @@ pub(super) fn make<'js>(
                 method: method.into(),
                 url: String::new(),
                 error,
-                code: address::NO_URL,
+                code: errors::NO_URL,
             }));
         }
     };
@@ -89,7 +90,7 @@ pub(super) fn make<'js>(
     };
     let ask = ask(core, method, to, params, body, content_type);
     Ok(match wire::fault(&ask) {
-        Some(text) => Err(refused(Refusal { text, code: address::OTHER, tag: Some(ask.to.tag.clone()) })),
+        Some(text) => Err(refused(Refusal { text, code: errors::OTHER, tag: Some(ask.to.tag.clone()) })),
         None => Ok(ask),
     })
 }

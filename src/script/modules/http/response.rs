@@ -19,7 +19,10 @@ use crate::units::Nanos;
 /// A request that was not sent, and why.
 pub(super) struct Refused {
     pub(super) method: String,
+    /// As it was given; empty where it is none.
     pub(super) url: String,
+    /// As it would have been sent, where k6 takes it for a request.
+    pub(super) asked: Option<String>,
     pub(super) error: String,
     /// k6's code; 0 for none.
     pub(super) code: u32,
@@ -142,12 +145,25 @@ impl Response {
         let Response::Sent(sent) = self else { return None };
         if let Err(kind) = sent.answer.result {
             let Ask { method, to, .. } = &sent.answer.ask;
-            let shown = &to.text;
-            let verb = method.get(..1).unwrap_or_default().to_owned()
-                + &method.get(1..).unwrap_or_default().to_lowercase();
-            return Some(format!("{verb} \"{shown}\": {}", errors::text(kind)));
+            return Some(of_request(method, &to.text, errors::text(kind)));
         }
         sent.fault().map(|(text, _)| text)
+    }
+}
+
+/// What went wrong with a request, in Go's form.
+fn of_request(method: &str, url: &str, error: &str) -> String {
+    let (first, rest) = method.split_at_checked(1).unwrap_or((method, ""));
+    format!("{first}{} {url:?}: {error}", rest.to_lowercase())
+}
+
+impl Refused {
+    /// What went wrong, with its request if it was one.
+    pub(super) fn told(&self) -> String {
+        match &self.asked {
+            Some(asked) => of_request(&self.method, asked, &self.error),
+            None => self.error.clone(),
+        }
     }
 }
 
@@ -222,12 +238,14 @@ fn of_refused<'js>(ctx: &Ctx<'js>, refused: &Refused, name: &str) -> Result<Valu
             "".into_js(ctx)
         }
         "remote_port" => 0.into_js(ctx),
-        // There was none.
-        "request" if refused.url.is_empty() => Ok(Value::new_undefined(ctx.clone())),
         "request" => {
+            let Some(asked) = &refused.asked else { return Ok(Value::new_null(ctx.clone())) };
             let request = object()?;
             request.set("method", refused.method.as_str())?;
-            request.set("url", refused.url.as_str())?;
+            request.set("url", asked.as_str())?;
+            request.set("headers", object()?)?;
+            request.set("body", "")?;
+            request.set("cookies", object()?)?;
             Ok(request.into_value())
         }
         "timings" => timings(ctx, &crate::script::http::ask::Spent::default()),

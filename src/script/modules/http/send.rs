@@ -13,7 +13,7 @@ use crate::script::foreign;
 use crate::script::http::address::{self, Address, Refusal};
 use crate::script::http::ask::{Answer, Ask};
 use crate::script::http::{form, wire};
-use crate::script::modules::args::{cut_off, is_nothing, not_at_init, text};
+use crate::script::modules::args::{cut_off, go_type, is_nothing, not_at_init, text};
 
 /// Sends a request and waits for what comes of it.
 pub(super) fn send<'js>(
@@ -60,12 +60,7 @@ pub(super) fn make<'js>(
         None => {
             let shown = form::shown(&super::form::read_value(ctx, url)?);
             let error = format!("invalid URL: '#{shown}'");
-            return Ok(Err(Refused {
-                method: method.into(),
-                url: String::new(),
-                error,
-                code: errors::NO_URL,
-            }));
+            return Ok(Err(no_request(method, error, errors::NO_URL)));
         }
     };
     let read = params::read(ctx, core, params).and_then(|params| {
@@ -77,12 +72,15 @@ pub(super) fn make<'js>(
         Err(error) => {
             let error = crate::script::exception::thrown(ctx, error).text;
             let error = error.lines().next().unwrap_or_default().trim_start_matches("Error: ").to_owned();
-            return Ok(Err(Refused { method: method.into(), url: given, error, code: 0 }));
+            return Ok(Err(no_request(method, error, 0)));
         }
     };
-    let refused = |refusal: Refusal| {
-        let url = if refusal.tag.is_some() { given.clone() } else { String::new() };
-        Refused { method: method.into(), url, error: refusal.text, code: refusal.code }
+    let refused = |refusal: Refusal| Refused {
+        method: method.into(),
+        url: if refusal.tag.is_some() { given.clone() } else { String::new() },
+        asked: refusal.tag,
+        error: refusal.text,
+        code: refusal.code,
     };
     let to = match look_up(core, &given) {
         Ok(to) => to,
@@ -93,6 +91,11 @@ pub(super) fn make<'js>(
         Some(text) => Err(refused(Refusal { text, code: errors::OTHER, tag: Some(ask.to.tag.clone()) })),
         None => Ok(ask),
     })
+}
+
+/// What never became a request.
+fn no_request(method: &str, error: String, code: u32) -> Refused {
+    Refused { method: method.into(), url: String::new(), asked: None, error, code }
 }
 
 fn ask(
@@ -187,7 +190,7 @@ fn read_body<'js>(
         return Ok((Some(Rc::from(form.body)), Some(form.content_type)));
     }
     let _ = core;
-    Err(Exception::throw_type(ctx, &format!("unknown request body type {}", value.type_of())))
+    Err(Exception::throw_message(ctx, &format!("unknown request body type {}", go_type(value))))
 }
 
 /// The response that a request came to.
@@ -212,8 +215,8 @@ pub(super) fn received<'js>(ctx: &Ctx<'js>, core: &Core, answer: Answer) -> Resu
 /// Where `throw` is set.
 pub(super) fn refused<'js>(ctx: &Ctx<'js>, core: &Core, refused: Refused) -> Result<Value<'js>> {
     if core.program.settings().is_some_and(|settings| settings.throw) {
-        return Err(Exception::throw_message(ctx, &refused.error));
+        return Err(Exception::throw_message(ctx, &refused.told()));
     }
-    core.program.console.about(Level::Warn, &format!("Request Failed error={:?}", refused.error));
+    core.program.console.about(Level::Warn, &format!("Request Failed error={:?}", refused.told()));
     Ok(Class::instance(ctx.clone(), Response::refused(refused))?.into_value())
 }

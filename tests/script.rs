@@ -352,7 +352,7 @@ fn requests_that_fail_have_k6s_codes() {
          export default function () {
            const refused = http.get('http://127.0.0.1:1/');
            check(refused, { refused: (r) => r.status === 0 && r.error_code === 1212 && r.body === null && r.error !== '' });
-           const bad = http.get('this is no URL');
+           const bad = http.get('http://h:x/');
            check(bad, { bad: (r) => r.status === 0 && r.error_code === 1020 });
            check(http.post('http://127.0.0.1:1/', 5), { body: (r) => r.status === 0 });
          }",

@@ -12,9 +12,9 @@ use rquickjs::{Ctx, Function, Persistent, Value};
 use super::exception::Thrown;
 use super::foreign::{self, Suspender};
 use crate::clock;
-use crate::http::url::Url;
 use crate::plan::status::StatusSet;
 use crate::rng::Rng;
+use crate::script::http::address::Address;
 use crate::script::http::ask::{Answer, Ask, Jar};
 use crate::script::program::Program;
 use crate::script::tags::{TagSet, Tags};
@@ -29,8 +29,6 @@ const URLS_MOST: usize = 32;
 /// Texts of tags that a user keeps one copy of.
 const TEXTS_MOST: usize = 256;
 
-/// A URL as it goes out, and as it is shown.
-pub type ShownUrl = (Rc<Url>, Rc<str>);
 /// Names and values of fields.
 pub type Headers = Rc<[(String, String)]>;
 
@@ -158,7 +156,7 @@ pub struct Core {
     group: RefCell<Rc<str>>,
     jar: RefCell<Jar>,
     /// URLs that it has asked for.
-    urls: RefCell<HashMap<Box<str>, ShownUrl>>,
+    urls: RefCell<HashMap<Box<str>, Rc<Address>>>,
     texts: RefCell<HashSet<Rc<str>>>,
     plain_headers: RefCell<Option<Headers>>,
     callback: RefCell<Option<Rc<StatusSet>>>,
@@ -393,12 +391,12 @@ impl Core {
     }
 
     /// What a URL that was asked for before is.
-    pub fn url(&self, given: &str) -> Option<ShownUrl> {
+    pub fn url(&self, given: &str) -> Option<Rc<Address>> {
         self.urls.borrow().get(given).cloned()
     }
 
     /// Keeps what a URL is, for the next request to it.
-    pub fn keep_url(&self, given: &str, url: ShownUrl) {
+    pub fn keep_url(&self, given: &str, url: Rc<Address>) {
         let mut urls = self.urls.borrow_mut();
         if urls.len() >= URLS_MOST {
             urls.clear();

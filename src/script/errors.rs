@@ -2,6 +2,12 @@
 
 use crate::stats::outcome::ErrorKind;
 
+/// All that has none of its own.
+pub const OTHER: u32 = 1_000;
+/// What is no URL.
+pub const NO_URL: u32 = 1_020;
+/// An address that cannot be called.
+pub const DIAL: u32 = 1_210;
 /// The body is not in the coding that its head names.
 pub const DECODING: u32 = 1_701;
 

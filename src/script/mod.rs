@@ -5,13 +5,16 @@
 //!
 //! What k6 does was read in its documentation and tried on the real one; docs/k6.md has the table.
 
+pub mod base64;
 pub mod console;
 pub mod core;
 pub mod engine;
 pub mod errors;
 pub mod exception;
 mod foreign;
+pub mod hash;
 pub mod http;
+pub mod json;
 pub mod live;
 mod modules;
 pub mod options;

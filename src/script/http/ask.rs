@@ -3,9 +3,9 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use crate::http::url::Url;
 use crate::plan::cookies::CookieJar;
 use crate::plan::status::StatusSet;
+use crate::script::http::address::{Address, Refusal};
 use crate::script::tags::Tags;
 use crate::stats::outcome::ErrorKind;
 use crate::units::Nanos;
@@ -24,6 +24,15 @@ pub struct GivenCookie {
     pub replace: bool,
 }
 
+/// The first of the requests that redirects lead on to: to scripts, the request of the last one's response.
+#[derive(Clone, Debug)]
+pub struct First {
+    /// The request.
+    pub ask: Ask,
+    /// Its `Cookie` field.
+    pub sent_cookies: String,
+}
+
 /// A request that a script wants to be sent.
 #[derive(Clone, Debug)]
 pub struct Ask {
@@ -32,10 +41,10 @@ pub struct Ask {
     /// As it is sent.
     pub method: Rc<str>,
     /// Where it goes.
-    pub url: Rc<Url>,
-    /// The URL as it was given, and as the tag `url` has it.
-    pub shown: Rc<str>,
-    /// Canonical names, in the order in which they are sent; without `Host`, `Cookie` and `Content-Length`.
+    pub to: Rc<Address>,
+    /// The request whose redirects led here, if they did.
+    pub first: Option<Rc<First>>,
+    /// Canonical names, by name; without `Host` and `Content-Length`.
     pub headers: Rc<[(String, String)]>,
     /// `Host`, where it is not the URL's.
     pub host: Option<Rc<str>>,
@@ -49,6 +58,8 @@ pub struct Ask {
     pub timeout: Nanos,
     /// Most redirects that are followed.
     pub redirects: u32,
+    /// The script said so for this request: it is not told when there are more.
+    pub limits_redirects: bool,
     /// Its response's body is wanted.
     pub keeps_body: bool,
     /// As bytes, not as text.
@@ -101,4 +112,37 @@ pub struct Answer {
     pub ask: Ask,
     /// The last request's `Cookie` field.
     pub sent_cookies: String,
+    /// Its redirect led nowhere: there is no response then.
+    pub refusal: Option<Refusal>,
+}
+
+/// A request as a script's, with k6's own User-Agent.
+#[cfg(test)]
+pub(super) fn sample(method: &str, url: &str, fields: &[(&str, &str)], body: Option<&str>) -> Ask {
+    let mut headers: Vec<(String, String)> =
+        fields.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+    if !fields.iter().any(|(name, _)| *name == "User-Agent") {
+        headers.push(("User-Agent".into(), "Grafana k6/1.1.0".into()));
+    }
+    headers.sort();
+    Ask {
+        ticket: 0,
+        method: method.into(),
+        to: Rc::new(crate::script::http::address::parse(url).expect("a URL")),
+        first: None,
+        headers: headers.into(),
+        host: None,
+        body: body.map(|body| body.as_bytes().into()),
+        cookies: Vec::new(),
+        jar: Jar::default(),
+        timeout: Nanos::from_secs(60),
+        redirects: 10,
+        limits_redirects: false,
+        keeps_body: true,
+        binary: false,
+        expected: None,
+        tags: crate::script::tags::TagSet::of(Vec::new()).into(),
+        name: None,
+        own: Vec::new(),
+    }
 }

@@ -65,18 +65,34 @@ pub(super) fn list<'js>(value: &Value<'js>) -> Option<Vec<Value<'js>>> {
     array.iter::<Value>().collect::<Result<Vec<_>>>().ok()
 }
 
-/// The bytes of a text, of an ArrayBuffer or of a view of one.
+/// The bytes of a text, of an ArrayBuffer or of a view of its bytes.
+///
+/// # Errors
+/// When it is something else, in k6's words.
+pub(super) fn read_bytes(value: &Value<'_>) -> std::result::Result<Vec<u8>, String> {
+    if let Some(text) = value.as_string() {
+        return text.to_string().map(String::into_bytes).map_err(|error| error.to_string());
+    }
+    foreign::bytes(value)
+        .ok_or_else(|| format!("invalid type {}, expected string, []byte or ArrayBuffer", go_type(value)))
+}
+
+/// As [`read_bytes`], thrown.
 pub(super) fn bytes<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> Result<Vec<u8>> {
-    if let Some(bytes) = foreign::bytes(value) {
-        return Ok(bytes);
+    read_bytes(value).map_err(|error| Exception::throw_message(ctx, &error))
+}
+
+/// What k6 calls the type of a value in its messages: Go's.
+pub(super) fn go_type(value: &Value<'_>) -> &'static str {
+    match value.as_number() {
+        Some(number) if number.fract() == 0.0 => "int64",
+        Some(_) => "float64",
+        None if is_nothing(value) => "<nil>",
+        None if value.is_bool() => "bool",
+        None if value.is_array() => "[]interface {}",
+        None if value.is_function() => "func(sobek.FunctionCall) sobek.Value",
+        None => "map[string]interface {}",
     }
-    if is_nothing(value) {
-        return Err(Exception::throw_message(
-            ctx,
-            "invalid type undefined, expected string, ArrayBuffer or typed array",
-        ));
-    }
-    Ok(text(ctx, value)?.into_bytes())
 }
 
 /// What a native throws while its user is cut off.

@@ -2,26 +2,22 @@
 
 use std::cell::RefCell;
 
-use base64::Engine;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE, URL_SAFE_NO_PAD};
-use hmac::digest::{Digest, DynDigest};
-use hmac::{Hmac, KeyInit, Mac};
 use rquickjs::class::{JsClass, Readable, Trace, Tracer};
 use rquickjs::function::{Constructor, Rest, This};
 use rquickjs::module::{Declarations, Exports, ModuleDef};
 use rquickjs::{ArrayBuffer, Class, Ctx, Exception, Function, Object, Result, Value};
 
-use super::args::{arg, bytes, number, text};
+use super::args::{arg, bytes, is_nothing, number, read_bytes, text};
+use crate::script::hash::{self, Hash, NAMES, Shown};
 
-/// The hashes that have a function of their own.
-const HASHES: [&str; 9] =
-    ["md4", "md5", "sha1", "sha256", "sha384", "sha512", "sha512_224", "sha512_256", "ripemd160"];
+/// Besides a function for each hash.
+const FUNCTIONS: [&str; 5] = ["hmac", "createHash", "createHMAC", "randomBytes", "hexEncode"];
 
 pub(super) struct Crypto;
 
 impl ModuleDef for Crypto {
     fn declare(declarations: &Declarations<'_>) -> Result<()> {
-        for name in HASHES.into_iter().chain(["hmac", "createHash", "createHMAC", "randomBytes", "default"]) {
+        for name in NAMES.into_iter().chain(FUNCTIONS).chain(["default"]) {
             declarations.declare(name)?;
         }
         Ok(())
@@ -34,143 +30,73 @@ impl ModuleDef for Crypto {
             default.set(name, function.clone())?;
             exports.export(name, function).map(drop)
         };
-        for name in HASHES {
-            let hash = move |ctx: Ctx<'js>, args: Rest<Value<'js>>| {
-                let mut state = state(&ctx, name)?;
-                state.update(&bytes(&ctx, &arg(&ctx, &args, 0))?);
-                shown(&ctx, &state.finish(), &arg(&ctx, &args, 1))
-            };
+        for name in NAMES {
+            let hash = move |ctx: Ctx<'js>, args: Rest<Value<'js>>| plain(&ctx, name, &args);
             export(name, Function::new(ctx.clone(), hash)?)?;
         }
         export("hmac", Function::new(ctx.clone(), one_hmac)?)?;
         export("createHash", Function::new(ctx.clone(), create_hash)?)?;
         export("createHMAC", Function::new(ctx.clone(), create_hmac)?)?;
+        export("hexEncode", Function::new(ctx.clone(), hex_encode)?)?;
         export("randomBytes", Function::new(ctx.clone(), random_bytes)?)?;
         exports.export("default", default)?;
         Ok(())
     }
 }
 
-/// A hash under way.
-trait State {
-    fn update(&mut self, bytes: &[u8]);
-    /// Of all so far; it goes on.
-    fn finish(&self) -> Vec<u8>;
-}
-
-struct Plain(Box<dyn DynDigest>);
-
-impl State for Plain {
-    fn update(&mut self, bytes: &[u8]) {
-        DynDigest::update(&mut *self.0, bytes);
-    }
-
-    fn finish(&self) -> Vec<u8> {
-        self.0.box_clone().finalize().into_vec()
-    }
-}
-
-struct Keyed<M: Mac + Clone>(M);
-
-impl<M: Mac + Clone> State for Keyed<M> {
-    fn update(&mut self, bytes: &[u8]) {
-        Mac::update(&mut self.0, bytes);
-    }
-
-    fn finish(&self) -> Vec<u8> {
-        self.0.clone().finalize().into_bytes().to_vec()
-    }
-}
-
-fn state(ctx: &Ctx<'_>, name: &str) -> Result<Box<dyn State>> {
-    let digest: Box<dyn DynDigest> = match name {
-        "md4" => Box::new(md4::Md4::new()),
-        "md5" => Box::new(md5::Md5::new()),
-        "sha1" => Box::new(sha1::Sha1::new()),
-        "sha256" => Box::new(sha2::Sha256::new()),
-        "sha384" => Box::new(sha2::Sha384::new()),
-        "sha512" => Box::new(sha2::Sha512::new()),
-        "sha512_224" => Box::new(sha2::Sha512_224::new()),
-        "sha512_256" => Box::new(sha2::Sha512_256::new()),
-        "ripemd160" => Box::new(ripemd::Ripemd160::new()),
-        _ => return Err(Exception::throw_message(ctx, &format!("invalid algorithm: {name}"))),
-    };
-    Ok(Box::new(Plain(digest)))
-}
-
-fn keyed(ctx: &Ctx<'_>, name: &str, key: &[u8]) -> Result<Box<dyn State>> {
-    macro_rules! of {
-        ($hash:ty) => {
-            match Hmac::<$hash>::new_from_slice(key) {
-                Ok(mac) => Box::new(Keyed(mac)) as Box<dyn State>,
-                Err(e) => return Err(Exception::throw_message(ctx, &e.to_string())),
-            }
-        };
-    }
-    Ok(match name {
-        "md4" => of!(md4::Md4),
-        "md5" => of!(md5::Md5),
-        "sha1" => of!(sha1::Sha1),
-        "sha256" => of!(sha2::Sha256),
-        "sha384" => of!(sha2::Sha384),
-        "sha512" => of!(sha2::Sha512),
-        "sha512_224" => of!(sha2::Sha512_224),
-        "sha512_256" => of!(sha2::Sha512_256),
-        "ripemd160" => of!(ripemd::Ripemd160),
-        _ => return Err(Exception::throw_message(ctx, &format!("invalid algorithm: {name}"))),
-    })
+/// Throws what went wrong.
+fn thrown<T>(ctx: &Ctx<'_>, result: std::result::Result<T, String>) -> Result<T> {
+    result.map_err(|error| Exception::throw_message(ctx, &error))
 }
 
 /// In the encoding that was asked for.
-fn shown<'js>(ctx: &Ctx<'js>, digest: &[u8], encoding: &Value<'js>) -> Result<Value<'js>> {
-    let encoding = text(ctx, encoding)?;
-    let text = match encoding.as_str() {
-        "hex" => hex::encode(digest),
-        "base64" => STANDARD.encode(digest),
-        "base64url" => URL_SAFE.encode(digest),
-        "base64rawurl" => URL_SAFE_NO_PAD.encode(digest),
-        "binary" => return Ok(ArrayBuffer::new_copy(ctx.clone(), digest)?.into_value()),
-        other => {
-            return Err(Exception::throw_message(ctx, &format!("invalid output encoding: {other}")));
-        }
-    };
-    Ok(rquickjs::String::from_str(ctx.clone(), &text)?.into_value())
+fn shown<'js>(ctx: &Ctx<'js>, digest: Vec<u8>, encoding: &Value<'js>) -> Result<Value<'js>> {
+    let encoding = if is_nothing(encoding) { String::new() } else { text(ctx, encoding)? };
+    match thrown(ctx, hash::shown(digest, &encoding))? {
+        Shown::Text(text) => Ok(rquickjs::String::from_str(ctx.clone(), &text)?.into_value()),
+        Shown::Bytes(bytes) => Ok(ArrayBuffer::new(ctx.clone(), bytes)?.into_value()),
+    }
+}
+
+fn plain<'js>(ctx: &Ctx<'js>, name: &str, args: &[Value<'js>]) -> Result<Value<'js>> {
+    let input = read_bytes(&arg(ctx, args, 0)).map_err(|error| format!("{name} failed: {error}"));
+    let mut hash = thrown(ctx, Hash::new(name))?;
+    hash.update(&thrown(ctx, input)?);
+    shown(ctx, hash.digest(), &arg(ctx, args, 1))
+}
+
+fn keyed<'js>(ctx: &Ctx<'js>, args: &[Value<'js>]) -> Result<Hash> {
+    let name = text(ctx, &arg(ctx, args, 0))?;
+    thrown(ctx, Hash::keyed(&name, &bytes(ctx, &arg(ctx, args, 1))?))
 }
 
 fn one_hmac<'js>(ctx: Ctx<'js>, args: Rest<Value<'js>>) -> Result<Value<'js>> {
-    let name = text(&ctx, &arg(&ctx, &args, 0))?;
-    let mut state = keyed(&ctx, &name, &bytes(&ctx, &arg(&ctx, &args, 1))?)?;
-    state.update(&bytes(&ctx, &arg(&ctx, &args, 2))?);
-    shown(&ctx, &state.finish(), &arg(&ctx, &args, 3))
+    let mut hash = keyed(&ctx, &args)?;
+    hash.update(&bytes(&ctx, &arg(&ctx, &args, 2))?);
+    shown(&ctx, hash.digest(), &arg(&ctx, &args, 3))
 }
 
 fn create_hash<'js>(ctx: Ctx<'js>, args: Rest<Value<'js>>) -> Result<Class<'js, Hasher>> {
-    let state = state(&ctx, &text(&ctx, &arg(&ctx, &args, 0))?)?;
-    Class::instance(ctx, Hasher(RefCell::new(state)))
+    let hash = thrown(&ctx, Hash::new(&text(&ctx, &arg(&ctx, &args, 0))?))?;
+    Class::instance(ctx, Hasher(RefCell::new(hash)))
 }
 
 fn create_hmac<'js>(ctx: Ctx<'js>, args: Rest<Value<'js>>) -> Result<Class<'js, Hasher>> {
-    let name = text(&ctx, &arg(&ctx, &args, 0))?;
-    let state = keyed(&ctx, &name, &bytes(&ctx, &arg(&ctx, &args, 1))?)?;
-    Class::instance(ctx, Hasher(RefCell::new(state)))
+    let hash = keyed(&ctx, &args)?;
+    Class::instance(ctx, Hasher(RefCell::new(hash)))
 }
 
 fn random_bytes<'js>(ctx: Ctx<'js>, args: Rest<Value<'js>>) -> Result<ArrayBuffer<'js>> {
-    /// More at once would hold everybody up.
-    const MOST: f64 = (16 << 20) as f64;
-    let size = args.first().and_then(number).unwrap_or(0.0);
-    if !(1.0..=MOST).contains(&size) {
-        return Err(Exception::throw_message(&ctx, "invalid size"));
-    }
-    let mut random = vec![0u8; size as usize];
-    if getrandom::fill(&mut random).is_err() {
-        return Err(Exception::throw_message(&ctx, "the system has no random bytes"));
-    }
-    ArrayBuffer::new(ctx, random)
+    let random = hash::random_bytes(args.first().and_then(number).unwrap_or(0.0));
+    ArrayBuffer::new(ctx.clone(), thrown(&ctx, random)?)
+}
+
+fn hex_encode<'js>(ctx: Ctx<'js>, value: Value<'js>) -> Result<String> {
+    Ok(hex::encode(bytes(&ctx, &value)?))
 }
 
 /// What `createHash` and `createHMAC` give.
-struct Hasher(RefCell<Box<dyn State>>);
+struct Hasher(RefCell<Hash>);
 
 impl<'js> Trace<'js> for Hasher {
     fn trace<'a>(&self, _: Tracer<'a, 'js>) {}
@@ -184,14 +110,14 @@ impl<'js> JsClass<'js> for Hasher {
 
     fn prototype(ctx: &Ctx<'js>) -> Result<Option<Object<'js>>> {
         let prototype = Object::new(ctx.clone())?;
-        let update = |ctx: Ctx<'js>, this: This<Class<'js, Hasher>>, value: Value<'js>| -> Result<()> {
-            let bytes = bytes(&ctx, &value)?;
+        let update = |ctx: Ctx<'js>, this: This<Class<'js, Hasher>>, args: Rest<Value<'js>>| -> Result<()> {
+            let bytes = bytes(&ctx, &arg(&ctx, &args, 0))?;
             this.0.borrow().0.borrow_mut().update(&bytes);
             Ok(())
         };
-        let digest = |ctx: Ctx<'js>, this: This<Class<'js, Hasher>>, encoding: Value<'js>| {
-            let digest = this.0.borrow().0.borrow().finish();
-            shown(&ctx, &digest, &encoding)
+        let digest = |ctx: Ctx<'js>, this: This<Class<'js, Hasher>>, args: Rest<Value<'js>>| {
+            let digest = this.0.borrow().0.borrow().digest();
+            shown(&ctx, digest, &arg(&ctx, &args, 0))
         };
         prototype.set("update", Function::new(ctx.clone(), update)?)?;
         prototype.set("digest", Function::new(ctx.clone(), digest)?)?;

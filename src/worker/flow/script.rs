@@ -1,6 +1,5 @@
 //! The flow of k6 scripts: each user is a coroutine that runs JavaScript; what it asks for is carried out here.
 
-mod follow;
 mod places;
 
 use std::rc::Rc;
@@ -19,8 +18,9 @@ use crate::plan::status::StatusSet;
 use crate::script::console::Level;
 use crate::script::core::{Facts, Job, JobEnd, Pause, Wanted};
 use crate::script::engine::vu::Vu;
+use crate::script::http::address::Refusal;
 use crate::script::http::ask::{Answer, Ask, Spent};
-use crate::script::http::wire;
+use crate::script::http::{cookies as script_cookies, follow, wire};
 use crate::script::program::{Program, ScriptError};
 use crate::script::tags::{TagSet, Tags};
 use crate::stats::outcome::ErrorKind;
@@ -240,8 +240,8 @@ impl ScriptFlow {
 
     /// Begins a request, which may be what a redirect leads to.
     fn ask(&mut self, user: &mut ScriptUser, ask: Ask, hops: u32, moves: &mut Moves<'_>) {
-        let mapped = self.mapped(&ask.url);
-        let origin = match moves.origin(mapped.as_ref().unwrap_or(&ask.url), None) {
+        let mapped = self.mapped(&ask.to.url);
+        let origin = match moves.origin(mapped.as_ref().unwrap_or(&ask.to.url), None) {
             Ok(origin) => origin,
             Err(kind) => return answer_failed(user, ask, kind),
         };
@@ -276,21 +276,22 @@ impl ScriptFlow {
     }
 
     /// The request that a redirect leads to, if it is followed.
-    fn follows(&self, ask: &Ask, hops: u32, status: u16, location: &str) -> Option<Ask> {
-        let warn = |text: &str| self.task.program.console.about(Level::Warn, text);
-        if hops < ask.redirects {
-            return follow::next(ask, status, location)
-                .inspect_err(|text| warn(&format!("Request Failed error={text:?}")))
-                .ok();
+    fn follows(&self, open: &Open, status: u16, head: &[u8]) -> Result<Option<Ask>, Refusal> {
+        let Some(location) = follow::location(status, head) else { return Ok(None) };
+        let Open { ask, hops, cookies, .. } = open;
+        if *hops < ask.redirects {
+            return follow::next(ask, cookies, status, &location).map(Some);
         }
-        if ask.redirects > 0 {
-            warn(&format!(
+        if !ask.limits_redirects {
+            // k6 counts the one that it does not follow, too.
+            let text = format!(
                 "Stopped after {} redirects and returned the redirection; pass {{ redirects: n }} in request params or set global \
                  maxRedirects to silence this",
-                ask.redirects
-            ));
+                hops + 1
+            );
+            self.task.program.console.about(Level::Warn, &text);
         }
-        None
+        Ok(None)
     }
 
     fn answered(
@@ -301,7 +302,7 @@ impl ScriptFlow {
         moves: &mut Moves<'_>,
     ) -> Then {
         let Some(at) = user.open.iter().position(|open| open.id == id) else { return Then::Wait };
-        let Open { mut ask, hops, cookies, .. } = user.open.swap_remove(at);
+        let open = user.open.swap_remove(at);
         let (mut head, mut body, mut truncated) = (Vec::new(), Vec::new(), false);
         if let Some(parts) = &mut outcome.parts {
             head = std::mem::take(&mut parts.head);
@@ -311,18 +312,23 @@ impl ScriptFlow {
         moves.recycle(outcome.parts.take());
         if outcome.result.is_ok()
             && cookies::gives_any(&head)
-            && let Some(url) = request_url(&ask.url, &ask.url.target)
+            && let Some(url) = request_url(&open.ask.to.url, &open.ask.to.url.target)
         {
-            ask.jar.borrow_mut().store(&head, &url, moves.wall());
+            open.ask.jar.borrow_mut().store(&head, &url, moves.wall());
         }
         let status = outcome.result.map(|response| response.status);
-        if let Ok(status) = status
-            && let Some(location) = follow::location(status, &head)
-            && let Some(next) = self.follows(&ask, hops, status, &location)
-        {
-            self.ask(user, next, hops + 1, moves);
-            return self.look(user, true, moves);
+        let mut refusal = None;
+        if let Ok(status) = status {
+            match self.follows(&open, status, &head) {
+                Ok(None) => {}
+                Ok(Some(next)) => {
+                    self.ask(user, next, open.hops + 1, moves);
+                    return self.look(user, true, moves);
+                }
+                Err(refused) => refusal = Some(refused),
+            }
         }
+        let Open { mut ask, cookies, .. } = open;
         let spent = Spent {
             duration: outcome.timings.sending + outcome.timings.waiting + outcome.timings.receiving,
             blocked: outcome.timings.blocked,
@@ -342,6 +348,7 @@ impl ScriptFlow {
             spent,
             ask,
             sent_cookies: cookies,
+            refusal,
         };
         if let Some(vu) = &user.vu {
             vu.core().answer(answer);
@@ -366,6 +373,7 @@ fn answer_failed(user: &ScriptUser, ask: Ask, kind: ErrorKind) {
         spent: Spent::default(),
         ask,
         sent_cookies: String::new(),
+        refusal: None,
     });
 }
 
@@ -437,17 +445,18 @@ impl Flow for ScriptFlow {
         let Some(open) = user.open.iter_mut().find(|open| open.id == request) else {
             return Err(RenderError::Nothing);
         };
-        let jar = open.ask.jar.borrow();
+        let ask = &open.ask;
+        let jar = ask.jar.borrow();
+        let own = ask.headers.iter().find(|(name, _)| name == "Cookie").map(|(_, value)| value.as_str());
         open.cookies.clear();
-        if !jar.is_empty() || !open.ask.cookies.is_empty() {
+        if own.is_some() || !jar.is_empty() || !ask.cookies.is_empty() {
             self.scratch.clear();
-            if let Some(at) = request_url(&open.ask.url, &open.ask.url.target) {
+            if let Some(at) = request_url(&ask.to.url, &ask.to.url.target) {
                 jar.header(&at, wall, &mut self.scratch);
             }
-            open.cookies = follow::with_given(&String::from_utf8_lossy(&self.scratch), &open.ask.cookies);
+            open.cookies = script_cookies::field(own, &ask.cookies, &String::from_utf8_lossy(&self.scratch));
         }
-        drop(jar);
-        wire::write(&open.ask, &open.ask.url.authority(), &open.cookies, out);
+        wire::write(ask, &open.cookies, out);
         Ok(())
     }
 }

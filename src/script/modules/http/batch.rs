@@ -114,7 +114,7 @@ fn carry_out<'js>(
                 break;
             }
             let Some((at, ask)) = place.take() else { continue };
-            let host = ask.url.authority();
+            let host = ask.to.url.authority();
             let count = per_host.entry(host.clone()).or_default();
             if *count >= most_per_host {
                 *place = Some((at, ask));

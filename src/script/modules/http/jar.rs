@@ -7,9 +7,9 @@ use rquickjs::function::{Constructor, Rest, This};
 use rquickjs::{Class, Ctx, Exception, Function, Object, Result, Value};
 
 use crate::clock;
-use crate::http::url::Url;
 use crate::plan::cookies::request_url;
 use crate::script::core::Core;
+use crate::script::http::address;
 use crate::script::http::ask::Jar;
 use crate::script::modules::args::{arg, is_nothing, is_true, number, text};
 
@@ -68,8 +68,9 @@ fn this(jar: &This<Class<'_, ScriptJar>>) -> Jar {
 
 fn url_of<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> Result<url::Url> {
     let given = text(ctx, value)?;
-    let url: Option<Url> = given.parse().ok();
-    url.and_then(|url| request_url(&url, &url.target))
+    let found = address::parse(&given).ok();
+    found
+        .and_then(|found| request_url(&found.url, &found.url.target))
         .ok_or_else(|| Exception::throw_message(ctx, &format!("`{given}` is no URL that cookies can be of")))
 }
 

@@ -9,13 +9,15 @@ mod send;
 
 use std::rc::Rc;
 
-use rquickjs::function::Rest;
+use rquickjs::class::{JsClass, Readable, Trace, Tracer};
+use rquickjs::function::{Constructor, Rest};
 use rquickjs::module::{Declarations, Exports, ModuleDef};
-use rquickjs::{Ctx, Exception, Function, Object, Persistent, Result, Value};
+use rquickjs::{Class, Ctx, Exception, Function, Object, Persistent, Result, Value};
 
-use super::args::{arg, glue, is_nothing, number, text};
+use super::args::{arg, glue, text};
 use crate::plan::status::StatusSet;
 use crate::script::core::{Core, Promised};
+use crate::script::http::statuses::{self, Argument};
 
 pub(super) struct Http;
 
@@ -181,65 +183,58 @@ pub(super) fn settle<'js>(ctx: &Ctx<'js>, core: &Rc<Core>) -> Result<bool> {
     Ok(any)
 }
 
-/// The property by which an object of `expectedStatuses` is known.
-const STATUSES: &str = "__statuses";
+/// What `expectedStatuses` gives.
+struct ExpectedStatuses(Rc<StatusSet>);
 
-fn expected_statuses<'js>(ctx: Ctx<'js>, args: Rest<Value<'js>>) -> Result<Object<'js>> {
-    if args.is_empty() {
-        return Err(Exception::throw_message(&ctx, "no arguments"));
+impl<'js> Trace<'js> for ExpectedStatuses {
+    fn trace<'a>(&self, _: Tracer<'a, 'js>) {}
+}
+
+crate::script::foreign::holds_nothing_of_a_runtime!(ExpectedStatuses);
+
+impl<'js> JsClass<'js> for ExpectedStatuses {
+    const NAME: &'static str = "expectedStatuses";
+    type Mutable = Readable;
+
+    fn constructor(_: &Ctx<'js>) -> Result<Option<Constructor<'js>>> {
+        Ok(None)
     }
-    let wrong = |at: usize| {
-        let message = format!(
-            "argument number {} to expectedStatuses was neither an integer nor an object like {{min:100, max:329}}",
-            at + 1
-        );
-        Exception::throw_message(&ctx, &message)
-    };
-    let mut bounds: Vec<u32> = Vec::new();
-    for (at, value) in args.iter().enumerate() {
-        let whole = |value: &Value<'js>| number(value).filter(|n| n.fract() == 0.0 && !value.is_string());
-        let (min, max) = match (value.as_object(), whole(value)) {
-            (Some(range), _) => {
-                let end = |name: &str| range.get::<_, Value>(name).ok().as_ref().and_then(whole);
-                end("min").zip(end("max")).ok_or_else(|| wrong(at))?
-            }
-            (None, Some(status)) => (status, status),
-            (None, None) => return Err(wrong(at)),
-        };
-        bounds.extend([min.clamp(0.0, 1_023.0) as u32, max.clamp(0.0, 1_023.0) as u32]);
+}
+
+fn expected_statuses<'js>(ctx: Ctx<'js>, args: Rest<Value<'js>>) -> Result<Class<'js, ExpectedStatuses>> {
+    let arguments: Vec<Argument> = args.iter().map(status_argument).collect::<Result<_>>()?;
+    match statuses::expected(&arguments) {
+        Ok(set) => Class::instance(ctx, ExpectedStatuses(Rc::new(set))),
+        Err(error) => Err(Exception::throw_message(&ctx, &error)),
     }
-    let object = Object::new(ctx)?;
-    object.set(STATUSES, bounds)?;
-    Ok(object)
+}
+
+fn status_argument(value: &Value<'_>) -> Result<Argument> {
+    if let Some(status) = value.as_number() {
+        return Ok(Argument::Number(status));
+    }
+    let Some(range) = value.as_object() else { return Ok(Argument::Other) };
+    let (min, max): (Value, Value) = (range.get("min")?, range.get("max")?);
+    if min.is_undefined() || max.is_undefined() {
+        return Ok(Argument::Other);
+    }
+    let whole = |value: Value<'_>| value.as_number().filter(|number| number.fract() == 0.0);
+    Ok(Argument::Range(whole(min), whole(max)))
 }
 
 /// The set that an object of `expectedStatuses` stands for; null for nobody judges.
-fn statuses<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> Result<Option<Rc<StatusSet>>> {
+fn read_statuses<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> Result<Option<Rc<StatusSet>>> {
     if value.is_null() {
         return Ok(None);
     }
-    let bounds: Option<Vec<u32>> = value.as_object().and_then(|object| object.get(STATUSES).ok());
-    let Some(bounds) = bounds else {
-        let message = "unsupported responseCallback: use http.expectedStatuses(…) or null";
-        return Err(Exception::throw_message(ctx, message));
-    };
-    let mut set = StatusSet::empty();
-    for pair in bounds.chunks_exact(2) {
-        if pair[0] <= pair[1] {
-            set.insert_range(pair[0] as u16, pair[1] as u16);
-        }
+    match Class::<ExpectedStatuses>::from_value(value) {
+        Ok(expected) => Ok(Some(Rc::clone(&expected.borrow().0))),
+        Err(_) => Err(Exception::throw_message(ctx, "unsupported argument, expected http.expectedStatuses")),
     }
-    Ok(Some(Rc::new(set)))
 }
 
 fn set_callback<'js>(ctx: Ctx<'js>, args: Rest<Value<'js>>) -> Result<()> {
     let value = arg(&ctx, &args, 0);
-    if is_nothing(&value) && !value.is_null() {
-        return Err(Exception::throw_message(
-            &ctx,
-            "setResponseCallback takes http.expectedStatuses(…) or null",
-        ));
-    }
-    Core::of(&ctx).set_callback(statuses(&ctx, &value)?);
+    Core::of(&ctx).set_callback(read_statuses(&ctx, &value)?);
     Ok(())
 }

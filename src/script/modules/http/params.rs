@@ -5,11 +5,12 @@ use std::rc::Rc;
 use rquickjs::{Ctx, Exception, Object, Result, Value};
 
 use super::jar;
-use super::statuses;
+use super::read_statuses;
 use crate::plan::status::StatusSet;
 use crate::script::console::Level;
 use crate::script::core::Core;
 use crate::script::http::ask::{GivenCookie, Jar};
+use crate::script::http::fields::canonical;
 use crate::script::modules::args::{is_nothing, is_true, number, text};
 use crate::units::{Nanos, parse_duration};
 
@@ -38,6 +39,7 @@ pub(super) struct Params {
     pub(super) tags: Vec<(String, String)>,
     pub(super) timeout: Nanos,
     pub(super) redirects: u32,
+    pub(super) limits_redirects: bool,
     pub(super) body_type: BodyType,
     pub(super) expected: Option<Rc<StatusSet>>,
 }
@@ -58,6 +60,7 @@ pub(super) fn read<'js>(ctx: &Ctx<'js>, core: &Core, value: &Value<'js>) -> Resu
         tags: Vec::new(),
         timeout: TIMEOUT,
         redirects: settings.map_or(10, |settings| settings.max_redirects),
+        limits_redirects: false,
         body_type: if discards { BodyType::None } else { BodyType::Text },
         expected: core.callback(),
     };
@@ -73,9 +76,12 @@ pub(super) fn read<'js>(ctx: &Ctx<'js>, core: &Core, value: &Value<'js>) -> Resu
             "jar" => params.jar = jar::of(ctx, &value)?.unwrap_or(params.jar),
             "tags" => tags(ctx, &value, &mut params)?,
             "timeout" => params.timeout = timeout(ctx, &value)?,
-            "redirects" => params.redirects = number(&value).unwrap_or(0.0).max(0.0) as u32,
+            "redirects" => {
+                params.redirects = number(&value).unwrap_or(0.0).max(0.0) as u32;
+                params.limits_redirects = true;
+            }
             "responseType" => params.body_type = body_type(ctx, &value)?,
-            "responseCallback" => params.expected = statuses(ctx, &value)?,
+            "responseCallback" => params.expected = read_statuses(ctx, &value)?,
             "auth" | "compression" => {
                 let message = format!("params.{name} is not supported yet: set the header instead");
                 return Err(Exception::throw_message(ctx, &message));
@@ -102,21 +108,6 @@ fn headers<'js>(ctx: &Ctx<'js>, value: &Value<'js>, params: &mut Params) -> Resu
         }
     }
     Ok(())
-}
-
-/// As Go's textproto writes a field's name: `X-Api-Key`; one that no field can have stays as it is.
-pub(super) fn canonical(name: &str) -> String {
-    if name.is_empty() || !name.bytes().all(crate::http::request::is_token_byte) {
-        return name.to_owned();
-    }
-    let mut upper = true;
-    name.chars()
-        .map(|c| {
-            let c = if upper { c.to_ascii_uppercase() } else { c.to_ascii_lowercase() };
-            upper = c == '-';
-            c
-        })
-        .collect()
 }
 
 fn cookies<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> Result<Vec<GivenCookie>> {

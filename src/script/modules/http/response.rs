@@ -2,24 +2,27 @@
 
 use std::cell::RefCell;
 
-use cookie_store::RawCookie;
 use rquickjs::class::{JsClass, Readable, Trace, Tracer};
 use rquickjs::function::{Constructor, This};
 use rquickjs::object::Accessor;
 use rquickjs::{ArrayBuffer, Class, Ctx, Exception, Function, IntoJs, Object, Result, Value};
 
-use super::params::canonical;
 use crate::script::errors;
 use crate::script::http::ask::{Answer, Ask};
-use crate::script::http::decode;
-use crate::script::http::fields::{fields, values};
+use crate::script::http::cookies;
+use crate::script::http::decode::{self, PLAIN_MOST, Undecoded};
+use crate::script::http::fields::{first, joined};
+use crate::script::json;
 use crate::script::modules::args::{glue, is_nothing, text};
 use crate::units::Nanos;
 
 /// A request that was not sent, and why.
 pub(super) struct Refused {
     pub(super) method: String,
+    /// As it was given; empty where it is none.
     pub(super) url: String,
+    /// As it would have been sent, where k6 takes it for a request.
+    pub(super) asked: Option<String>,
     pub(super) error: String,
     /// k6's code; 0 for none.
     pub(super) code: u32,
@@ -37,8 +40,8 @@ pub(super) enum Response {
 pub(super) struct Sent {
     answer: Answer,
     /// The body with its codings undone; or what is wrong with it.
-    plain: RefCell<Option<std::result::Result<(), String>>>,
-    body: RefCell<Vec<u8>>,
+    plain: RefCell<Option<std::result::Result<(), Undecoded>>>,
+    body: RefCell<Option<Vec<u8>>>,
 }
 
 impl<'js> Trace<'js> for Response {
@@ -96,7 +99,7 @@ impl<'js> JsClass<'js> for Response {
         let status =
             Accessor::new(|this: This<Class<'js, Response>>| this.0.borrow().status(), |_: Value<'js>| ());
         prototype.prop("status", status.enumerable().configurable())?;
-        let json = Function::new(ctx.clone(), json)?.with_name("json")?;
+        let json = Function::new(ctx.clone(), read_json)?.with_name("json")?;
         prototype.prop("json", rquickjs::object::Property::from(json).writable().configurable())?;
         for name in ["html", "submitForm", "clickLink"] {
             let refuse = move |ctx: Ctx<'js>| -> Result<()> {
@@ -131,6 +134,7 @@ impl Response {
 
     fn status(&self) -> u16 {
         match self {
+            Response::Sent(sent) if sent.fault().is_some() => 0,
             Response::Sent(sent) => sent.answer.result.unwrap_or(0),
             Response::Refused(_) => 0,
         }
@@ -140,30 +144,50 @@ impl Response {
     pub(super) fn failure(&self) -> Option<String> {
         let Response::Sent(sent) = self else { return None };
         if let Err(kind) = sent.answer.result {
-            let Ask { method, shown, .. } = &sent.answer.ask;
-            let verb = method.get(..1).unwrap_or_default().to_owned()
-                + &method.get(1..).unwrap_or_default().to_lowercase();
-            return Some(format!("{verb} \"{shown}\": {}", errors::text(kind)));
+            let Ask { method, to, .. } = &sent.answer.ask;
+            return Some(of_request(method, &to.text, errors::text(kind)));
         }
-        sent.plain().err()
+        sent.fault().map(|(text, _)| text)
+    }
+}
+
+/// What went wrong with a request, in Go's form.
+fn of_request(method: &str, url: &str, error: &str) -> String {
+    let (first, rest) = method.split_at_checked(1).unwrap_or((method, ""));
+    format!("{first}{} {url:?}: {error}", rest.to_lowercase())
+}
+
+impl Refused {
+    /// What went wrong, with its request if it was one.
+    pub(super) fn told(&self) -> String {
+        match &self.asked {
+            Some(asked) => of_request(&self.method, asked, &self.error),
+            None => self.error.clone(),
+        }
     }
 }
 
 impl Sent {
     /// Undoes the codings of the body, once.
-    fn plain(&self) -> std::result::Result<(), String> {
+    fn plain(&self) -> std::result::Result<(), Undecoded> {
         if let Some(done) = &*self.plain.borrow() {
             return done.clone();
         }
-        let Answer { head, body, .. } = &self.answer;
-        let done = decode::undo(&values(head, "content-encoding"), body);
+        let Answer { head, body, result, ask, .. } = &self.answer;
+        // For k6 a HEAD has a body, which is empty, and so is not in any coding.
+        let is_read = ask.keeps_body || &*ask.method == "HEAD";
+        let codings =
+            if is_read && result.is_ok_and(may_have_body) { first(head, "content-encoding") } else { None };
+        let done = codings.map_or(Ok(None), |codings| decode::undo(&codings, body, PLAIN_MOST));
         let result = match done {
-            Ok(Some(plain)) => {
+            Ok(plain) => {
                 *self.body.borrow_mut() = plain;
                 Ok(())
             }
-            Ok(None) => Ok(()),
-            Err(error) => Err(error),
+            Err(mut undecoded) => {
+                *self.body.borrow_mut() = undecoded.plain.take();
+                Err(undecoded)
+            }
         };
         *self.plain.borrow_mut() = Some(result.clone());
         result
@@ -172,9 +196,28 @@ impl Sent {
     /// Hands the plain body over.
     fn with_body<R>(&self, look: impl FnOnce(&[u8]) -> R) -> R {
         let _ = self.plain();
-        let plain = self.body.borrow();
-        if plain.is_empty() { look(&self.answer.body) } else { look(&plain) }
+        look(self.body.borrow().as_deref().unwrap_or(&self.answer.body))
     }
+
+    /// Whether the script has a body: part of one, where its end was in no coding.
+    fn has_body(&self) -> bool {
+        let Answer { result, ask, refusal, .. } = &self.answer;
+        let is_kept = ask.keeps_body && refusal.is_none() && result.is_ok_and(may_have_body);
+        is_kept && (self.plain().is_ok() || self.body.borrow().is_some())
+    }
+
+    /// Why the script has no response, although there was one, and the code of that.
+    fn fault(&self) -> Option<(String, u32)> {
+        if let Some(refusal) = &self.answer.refusal {
+            return Some((refusal.text.clone(), refusal.code));
+        }
+        self.plain().err().map(|undecoded| (undecoded.text, undecoded.code))
+    }
+}
+
+/// Whether k6 reads the body of a response with this status.
+fn may_have_body(status: u16) -> bool {
+    status >= 200 && status != 204 && status != 304
 }
 
 fn member<'js>(ctx: Ctx<'js>, this: Class<'js, Response>, name: String) -> Result<Value<'js>> {
@@ -188,15 +231,21 @@ fn member<'js>(ctx: Ctx<'js>, this: Class<'js, Response>, name: String) -> Resul
 fn of_refused<'js>(ctx: &Ctx<'js>, refused: &Refused, name: &str) -> Result<Value<'js>> {
     let object = || Object::new(ctx.clone());
     match name {
+        "url" => refused.url.as_str().into_js(ctx),
         "error" => refused.error.as_str().into_js(ctx),
         "error_code" => refused.code.into_js(ctx),
-        "url" | "status_text" | "proto" | "remote_ip" | "tls_version" | "tls_cipher_suite"
-        | "response_type" => "".into_js(ctx),
+        "status_text" | "proto" | "remote_ip" | "tls_version" | "tls_cipher_suite" | "response_type" => {
+            "".into_js(ctx)
+        }
         "remote_port" => 0.into_js(ctx),
         "request" => {
+            let Some(asked) = &refused.asked else { return Ok(Value::new_null(ctx.clone())) };
             let request = object()?;
             request.set("method", refused.method.as_str())?;
-            request.set("url", refused.url.as_str())?;
+            request.set("url", asked.as_str())?;
+            request.set("headers", object()?)?;
+            request.set("body", "")?;
+            request.set("cookies", object()?)?;
             Ok(request.into_value())
         }
         "timings" => timings(ctx, &crate::script::http::ask::Spent::default()),
@@ -208,10 +257,12 @@ fn of_refused<'js>(ctx: &Ctx<'js>, refused: &Refused, name: &str) -> Result<Valu
 fn of_sent<'js>(ctx: &Ctx<'js>, sent: &Sent, name: &str) -> Result<Value<'js>> {
     let answer = &sent.answer;
     let ask = &answer.ask;
-    let decoding = if name.starts_with("error") { sent.plain().err() } else { None };
+    let fault = sent.fault();
     match name {
-        "url" if answer.result.is_ok() => ask.shown.into_js(ctx),
-        "url" => ask.shown.into_js(ctx),
+        "url" => ask.to.text.as_str().into_js(ctx),
+        // Nothing of its head is kept.
+        "status_text" | "proto" if fault.is_some() => "".into_js(ctx),
+        "headers" | "cookies" if fault.is_some() => Ok(Object::new(ctx.clone())?.into_value()),
         "status_text" => {
             let line = answer.head.split(|b| *b == b'\r').next().unwrap_or_default();
             let text = String::from_utf8_lossy(line);
@@ -222,22 +273,22 @@ fn of_sent<'js>(ctx: &Ctx<'js>, sent: &Sent, name: &str) -> Result<Value<'js>> {
             proto.into_js(ctx)
         }
         "headers" => headers(ctx, &answer.head),
-        "cookies" => cookies(ctx, &values(&answer.head, "set-cookie")),
+        "cookies" => cookies_of(ctx, &answer.head),
         "body" => body(ctx, sent),
         "timings" => timings(ctx, &answer.spent),
-        "error" => match (answer.result, decoding) {
+        "error" => match (answer.result, fault) {
             (Err(kind), _) => errors::text(kind).into_js(ctx),
-            (Ok(_), Some(error)) => error.into_js(ctx),
+            (Ok(_), Some((error, _))) => error.into_js(ctx),
             (Ok(_), None) => "".into_js(ctx),
         },
-        "error_code" => match (answer.result, decoding) {
+        "error_code" => match (answer.result, fault) {
             (Err(kind), _) => errors::code(kind).into_js(ctx),
-            (Ok(_), Some(_)) => errors::DECODING.into_js(ctx),
+            (Ok(_), Some((_, code))) => code.into_js(ctx),
             (Ok(status), None) => errors::code_of_status(status).unwrap_or(0).into_js(ctx),
         },
         "request" => request(ctx, answer),
-        "remote_port" => ask.url.port.into_js(ctx),
-        "remote_ip" => ask.url.host.as_str().into_js(ctx),
+        "remote_port" => ask.to.url.port.into_js(ctx),
+        "remote_ip" => ask.to.url.host.as_str().into_js(ctx),
         "response_type" => (if ask.binary { "binary" } else { "text" }).into_js(ctx),
         "ocsp" => Ok(Object::new(ctx.clone())?.into_value()),
         _ => "".into_js(ctx),
@@ -246,13 +297,10 @@ fn of_sent<'js>(ctx: &Ctx<'js>, sent: &Sent, name: &str) -> Result<Value<'js>> {
 
 fn body<'js>(ctx: &Ctx<'js>, sent: &Sent) -> Result<Value<'js>> {
     let answer = &sent.answer;
-    let status = answer.result.unwrap_or(0);
-    let is_head = &*answer.ask.method == "HEAD";
-    if is_head && answer.result.is_ok() {
+    if &*answer.ask.method == "HEAD" && sent.fault().is_none() && answer.result.is_ok() {
         return "".into_js(ctx);
     }
-    let has_none = answer.result.is_err() || status == 204 || status == 304 || (100..200).contains(&status);
-    if has_none || !answer.ask.keeps_body {
+    if !sent.has_body() {
         return Ok(Value::new_null(ctx.clone()));
     }
     sent.with_body(|bytes| {
@@ -265,43 +313,30 @@ fn body<'js>(ctx: &Ctx<'js>, sent: &Sent) -> Result<Value<'js>> {
 }
 
 fn headers<'js>(ctx: &Ctx<'js>, head_bytes: &[u8]) -> Result<Value<'js>> {
-    let mut all: Vec<(String, String)> = Vec::new();
-    for (name, value) in fields(head_bytes) {
-        let name = canonical(&String::from_utf8_lossy(name));
-        let value = String::from_utf8_lossy(value);
-        match all.iter_mut().find(|(known, _)| *known == name) {
-            Some((_, known)) => {
-                known.push_str(", ");
-                known.push_str(&value);
-            }
-            None => all.push((name, value.into_owned())),
-        }
-    }
     let object = Object::new(ctx.clone())?;
-    for (name, value) in all {
+    for (name, value) in joined(head_bytes) {
         object.set(name, value)?;
     }
     Ok(object.into_value())
 }
 
 /// The cookies that a response gives, by name: what it says of each.
-fn cookies<'js>(ctx: &Ctx<'js>, given: &[String]) -> Result<Value<'js>> {
+fn cookies_of<'js>(ctx: &Ctx<'js>, head: &[u8]) -> Result<Value<'js>> {
     let all = Object::new(ctx.clone())?;
-    for line in given {
-        let Ok(raw) = RawCookie::parse(line.as_str()) else { continue };
+    for given in cookies::given(head) {
         let cookie = Object::new(ctx.clone())?;
-        cookie.set("name", raw.name())?;
-        cookie.set("value", raw.value())?;
-        cookie.set("domain", raw.domain().unwrap_or(""))?;
-        cookie.set("path", raw.path().unwrap_or(""))?;
-        cookie.set("http_only", raw.http_only().unwrap_or(false))?;
-        cookie.set("secure", raw.secure().unwrap_or(false))?;
-        cookie.set("max_age", raw.max_age().map_or(0, |age| age.whole_seconds()))?;
-        let expires = raw.expires_datetime().map_or(0, |at| at.unix_timestamp() * 1_000);
-        cookie.set("expires", expires as f64)?;
-        let mut list: Vec<Object> = all.get::<_, Option<Vec<Object>>>(raw.name())?.unwrap_or_default();
+        cookie.set("name", given.name.as_str())?;
+        cookie.set("value", given.value)?;
+        cookie.set("domain", given.domain)?;
+        cookie.set("path", given.path)?;
+        cookie.set("http_only", given.http_only)?;
+        cookie.set("secure", given.secure)?;
+        cookie.set("max_age", given.max_age as f64)?;
+        cookie.set("expires", given.expires as f64)?;
+        let mut list: Vec<Object> =
+            all.get::<_, Option<Vec<Object>>>(given.name.as_str())?.unwrap_or_default();
         list.push(cookie);
-        all.set(raw.name(), list)?;
+        all.set(given.name, list)?;
     }
     Ok(all.into_value())
 }
@@ -325,22 +360,26 @@ fn timings<'js>(ctx: &Ctx<'js>, spent: &crate::script::http::ask::Spent) -> Resu
 }
 
 fn request<'js>(ctx: &Ctx<'js>, answer: &Answer) -> Result<Value<'js>> {
-    let ask = &answer.ask;
+    // The one that redirects led on from.
+    let (ask, sent_cookies) = match &answer.ask.first {
+        Some(first) => (&first.ask, &first.sent_cookies),
+        None => (&answer.ask, &answer.sent_cookies),
+    };
     let object = Object::new(ctx.clone())?;
     object.set("method", &*ask.method)?;
-    object.set("url", &*ask.shown)?;
+    object.set("url", ask.to.text.as_str())?;
     let body = ask.body.as_deref().unwrap_or_default();
     object.set("body", String::from_utf8_lossy(body).into_owned())?;
     let fields = Object::new(ctx.clone())?;
     for (name, value) in ask.headers.iter() {
         fields.set(name.as_str(), vec![value.as_str()])?;
     }
-    if !answer.sent_cookies.is_empty() {
-        fields.set("Cookie", vec![answer.sent_cookies.as_str()])?;
+    if !sent_cookies.is_empty() {
+        fields.set("Cookie", vec![sent_cookies.as_str()])?;
     }
     object.set("headers", fields)?;
     let cookies = Object::new(ctx.clone())?;
-    for pair in answer.sent_cookies.split("; ").filter(|pair| !pair.is_empty()) {
+    for pair in sent_cookies.split("; ").filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         let cookie = Object::new(ctx.clone())?;
         cookie.set("name", name)?;
@@ -355,57 +394,40 @@ fn request<'js>(ctx: &Ctx<'js>, answer: &Answer) -> Result<Value<'js>> {
 /// The property in which `json()` keeps what it has parsed.
 const PARSED: &str = "\u{1}json";
 
-fn json<'js>(
+fn read_json<'js>(
     ctx: Ctx<'js>,
     this: This<Class<'js, Response>>,
     selector: rquickjs::function::Opt<Value<'js>>,
 ) -> Result<Value<'js>> {
     let response = this.0.borrow();
-    let Response::Sent(sent) = &*response else {
-        return Err(Exception::throw_message(
-            &ctx,
-            "the body is null so we can't transform it to JSON - this likely was because of a request error getting the response",
-        ));
+    let sent = match &*response {
+        Response::Sent(sent) if sent.has_body() => sent,
+        _ => return Err(Exception::throw_message(&ctx, NO_BODY)),
     };
-    if sent.answer.result.is_err() || !sent.answer.ask.keeps_body {
-        return Err(Exception::throw_message(
-            &ctx,
-            "the body is null so we can't transform it to JSON - this likely was because of a request error getting the response",
-        ));
-    }
-    let selector = selector.0.filter(|selector| !is_nothing(selector));
-    let Some(selector) = selector else {
+    let Some(selector) = selector.0 else {
         let object = this.0.as_inner();
         let known: Value = object.get(PARSED)?;
         if !known.is_undefined() {
             return Ok(known);
         }
-        let parsed = sent.with_body(|bytes| parse(&ctx, bytes))?;
+        let parsed = sent.with_body(|bytes| parse(&ctx, &String::from_utf8_lossy(bytes)))?;
         object.prop(PARSED, parsed.clone())?;
         return Ok(parsed);
     };
-    let path = text(&ctx, &selector)?;
-    sent.with_body(|bytes| {
-        let body = String::from_utf8_lossy(bytes);
-        if !gjson::valid(&body) {
-            return Ok(Value::new_undefined(ctx.clone()));
-        }
-        let found = gjson::get(&body, &path);
-        if !found.exists() {
-            return Ok(Value::new_undefined(ctx.clone()));
-        }
-        ctx.json_parse(found.json())
-    })
+    let selector = if is_nothing(&selector) { String::new() } else { text(&ctx, &selector)? };
+    let found = sent.with_body(|bytes| json::select(&String::from_utf8_lossy(bytes), &selector));
+    match found {
+        Some(found) => ctx.json_parse(found),
+        None => Ok(Value::new_undefined(ctx)),
+    }
 }
 
-fn parse<'js>(ctx: &Ctx<'js>, bytes: &[u8]) -> Result<Value<'js>> {
-    ctx.json_parse(bytes).map_err(|_| {
-        let _ = ctx.catch();
-        let (line, column) = match serde_json::from_slice::<serde::de::IgnoredAny>(bytes) {
-            Err(error) => (error.line(), error.column()),
-            Ok(_) => (1, 1),
-        };
-        let message = format!("cannot parse json due to an error at line {line}, character {column}");
-        Exception::throw_message(ctx, &message)
+/// What `json()` says where there is nothing to read.
+const NO_BODY: &str = "the body is null so we can't transform it to JSON - this likely was because of a request error getting the response";
+
+fn parse<'js>(ctx: &Ctx<'js>, body: &str) -> Result<Value<'js>> {
+    ctx.json_parse(body).map_err(|error| {
+        let thrown = crate::script::exception::thrown(ctx, error).text;
+        Exception::throw_message(ctx, &json::fault(body).unwrap_or(thrown))
     })
 }

@@ -6,12 +6,14 @@ use rquickjs::{Class, Ctx, Exception, Result, Value};
 
 use super::params::{self, BodyType, Params};
 use super::response::{Refused, Response};
-use crate::http::url::Url;
 use crate::script::console::Level;
 use crate::script::core::{Core, Wanted};
+use crate::script::errors;
 use crate::script::foreign;
+use crate::script::http::address::{self, Address, Refusal};
 use crate::script::http::ask::{Answer, Ask};
-use crate::script::modules::args::{cut_off, is_nothing, not_at_init, text};
+use crate::script::http::{form, wire};
+use crate::script::modules::args::{cut_off, go_type, is_nothing, not_at_init, text};
 
 /// Sends a request and waits for what comes of it.
 pub(super) fn send<'js>(
@@ -51,12 +53,14 @@ pub(super) fn make<'js>(
     if core.is_stopping() {
         return cut_off(ctx);
     }
+    // As Go takes none.
+    let method = if method.is_empty() { "GET" } else { method };
     let given = match url.as_string() {
         Some(text) => text.to_string()?,
-        None if is_nothing(url) => String::new(),
         None => {
-            let error = "invalid URL: it must be text, or made by http.url".to_owned();
-            return Ok(Err(Refused { method: method.into(), url: text(ctx, url)?, error, code: 1020 }));
+            let shown = form::shown(&super::form::read_value(ctx, url)?);
+            let error = format!("invalid URL: '#{shown}'");
+            return Ok(Err(no_request(method, error, errors::NO_URL)));
         }
     };
     let read = params::read(ctx, core, params).and_then(|params| {
@@ -68,27 +72,53 @@ pub(super) fn make<'js>(
         Err(error) => {
             let error = crate::script::exception::thrown(ctx, error).text;
             let error = error.lines().next().unwrap_or_default().trim_start_matches("Error: ").to_owned();
-            return Ok(Err(Refused { method: method.into(), url: given, error, code: 0 }));
+            return Ok(Err(no_request(method, error, 0)));
         }
     };
-    let (url, shown) = match look_up(core, &given) {
-        Ok(parsed) => parsed,
-        Err(error) => return Ok(Err(Refused { method: method.into(), url: given, error, code: 1020 })),
+    let refused = |refusal: Refusal| Refused {
+        method: method.into(),
+        url: if refusal.tag.is_some() { given.clone() } else { String::new() },
+        asked: refusal.tag,
+        error: refusal.text,
+        code: refusal.code,
     };
-    Ok(Ok(ask(core, method, url, shown, params, body, content_type)))
+    let to = match look_up(core, &given) {
+        Ok(to) => to,
+        Err(refusal) => return Ok(Err(refused(refusal))),
+    };
+    let ask = ask(core, method, to, params, body, content_type);
+    Ok(match wire::fault(&ask) {
+        Some(text) => Err(refused(Refusal { text, code: errors::OTHER, tag: Some(ask.to.tag.clone()) })),
+        None => Ok(ask),
+    })
+}
+
+/// What never became a request.
+fn no_request(method: &str, error: String, code: u32) -> Refused {
+    Refused { method: method.into(), url: String::new(), asked: None, error, code }
 }
 
 fn ask(
     core: &Core,
     method: &str,
-    url: Rc<Url>,
-    shown: Rc<str>,
+    to: Rc<Address>,
     params: Params,
     body: Option<Rc<[u8]>>,
     content_type: Option<String>,
 ) -> Ask {
-    let Params { mut headers, host, cookies, jar, name, tags, timeout, redirects, body_type, expected } =
-        params;
+    let Params {
+        mut headers,
+        host,
+        cookies,
+        jar,
+        name,
+        tags,
+        timeout,
+        redirects,
+        limits_redirects,
+        body_type,
+        expected,
+    } = params;
     let is_plain = headers.is_empty() && content_type.is_none();
     let has = |headers: &[(String, String)], name: &str| headers.iter().any(|(known, _)| known == name);
     if !is_plain
@@ -110,8 +140,8 @@ fn ask(
     Ask {
         ticket: core.ticket(),
         method: core.text(method),
-        url,
-        shown,
+        to,
+        first: None,
         headers,
         host,
         body,
@@ -119,6 +149,7 @@ fn ask(
         jar,
         timeout,
         redirects,
+        limits_redirects,
         keeps_body: body_type != BodyType::None,
         binary: body_type == BodyType::Binary,
         expected,
@@ -129,38 +160,13 @@ fn ask(
 }
 
 /// What a URL is; it is parsed once for each user.
-fn look_up(core: &Core, given: &str) -> std::result::Result<(Rc<Url>, Rc<str>), String> {
+fn look_up(core: &Core, given: &str) -> std::result::Result<Rc<Address>, Refusal> {
     if let Some(known) = core.url(given) {
         return Ok(known);
     }
-    let (url, shown) = parse(given)?;
-    let made = (Rc::new(url), Rc::from(shown));
-    core.keep_url(given, made.clone());
+    let made = Rc::new(address::parse(given)?);
+    core.keep_url(given, Rc::clone(&made));
     Ok(made)
-}
-
-/// The URL as it goes out, and as it is shown: without a password.
-fn parse(given: &str) -> std::result::Result<(Url, String), String> {
-    let wrong = |error: &str| format!("invalid URL: {error}");
-    if let Ok(url) = given.parse::<Url>() {
-        return Ok((url, given.to_owned()));
-    }
-    // What Go takes and our own parser does not: blanks and letters that have to be written in another way, credentials.
-    let parsed = url::Url::parse(given.trim()).map_err(|e| wrong(&format!("parse {given:?}: {e}")))?;
-    let mut plain = parsed.clone();
-    let _ = plain.set_username("");
-    let _ = plain.set_password(None);
-    plain.set_fragment(None);
-    let url = plain.as_str().parse::<Url>().map_err(|e| wrong(&e.to_string()))?;
-    let shown = if parsed.username().is_empty() && parsed.password().is_none() {
-        given.to_owned()
-    } else {
-        let (scheme, rest) = given.split_once("://").unwrap_or(("http", given));
-        let rest = rest.split_once('@').map_or(rest, |(_, rest)| rest);
-        let password = if parsed.password().is_some() { ":****" } else { "" };
-        format!("{scheme}://****{password}@{rest}")
-    };
-    Ok((url, shown))
 }
 
 /// The bytes of a body, and the type that they say of themselves.
@@ -184,7 +190,7 @@ fn read_body<'js>(
         return Ok((Some(Rc::from(form.body)), Some(form.content_type)));
     }
     let _ = core;
-    Err(Exception::throw_type(ctx, &format!("unknown request body type {}", value.type_of())))
+    Err(Exception::throw_message(ctx, &format!("unknown request body type {}", go_type(value))))
 }
 
 /// The response that a request came to.
@@ -209,8 +215,8 @@ pub(super) fn received<'js>(ctx: &Ctx<'js>, core: &Core, answer: Answer) -> Resu
 /// Where `throw` is set.
 pub(super) fn refused<'js>(ctx: &Ctx<'js>, core: &Core, refused: Refused) -> Result<Value<'js>> {
     if core.program.settings().is_some_and(|settings| settings.throw) {
-        return Err(Exception::throw_message(ctx, &refused.error));
+        return Err(Exception::throw_message(ctx, &refused.told()));
     }
-    core.program.console.about(Level::Warn, &format!("Request Failed error={:?}", refused.error));
+    core.program.console.about(Level::Warn, &format!("Request Failed error={:?}", refused.told()));
     Ok(Class::instance(ctx.clone(), Response::refused(refused))?.into_value())
 }

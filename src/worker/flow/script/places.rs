@@ -34,7 +34,7 @@ impl Places {
     pub(super) fn of(&mut self, ask: &Ask, moves: &mut Moves<'_>) -> u32 {
         let text = &mut self.text;
         text.clear();
-        let name = ask.name.as_deref().unwrap_or(&ask.shown);
+        let name = ask.name.as_deref().unwrap_or(&ask.to.tag);
         join(text, [ask.tags.text(), &ask.method, name]);
         for (tag, value) in &ask.own {
             join(text, [tag.as_str(), value.as_str()]);

@@ -362,6 +362,22 @@ fn requests_that_fail_have_k6s_codes() {
 }
 
 #[test]
+fn odd_arguments_are_taken_as_by_k6() {
+    let _together = together();
+    let Some(target) = or_skip(Target::start()) else { return };
+    let script = with_head(
+        "import encoding from 'k6/encoding';
+         export const options = { thresholds: { checks: ['rate==1'] } };
+         export default function () {
+           check(http.get(`${__ENV.BASE}/healthz`, { responseCallback: undefined }), { callback: (r) => r.status === 200 });
+           check(encoding.b64encode('\\ud800'), { half: (text) => text === '77+9' });
+         }",
+    );
+    let ran = run("odd", &target.url(""), &script, &[]);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+}
+
+#[test]
 fn every_sample_is_written_as_k6_writes_it() {
     let _together = together();
     let Some(target) = or_skip(Target::start()) else { return };

@@ -18,8 +18,21 @@ pub(super) fn is_nothing(value: &Value<'_>) -> bool {
 /// As JavaScript makes text of it.
 pub(super) fn text<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> Result<String> {
     match value.as_string() {
-        Some(text) => text.to_string(),
+        Some(text) => well_formed(text),
         None => Ok(Coerced::<String>::from_js(ctx, value.clone())?.0),
+    }
+}
+
+/// A text of JavaScript; halves of characters that stand alone in it are replaced, as by Go.
+fn well_formed(text: &rquickjs::String<'_>) -> Result<String> {
+    match text.to_string() {
+        Err(rquickjs::Error::Utf8(_)) => {
+            let ctx = text.as_value().ctx();
+            let text: rquickjs::String<'_> =
+                glue(ctx, "(text) => text.toWellFormed()")?.call((text.clone(),))?;
+            text.to_string()
+        }
+        text => text,
     }
 }
 
@@ -71,7 +84,7 @@ pub(super) fn list<'js>(value: &Value<'js>) -> Option<Vec<Value<'js>>> {
 /// When it is something else, in k6's words.
 pub(super) fn read_bytes(value: &Value<'_>) -> std::result::Result<Vec<u8>, String> {
     if let Some(text) = value.as_string() {
-        return text.to_string().map(String::into_bytes).map_err(|error| error.to_string());
+        return well_formed(text).map(String::into_bytes).map_err(|error| error.to_string());
     }
     foreign::bytes(value)
         .ok_or_else(|| format!("invalid type {}, expected string, []byte or ArrayBuffer", go_type(value)))

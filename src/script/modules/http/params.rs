@@ -11,7 +11,7 @@ use crate::script::console::Level;
 use crate::script::core::Core;
 use crate::script::http::ask::{GivenCookie, Jar};
 use crate::script::http::fields::canonical;
-use crate::script::modules::args::{is_nothing, is_true, number, text};
+use crate::script::modules::args::{is_true, number, text};
 use crate::units::{Nanos, parse_duration};
 
 /// How long a request may take unless it says otherwise.
@@ -67,7 +67,7 @@ pub(super) fn read<'js>(ctx: &Ctx<'js>, core: &Core, value: &Value<'js>) -> Resu
     let Some(given) = value.as_object() else { return Ok(params) };
     for entry in given.props::<String, Value>() {
         let (name, value) = entry?;
-        if is_nothing(&value) && name != "responseCallback" {
+        if value.is_undefined() || (value.is_null() && name != "responseCallback") {
             continue;
         }
         match name.as_str() {

@@ -362,6 +362,22 @@ fn requests_that_fail_have_k6s_codes() {
 }
 
 #[test]
+fn a_request_that_may_go_nowhere_holds_no_batch_and_no_promise() {
+    let _together = together();
+    // A worker knows a thousand origins; what is beyond is refused before there is anything to wait for.
+    let script = with_head(
+        "export const options = { thresholds: { checks: ['rate==1'] } };
+         export default async function () {
+           for (let port = 20000; port < 21000; port += 1) http.get(`http://127.0.0.1:${port}/`);
+           check(http.batch(['http://127.0.0.1:21000/']), { batch: ([r]) => r.status === 0 && r.error_code === 1111 });
+           check(await http.asyncRequest('GET', 'http://127.0.0.1:21000/'), { promise: (r) => r.error_code === 1111 });
+         }",
+    );
+    let ran = run("nowhere", "", &script, &["--threads", "1"]);
+    assert_eq!((ran.code, ran.count("/scenarios/0/iterations/completed")), (Some(0), 1), "{}", ran.stderr);
+}
+
+#[test]
 fn odd_arguments_are_taken_as_by_k6() {
     let _together = together();
     let Some(target) = or_skip(Target::start()) else { return };

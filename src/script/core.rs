@@ -37,7 +37,7 @@ pub type Headers = Rc<[(String, String)]>;
 pub enum Pause {
     /// There is nothing to do: it is loaded, or its job is over.
     Idle,
-    /// It waits for what [`Core::wanted`] says.
+    /// It waits: see [`Core::has_what_it_wants`].
     Waits,
     /// It has computed for a slice.
     Slice,
@@ -280,9 +280,25 @@ impl Core {
         !self.stopping.get()
     }
 
-    /// What it waits for.
-    pub fn wanted(&self) -> Wanted {
-        self.wanted.borrow().clone()
+    /// Whether what it waits for is there; `answered`: a request has just ended.
+    pub fn has_what_it_wants(&self, answered: bool, now: Nanos) -> bool {
+        match &*self.wanted.borrow() {
+            Wanted::Nothing => false,
+            Wanted::Time(at) => *at <= now,
+            Wanted::Anything(at) => answered || *at <= now,
+            Wanted::Answers(tickets) => {
+                let answers = self.answers.borrow();
+                tickets.iter().all(|ticket| answers.iter().any(|answer| answer.ticket == *ticket))
+            }
+        }
+    }
+
+    /// The time that it waits for, if it does.
+    pub fn wakes_at(&self) -> Option<Nanos> {
+        match *self.wanted.borrow() {
+            Wanted::Time(at) | Wanted::Anything(at) => Some(at).filter(|at| *at != Nanos::MAX),
+            Wanted::Nothing | Wanted::Answers(_) => None,
+        }
     }
 
     /// A number for a request.
@@ -317,12 +333,6 @@ impl Core {
     /// Requests that are over and not taken.
     pub fn answered(&self) -> Vec<u32> {
         self.answers.borrow().iter().map(|answer| answer.ticket).collect()
-    }
-
-    /// Whether all of these are over.
-    pub fn are_over(&self, tickets: &[u32]) -> bool {
-        let answers = self.answers.borrow();
-        tickets.iter().all(|ticket| answers.iter().any(|answer| answer.ticket == *ticket))
     }
 
     pub(super) fn forget_requests(&self) {

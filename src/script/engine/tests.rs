@@ -1,6 +1,6 @@
 use super::vu::Vu;
 use crate::script::console::Console;
-use crate::script::core::{Facts, Job, JobEnd, Pause, Wanted};
+use crate::script::core::{Facts, Job, JobEnd, Pause};
 use crate::script::program::{Program, ScriptError};
 use crate::script::tags::TagSet;
 use std::path::Path;
@@ -60,7 +60,8 @@ fn a_pause_suspends() {
     let program = program("import { sleep } from 'k6'; export default function () { sleep(0.5); }");
     let mut vu = user(&program);
     assert_eq!(iterate(&mut vu), Pause::Waits);
-    assert!(matches!(vu.core().wanted(), Wanted::Time(_)));
+    assert!(vu.core().wakes_at().is_some());
+    assert!(!vu.core().has_what_it_wants(true, crate::clock::now()), "it waits for the time alone");
     assert_eq!(vu.go_on(), Pause::Idle);
     assert_eq!(vu.core().take_end(), Some(JobEnd::Done(None)));
 }

@@ -16,7 +16,7 @@ use crate::plan::request_template::RenderError;
 use crate::plan::response::Needs;
 use crate::plan::status::StatusSet;
 use crate::script::console::Level;
-use crate::script::core::{Facts, Job, JobEnd, Pause, Wanted};
+use crate::script::core::{Facts, Job, JobEnd, Pause};
 use crate::script::engine::vu::Vu;
 use crate::script::http::address::Refusal;
 use crate::script::http::ask::{Answer, Ask, Spent};
@@ -167,8 +167,9 @@ impl ScriptFlow {
             let console = &self.task.program.console;
             vu.core().drain_given(|given| self.places.book(&given, moves, console));
             moves.computed(vu.core().take_computed());
+            let mut answered = false;
             for ask in vu.core().take_asks() {
-                self.ask(user, ask, 0, moves);
+                answered |= !self.ask(user, ask, 0, moves);
             }
             match pause {
                 Pause::Idle => return self.end(user, moves),
@@ -176,16 +177,11 @@ impl ScriptFlow {
                 Pause::Waits => {}
             }
             let Some(vu) = &mut user.vu else { return Then::End(Ending::Broken, Nanos::ZERO) };
-            match vu.core().wanted() {
-                Wanted::Time(at) | Wanted::Anything(at) if at <= moves.now() => {}
-                Wanted::Answers(tickets) if vu.core().are_over(&tickets) => {}
-                Wanted::Time(at) | Wanted::Anything(at) => {
-                    if at != Nanos::MAX {
-                        moves.timer(CLOCK, at);
-                    }
-                    return Then::Wait;
+            if !vu.core().has_what_it_wants(answered, moves.now()) {
+                if let Some(at) = vu.core().wakes_at() {
+                    moves.timer(CLOCK, at);
                 }
-                Wanted::Answers(_) | Wanted::Nothing => return Then::Wait,
+                return Then::Wait;
             }
             pause = vu.go_on();
         }
@@ -193,19 +189,13 @@ impl ScriptFlow {
 
     /// Goes on if what the script waits for is there.
     fn look(&mut self, user: &mut ScriptUser, answered: bool, moves: &mut Moves<'_>) -> Then {
-        let Some(vu) = &mut user.vu else { return Then::End(Ending::Broken, Nanos::ZERO) };
-        let core = vu.core();
-        let is_there = match core.wanted() {
-            Wanted::Time(at) => at <= moves.now(),
-            Wanted::Anything(at) => answered || at <= moves.now(),
-            Wanted::Answers(tickets) => core.are_over(&tickets),
-            Wanted::Nothing => false,
-        };
-        if !is_there {
-            return Then::Wait;
+        match &mut user.vu {
+            Some(vu) if vu.core().has_what_it_wants(answered, moves.now()) => {
+                let pause = vu.go_on();
+                self.after(user, pause, moves)
+            }
+            _ => Then::Wait,
         }
-        let pause = vu.go_on();
-        self.after(user, pause, moves)
     }
 
     fn end(&mut self, user: &mut ScriptUser, moves: &mut Moves<'_>) -> Then {
@@ -238,12 +228,15 @@ impl ScriptFlow {
         Then::End(Ending::Whole, Nanos::ZERO)
     }
 
-    /// Begins a request, which may be what a redirect leads to.
-    fn ask(&mut self, user: &mut ScriptUser, ask: Ask, hops: u32, moves: &mut Moves<'_>) {
+    /// Begins a request, which may be what a redirect leads to. False where it may go nowhere: it is answered then.
+    fn ask(&mut self, user: &mut ScriptUser, ask: Ask, hops: u32, moves: &mut Moves<'_>) -> bool {
         let mapped = self.mapped(&ask.to.url);
         let origin = match moves.origin(mapped.as_ref().unwrap_or(&ask.to.url), None) {
             Ok(origin) => origin,
-            Err(kind) => return answer_failed(user, ask, kind),
+            Err(kind) => {
+                answer_failed(user, ask, kind);
+                return false;
+            }
         };
         let place = self.places.of(&ask, moves);
         let keeps = Needs { head: true, body: ask.keeps_body };
@@ -261,6 +254,7 @@ impl ScriptFlow {
             scheduled: None,
         });
         user.open.push(Open { id, ask, hops, cookies: String::new() });
+        true
     }
 
     /// Where a request goes whose host the options give an address for. Not with TLS, whose names are the host's: there

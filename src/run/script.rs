@@ -77,9 +77,9 @@ pub fn script(
                 program.has_set_up(json);
                 ScriptEnd::Done
             }
-            Some(Err(thrown)) if thrown != CUT_OFF => ScriptEnd::SetupThrew(thrown),
-            _ if stop.is_set() => return Err(RunError::Interrupted),
-            _ => ScriptEnd::SetupTimedOut,
+            Some(Err(thrown)) => ScriptEnd::SetupThrew(thrown),
+            None if stop.is_set() => return Err(RunError::Interrupted),
+            None => ScriptEnd::SetupTimedOut,
         };
         if run.end != ScriptEnd::Done {
             return Ok(run);
@@ -97,8 +97,8 @@ pub fn script(
         run.teardown = Some(result);
         run.end = match came {
             Some(Ok(_)) => ScriptEnd::Done,
-            Some(Err(thrown)) if thrown != CUT_OFF => ScriptEnd::TeardownThrew(thrown),
-            _ => ScriptEnd::TeardownTimedOut,
+            Some(Err(thrown)) => ScriptEnd::TeardownThrew(thrown),
+            None => ScriptEnd::TeardownTimedOut,
         };
     }
     if let Some(reason) = program.aborted() {
@@ -118,13 +118,10 @@ pub fn summary(
 ) -> Result<Result<Option<String>, String>, RunError> {
     let task = Task::Summary(Arc::from(data));
     let (_, came) = errand(config, task, limit, None, &StopFlag::new())?;
-    Ok(came.unwrap_or_else(|| Err(CUT_OFF.into())))
+    Ok(came.unwrap_or_else(|| Err("it was not over in time".into())))
 }
 
-/// What an errand that was cut off says.
-const CUT_OFF: &str = "it was not over in time";
-
-/// What an errand came to: JSON, or what was thrown.
+/// What an errand came to: JSON, or what was thrown; nothing where it was cut off.
 type Came = Option<Result<Option<String>, String>>;
 
 /// Does something once, with one user.

@@ -318,7 +318,7 @@ impl Program {
         *lock(&self.errand) = Some(result);
     }
 
-    /// The same, once.
+    /// The same, once; `None` where it was cut off.
     pub fn take_errand(&self) -> Option<Result<Option<String>, String>> {
         lock(&self.errand).take()
     }

@@ -7,6 +7,7 @@ mod names;
 mod once;
 pub mod resolve;
 
+mod alone;
 mod backend;
 mod collector;
 mod conditions;

@@ -3,8 +3,8 @@
 use std::sync::{Arc, OnceLock};
 
 use super::config::RunConfig;
-use super::{RunError, RunResult};
-use crate::plan::workload::{Executor, Once, Scenario, Think, Values, Workload};
+use super::{RunError, RunResult, alone};
+use crate::plan::workload::{Once, Workload};
 use crate::report::OnceSection;
 use crate::units::Nanos;
 
@@ -19,19 +19,13 @@ pub(super) fn carry_out(
     config: &mut RunConfig,
     run: impl FnOnce(RunConfig) -> Result<RunResult, RunError>,
 ) -> Result<Option<OnceSection>, RunError> {
-    let Some(workload) = config.workload.as_mut() else { return Ok(None) };
+    let Some(workload) = &config.workload else { return Ok(None) };
     let Some(flow) = workload.once.flow else { return Ok(None) };
     let gained = Arc::new(OnceLock::new());
-    let alone = alone(workload, flow, &gained);
-    let one = RunConfig {
-        workload: Some(Arc::new(alone)),
-        cores: config.cores[..1].to_vec(),
-        thresholds: Vec::new(),
-        connections: 1,
-        warmup: Nanos::ZERO,
-        duration: Some(LIMIT),
-        ..config.clone()
-    };
+    let once = Once { flow: None, values: Vec::new(), gained: Some(Arc::clone(&gained)) };
+    let scenarios = vec![alone::scenario("once", vec![(flow, 1)], LIMIT)];
+    let steps = Workload { scenarios, once, ..(**workload).clone() };
+    let one = alone::config(config, steps, LIMIT);
     let result = run(one)?;
     let report = &result.report;
     if report.aborted {
@@ -49,23 +43,6 @@ pub(super) fn carry_out(
         failed: report.requests.failed,
         duration_s: summary.duration.as_secs_f64(),
     }))
-}
-
-/// The workload of one iteration of one user.
-fn alone(workload: &Workload, flow: u32, gained: &Arc<OnceLock<Values>>) -> Workload {
-    let scenario = Scenario {
-        name: "once".into(),
-        executor: Executor::PerVuIterations { vus: 1, iterations: 1, max_duration: LIMIT },
-        start: Nanos::ZERO,
-        graceful_stop: Nanos::ZERO,
-        flows: vec![(flow, 1)],
-        setup: None,
-        think: Think::None,
-        pacing: Think::None,
-        tags: Vec::new(),
-    };
-    let once = Once { flow: None, values: Vec::new(), gained: Some(Arc::clone(gained)) };
-    Workload { scenarios: vec![scenario], once, ..workload.clone() }
 }
 
 /// What went wrong, as far as it is known.

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use super::config::RunConfig;
 use super::events::Events;
-use super::{RunError, RunResult, run_sampled};
+use super::{RunError, RunResult, alone, run_sampled};
 use crate::observer::StopFlag;
-use crate::plan::workload::{Executor, Scenario, Think, Workload};
+use crate::plan::workload::Workload;
 use crate::stats::samples::Sink;
 use crate::units::Nanos;
 use crate::worker::flow::script::{ScriptTask, Task};
@@ -135,34 +135,13 @@ fn errand(
     let Some(workload) = &config.workload else { return Err(RunError::SessionIsOver) };
     let Some(script) = &config.script else { return Err(RunError::SessionIsOver) };
     let program = Arc::clone(&script.program);
+    let once = Workload { scenarios: vec![alone::scenario("", Vec::new(), limit)], ..(**workload).clone() };
     let one = RunConfig {
-        workload: Some(Arc::new(alone(workload, limit))),
-        cores: config.cores[..1].to_vec(),
-        thresholds: Vec::new(),
-        connections: 1,
         spare_connections: config.spare_connections.clamp(1, 64),
-        warmup: Nanos::ZERO,
-        duration: Some(limit),
         drain: Nanos::ZERO,
         script: Some(ScriptTask { program: Arc::clone(&program), task }),
-        ..config.clone()
+        ..alone::config(config, once, limit)
     };
     let result = run_sampled(&one, samples, &mut Events::silent(), stop)?;
     Ok((result, program.take_errand()))
-}
-
-/// The workload of one iteration of one user.
-fn alone(workload: &Workload, limit: Nanos) -> Workload {
-    let scenario = Scenario {
-        name: "".into(),
-        executor: Executor::PerVuIterations { vus: 1, iterations: 1, max_duration: limit },
-        start: Nanos::ZERO,
-        graceful_stop: Nanos::ZERO,
-        flows: Vec::new(),
-        setup: None,
-        think: Think::None,
-        pacing: Think::None,
-        tags: Vec::new(),
-    };
-    Workload { scenarios: vec![scenario], ..workload.clone() }
 }

@@ -298,6 +298,11 @@ impl Program {
         self.settings.get()
     }
 
+    /// A scenario, by its place in the workload.
+    pub fn scenario(&self, index: u16) -> Option<&ScenarioSettings> {
+        self.settings()?.scenarios.get(usize::from(index))
+    }
+
     /// Keeps what `setup` returned, as JSON.
     pub fn has_set_up(&self, json: Option<String>) {
         let _ = self.setup.set(json);

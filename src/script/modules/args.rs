@@ -1,6 +1,6 @@
 //! What natives are called with, read as k6 does.
 
-use rquickjs::{Array, Coerced, Ctx, Exception, FromJs, Object, Result, Value};
+use rquickjs::{Array, Coerced, Ctx, Exception, FromJs, Result, Value};
 
 use crate::script::core::Core;
 use crate::script::foreign;
@@ -61,15 +61,24 @@ pub(super) fn tags<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> Result<Vec<(Strin
     let mut tags = Vec::new();
     for entry in object.props::<String, Value>() {
         let (name, value) = entry?;
-        if is_nothing(&value) || value.is_object() {
-            let message = format!(
-                "invalid value for metric tag '{name}': only String, Boolean and Number types are accepted as a metric tag value"
-            );
-            return Err(Exception::throw_type(ctx, &message));
-        }
-        tags.push((name, text(ctx, &value)?));
+        let value = tag_value(ctx, &name, &value)?;
+        tags.push((name, value));
     }
     Ok(tags)
+}
+
+/// The value of a tag, as text.
+///
+/// # Errors
+/// When it is an object, or null.
+pub(super) fn tag_value<'js>(ctx: &Ctx<'js>, name: &str, value: &Value<'js>) -> Result<String> {
+    if is_nothing(value) || value.is_object() {
+        let message = format!(
+            "invalid value for metric tag '{name}': only String, Boolean and Number types are accepted as a metric tag value"
+        );
+        return Err(Exception::throw_type(ctx, &message));
+    }
+    text(ctx, value)
 }
 
 /// The elements of an array.
@@ -124,9 +133,4 @@ pub(super) fn not_at_init(ctx: &Ctx<'_>, core: &Core, what: &str) -> Result<()> 
 /// Evaluates a function of JavaScript that a module is made with.
 pub(super) fn glue<'js>(ctx: &Ctx<'js>, source: &'static str) -> Result<rquickjs::Function<'js>> {
     ctx.eval(source)
-}
-
-/// A new object.
-pub(super) fn object<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
-    Object::new(ctx.clone())
 }

@@ -8,6 +8,7 @@ use rquickjs::module::{Declarations, Exports, ModuleDef};
 use rquickjs::{ArrayBuffer, Class, Ctx, Exception, Function, Object, Result, Value};
 
 use super::args::{arg, bytes, is_nothing, number, read_bytes, text};
+use super::exports::{Members, declare};
 use crate::script::hash::{self, Hash, NAMES, Shown};
 
 /// Besides a function for each hash.
@@ -17,30 +18,20 @@ pub(super) struct Crypto;
 
 impl ModuleDef for Crypto {
     fn declare(declarations: &Declarations<'_>) -> Result<()> {
-        for name in NAMES.into_iter().chain(FUNCTIONS).chain(["default"]) {
-            declarations.declare(name)?;
-        }
-        Ok(())
+        declare(declarations, NAMES.into_iter().chain(FUNCTIONS))
     }
 
     fn evaluate<'js>(ctx: &Ctx<'js>, exports: &Exports<'js>) -> Result<()> {
-        let default = Object::new(ctx.clone())?;
-        let export = |name: &'static str, function: Function<'js>| {
-            let function = function.with_name(name)?;
-            default.set(name, function.clone())?;
-            exports.export(name, function).map(drop)
-        };
+        let members = Members::new(ctx)?;
         for name in NAMES {
-            let hash = move |ctx: Ctx<'js>, args: Rest<Value<'js>>| plain(&ctx, name, &args);
-            export(name, Function::new(ctx.clone(), hash)?)?;
+            members.function(name, move |ctx: Ctx<'js>, args: Rest<Value<'js>>| plain(&ctx, name, &args))?;
         }
-        export("hmac", Function::new(ctx.clone(), one_hmac)?)?;
-        export("createHash", Function::new(ctx.clone(), create_hash)?)?;
-        export("createHMAC", Function::new(ctx.clone(), create_hmac)?)?;
-        export("hexEncode", Function::new(ctx.clone(), hex_encode)?)?;
-        export("randomBytes", Function::new(ctx.clone(), random_bytes)?)?;
-        exports.export("default", default)?;
-        Ok(())
+        members.function("hmac", one_hmac)?;
+        members.function("createHash", create_hash)?;
+        members.function("createHMAC", create_hmac)?;
+        members.function("hexEncode", hex_encode)?;
+        members.function("randomBytes", random_bytes)?;
+        members.export(exports)
     }
 }
 

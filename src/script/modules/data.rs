@@ -5,6 +5,7 @@ use rquickjs::module::{Declarations, Exports, ModuleDef};
 use rquickjs::{Ctx, Exception, Function, Result, Value};
 
 use super::args::{arg, glue, list, text};
+use super::exports::{Members, declare};
 use crate::script::core::Core;
 
 /// An array that makes each element when it is looked at, from JSON that all users share. What is looked at is frozen.
@@ -51,18 +52,16 @@ pub(super) struct Data;
 
 impl ModuleDef for Data {
     fn declare(declarations: &Declarations<'_>) -> Result<()> {
-        declarations.declare("SharedArray")?.declare("default")?;
-        Ok(())
+        declare(declarations, ["SharedArray"])
     }
 
     fn evaluate<'js>(ctx: &Ctx<'js>, exports: &Exports<'js>) -> Result<()> {
         let make = Function::new(ctx.clone(), make)?;
         let element = Function::new(ctx.clone(), element)?;
         let class: Value = glue(ctx, ARRAY)?.call((make, element))?;
-        let default = super::args::object(ctx)?;
-        default.set("SharedArray", class.clone())?;
-        exports.export("SharedArray", class)?.export("default", default)?;
-        Ok(())
+        let members = Members::new(ctx)?;
+        members.add("SharedArray", class)?;
+        members.export(exports)
     }
 }
 

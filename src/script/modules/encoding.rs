@@ -2,27 +2,24 @@
 
 use rquickjs::function::Rest;
 use rquickjs::module::{Declarations, Exports, ModuleDef};
-use rquickjs::{ArrayBuffer, Ctx, Exception, Function, Object, Result, Value};
+use rquickjs::{ArrayBuffer, Ctx, Exception, Result, Value};
 
 use super::args::{arg, bytes, is_nothing, text};
+use super::exports::{Members, declare};
 use crate::script::base64::Alphabet;
 
 pub(super) struct Encoding;
 
 impl ModuleDef for Encoding {
     fn declare(declarations: &Declarations<'_>) -> Result<()> {
-        declarations.declare("b64encode")?.declare("b64decode")?.declare("default")?;
-        Ok(())
+        declare(declarations, ["b64encode", "b64decode"])
     }
 
     fn evaluate<'js>(ctx: &Ctx<'js>, exports: &Exports<'js>) -> Result<()> {
-        let default = Object::new(ctx.clone())?;
-        let encode = Function::new(ctx.clone(), encode)?.with_name("b64encode")?;
-        let decode = Function::new(ctx.clone(), decode)?.with_name("b64decode")?;
-        default.set("b64encode", encode.clone())?;
-        default.set("b64decode", decode.clone())?;
-        exports.export("b64encode", encode)?.export("b64decode", decode)?.export("default", default)?;
-        Ok(())
+        let members = Members::new(ctx)?;
+        members.function("b64encode", encode)?;
+        members.function("b64decode", decode)?;
+        members.export(exports)
     }
 }
 

@@ -4,7 +4,8 @@ use rquickjs::function::Rest;
 use rquickjs::module::{Declarations, Exports, ModuleDef};
 use rquickjs::{Ctx, Exception, Function, IntoJs, Object, Result, Value};
 
-use super::args::{arg, glue, is_nothing, text};
+use super::args::{arg, glue, is_nothing, tag_value, text};
+use super::exports::{Members, declare};
 use crate::clock;
 use crate::script::core::Core;
 
@@ -39,17 +40,11 @@ const OBJECTS: &str = r#"(fact, tag, abort, fail) => {
     };
 }"#;
 
-const NAMES: [&str; 4] = ["instance", "scenario", "test", "vu"];
-
 pub(super) struct Execution;
 
 impl ModuleDef for Execution {
     fn declare(declarations: &Declarations<'_>) -> Result<()> {
-        for name in NAMES {
-            declarations.declare(name)?;
-        }
-        declarations.declare("default")?;
-        Ok(())
+        declare(declarations, ["instance", "scenario", "test", "vu"])
     }
 
     fn evaluate<'js>(ctx: &Ctx<'js>, exports: &Exports<'js>) -> Result<()> {
@@ -60,11 +55,7 @@ impl ModuleDef for Execution {
             Function::new(ctx.clone(), fail)?.with_name("fail")?,
         );
         let objects: Object = glue(ctx, OBJECTS)?.call(natives)?;
-        for name in NAMES {
-            exports.export(name, objects.get::<_, Value>(name)?)?;
-        }
-        exports.export("default", objects)?;
-        Ok(())
+        Members::of(objects).export(exports)
     }
 }
 
@@ -93,7 +84,7 @@ fn fact<'js>(ctx: Ctx<'js>, name: String) -> Result<Value<'js>> {
         "instance.currentTestRunDuration" => return (elapsed as f64 / 1e6).into_js(&ctx),
         _ => {}
     }
-    let scenario = facts.scenario.and_then(|index| settings?.scenarios.get(usize::from(index)));
+    let scenario = facts.scenario.and_then(|index| core.program.scenario(index));
     let Some(scenario) = scenario else {
         let message = "getting scenario information outside of the VU context is not supported";
         return Err(Exception::throw_message(&ctx, message));
@@ -136,14 +127,7 @@ fn tag<'js>(ctx: Ctx<'js>, args: Rest<Value<'js>>) -> Result<Value<'js>> {
         }
         "delete" => core.set_tags(now.without(&name)),
         _ => {
-            let value = arg(&ctx, &args, 2);
-            if is_nothing(&value) || value.is_object() {
-                let message = format!(
-                    "invalid value for metric tag '{name}': only String, Boolean and Number types are accepted as a metric tag value"
-                );
-                return Err(Exception::throw_type(&ctx, &message));
-            }
-            let value = text(&ctx, &value)?;
+            let value = tag_value(&ctx, &name, &arg(&ctx, &args, 2))?;
             core.set_tags(now.with([(name.as_str(), value.as_str())]));
         }
     }

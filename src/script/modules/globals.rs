@@ -32,8 +32,7 @@ pub(in crate::script) fn begin_job<'js>(ctx: &Ctx<'js>, core: &Rc<Core>) -> Resu
     let Some(scenario) = facts.scenario else { return Ok(()) };
     globals.set("__ITER", facts.iteration)?;
     if facts.iteration == 0
-        && let Some(settings) = core.program.settings()
-        && let Some(scenario) = settings.scenarios.get(usize::from(scenario))
+        && let Some(scenario) = core.program.scenario(scenario)
     {
         let env: Object = globals.get("__ENV")?;
         for (name, value) in &scenario.env {

@@ -7,6 +7,7 @@ use rquickjs::module::{Declarations, Exports, ModuleDef};
 use rquickjs::{Ctx, Exception, Function, Object, Result, Value};
 
 use super::args::{arg, cut_off, is_nothing, is_true, not_at_init, number, tags, text};
+use super::exports::{Members, declare};
 use crate::clock;
 use crate::rng::Rng;
 use crate::script::core::{Core, Given, Wanted};
@@ -19,26 +20,26 @@ pub(super) struct K6;
 
 impl ModuleDef for K6 {
     fn declare(declarations: &Declarations<'_>) -> Result<()> {
-        for name in ["check", "fail", "group", "randomSeed", "sleep", "default"] {
-            declarations.declare(name)?;
-        }
-        Ok(())
+        declare(declarations, ["check", "fail", "group", "randomSeed", "sleep"])
     }
 
     fn evaluate<'js>(ctx: &Ctx<'js>, exports: &Exports<'js>) -> Result<()> {
-        let default = Object::new(ctx.clone())?;
-        let export = |name: &str, function: Function<'js>| {
-            default.set(name, function.clone())?;
-            exports.export(name, function).map(drop)
-        };
-        export("check", Function::new(ctx.clone(), check)?.with_name("check")?)?;
-        export("fail", Function::new(ctx.clone(), fail)?.with_name("fail")?)?;
-        export("group", Function::new(ctx.clone(), group)?.with_name("group")?)?;
-        export("randomSeed", Function::new(ctx.clone(), random_seed)?.with_name("randomSeed")?)?;
-        export("sleep", Function::new(ctx.clone(), sleep)?.with_name("sleep")?)?;
-        exports.export("default", default)?;
-        Ok(())
+        let members = Members::new(ctx)?;
+        members.function("check", check)?;
+        members.function("fail", fail)?;
+        members.function("group", group)?;
+        members.function("randomSeed", random_seed)?;
+        members.function("sleep", sleep)?;
+        members.export(exports)
     }
+}
+
+/// Refuses a name that would be a path of groups.
+fn is_one_name(ctx: &Ctx<'_>, name: &str) -> Result<()> {
+    if name.contains(SEPARATOR) {
+        return Err(Exception::throw_message(ctx, "group and check names may not contain '::'"));
+    }
+    Ok(())
 }
 
 fn is_async(value: &Value<'_>) -> bool {
@@ -59,10 +60,7 @@ fn check<'js>(ctx: Ctx<'js>, args: Rest<Value<'js>>) -> Result<bool> {
     let mut all = true;
     for entry in sets.props::<String, Value>() {
         let (name, wanted) = entry?;
-        if name.contains(SEPARATOR) {
-            let message = "group and check names may not contain '::'";
-            return Err(Exception::throw_message(&ctx, message));
-        }
+        is_one_name(&ctx, &name)?;
         let judged = match wanted.as_function() {
             Some(function) => function.call::<_, Value>((value.clone(),)),
             None => Ok(wanted.clone()),
@@ -94,9 +92,7 @@ fn group<'js>(ctx: Ctx<'js>, args: Rest<Value<'js>>) -> Result<Value<'js>> {
     let core = Core::of(&ctx);
     not_at_init(&ctx, &core, "using group()")?;
     let name = text(&ctx, &arg(&ctx, &args, 0))?;
-    if name.contains(SEPARATOR) {
-        return Err(Exception::throw_message(&ctx, "group and check names may not contain '::'"));
-    }
+    is_one_name(&ctx, &name)?;
     let body = arg(&ctx, &args, 1);
     if is_async(&body) {
         let message = "group() does not support async functions as its second argument";

@@ -5,6 +5,7 @@ use rquickjs::module::{Declarations, Exports, ModuleDef};
 use rquickjs::{Ctx, Exception, Function, Object, Result, Value};
 
 use super::args::{arg, glue, is_true, number, tags, text};
+use super::exports::{Members, declare};
 use crate::script::console::Level;
 use crate::script::core::{Core, Given};
 use crate::script::program::MetricDef;
@@ -26,22 +27,14 @@ pub(super) struct Metrics;
 
 impl ModuleDef for Metrics {
     fn declare(declarations: &Declarations<'_>) -> Result<()> {
-        for (name, _) in KINDS {
-            declarations.declare(name)?;
-        }
-        declarations.declare("default")?;
-        Ok(())
+        declare(declarations, KINDS.map(|(name, _)| name))
     }
 
     fn evaluate<'js>(ctx: &Ctx<'js>, exports: &Exports<'js>) -> Result<()> {
         let define = Function::new(ctx.clone(), define)?;
         let add = Function::new(ctx.clone(), add)?;
         let classes: Object = glue(ctx, CLASSES)?.call((define, add))?;
-        for (name, _) in KINDS {
-            exports.export(name, classes.get::<_, Value>(name)?)?;
-        }
-        exports.export("default", classes)?;
-        Ok(())
+        Members::of(classes).export(exports)
     }
 }
 

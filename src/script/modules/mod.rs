@@ -6,6 +6,7 @@ mod crypto;
 mod data;
 mod encoding;
 mod execution;
+mod exports;
 mod globals;
 mod http;
 mod k6;

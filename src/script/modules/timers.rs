@@ -2,9 +2,10 @@
 
 use rquickjs::function::Rest;
 use rquickjs::module::{Declarations, Exports, ModuleDef};
-use rquickjs::{Ctx, Exception, Function, Object, Persistent, Result, Value};
+use rquickjs::{Ctx, Exception, Function, Persistent, Result, Value};
 
 use super::args::{arg, number};
+use super::exports::{Members, declare};
 use crate::clock;
 use crate::script::core::{Core, Timer};
 use crate::units::Nanos;
@@ -15,23 +16,15 @@ pub(super) struct Timers;
 
 impl ModuleDef for Timers {
     fn declare(declarations: &Declarations<'_>) -> Result<()> {
-        for name in NAMES {
-            declarations.declare(name)?;
-        }
-        declarations.declare("default")?;
-        Ok(())
+        declare(declarations, NAMES)
     }
 
     fn evaluate<'js>(ctx: &Ctx<'js>, exports: &Exports<'js>) -> Result<()> {
-        let default = Object::new(ctx.clone())?;
-        let globals = ctx.globals();
+        let (members, globals) = (Members::new(ctx)?, ctx.globals());
         for name in NAMES {
-            let function: Value = globals.get(name)?;
-            default.set(name, function.clone())?;
-            exports.export(name, function)?;
+            members.add(name, globals.get::<_, Value>(name)?)?;
         }
-        exports.export("default", default)?;
-        Ok(())
+        members.export(exports)
     }
 }
 

@@ -111,7 +111,7 @@ impl ScriptFlow {
         let settings = self.task.program.settings();
         let own = settings.map(|settings| settings.tags.clone()).unwrap_or_default();
         let scenario = match self.task.task {
-            Task::Load => settings.and_then(|settings| settings.scenarios.get(usize::from(key.scenario))),
+            Task::Load => self.task.program.scenario(key.scenario),
             _ => None,
         };
         let group = match self.task.task {
@@ -207,8 +207,7 @@ impl ScriptFlow {
         if matches!(self.task.task, Task::Load) {
             program.live().complete();
             if let Some(JobEnd::Threw(thrown)) = &end {
-                let settings = program.settings();
-                let scenario = settings.and_then(|all| all.scenarios.get(usize::from(user.key.scenario)));
+                let scenario = program.scenario(user.key.scenario);
                 let of = scenario.map_or_else(String::new, |scenario| {
                     format!(" executor={} scenario={}", scenario.executor, scenario.name)
                 });

@@ -12,9 +12,10 @@ use std::rc::Rc;
 use rquickjs::class::{JsClass, Readable, Trace, Tracer};
 use rquickjs::function::{Constructor, Rest};
 use rquickjs::module::{Declarations, Exports, ModuleDef};
-use rquickjs::{Class, Ctx, Exception, Function, Object, Persistent, Result, Value};
+use rquickjs::{Class, Ctx, Exception, Persistent, Result, Value};
 
 use super::args::{arg, glue, text};
+use super::exports::{Members, declare};
 use crate::plan::status::StatusSet;
 use crate::script::core::{Core, Promised};
 use crate::script::http::statuses::{self, Argument};
@@ -84,46 +85,29 @@ const FILE: &str = r#"() => {
 
 impl ModuleDef for Http {
     fn declare(declarations: &Declarations<'_>) -> Result<()> {
-        for (name, _, _) in VERBS {
-            declarations.declare(name)?;
-        }
-        for name in FUNCTIONS {
-            declarations.declare(name)?;
-        }
-        for (name, _) in CONSTANTS {
-            declarations.declare(name)?;
-        }
-        declarations.declare("default")?;
-        Ok(())
+        let verbs = VERBS.map(|(name, ..)| name);
+        declare(declarations, verbs.into_iter().chain(FUNCTIONS).chain(CONSTANTS.map(|(name, _)| name)))
     }
 
     fn evaluate<'js>(ctx: &Ctx<'js>, exports: &Exports<'js>) -> Result<()> {
-        let default = Object::new(ctx.clone())?;
-        let export = |name: &'static str, value: Value<'js>| {
-            default.set(name, value.clone())?;
-            exports.export(name, value).map(drop)
-        };
+        let members = Members::new(ctx)?;
         for (name, method, has_body) in VERBS {
             let verb = move |ctx: Ctx<'js>, args: Rest<Value<'js>>| verb(&ctx, &args, method, has_body);
-            export(name, Function::new(ctx.clone(), verb)?.with_name(name)?.into_value())?;
+            members.function(name, verb)?;
         }
-        export("request", Function::new(ctx.clone(), request)?.with_name("request")?.into_value())?;
-        let later = Function::new(ctx.clone(), async_request)?.with_name("asyncRequest")?;
-        export("asyncRequest", later.into_value())?;
-        export("batch", Function::new(ctx.clone(), batch::batch)?.with_name("batch")?.into_value())?;
-        export("file", glue(ctx, FILE)?.call(())?)?;
-        let expected = Function::new(ctx.clone(), expected_statuses)?.with_name("expectedStatuses")?;
-        export("expectedStatuses", expected.into_value())?;
-        let callback = Function::new(ctx.clone(), set_callback)?.with_name("setResponseCallback")?;
-        export("setResponseCallback", callback.into_value())?;
+        members.function("request", request)?;
+        members.function("asyncRequest", async_request)?;
+        members.function("batch", batch::batch)?;
+        members.function("expectedStatuses", expected_statuses)?;
+        members.function("setResponseCallback", set_callback)?;
+        members.add("file", glue(ctx, FILE)?.call::<_, Value>(())?)?;
         let (jar, class) = jar::functions(ctx)?;
-        export("cookieJar", jar)?;
-        export("CookieJar", class)?;
+        members.add("cookieJar", jar)?;
+        members.add("CookieJar", class)?;
         for (name, value) in CONSTANTS {
-            export(name, rquickjs::String::from_str(ctx.clone(), value)?.into_value())?;
+            members.add(name, value)?;
         }
-        exports.export("default", default)?;
-        Ok(())
+        members.export(exports)
     }
 }
 

@@ -64,7 +64,7 @@ pub(super) fn make<'js>(
         }
     };
     let read = params::read(ctx, core, params).and_then(|params| {
-        let body = read_body(ctx, core, body)?;
+        let body = read_body(ctx, body)?;
         Ok((params, body))
     });
     let (params, (body, content_type)) = match read {
@@ -171,11 +171,7 @@ fn look_up(core: &Core, given: &str) -> std::result::Result<Rc<Address>, Refusal
 
 /// The bytes of a body, and the type that they say of themselves.
 #[expect(clippy::type_complexity, reason = "bytes, and their type")]
-fn read_body<'js>(
-    ctx: &Ctx<'js>,
-    core: &Core,
-    value: &Value<'js>,
-) -> Result<(Option<Rc<[u8]>>, Option<String>)> {
+fn read_body<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> Result<(Option<Rc<[u8]>>, Option<String>)> {
     if is_nothing(value) {
         return Ok((None, None));
     }
@@ -189,7 +185,6 @@ fn read_body<'js>(
         let form = super::form::read(ctx, object)?;
         return Ok((Some(Rc::from(form.body)), Some(form.content_type)));
     }
-    let _ = core;
     Err(Exception::throw_message(ctx, &format!("unknown request body type {}", go_type(value))))
 }
 

@@ -1,7 +1,6 @@
 //! Modules: k6's own, and files of the script, which are compiled once and loaded from their bytecode by every user.
 
 use std::path::Path;
-use std::rc::Rc;
 
 use rquickjs::loader::{ImportAttributes, Loader, Resolver};
 use rquickjs::module::{Declared, WriteOptions};
@@ -16,7 +15,7 @@ use crate::script::paths::clean;
 pub(super) struct Resolve;
 
 /// Loads them.
-pub(super) struct Load(pub(super) Rc<Core>);
+pub(super) struct Load;
 
 impl Resolver for Resolve {
     fn resolve<'js>(
@@ -68,7 +67,7 @@ impl Loader for Load {
     ) -> Result<Module<'js, Declared>> {
         match modules::declare(ctx, name) {
             Some(module) => module,
-            None => file(ctx, &self.0, name),
+            None => file(ctx, &Core::of(ctx), name),
         }
     }
 }

@@ -6,8 +6,7 @@ use std::sync::Arc;
 use corosensei::stack::DefaultStack;
 use corosensei::{Coroutine, CoroutineResult, Yielder};
 use rquickjs::function::Args;
-use rquickjs::promise::PromiseState;
-use rquickjs::{Context, Ctx, Function, Module, Object, Persistent, Promise, Runtime, Value};
+use rquickjs::{Context, Ctx, Function, Object, Persistent, Runtime, Value};
 
 use super::loader::{Load, Resolve, file};
 use crate::clock;
@@ -125,7 +124,7 @@ fn live(core: &Rc<Core>) {
     runtime.set_gc_threshold(GC_THRESHOLD);
     let watched = Rc::clone(core);
     runtime.set_interrupt_handler(Some(Box::new(move || watched.interrupts())));
-    runtime.set_loader(Resolve, Load(Rc::clone(core)));
+    runtime.set_loader(Resolve, Load);
     context.with(|ctx| {
         core.give_to(&ctx);
         match load(&ctx, core) {
@@ -144,22 +143,6 @@ fn live(core: &Rc<Core>) {
         }
         core.forget_requests();
     });
-    runtime.set_interrupt_handler(None);
-    runtime.set_loader(Resolve, Nothing);
-}
-
-/// Loads nothing: put in place of what holds the core, so that both can go.
-struct Nothing;
-
-impl rquickjs::loader::Loader for Nothing {
-    fn load<'js>(
-        &mut self,
-        ctx: &Ctx<'js>,
-        name: &str,
-        _: Option<rquickjs::loader::ImportAttributes<'js>>,
-    ) -> rquickjs::Result<Module<'js, rquickjs::module::Declared>> {
-        Err(rquickjs::Exception::throw_message(ctx, &format!("{name}: the user is gone")))
-    }
 }
 
 /// Runs the module code; what it exports.
@@ -294,17 +277,10 @@ fn settle<'js>(ctx: &Ctx<'js>, core: &Rc<Core>, result: Value<'js>) -> rquickjs:
             return Err(rquickjs::Exception::throw_message(ctx, "cut off"));
         }
     }
-    let Some(promise) = result.as_promise() else { return Ok(result) };
-    match promise.state() {
-        PromiseState::Pending => Ok(Value::new_undefined(ctx.clone())),
-        _ => settled(promise),
-    }
-}
-
-fn settled<'js>(promise: &Promise<'js>) -> rquickjs::Result<Value<'js>> {
-    match promise.result::<Value>() {
-        Some(result) => result,
-        None => Ok(Value::new_undefined(promise.ctx().clone())),
+    match result.as_promise() {
+        // One that nothing settles any more is as good as none.
+        Some(promise) => promise.result().unwrap_or_else(|| Ok(Value::new_undefined(ctx.clone()))),
+        None => Ok(result),
     }
 }
 
@@ -313,24 +289,21 @@ fn fire<'js>(ctx: &Ctx<'js>, core: &Rc<Core>) -> rquickjs::Result<bool> {
     let now = clock::now();
     let due = {
         let mut timers = core.timers.borrow_mut();
-        let first = timers.iter().filter(|(_, timer)| timer.at <= now);
-        let Some(number) = first.min_by_key(|(number, timer)| (timer.at, **number)).map(|(n, _)| *n) else {
-            return Ok(false);
-        };
-        match timers.get_mut(&number) {
-            Some(timer) if timer.every.is_some() => {
-                timer.at = now + timer.every.unwrap_or_default();
-                Some((timer.call.clone(), timer.args.clone()))
-            }
-            _ => timers.remove(&number).map(|timer| (timer.call, timer.args)),
+        let due = timers.iter().filter(|(_, timer)| timer.at <= now);
+        let first = due.min_by_key(|(number, timer)| (timer.at, **number)).map(|(number, _)| *number);
+        let Some(mut timer) = first.and_then(|number| timers.remove(&number)) else { return Ok(false) };
+        let due = (timer.call.clone(), timer.args.clone());
+        if let (Some(number), Some(every)) = (first, timer.every) {
+            timer.at = now + every;
+            timers.insert(number, timer);
         }
+        due
     };
-    if let Some((call, given)) = due {
-        let mut args = Args::new(ctx.clone(), given.len());
-        for value in given {
-            args.push_arg(Persistent::restore(value, ctx)?)?;
-        }
-        let _: Value = call.restore(ctx)?.call_arg(args)?;
+    let (call, given) = due;
+    let mut args = Args::new(ctx.clone(), given.len());
+    for value in given {
+        args.push_arg(Persistent::restore(value, ctx)?)?;
     }
+    let _: Value = call.restore(ctx)?.call_arg(args)?;
     Ok(true)
 }

@@ -109,6 +109,30 @@ impl ErrorKind {
     }
 }
 
+/// What a request's time was spent on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Timings {
+    /// From wanting a connection to having one; zero where there was one.
+    pub blocked: Nanos,
+    /// Of that, until TCP stood.
+    pub connecting: Nanos,
+    /// Of that, the TLS handshake.
+    pub securing: Nanos,
+    /// Until the kernel had the whole request, where that was reported.
+    pub sending: Nanos,
+    /// From there to the first byte of the response.
+    pub waiting: Nanos,
+    /// From there to the last one.
+    pub receiving: Nanos,
+}
+
+impl Timings {
+    /// From the send to the end: k6's `http_req_duration`.
+    pub fn duration(&self) -> Nanos {
+        self.sending + self.waiting + self.receiving
+    }
+}
+
 /// One whole response, as the worker saw it. All points are on the driver's clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sample {

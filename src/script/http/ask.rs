@@ -7,7 +7,7 @@ use crate::plan::cookies::CookieJar;
 use crate::plan::status::StatusSet;
 use crate::script::http::address::{Address, Refusal};
 use crate::script::tags::Tags;
-use crate::stats::outcome::ErrorKind;
+use crate::stats::outcome::{ErrorKind, Timings};
 use crate::units::Nanos;
 
 /// A jar that scripts hold by reference.
@@ -74,25 +74,6 @@ pub struct Ask {
     pub own: Vec<(String, String)>,
 }
 
-/// What a request's time was spent on.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Spent {
-    /// From the send to the last byte.
-    pub duration: Nanos,
-    /// Until there was a connection; of that: TCP, TLS.
-    pub blocked: Nanos,
-    /// Until TCP stood.
-    pub connecting: Nanos,
-    /// The TLS handshake.
-    pub securing: Nanos,
-    /// Until the kernel had all of it.
-    pub sending: Nanos,
-    /// Until the first byte.
-    pub waiting: Nanos,
-    /// Until the last byte.
-    pub receiving: Nanos,
-}
-
 /// What came of a request: its last response, or why there is none.
 #[derive(Debug)]
 pub struct Answer {
@@ -107,7 +88,7 @@ pub struct Answer {
     /// It was longer than what is kept.
     pub truncated: bool,
     /// Of the last request.
-    pub spent: Spent,
+    pub spent: Timings,
     /// The last request, which redirects may have changed.
     pub ask: Ask,
     /// The last request's `Cookie` field.

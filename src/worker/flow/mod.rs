@@ -36,6 +36,7 @@ use crate::plan::workload::Workload;
 use crate::stats::layout::{CHECKS, Layout, REQUESTS};
 use crate::stats::metrics;
 use crate::stats::outcome::ErrorKind;
+pub use crate::stats::outcome::Timings;
 use crate::stats::places::Found;
 use crate::stats::recorder::Recorder;
 use crate::stats::registry::{KeyRef, Kind, KindConflict, Role, SeriesId};
@@ -212,23 +213,6 @@ pub struct Outcome {
     pub mark: Mark,
     /// What was asked for of the response.
     pub parts: Option<Box<Parts>>,
-}
-
-/// What a request's time was spent on.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Timings {
-    /// From wanting a connection to having one; zero where there was one.
-    pub blocked: Nanos,
-    /// Of that, until TCP stood.
-    pub connecting: Nanos,
-    /// Of that, the TLS handshake.
-    pub securing: Nanos,
-    /// Until the kernel had the whole request, where that was reported.
-    pub sending: Nanos,
-    /// From there to the first byte of the response.
-    pub waiting: Nanos,
-    /// From there to the last one.
-    pub receiving: Nanos,
 }
 
 /// Where the figures of a request go.

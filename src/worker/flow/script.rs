@@ -19,11 +19,11 @@ use crate::script::console::Level;
 use crate::script::core::{Facts, Job, JobEnd, Pause};
 use crate::script::engine::vu::Vu;
 use crate::script::http::address::Refusal;
-use crate::script::http::ask::{Answer, Ask, Spent};
+use crate::script::http::ask::{Answer, Ask};
 use crate::script::http::{cookies as script_cookies, follow, wire};
 use crate::script::program::{Program, ScriptError};
 use crate::script::tags::{TagSet, Tags};
-use crate::stats::outcome::ErrorKind;
+use crate::stats::outcome::{ErrorKind, Timings};
 use crate::units::Nanos;
 use places::Places;
 
@@ -322,15 +322,6 @@ impl ScriptFlow {
             }
         }
         let Open { mut ask, cookies, .. } = open;
-        let spent = Spent {
-            duration: outcome.timings.sending + outcome.timings.waiting + outcome.timings.receiving,
-            blocked: outcome.timings.blocked,
-            connecting: outcome.timings.connecting,
-            securing: outcome.timings.securing,
-            sending: outcome.timings.sending,
-            waiting: outcome.timings.waiting,
-            receiving: outcome.timings.receiving,
-        };
         ask.cookies.clear();
         let answer = Answer {
             ticket: ask.ticket,
@@ -338,7 +329,7 @@ impl ScriptFlow {
             head,
             body,
             truncated,
-            spent,
+            spent: outcome.timings,
             ask,
             sent_cookies: cookies,
             refusal,
@@ -363,7 +354,7 @@ fn answer_failed(user: &ScriptUser, ask: Ask, kind: ErrorKind) {
         head: Vec::new(),
         body: Vec::new(),
         truncated: false,
-        spent: Spent::default(),
+        spent: Timings::default(),
         ask,
         sent_cookies: String::new(),
         refusal: None,

@@ -14,6 +14,7 @@ use crate::script::http::decode::{self, PLAIN_MOST, Undecoded};
 use crate::script::http::fields::{first, joined};
 use crate::script::json;
 use crate::script::modules::args::{glue, is_nothing, text};
+use crate::stats::outcome::Timings;
 use crate::units::Nanos;
 
 /// A request that was not sent, and why.
@@ -248,7 +249,7 @@ fn of_refused<'js>(ctx: &Ctx<'js>, refused: &Refused, name: &str) -> Result<Valu
             request.set("cookies", object()?)?;
             Ok(request.into_value())
         }
-        "timings" => timings(ctx, &crate::script::http::ask::Spent::default()),
+        "timings" => timings(ctx, &Timings::default()),
         "body" => Ok(Value::new_null(ctx.clone())),
         _ => Ok(object()?.into_value()),
     }
@@ -341,11 +342,11 @@ fn cookies_of<'js>(ctx: &Ctx<'js>, head: &[u8]) -> Result<Value<'js>> {
     Ok(all.into_value())
 }
 
-fn timings<'js>(ctx: &Ctx<'js>, spent: &crate::script::http::ask::Spent) -> Result<Value<'js>> {
+fn timings<'js>(ctx: &Ctx<'js>, spent: &Timings) -> Result<Value<'js>> {
     let object = Object::new(ctx.clone())?;
     let ms = |span: Nanos| span.0 as f64 / 1e6;
     for (name, span) in [
-        ("duration", spent.duration),
+        ("duration", spent.duration()),
         ("blocked", spent.blocked),
         ("looking_up", Nanos::ZERO),
         ("connecting", spent.connecting),

@@ -193,6 +193,14 @@ fn read_body<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> Result<(Option<Rc<[u8]>
 /// # Errors
 /// Where it failed and `throw` is set.
 pub(super) fn received<'js>(ctx: &Ctx<'js>, core: &Core, answer: Answer) -> Result<Value<'js>> {
+    if answer.truncated {
+        let text = format!(
+            "{}: only the first {} bytes of the body are kept (--max-body)",
+            answer.ask.to.text,
+            answer.body.len()
+        );
+        core.program.console.about(Level::Warn, &text);
+    }
     let response = Response::of(answer);
     if let Some(error) = response.failure() {
         let settings = core.program.settings();

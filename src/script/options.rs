@@ -13,7 +13,7 @@ use thiserror::Error;
 use self::read::{duration, text_map, whole};
 use super::program::{MetricDef, ScenarioSettings, Settings};
 use crate::plan::file::{self, Format, Surroundings};
-use crate::plan::workload::{Executor, Scenario, Workload};
+use crate::plan::workload::{ArrivalPlan, ConnectionPolicy, Executor, Scenario, Workload};
 use crate::stats::registry::Kind;
 use crate::threshold::Threshold;
 use crate::units::Nanos;
@@ -61,8 +61,8 @@ pub struct Options {
 /// Options that say how much load there is.
 const SHORTCUTS: [&str; 4] = ["vus", "iterations", "duration", "stages"];
 
-/// Those that have an effect here.
-const KNOWN: [&str; 41] = [
+/// Those that k6 knows.
+const KNOWN: [&str; 45] = [
     "batch",
     "batchPerHost",
     "blacklistIPs",
@@ -102,10 +102,13 @@ const KNOWN: [&str; 41] = [
     "teardownTimeout",
     "thresholds",
     "throw",
+    "tlsAuth",
+    "tlsCipherSuites",
+    "tlsVersion",
     "userAgent",
     "vus",
+    "vusMax",
 ];
-const KNOWN_MORE: [&str; 4] = ["tlsAuth", "tlsCipherSuites", "tlsVersion", "vusMax"];
 
 /// Options that would change what is sent, and that are not carried out: a script that sets one is not run as if it had not.
 const REFUSED: [(&str, &str); 6] = [
@@ -137,7 +140,7 @@ pub fn consolidate(
     outer.extend(layers.flags);
     over(&mut map, outer, "flags or K6_* variables", &mut warnings)?;
     for name in map.keys() {
-        if !KNOWN.contains(&name.as_str()) && !KNOWN_MORE.contains(&name.as_str()) {
+        if !KNOWN.contains(&name.as_str()) {
             warnings.push(format!("There were unknown fields in the options exported in the script: {name}"));
         }
     }
@@ -185,7 +188,7 @@ pub fn consolidate(
         teardown_timeout: span("teardownTimeout", minute)?,
         workload: Workload {
             open_ended: true,
-            connections: crate::plan::workload::ConnectionPolicy {
+            connections: ConnectionPolicy {
                 requests_max: truth(&map, "noConnectionReuse").then_some(1),
                 close_after_iteration: truth(&map, "noVUConnectionReuse"),
             },
@@ -217,14 +220,14 @@ pub fn truth(map: &Layer, name: &str) -> bool {
 
 /// Lays options over others. What says how much load there is replaces all that said so before.
 fn over(map: &mut Layer, layer: Layer, whose: &str, warnings: &mut Vec<String>) -> Result<(), OptionsError> {
-    let given: Vec<&str> = SHORTCUTS.into_iter().filter(|name| layer.contains_key(*name)).collect();
-    if layer.contains_key("scenarios") && given.iter().any(|name| *name != "vus") {
-        let by = given.iter().find(|name| **name != "vus").unwrap_or(&"vus");
-        return Err(OptionsError(format!(
-            "conflicting execution options: `{by}` and `scenarios` in {whose}: keep one of them"
-        )));
-    }
-    if let Some(by) = given.iter().find(|name| **name != "vus") {
+    // `vus` alone says nothing of it.
+    let by = SHORTCUTS.into_iter().find(|name| *name != "vus" && layer.contains_key(*name));
+    if let Some(by) = by {
+        if layer.contains_key("scenarios") {
+            return Err(OptionsError(format!(
+                "conflicting execution options: `{by}` and `scenarios` in {whose}: keep one of them"
+            )));
+        }
         if map.remove("scenarios").is_some() {
             warnings.push(format!("`{by}` of {whose} replaces the script's scenarios"));
         }
@@ -320,30 +323,14 @@ fn compiled(scenarios: &Layer, seed: u64) -> Result<Workload, OptionsError> {
 }
 
 /// k6's constant rate ticks at both ends: 20 a second for one second are 21.
-fn inclusive(executor: Executor) -> Executor {
-    match executor {
-        Executor::ArrivalRate {
-            arrivals: arrivals @ crate::plan::workload::ArrivalPlan::Constant { .. },
-            duration,
-            pre_allocated_vus,
-            max_vus,
-            max_backlog,
-            limit,
-            ..
-        } => {
-            let duration = duration + Nanos(1);
-            Executor::ArrivalRate {
-                arrivals,
-                duration,
-                stage_ends: vec![duration],
-                pre_allocated_vus,
-                max_vus,
-                max_backlog,
-                limit,
-            }
-        }
-        other => other,
+fn inclusive(mut executor: Executor) -> Executor {
+    if let Executor::ArrivalRate { arrivals: ArrivalPlan::Constant { .. }, duration, stage_ends, .. } =
+        &mut executor
+    {
+        *duration += Nanos(1);
+        *stage_ends = vec![*duration];
     }
+    executor
 }
 
 fn thresholds(map: &Layer, metrics: &BTreeMap<String, MetricDef>) -> Result<Vec<Threshold>, OptionsError> {

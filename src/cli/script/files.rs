@@ -36,9 +36,7 @@ pub(super) fn end_of_test(
     let elapsed: Nanos =
         parts.iter().map(|(part, _)| part.summary.duration).fold(Nanos::ZERO, |sum, span| sum + span);
     let judged: Vec<Judged> = options.thresholds.iter().map(|one| judge(one, &figures, elapsed)).collect();
-    let declared = program.metrics().into_iter();
-    let declared: Vec<Declared> =
-        declared.map(|(name, def)| Declared { name, kind: def.kind, is_time: def.is_time }).collect();
+    let declared = declared(program);
     let mut books: Vec<Book<'_>> = parts
         .iter()
         .map(|(part, is_load)| Book { layout: &part.layout, tally: &part.summary.tally, is_load: *is_load })
@@ -59,6 +57,12 @@ pub(super) fn end_of_test(
         options: summary_options(args, options)?,
         setup_data,
     }))
+}
+
+/// The script's own metrics.
+pub(super) fn declared(program: &Program) -> Vec<Declared> {
+    let own = program.metrics().into_iter();
+    own.map(|(name, def)| Declared { name, kind: def.kind, is_time: def.is_time }).collect()
 }
 
 fn judge(threshold: &Threshold, figures: &[(&Layout, &Tally)], elapsed: Nanos) -> Judged {

@@ -4,11 +4,11 @@ use std::collections::VecDeque;
 
 use anyhow::{Context, anyhow};
 
-use super::Options;
+use super::{Options, files};
 use crate::cli::exit::Failure;
 use crate::cli::samples;
 use crate::output::k6::points::{Outs, Stretch, Told};
-use crate::output::k6::{Declared, OutSpec, SYSTEM_TAGS};
+use crate::output::k6::{OutSpec, SYSTEM_TAGS};
 use crate::run::script::Errands;
 use crate::script::program::Program;
 use crate::stats::samples::Sink;
@@ -30,18 +30,18 @@ impl Outputs {
         options: &Options,
         errands: &Errands,
     ) -> Result<Outputs, Failure> {
-        let mut files = Vec::new();
+        let mut opened = Vec::new();
         for text in asked {
             let spec = OutSpec::parse(text, |name| std::env::var(name).ok());
             let spec = spec.map_err(|why| Failure::usage(anyhow!(why)))?;
             let file = samples::stream(spec.path.as_deref());
             let file = file.with_context(|| format!("--out {text}: cannot write {}", spec.place()));
-            files.push((spec, file.map_err(Failure::run)?));
+            opened.push((spec, file.map_err(Failure::run)?));
         }
         let setup = errands.setup.map(|_| Stretch::Setup);
         let teardown = errands.teardown.map(|_| Stretch::Teardown);
         let to_come = setup.into_iter().chain([Stretch::Load]).chain(teardown).collect();
-        let outs = (!files.is_empty()).then(|| Outs::new(told(program, options), files));
+        let outs = (!opened.is_empty()).then(|| Outs::new(told(program, options), opened));
         Ok(Outputs { outs, to_come })
     }
 
@@ -62,14 +62,11 @@ impl Outputs {
 }
 
 fn told(program: &Program, options: &Options) -> Told {
-    let declared = program.metrics().into_iter();
     let thresholds = options.thresholds.iter();
     let system = options.map.get("systemTags").and_then(|tags| tags.as_array());
     let has = |tag: &&str| system.is_none_or(|all| all.iter().any(|one| one.as_str() == Some(tag)));
     Told {
-        declared: declared
-            .map(|(name, def)| Declared { name, kind: def.kind, is_time: def.is_time })
-            .collect(),
+        declared: files::declared(program),
         thresholds: thresholds.map(|one| (one.selector.clone(), one.expression.clone())).collect(),
         tags: options.settings.tags.iter().cloned().collect(),
         left_out: SYSTEM_TAGS.into_iter().filter(|tag| !has(tag)).map(str::to_owned).collect(),

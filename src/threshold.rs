@@ -183,13 +183,7 @@ impl Aggregation {
     fn of(self, value: &Value, elapsed: Nanos) -> f64 {
         let seconds = elapsed.as_secs_f64();
         match value {
-            Value::Count(count) if self == Aggregation::Rate => {
-                if seconds > 0.0 {
-                    *count as f64 / seconds
-                } else {
-                    0.0
-                }
-            }
+            Value::Count(count) if self == Aggregation::Rate => per_second(*count as f64, seconds),
             Value::Count(count) | Value::Gauge(count) => *count as f64,
             Value::Rate { hits, all } => *hits as f64 / (*all).max(1) as f64,
             Value::Own(figures) => self.of_own(figures, seconds),
@@ -210,13 +204,7 @@ impl Aggregation {
     /// Of a flow's own metric, in its own unit.
     fn of_own(self, figures: &Figures, seconds: f64) -> f64 {
         match figures {
-            Figures::Counter(counter) if self == Aggregation::Rate => {
-                if seconds > 0.0 {
-                    counter.sum / seconds
-                } else {
-                    0.0
-                }
-            }
+            Figures::Counter(counter) if self == Aggregation::Rate => per_second(counter.sum, seconds),
             Figures::Counter(counter) => counter.sum,
             Figures::Gauge(gauge) => gauge.value,
             Figures::Rate(rate) => rate.passes as f64 / (rate.passes + rate.fails).max(1) as f64,
@@ -231,6 +219,11 @@ impl Aggregation {
             Figures::Requests(_) => 0.0,
         }
     }
+}
+
+/// 0 where no time has passed.
+fn per_second(count: f64, seconds: f64) -> f64 {
+    if seconds > 0.0 { count / seconds } else { 0.0 }
 }
 
 /// A metric's name, and tags with their values.

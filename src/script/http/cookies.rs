@@ -48,16 +48,7 @@ fn read(line: &str) -> Option<SetCookie> {
         return None;
     }
     let unquoted = value.strip_prefix('"').and_then(|value| value.strip_suffix('"')).unwrap_or(value);
-    let mut cookie = SetCookie {
-        name: name.to_owned(),
-        value: valid(unquoted)?.to_owned(),
-        domain: String::new(),
-        path: String::new(),
-        http_only: false,
-        secure: false,
-        max_age: 0,
-        expires: NEVER,
-    };
+    let mut cookie = plain(name, valid(unquoted)?);
     for attribute in parts {
         let (name, value) = attribute.split_once('=').unwrap_or((attribute, ""));
         let Some(value) = valid(value) else { continue };
@@ -72,6 +63,20 @@ fn read(line: &str) -> Option<SetCookie> {
         }
     }
     Some(cookie)
+}
+
+/// Without attributes.
+fn plain(name: &str, value: &str) -> SetCookie {
+    SetCookie {
+        name: name.to_owned(),
+        value: value.to_owned(),
+        domain: String::new(),
+        path: String::new(),
+        http_only: false,
+        secure: false,
+        max_age: 0,
+        expires: NEVER,
+    }
 }
 
 /// What may stand in a value.
@@ -148,16 +153,6 @@ mod tests {
     /// Each was given to k6 1.1.0, and shown by it like this.
     #[test]
     fn cookies_of_responses_are_those_of_k6() {
-        let plain = |name: &str, value: &str| SetCookie {
-            name: name.into(),
-            value: value.into(),
-            domain: String::new(),
-            path: String::new(),
-            http_only: false,
-            secure: false,
-            max_age: 0,
-            expires: NEVER,
-        };
         let at = 1_800_000_060_000;
         let full = SetCookie {
             domain: "127.0.0.1".into(),

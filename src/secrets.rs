@@ -137,17 +137,19 @@ impl Redactor {
             return text.into();
         }
         let mut spans = places::secrets(text);
-        spans.extend(self.known_in(text));
         spans.extend(self.begun_at_the_end_of(text));
+        let (anywhere, words): (Vec<_>, Vec<_>) =
+            self.known_in(text).into_iter().partition(|span| span.len() >= ANYWHERE_MIN);
+        spans.extend(anywhere);
         spans.retain(|span| text[span.clone()] != *HIDDEN);
-        spans.sort_by_key(|span| (span.start, span.end));
+        let mut spans = apart(spans);
+        let words: Vec<_> = words.into_iter().filter(|word| is_word(text, word, &spans)).collect();
+        spans.extend(words);
         let (mut out, mut from) = (String::new(), 0);
-        for span in spans {
-            if span.start >= from {
-                out.push_str(&text[from..span.start]);
-                out.push_str(HIDDEN);
-            }
-            from = from.max(span.end);
+        for span in apart(spans) {
+            out.push_str(&text[from..span.start]);
+            out.push_str(HIDDEN);
+            from = span.end;
         }
         if out.is_empty() {
             return text.into();
@@ -166,6 +168,7 @@ impl Redactor {
         out
     }
 
+    /// Where the values that are known stand, as parts of words too.
     fn known_in(&self, text: &str) -> Vec<Range<usize>> {
         if self.known.is_empty() {
             return Vec::new();
@@ -174,14 +177,7 @@ impl Redactor {
             let builder = AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(&self.known);
             builder.expect("the values of a plan fit into an automaton")
         });
-        let in_word =
-            |byte: Option<&u8>| byte.is_some_and(|b| b.is_ascii_alphanumeric() || b"-_".contains(b));
-        let is_word = |span: &Range<usize>| {
-            let bytes = text.as_bytes();
-            !in_word(span.start.checked_sub(1).and_then(|at| bytes.get(at))) && !in_word(bytes.get(span.end))
-        };
-        let found = finder.find_iter(text).map(|found| found.range());
-        found.filter(|span| span.len() >= ANYWHERE_MIN || is_word(span)).collect()
+        finder.find_iter(text).map(|found| found.range()).collect()
     }
 
     /// The beginning of a secret that an excerpt has cut.
@@ -197,6 +193,32 @@ impl Redactor {
         let longest = self.known.iter().filter(|value| value.len() > ANYWHERE_MIN).filter_map(cut).max()?;
         Some(text.len() - longest..text.len())
     }
+}
+
+/// `spans` in their order; those that overlap are one.
+fn apart(mut spans: Vec<Range<usize>>) -> Vec<Range<usize>> {
+    spans.sort_by_key(|span| (span.start, span.end));
+    spans.dedup_by(|next, last| {
+        let overlap = next.start < last.end;
+        if overlap {
+            last.end = last.end.max(next.end);
+        }
+        overlap
+    });
+    spans
+}
+
+/// Whether `span` of `text` is a whole word once `hidden`, which is [`apart`], has its mark: that is part of no word.
+fn is_word(text: &str, span: &Range<usize>, hidden: &[Range<usize>]) -> bool {
+    let is_hidden = |at: usize| {
+        let before = hidden.partition_point(|span| span.start <= at);
+        hidden[..before].last().is_some_and(|span| at < span.end)
+    };
+    let goes_on = |at: usize| {
+        let byte = text.as_bytes().get(at);
+        byte.is_some_and(|b| b.is_ascii_alphanumeric() || b"-_".contains(b)) && !is_hidden(at)
+    };
+    !span.start.checked_sub(1).is_some_and(goes_on) && !goes_on(span.end)
 }
 
 #[cfg(test)]

@@ -133,6 +133,10 @@ fn known_values_are_hidden_wherever_they_stand() {
         ("kookie99, planted5, dXNlcjpwbGFudGVkNQ==", "***, ***, ***"),
         ("`pla` is not a port", "`***` is not a port"),
         ("a load-test, a test", "a load-test, a ***"),
+        // A word ends where something else is hidden.
+        ("kookie99test, testkookie99", "******, ******"),
+        ("a kookie99-test", "a ***-test"),
+        ("testplante", "******"),
         ("planted6, `X-Auth-Token planted7`", "planted6, `X-Auth-Token ***`"),
         ("cut: plante", "cut: ***"),
         ("cut: pla", "cut: ***"),

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use crossbeam_channel::{bounded, unbounded};
 use proptest::prelude::*;
-use squall::driver::sim::{PeerBooks, SimDriver};
+use squall::driver::sim::{Outage, PeerBooks, SimDriver};
 use squall::stats::snapshot::Snapshot;
 use squall::stats::summary::{Summary, SummaryBuilder};
 use squall::units::Nanos;
@@ -143,6 +143,19 @@ proptest! {
         }
         check(&worlds)?;
     }
+}
+
+/// A second of back-off, left by a window in which nothing could be connected to, outlasts the time of the next one's first attempts.
+#[test]
+fn a_window_tries_each_connection_whatever_back_off_the_one_before_has_left() {
+    let mut world = World::closed().lasting(ms(1_100));
+    world.worker.connect_timeout = ms(150);
+    world.worker.drain = ms(10);
+    world.script.outages = vec![Outage { from: Nanos::ZERO, length: ms(1_100) }];
+    let told = run(&[world.clone(), world]);
+    assert_eq!(told[0].summary.counts.completed, 0);
+    assert_eq!(told[1].summary.counts.connects, 4);
+    assert_eq!(told[1].summary.counts.connect_failures, 0);
 }
 
 /// Responses that take longer than the drain, to a window that is followed by one whose requests are answered at once.

@@ -333,10 +333,20 @@ impl<D: AddRoute, O: Owner> Links<D, O> {
         self.timers.next()
     }
 
-    /// Counts anew which connections were tried: those that stand were.
+    /// For another window, which knows nothing of the ones before: those that stand were tried, and no back-off is left, since
+    /// one of a second would outlast the time that a window gives its first attempts.
     pub(super) fn count_tried_anew(&mut self) {
-        for link in &mut self.links {
+        for (slot, link) in (0..).zip(&mut self.links) {
             link.tried = link.is_open();
+            link.failures = 0;
+            match link.state {
+                State::Closed => link.deadline = Nanos::ZERO,
+                State::Resting => {
+                    link.state = State::Queued;
+                    self.to_open.push_back(slot);
+                }
+                State::Queued | State::Connecting | State::Securing | State::Open => {}
+            }
         }
         self.tried = Tried { tried: self.open, came_about: self.open, last_failure: None };
     }

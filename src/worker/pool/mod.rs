@@ -368,11 +368,12 @@ impl LoadOwner for Pool {
             links.get_mut(slot).own.unused = unused;
             if unused {
                 links.give_up(slot);
-            } else {
-                links.want(slot, now);
             }
         }
         links.count_tried_anew();
+        for slot in 0..self.config.connections {
+            links.want(slot, now);
+        }
     }
 
     fn opens_first(&self) -> Option<u32> {

@@ -412,6 +412,20 @@ mod tests {
     }
 
     #[test]
+    fn a_head_in_two_pieces_takes_no_more_of_the_second_than_is_its_own() {
+        let head = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n";
+        for at in 1..head.len() {
+            let (mut parser, mut cache) = (ResponseParser::new(), HeadCache::new());
+            let (first, rest) = head.split_at(at);
+            let fed = parser.feed(&mut cache, Expect::Normal, first, &mut ());
+            assert_eq!(fed, Ok((at, Event::NeedMore)));
+            let whole = Response { status: 200, keep_alive: true, head_len: head.len() as u32, body_len: 2 };
+            let fed = parser.feed(&mut cache, Expect::Normal, &[rest, b"okHTTP/1.1"].concat(), &mut ());
+            assert_eq!(fed, Ok((rest.len() + 2, Event::Complete(whole))), "cut at {at}");
+        }
+    }
+
+    #[test]
     fn a_head_alone_leaves_the_whole_body() {
         // With the head known and not: both must tell how much is left.
         let head = b"HTTP/1.1 200 OK\r\nContent-Length: 65536\r\n\r\n";

@@ -158,6 +158,21 @@ mod tests {
     const HEAD: &[u8] =
         b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nX-Count: 3\r\nX-Empty:\r\n\r\n";
 
+    #[test]
+    fn a_path_ends_at_a_blank_or_a_comparison_outside_of_its_brackets() {
+        for (text, end) in [
+            ("$.a == b", 3),
+            ("$.a==b", 3),
+            ("$.it's == x's", 6),
+            ("$['a b'].c > 1", 10),
+            ("$['a]b == c'].d<1", 15),
+            ("$[?(@.a == 'x y')].b exists", 20),
+            ("$.a", 3),
+        ] {
+            assert_eq!(parse::end_of_path(text), end, "{text}");
+        }
+    }
+
     /// What the documentation shows is what is read.
     #[test]
     fn the_grammar_is_what_is_read() {

@@ -327,6 +327,16 @@ mod tests {
     }
 
     #[test]
+    fn cookies_are_removed_by_name_or_all_that_would_be_sent() {
+        let mut jar = jar(&["a=1; Path=/", "b=2; Path=/", "c=3; Path=/deep"]);
+        let home = at("http://www.example.com/").unwrap();
+        jar.remove(&home, Some("a"));
+        assert_eq!(sent(&jar, "www.example.com", "/"), "b=2");
+        jar.remove(&home, None);
+        assert_eq!(sent(&jar, "www.example.com", "/deep"), "c=3", "it would not have been sent there");
+    }
+
+    #[test]
     fn a_request_has_one_field_of_cookies() {
         for (request, cookies, wanted) in [
             (

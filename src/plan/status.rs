@@ -90,6 +90,9 @@ mod tests {
         for bad in ["", "20", "200-", "399-300", "xx", "1000", "200,,201"] {
             assert!(bad.parse::<StatusSet>().is_err(), "{bad}");
         }
+        assert!(StatusSet::empty().is_empty() && !set.is_empty());
+        let others = set.others();
+        assert!((100..1000).all(|code| set.contains(code) != others.contains(code)));
         assert!(StatusSet::default().contains(302) && !StatusSet::default().contains(400));
     }
 }

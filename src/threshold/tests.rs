@@ -130,6 +130,46 @@ fn a_rate_without_samples_passes() {
 }
 
 #[test]
+fn nothing_is_judged_in_mid_run_before_there_is_a_sample() {
+    for (text, is_gauge) in [
+        ("http_reqs:count<1", false),
+        ("checks:rate<0.5", false),
+        ("service_time:max<1", false),
+        ("vus:value<5", true),
+    ] {
+        let mut layout = layout();
+        let threshold = Threshold::parse_flag(text).unwrap();
+        threshold.prepare(&mut layout).unwrap();
+        let so_far = |tally: &Tally| threshold.evaluate_so_far(&layout, tally, Nanos::from_secs(1));
+        assert_eq!(
+            so_far(&Tally::new(&layout)).map(|outcome| outcome.ok),
+            is_gauge.then_some(true),
+            "{text}"
+        );
+        assert_eq!(so_far(&tally(&layout)).map(|outcome| outcome.ok), Some(false), "{text}");
+    }
+}
+
+#[test]
+fn a_flows_own_metrics_are_judged_in_their_unit() {
+    let of = |kind, values: &[f64], expression: &str| {
+        let mut figures = Figures::new(kind);
+        values.iter().for_each(|value| figures.add(*value, Nanos::ZERO));
+        let threshold = Threshold::parse("http_reqs", expression).unwrap_or_else(|e| panic!("{e}"));
+        threshold.outcome(&Value::Own(figures), Nanos::from_secs(2))
+    };
+    assert_eq!(of(Kind::Counter, &[4.0, 6.0], "count==10"), Outcome { ok: true, observed: 10.0 });
+    assert_eq!(of(Kind::Counter, &[4.0, 6.0], "rate==5"), Outcome { ok: true, observed: 5.0 });
+    assert_eq!(of(Kind::Counter, &[], "count>0"), Outcome { ok: false, observed: 0.0 });
+    assert_eq!(of(Kind::Rate, &[1.0, 0.0, 0.0, 0.0], "rate==0.25"), Outcome { ok: true, observed: 0.25 });
+    assert_eq!(
+        of(Kind::Rate, &[], "rate>0.5"),
+        Outcome { ok: true, observed: 0.0 },
+        "without samples, as in k6"
+    );
+}
+
+#[test]
 fn statuses_and_errors_are_watched_when_asked_for() {
     let mut layout = layout();
     let threshold = Threshold::parse("http_reqs{error:reset}", "count<1").unwrap();

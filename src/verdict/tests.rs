@@ -71,6 +71,15 @@ fn what_was_never_answered_is_spoken_of() {
     assert_only(&evaluate(&readings, &summary), Status::Suspect, &parts);
     readings.timeout = Some(Nanos::from_millis(1));
     assert_valid(&readings, &summary);
+    summary.duration = Nanos::ZERO;
+    let of_no_time = evaluate(&readings, &summary);
+    assert!(!of_no_time.reasons.iter().any(|reason| reason.contains("--timeout")), "{of_no_time:?}");
+}
+
+#[test]
+fn the_words_are_those_of_the_text() {
+    let labels = [Status::Valid, Status::Suspect, Status::Invalid].map(Status::label);
+    assert_eq!(labels, ["VALID", "SUSPECT", "INVALID"]);
 }
 
 #[test]
@@ -127,6 +136,10 @@ fn waiting_for_memory_is_suspect() {
     readings.workers[0].major_faults = 51;
     let faults = ["waited for storage 51 times", "26 page faults a second", "at most 10"];
     assert_only(&evaluate(&readings, &summary), Status::Suspect, &faults);
+    let wall = std::mem::replace(&mut readings.workers[0].wall, Nanos::ZERO);
+    let of_no_time = evaluate(&readings, &summary);
+    assert!(!of_no_time.reasons.iter().any(|reason| reason.contains("storage")), "{of_no_time:?}");
+    readings.workers[0].wall = wall;
     (readings.workers[0].major_faults, readings.memory_stall) = (0, Nanos::from_millis(500));
     let stalled = ["waited for memory", "25.0 %", "2.0 %", "lower -c"];
     assert_only(&evaluate(&readings, &summary), Status::Suspect, &stalled);

@@ -247,10 +247,13 @@ mod tests {
             h1.queue(&mut store, 1, number(exchange));
         }
         assert_eq!(h1.due(), None, "nothing was sent");
+        assert_eq!((h1.open(), h1.queued(), h1.sent()), (2, 2, 0));
         let mut sent = Vec::new();
         h1.take_outgoing(&mut store, 1, |exchange| sent.push(exchange.0));
         h1.queue(&mut store, 1, number(12));
         assert_eq!(sent, [10, 11]);
+        assert_eq!((h1.open(), h1.queued(), h1.sent()), (3, 1, 2));
+        assert_eq!(h1.first_queued(&mut store, 1), Some(&mut number(12)), "the third of the connection");
         for wanted in [10, 11] {
             let id = h1.due().expect("one is due");
             assert_eq!(h1.exchange(&mut store, 1, id).0, wanted);

@@ -70,7 +70,9 @@ fn older_and_newer_versions_of_http_1_are_told_apart() {
     assert_eq!(keep("HTTP/1.0 200 OK", "Connection: Keep-Alive\r\n"), Ok(true));
     assert_eq!(keep("HTTP/1.0 200 OK", "Connection: keep-alive, x\r\nConnection: y\r\n"), Ok(true));
     assert_eq!(keep("HTTP/1.2 200 OK", ""), Ok(true));
-    assert_eq!(keep("HTTP/2.0 200 OK", ""), Err(ParseError::Version));
+    for other in ["HTTP/2.0", "HTTP/2.2", "HTTP/1.x", "HTTP/1."] {
+        assert_eq!(keep(&format!("{other} 200 OK"), ""), Err(ParseError::Version), "{other}");
+    }
     let chunked =
         of("HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n", Expect::Normal);
     assert!(!chunked.unwrap().keep_alive, "its framing is suspect");

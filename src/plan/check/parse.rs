@@ -120,7 +120,7 @@ fn json(text: &str, rest: &str) -> Result<Predicate, CheckError> {
 }
 
 /// Where a path ends: at the first blank or comparison that is neither in brackets nor in quotes.
-fn end_of_path(text: &str) -> usize {
+pub(super) fn end_of_path(text: &str) -> usize {
     let (mut depth, mut quote) = (0u32, None);
     for (at, c) in text.char_indices() {
         match (quote, c) {

@@ -136,6 +136,13 @@ fn rows_come_in_their_order_and_run_out_as_told() {
     let unique = of(Order::Unique, AtEnd::Wrap);
     assert_eq!((unique.row_for(7, 2, &mut rng), unique.row_for(7, 3, &mut rng)), (Some(2), None));
     let random = of(Order::Random, AtEnd::Stop);
+    for (set, sequential, is_unique) in
+        [(&wrap, true, false), (&stop, true, false), (&unique, false, true), (&random, false, false)]
+    {
+        assert_eq!((set.is_sequential(), set.is_unique(), set.is_known()), (sequential, is_unique, true));
+        assert_eq!((set.is_used_up(2), set.is_used_up(3)), (false, std::ptr::eq(set, &stop)));
+    }
+    assert!(!DataSet::unknown("lost").is_known());
     assert!((0..100).all(|iteration| random.row_for(iteration, 0, &mut rng).is_some_and(|row| row < 3)));
 }
 

@@ -162,7 +162,7 @@ mod tests {
             [steps.session]
             url = "http://h/{{ host }}?token=planted-3&a={{ env.PUBLIC }}&b={{ env.API_KEY }}"
             headers = { Authorization = "Bearer {{ tok }}", X-Api-Key = ["planted-4"], Accept = "public-2", Cookie = "a=planted-5; b={{ env.B }}" }
-            json = { user = "public-3", password = "planted-6", credentials = { pin = 123456 } }
+            json = { user = "public-3", password = "planted-6", credentials = { pin = 123456, word = "planted-13" }, count = 777777 }
             auth.basic = { username = "public-4", password = "{{ env.PW }}" }
             extract.token = { json = "$.public-5" }
             [steps.login]
@@ -183,10 +183,10 @@ mod tests {
         let tree = Source { path: "p", text }.parse(Format::Toml).unwrap();
         let mut known = Redactor::default();
         learn(&tree, &around, &mut known);
-        for n in 1..=11 {
+        for n in (1..=11).chain([13]) {
             assert_eq!(known.text(&format!("see planted-{n}.")), "see ***.", "{n}");
         }
-        assert_eq!(known.text("see 123456."), "see ***.");
+        assert_eq!(known.text("see 123456 and 777777."), "see *** and 777777.");
         for n in 1..=7 {
             assert_eq!(known.text(&format!("see public-{n}.")), format!("see public-{n}."));
         }

@@ -3,6 +3,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
+use crate::plan::forward::Forward;
 use crate::plan::template::{Names, Place};
 use crate::plan::value::Value;
 use crate::rng::Rng;
@@ -35,19 +36,15 @@ fn compile(written: &Written) -> Result<RequestTemplate, String> {
     RequestTemplate::compile(&spec).map_err(|error| error.to_string())
 }
 
+fn scope<'a>(rng: &'a mut Rng, values: &'a [Option<Value>]) -> Scope<'a> {
+    Scope { vu: 1, iteration: 0, sequence: 0, wall: Nanos::ZERO, rng, values, rows: &[], data: &[] }
+}
+
 fn render(written: &Written, value: &[u8]) -> Result<Vec<u8>, RenderError> {
-    let mut out = vec![b'?'; 3];
-    let mut scope = Scope {
-        vu: 1,
-        iteration: 0,
-        sequence: 0,
-        wall: Nanos::ZERO,
-        rng: &mut Rng::new(1),
-        values: &[Some(Value::text(value))],
-        rows: &[],
-        data: &[],
-    };
-    compile(written).unwrap_or_else(|e| panic!("{e}")).render(None, &mut out, &mut scope)?;
+    let (mut out, mut rng) = (vec![b'?'; 3], Rng::new(1));
+    let values = [Some(Value::text(value))];
+    let template = compile(written).unwrap_or_else(|e| panic!("{e}"));
+    template.render(None, &mut out, &mut scope(&mut rng, &values))?;
     Ok(out)
 }
 
@@ -115,6 +112,35 @@ fn nothing_gets_in_through_a_value() {
     let body = spec("POST", "/", &[], Some("{{value}}"));
     let text = String::from_utf8(render(&body, b"a\r\n\r\nb").unwrap()).unwrap();
     assert!(text.ends_with("Content-Length: 6\r\n\r\na\r\n\r\nb"), "{text}");
+}
+
+/// For a proxy, open or not: its prefix before the path, what authenticates to it in front of the fields.
+#[test]
+fn forwarded_requests_say_where_they_go() {
+    let forward = Forward { prefix: "http://h:81".into(), authorization: Some("Basic cDpx".into()) };
+    for target in ["/a", "/a{{value}}"] {
+        let mut template = compile(&spec("GET", target, &[], None)).unwrap();
+        template.forward(&forward);
+        assert_eq!((template.path_hint(), template.has_open_target()), ("/a", target != "/a"));
+        let (mut out, mut rng) = (Vec::new(), Rng::new(1));
+        template.render(None, &mut out, &mut scope(&mut rng, &[Some(Value::text(*b""))])).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        let wanted = "GET http://h:81/a HTTP/1.1\r\nProxy-Authorization: Basic cDpx\r\nHost: h:81\r\n";
+        assert!(text.starts_with(wanted), "{text}");
+    }
+}
+
+#[test]
+fn another_destination_has_its_own_name_unless_the_request_names_one() {
+    let to = Destination { target: "/else?x=1", authority: "other:82" };
+    for (headers, host) in [(&[][..], "other:82"), (&[("Host", "mine")][..], "mine")] {
+        let template = compile(&spec("GET", "/a{{value}}", headers, None)).unwrap();
+        let (mut out, mut rng) = (Vec::new(), Rng::new(1));
+        let values = [Some(Value::text(*b"b"))];
+        template.render(Some(to), &mut out, &mut scope(&mut rng, &values)).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        assert!(text.starts_with(&format!("GET /else?x=1 HTTP/1.1\r\nHost: {host}\r\n")), "{text}");
+    }
 }
 
 #[test]

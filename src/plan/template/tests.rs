@@ -64,6 +64,18 @@ fn names_become_values() {
 }
 
 #[test]
+fn what_a_template_needs_is_known() {
+    for (text, uses) in [("a{{token}}", true), ("{{vu}}", false), ("plain", false)] {
+        assert_eq!(compile(text, Place::Body).unwrap().uses_variables(), uses, "{text}");
+    }
+    assert_eq!(render("{{count | number}}", Place::JsonValue).as_deref(), Ok("1.10"));
+    assert_eq!(render("{{token | number}}", Place::JsonValue), Err(RenderError::NotANumber));
+    let mut empty = compile("", Place::Body).unwrap();
+    empty.literal(b"");
+    assert_eq!(empty, Template::default(), "nothing is no piece");
+}
+
+#[test]
 fn values_do_not_break_their_place() {
     assert_eq!(render("{{token}}", Place::Header), Err(RenderError::LineBreak));
     assert_eq!(render("/{{token}}", Place::Target).as_deref(), Ok("/a%0D%0Ab%20\"c\""));

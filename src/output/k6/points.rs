@@ -13,7 +13,8 @@ use super::make::Declared;
 use super::model::Contains;
 use super::out::OutSpec;
 use crate::script::errors;
-use crate::stats::layout::Tags;
+use crate::secrets::Redactor;
+use crate::stats::layout::{Tags, UNJUDGED};
 use crate::stats::metrics::{self, Kind};
 use crate::stats::outcome::ErrorKind;
 use crate::stats::samples::{
@@ -265,12 +266,14 @@ impl Points<'_> {
 
     fn request(&mut self, end: &RequestEnd) -> io::Result<()> {
         let key = (self.worker, end.place, end.result, end.expected);
-        let tails = match self.sink.requests.get(&key) {
-            Some(known) => Arc::clone(known),
+        let (tails, judged) = match self.sink.requests.get(&key) {
+            Some((tails, judged)) => (Arc::clone(tails), *judged),
             None => {
-                let tails = self.tails(self.tags_of_request(end));
-                self.sink.requests.insert(key, Arc::clone(&tails));
-                tails
+                let tags = self.tags_of_request(end);
+                let judged = tags.iter().any(|(name, _)| name == UNJUDGED.0);
+                let tails = self.tails(tags);
+                self.sink.requests.insert(key, (Arc::clone(&tails), judged));
+                (tails, judged)
             }
         };
         let ms = |span: Nanos| span.0 as f64 / 1e6;
@@ -288,7 +291,8 @@ impl Points<'_> {
             ("http_req_receiving", ms(end.done - first_byte)),
             ("http_req_failed", if end.expected { 0.0 } else { 1.0 }),
         ];
-        self.points(end.done, &tails, &values)
+        let told = if judged { &values[..] } else { &values[..values.len() - 1] };
+        self.points(end.done, &tails, told)
     }
 
     fn tags_of_request(&self, end: &RequestEnd) -> TagList {
@@ -297,7 +301,9 @@ impl Points<'_> {
         let of_plan = layout.places.get(end.place as usize);
         let mut tags = of_plan.map_or_else(made, |place| owned(&place.tags));
         let mut add = |name: &str, value: String| tags.push((name.to_owned(), value));
-        add("expected_response", end.expected.to_string());
+        if judged {
+            add("expected_response", end.expected.to_string());
+        }
         add("status", end.result.unwrap_or(0).to_string());
         let code = match end.result {
             Ok(status) => {
@@ -308,6 +314,9 @@ impl Points<'_> {
                 add("error", errors::text(kind).into());
                 Some(errors::code(kind))
             }
+        let given = tags.len();
+        tags.retain(|(name, value)| (name.as_str(), value.as_str()) != UNJUDGED);
+        let judged = tags.len() == given;
         };
         if let Some(code) = code {
             add("error_code", code.to_string());

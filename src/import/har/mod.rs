@@ -10,6 +10,7 @@ use self::fields::{Entry, Field, Maybe, Pair, Request, Response};
 use self::time::{Times, pauses};
 use super::recorded::{Recorded, check_field, check_method, connection_field, decoded, encode, sendable};
 use super::{ImportError, Imported, writer};
+use crate::escapes::without_halves;
 use crate::http::credentials::split_user_info;
 use crate::http::url::Url;
 use crate::units::Nanos;
@@ -54,7 +55,8 @@ pub fn har(name: &str, bytes: &[u8], options: &HarOptions) -> Result<Imported, I
     }
     // The specification allows a byte order mark.
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    let file: fields::File = serde_json::from_slice(bytes).map_err(|error| {
+    let text = String::from_utf8_lossy(bytes);
+    let file: fields::File = serde_json::from_slice(&without_halves(text.as_bytes())).map_err(|error| {
         let place = format!("{name}:{}:{}", error.line(), error.column());
         let text = error.to_string();
         let what = text.split(" at line ").next().unwrap_or_default();

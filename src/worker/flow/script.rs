@@ -22,7 +22,7 @@ use crate::script::http::address::Refusal;
 use crate::script::http::ask::{Answer, Ask};
 use crate::script::http::{cookies as script_cookies, follow, wire};
 use crate::script::program::{Program, ScriptError};
-use crate::script::tags::{TagSet, Tags};
+use crate::script::tags::TagSet;
 use crate::stats::outcome::{ErrorKind, Timings};
 use crate::units::Nanos;
 use places::Places;
@@ -76,7 +76,8 @@ pub struct ScriptUser {
     vu: Option<Box<Vu>>,
     open: Vec<Open>,
     exec: Rc<str>,
-    base: Tags,
+    /// The group that its iterations begin in.
+    group: &'static str,
     begun: Nanos,
     /// Its script has something to do, or waits.
     at_work: bool,
@@ -114,11 +115,6 @@ impl ScriptFlow {
             Task::Load => self.task.program.scenario(key.scenario),
             _ => None,
         };
-        let group = match self.task.task {
-            Task::Setup => "::setup",
-            Task::Teardown => "::teardown",
-            _ => "",
-        };
         let mut tags = TagSet::of(own);
         if let Some(scenario) = scenario {
             let scenario_tags = scenario.tags.iter().map(|(name, value)| (name.as_str(), value.as_str()));
@@ -130,7 +126,15 @@ impl ScriptFlow {
             ..Facts::default()
         };
         let exec = scenario.map_or("default", |scenario| scenario.exec.as_str());
-        (facts, tags.with([("group", group)]), Rc::from(exec))
+        (facts, tags.with([("group", self.group())]), Rc::from(exec))
+    }
+
+    fn group(&self) -> &'static str {
+        match self.task.task {
+            Task::Setup => "::setup",
+            Task::Teardown => "::teardown",
+            _ => "",
+        }
     }
 
     fn job(&self, user: &ScriptUser) -> Job {
@@ -151,7 +155,7 @@ impl ScriptFlow {
             facts.in_scenario = iteration.in_scenario;
             facts.load_start = moves.window_open;
         }
-        vu.core().begin_with(&user.base);
+        vu.core().begin_in(user.group);
         self.task.program.live().begin();
         user.begun = moves.now();
         user.at_work = true;
@@ -369,10 +373,9 @@ impl Flow for ScriptFlow {
     }
 
     fn user(&self, key: &UserKey) -> ScriptUser {
-        let (facts, base, exec) = self.facts(key);
+        let (facts, tags, exec) = self.facts(key);
         let program = &self.task.program;
-        let base = Rc::new(base);
-        let vu = match Vu::new(program, facts, base.with([])) {
+        let vu = match Vu::new(program, facts, tags) {
             Ok(vu) => {
                 program.live().initialise();
                 Some(Box::new(vu))
@@ -384,7 +387,15 @@ impl Flow for ScriptFlow {
             }
         };
         let key = *key;
-        ScriptUser { key, vu, open: Vec::new(), exec, base, begun: Nanos::ZERO, at_work: false }
+        ScriptUser {
+            key,
+            vu,
+            open: Vec::new(),
+            exec,
+            group: self.group(),
+            begun: Nanos::ZERO,
+            at_work: false,
+        }
     }
 
     fn prepare(&mut self, user: &mut ScriptUser) -> bool {

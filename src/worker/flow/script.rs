@@ -412,6 +412,10 @@ impl Flow for ScriptFlow {
                 let pause = vu.go_on();
                 self.after(user, pause, moves)
             }
+    fn is_called_off(&self) -> bool {
+        self.task.is_called_off()
+    }
+
             What::Interrupt => {
                 user.open.clear();
                 if std::mem::take(&mut user.at_work) {

@@ -66,7 +66,6 @@ pub struct ScriptFlow {
     /// For requests whose statuses nobody judges.
     all: Rc<StatusSet>,
     body_limit: usize,
-    scratch: Vec<u8>,
 }
 
 /// One user of a script.
@@ -89,6 +88,8 @@ struct Open {
     ask: Ask,
     /// Redirects followed.
     hops: u32,
+    /// When the script's time limit is over, which is one for all requests that redirects lead to.
+    until: Nanos,
     /// The `Cookie` field that was sent.
     cookies: String,
 }
@@ -103,11 +104,10 @@ impl ScriptFlow {
             places: Places::default(),
             all: Rc::new(all),
             body_limit: setup.workload.body_limit,
-            scratch: Vec::new(),
         }
     }
 
-    /// The tags that a user begins each iteration with, and the function that this calls.
+    /// The tags that a user begins with, and the function that its iterations call.
     fn facts(&self, key: &UserKey) -> (Facts, TagSet, Rc<str>) {
         let settings = self.task.program.settings();
         let own = settings.map(|settings| settings.tags.clone()).unwrap_or_default();
@@ -173,7 +173,7 @@ impl ScriptFlow {
             moves.computed(vu.core().take_computed());
             let mut answered = false;
             for ask in vu.core().take_asks() {
-                answered |= !self.ask(user, ask, 0, moves);
+                answered |= !self.ask(user, ask, 0, None, moves);
             }
             match pause {
                 Pause::Idle => return self.end(user, moves),
@@ -232,7 +232,14 @@ impl ScriptFlow {
     }
 
     /// Begins a request, which may be what a redirect leads to. False where it may go nowhere: it is answered then.
-    fn ask(&mut self, user: &mut ScriptUser, ask: Ask, hops: u32, moves: &mut Moves<'_>) -> bool {
+    fn ask(
+        &mut self,
+        user: &mut ScriptUser,
+        ask: Ask,
+        hops: u32,
+        until: Option<Nanos>,
+        moves: &mut Moves<'_>,
+    ) -> bool {
         let mapped = self.mapped(&ask.to.url);
         let origin = match moves.origin(mapped.as_ref().unwrap_or(&ask.to.url), None) {
             Ok(origin) => origin,
@@ -256,7 +263,8 @@ impl ScriptFlow {
             place,
             scheduled: None,
         });
-        user.open.push(Open { id, ask, hops, cookies: String::new() });
+        let until = until.unwrap_or(Nanos(moves.now().0.saturating_add(ask.timeout.0)));
+        user.open.push(Open { id, ask, hops, until, cookies: String::new() });
         true
     }
 
@@ -318,8 +326,10 @@ impl ScriptFlow {
         if let Ok(status) = status {
             match self.follows(&open, status, &head) {
                 Ok(None) => {}
-                Ok(Some(next)) => {
-                    self.ask(user, next, open.hops + 1, moves);
+                Ok(Some(mut next)) => {
+                    // One that has none left fails at once.
+                    next.timeout = Nanos(open.until.0.saturating_sub(moves.now().0).max(1));
+                    self.ask(user, next, open.hops + 1, Some(open.until), moves);
                     return self.look(user, true, moves);
                 }
                 Err(refused) => refusal = Some(refused),
@@ -402,6 +412,10 @@ impl Flow for ScriptFlow {
         user.vu.is_some() && !self.task.is_called_off()
     }
 
+    fn is_called_off(&self) -> bool {
+        self.task.is_called_off()
+    }
+
     fn on(&mut self, user: &mut ScriptUser, what: What, moves: &mut Moves<'_>) -> Then {
         match what {
             What::Begin(iteration) => self.begin(user, iteration, moves),
@@ -412,10 +426,6 @@ impl Flow for ScriptFlow {
                 let pause = vu.go_on();
                 self.after(user, pause, moves)
             }
-    fn is_called_off(&self) -> bool {
-        self.task.is_called_off()
-    }
-
             What::Interrupt => {
                 user.open.clear();
                 if std::mem::take(&mut user.at_work) {
@@ -446,11 +456,9 @@ impl Flow for ScriptFlow {
         let own = ask.headers.iter().find(|(name, _)| name == "Cookie").map(|(_, value)| value.as_str());
         open.cookies.clear();
         if own.is_some() || !jar.is_empty() || !ask.cookies.is_empty() {
-            self.scratch.clear();
-            if let Some(at) = request_url(&ask.to.url, &ask.to.url.target) {
-                jar.header(&at, wall, &mut self.scratch);
-            }
-            open.cookies = script_cookies::field(own, &ask.cookies, &String::from_utf8_lossy(&self.scratch));
+            let at = request_url(&ask.to.url, &ask.to.url.target);
+            let kept = at.iter().flat_map(|at| jar.pairs(at, wall));
+            open.cookies = script_cookies::field(own, &ask.cookies, kept);
         }
         wire::write(ask, &open.cookies, out);
         Ok(())

@@ -5,7 +5,7 @@
 //! `tests/tidy.rs`):
 //!
 //! ```text
-//! F0  units  clock (units)  rng  relation  secrets
+//! F0  units  clock (units)  escapes  rng  relation  secrets
 //! F1  http   load   stats   driver          (siblings do not import each other)
 //! F2  plan (http, load, rng, stats, driver, threshold)   transport (driver)   verdict (stats)   threshold (stats)   target   script (http, load, stats, plan, threshold)
 //! F3  worker (plan, load, http, driver, stats, transport, script)   report (stats, verdict, threshold)   import (http, units)
@@ -15,6 +15,7 @@
 //! ```
 
 pub mod clock;
+pub mod escapes;
 pub mod relation;
 pub mod rng;
 pub mod secrets;

@@ -158,6 +158,12 @@ impl Redactor {
         out.into()
     }
 
+    /// The value of something of this name; nothing of it where the name says that it is a secret.
+    pub fn named<'a>(&self, name: &str, value: &'a str) -> Cow<'a, str> {
+        let is_secret = !self.shows && !value.is_empty() && is_secret_name(name);
+        if is_secret { HIDDEN.into() } else { self.text(value) }
+    }
+
     /// [`text`](Redactor::text) of the parts that are UTF-8; the others stay.
     pub fn bytes(&self, bytes: &[u8]) -> Vec<u8> {
         let mut out = Vec::with_capacity(bytes.len());

@@ -27,6 +27,7 @@ use crate::script::engine::vu::Vu;
 use crate::script::options::{self, Layer, Layers, Options, truth};
 use crate::script::program::{Program, ScriptError};
 use crate::script::tags::TagSet;
+use crate::secrets::Redactor;
 use crate::units::Nanos;
 use crate::worker::flow::script::{ScriptTask, Task};
 use outs::Outputs;
@@ -75,7 +76,9 @@ fn console(args: &ScriptArgs) -> Result<Console, Failure> {
             })?),
             None => None,
         };
-    Ok(Console::new(file, args.verbose))
+    // What is known of secrets before the script is read: where they stand.
+    let secrets = if args.own.show_secrets { Redactor::showing() } else { Redactor::default() };
+    Ok(Console::new(file, args.verbose, secrets))
 }
 
 /// Loads the script, and reads its options. The inner error is an exit code that all has been said about.

@@ -105,13 +105,25 @@ impl CookieJar {
             .retain(|kept| !(kept.cookie.matches(url) && name.is_none_or(|name| kept.cookie.name() == name)));
     }
 
+    /// Names and values of the cookies for a request to `url`, in the order of [`header`](CookieJar::header). Those that are for TLS alone go over nothing
+    /// else, as in Go's jar: not to this host either.
+    pub fn pairs(&self, url: &url::Url, now: Nanos) -> impl Iterator<Item = (&str, &str)> {
+        let is_tls = url.scheme() == "https";
+        let goes = move |cookie: &&Cookie<'_>| is_tls || cookie.secure() != Some(true);
+        self.fitting(url, now).into_iter().filter(goes).map(|cookie| cookie.name_value())
+    }
+
+    fn fitting(&self, url: &url::Url, now: Nanos) -> Vec<&Cookie<'static>> {
+        let fits = |kept: &&Kept| kept.until > now && kept.cookie.matches(url);
+        let mut found: Vec<&Cookie<'_>> = self.0.iter().filter(fits).map(|kept| &kept.cookie).collect();
+        found.sort_by_key(|cookie| Reverse(cookie.path.len()));
+        found
+    }
+
     /// Appends the value of a Cookie field for a request to `url`, its [`request_url`]: longer paths first, then older
     /// cookies (5.4, 2); nothing when there is none.
     pub fn header(&self, url: &url::Url, now: Nanos, out: &mut Vec<u8>) {
-        let fits = |kept: &&Kept| kept.until > now && kept.cookie.matches(url);
-        let mut sent: Vec<&Cookie<'_>> = self.0.iter().filter(fits).map(|kept| &kept.cookie).collect();
-        sent.sort_by_key(|cookie| Reverse(cookie.path.len()));
-        for (index, cookie) in sent.iter().enumerate() {
+        for (index, cookie) in self.fitting(url, now).iter().enumerate() {
             let between: &[u8] = if index > 0 { b"; " } else { b"" };
             for part in [between, cookie.name().as_bytes(), b"=", cookie.value().as_bytes()] {
                 out.extend_from_slice(part);

@@ -240,11 +240,14 @@ fn csv_rows(file: MappedFile, spec: &DataSpec, format: Format) -> Result<(Vec<St
         }
     };
     unique(&columns, &spec.path)?;
-    let (mut starts, mut record) = (Vec::new(), csv::ByteRecord::new());
+    let (mut starts, mut last_line, mut record) = (Vec::new(), 0, csv::ByteRecord::new());
     loop {
         match reader.read_byte_record(&mut record) {
             Ok(false) => break,
-            Ok(true) => starts.push(record.position().map_or(0, csv::Position::byte)),
+            Ok(true) => {
+                starts.push(record.position().map_or(0, csv::Position::byte));
+                last_line = record.position().map_or(0, csv::Position::line);
+            }
             Err(e) => return Err(DataError(format!("{shown}: {e}"))),
         }
         if record.len() != columns.len() {
@@ -256,13 +259,20 @@ fn csv_rows(file: MappedFile, spec: &DataSpec, format: Format) -> Result<(Vec<St
         }
     }
     drop(reader);
+    let fields = FieldReader::new(delimiter);
+    let last = starts.last().and_then(|start| file.bytes().get(*start as usize..));
+    if last.is_some_and(|last| !fields.is_whole(last)) {
+        return Err(DataError(format!(
+            "{shown}: the row that begins in line {last_line} opens a quote that nothing closes"
+        )));
+    }
     // A row that begins the file is behind its byte order mark.
     if let Some(first @ 0) = starts.first_mut()
         && file.bytes().starts_with(BYTE_ORDER_MARK)
     {
         *first = BYTE_ORDER_MARK.len() as u64;
     }
-    Ok((columns, Rows::Csv { file, starts, reader: Box::new(FieldReader::new(delimiter)) }))
+    Ok((columns, Rows::Csv { file, starts, reader: Box::new(fields) }))
 }
 
 fn unique(columns: &[String], path: &Path) -> Result<(), DataError> {
@@ -284,6 +294,21 @@ impl FieldReader {
         // One that has read anything takes the bytes of a byte order mark as they are: only a file begins with one.
         reader.read_field(b"\n", &mut []);
         FieldReader(reader)
+    }
+
+    /// Whether the row is over where the file is: with a quote still open all of the rest is one field, which nobody means.
+    fn is_whole(&self, mut row: &[u8]) -> bool {
+        let (mut reader, mut piece, mut ends) = (self.0.clone(), [0; 256], false);
+        loop {
+            let (result, read, _) = reader.read_field(row, &mut piece);
+            row = &row[read..];
+            match result {
+                ReadFieldResult::Field { record_end: true } | ReadFieldResult::End => return true,
+                ReadFieldResult::InputEmpty if ends => return false,
+                ReadFieldResult::InputEmpty => (row, ends) = (b"\n", true),
+                ReadFieldResult::Field { .. } | ReadFieldResult::OutputFull => {}
+            }
+        }
     }
 
     /// The `column`-th field of the row that `row` begins with; nothing when it has no such field.

@@ -56,6 +56,11 @@ impl JsonPath {
     }
 }
 
+/// Without the byte order mark that some servers put first, which readers may pass over (RFC 8259, 8.1).
+pub fn without_mark(text: &[u8]) -> &[u8] {
+    text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text)
+}
+
 /// Finds the way from `at` to a part of it.
 fn way_to(at: &Value, wanted: &Value, way: &mut Vec<Segment>) -> bool {
     if std::ptr::eq(at, wanted) {
@@ -77,7 +82,7 @@ fn way_to(at: &Value, wanted: &Value, way: &mut Vec<Segment>) -> bool {
 }
 
 fn seek<'a>(text: &'a [u8], segments: &[Segment]) -> Option<&'a str> {
-    let mut reader = serde_json::Deserializer::from_slice(text);
+    let mut reader = serde_json::Deserializer::from_slice(without_mark(text));
     let found = Seek(segments).deserialize(&mut reader).ok()?;
     reader.end().ok()?;
     found
@@ -214,6 +219,7 @@ mod tests {
             ("{\"a\":1}x", None),
             ("{\"\\u0061\":12345678901234567890123}", Some("12345678901234567890123")),
             (" {\"a\" : -1e5 } ", Some("-1e5")),
+            ("\u{feff}{\"a\":1}", Some("1")),
         ] {
             assert_eq!(plain.find(text.as_bytes(), || None), found, "{text}");
         }

@@ -2,7 +2,7 @@
 
 use std::cell::OnceCell;
 
-use super::json_path::JsonPath;
+use super::json_path::{JsonPath, without_mark};
 use crate::units::Nanos;
 
 /// Which parts of a response must be kept.
@@ -61,7 +61,8 @@ impl<'a> ResponseView<'a> {
 
     /// The payload as JSON; `None` when it is not JSON, or not all of it is there.
     pub fn json(&self) -> Option<&serde_json::Value> {
-        let parse = || if self.truncated { None } else { serde_json::from_slice(self.body).ok() };
+        let parse =
+            || if self.truncated { None } else { serde_json::from_slice(without_mark(self.body)).ok() };
         self.json.get_or_init(parse).as_ref()
     }
 
@@ -73,7 +74,7 @@ impl<'a> ResponseView<'a> {
 
     /// Whether all of the payload is there, and JSON.
     pub fn is_json(&self) -> bool {
-        !self.truncated && serde_json::from_slice::<serde::de::IgnoredAny>(self.body).is_ok()
+        !self.truncated && serde_json::from_slice::<serde::de::IgnoredAny>(without_mark(self.body)).is_ok()
     }
 
     /// The first field of this name (in any case), without the white space around its value.

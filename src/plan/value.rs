@@ -2,6 +2,8 @@
 
 use std::cmp::Ordering;
 
+use crate::escapes::without_halves;
+
 /// A value, as it came: a number keeps its digits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Value {
@@ -19,7 +21,8 @@ impl Value {
 
     /// What the JSON `raw` stands for: a string is text, all else goes on as it stands.
     pub fn of_json(raw: &str) -> Value {
-        match serde_json::from_str::<String>(raw) {
+        let halved = || serde_json::from_slice(&without_halves(raw.as_bytes()));
+        match serde_json::from_str::<String>(raw).or_else(|_| halved()) {
             Ok(text) => Value::text(text.into_bytes()),
             Err(_) => Value { bytes: raw.as_bytes().into(), is_json: true },
         }
@@ -117,6 +120,8 @@ mod tests {
         for (raw, bytes, is_json) in [
             ("1.10", "1.10", true),
             ("\"a\\n\\u00fc\"", "a\nü", false),
+            // As JavaScript writes a text that was cut in the middle of a character.
+            ("\"a\\ud83d\"", "a\u{fffd}", false),
             ("{ \"b\": 1, \"a\": 2 }", "{ \"b\": 1, \"a\": 2 }", true),
             ("null", "null", true),
         ] {

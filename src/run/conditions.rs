@@ -10,6 +10,7 @@ use crate::stats::tally::{ScenarioTally, Tally};
 use crate::units::{Nanos, human};
 use crate::verdict::{Arrivals, Connections, Keys, Owed, Readings, Samples, WorkerReadings};
 use crate::worker::channel::LoopReadings;
+use crate::worker::flow::script::ScriptTask;
 
 /// What was read over the measured window.
 pub(super) fn readings(
@@ -57,7 +58,8 @@ fn script_share(course: &Course) -> f64 {
 
 /// What was to be done to the last. A run that somebody ended owes nothing.
 fn owed(config: &RunConfig, layout: &Layout, course: &Course) -> Option<Owed> {
-    if course.aborted || course.judged.iter().any(|(_, _, fatal)| *fatal) {
+    let called_off = config.script.as_ref().is_some_and(ScriptTask::is_called_off);
+    if called_off || course.aborted || course.judged.iter().any(|(_, _, fatal)| *fatal) {
         return None;
     }
     let all = config.owes_requests;

@@ -172,7 +172,9 @@ impl Resolver {
             }
         };
         let begun = clock::now();
-        let question = dns.0.lookup_ip(host);
+        // Its own reading of a text has no underscores, which names of containers have.
+        let name = Name::from_str_relaxed(host).map_err(|e| failed(explained(&e.into())))?;
+        let question = dns.0.lookup_ip(name);
         let response = tokio::time::timeout(Duration::from_nanos(limit.0), question).await;
         let waited = |limit| ResolveError::Timeout { host: host.to_owned(), limit };
         let found: Vec<IpAddr> = match response {

@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::clock;
+use crate::secrets::Redactor;
 use crate::units::Nanos;
 
 /// Lines a second that are written; more are counted and left out.
@@ -54,6 +55,7 @@ struct Inner {
     /// Lines of the script itself go there.
     file: Option<Mutex<File>>,
     rate: Mutex<Rate>,
+    secrets: Redactor,
 }
 
 #[derive(Default)]
@@ -71,9 +73,10 @@ impl fmt::Debug for Console {
 
 impl Console {
     /// Writes to standard error, or what the script itself says to `file`; `verbose`: debug lines, too.
-    pub fn new(file: Option<File>, verbose: bool) -> Console {
+    /// `secrets` are left out of lines about the script; what it writes itself is as it is.
+    pub fn new(file: Option<File>, verbose: bool, secrets: Redactor) -> Console {
         let file = file.map(Mutex::new);
-        Console(Arc::new(Inner { begun: clock::now(), verbose, file, rate: Mutex::default() }))
+        Console(Arc::new(Inner { begun: clock::now(), verbose, file, rate: Mutex::default(), secrets }))
     }
 
     /// A line that the script wrote.
@@ -83,7 +86,7 @@ impl Console {
 
     /// A line about the script.
     pub fn about(&self, level: Level, text: &str) {
-        self.line(level, text, None);
+        self.line(level, &self.0.secrets.text(text), None);
     }
 
     fn line(&self, level: Level, text: &str, source: Option<&str>) {

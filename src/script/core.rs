@@ -142,6 +142,7 @@ pub struct Core {
     /// Time in which it computed.
     pub(super) computed: Cell<Nanos>,
     stopping: Cell<bool>,
+    aborting: Cell<bool>,
     quits: Cell<bool>,
     initialising: Cell<bool>,
     pub(super) job: RefCell<Option<Job>>,
@@ -165,6 +166,9 @@ pub struct Core {
     next_timer: Cell<u32>,
     /// Promises by the ticket of their request.
     pub promised: RefCell<Map<u32, Promised>>,
+    /// Why promises were rejected that nobody has heard of yet, by which they are, with their order.
+    rejected: RefCell<Map<usize, (u64, Persistent<Value<'static>>)>>,
+    rejections: Cell<u64>,
     /// What `Math.random` and `randomSeed` go by, once that was called.
     pub rng: RefCell<Option<Rng>>,
 }
@@ -185,6 +189,7 @@ impl Core {
             slice_end: Cell::new(Nanos::MAX),
             computed: Cell::new(Nanos::ZERO),
             stopping: Cell::new(false),
+            aborting: Cell::new(false),
             quits: Cell::new(false),
             initialising: Cell::new(true),
             job: RefCell::default(),
@@ -204,6 +209,8 @@ impl Core {
             timers: RefCell::default(),
             next_timer: Cell::new(1),
             promised: RefCell::default(),
+            rejected: RefCell::default(),
+            rejections: Cell::new(0),
             rng: RefCell::default(),
         })
     }
@@ -233,10 +240,10 @@ impl Core {
 
     /// Called every some ten thousand steps of the interpreter: true ends what runs.
     pub(super) fn interrupts(&self) -> bool {
-        if !self.stopping.get() && clock::now() >= self.slice_end.get() {
+        if !self.is_stopping() && clock::now() >= self.slice_end.get() {
             self.suspend(Pause::Slice);
         }
-        self.stopping.get()
+        self.is_stopping()
     }
 
     pub(super) fn begin_slice(&self, now: Nanos) {
@@ -245,7 +252,17 @@ impl Core {
 
     /// What runs is to end: natives throw from now on.
     pub fn is_stopping(&self) -> bool {
-        self.stopping.get()
+        self.stopping.get() || self.aborting.get()
+    }
+
+    /// Its script has ended the test: what runs is to end.
+    pub fn abort(&self) {
+        self.aborting.set(true);
+    }
+
+    /// Whether it has, once.
+    pub(super) fn takes_abort(&self) -> bool {
+        self.aborting.take()
     }
 
     pub(super) fn stop(&self, stop: bool) {
@@ -271,13 +288,13 @@ impl Core {
 
     /// Waits for something; false when it was cut off meanwhile.
     pub fn wait(&self, wanted: Wanted) -> bool {
-        if self.stopping.get() {
+        if self.is_stopping() {
             return false;
         }
         *self.wanted.borrow_mut() = wanted;
         self.suspend(Pause::Waits);
         *self.wanted.borrow_mut() = Wanted::Nothing;
-        !self.stopping.get()
+        !self.is_stopping()
     }
 
     /// Whether what it waits for is there; `answered`: a request has just ended.
@@ -339,7 +356,35 @@ impl Core {
         self.asks.borrow_mut().clear();
         self.answers.borrow_mut().clear();
         self.promised.borrow_mut().clear();
+        self.rejected.borrow_mut().clear();
         self.timers.borrow_mut().clear();
+    }
+
+    /// A promise was rejected, or somebody has now heard of it.
+    pub(super) fn hears_of_rejection<'js>(
+        &self,
+        ctx: &Ctx<'js>,
+        promise: &Value<'js>,
+        reason: Value<'js>,
+        handled: bool,
+    ) {
+        let which = foreign::identity(promise);
+        if handled {
+            self.rejected.borrow_mut().remove(&which);
+            return;
+        }
+        let order = self.rejections.get();
+        self.rejections.set(order + 1);
+        self.rejected.borrow_mut().insert(which, (order, Persistent::save(ctx, reason)));
+    }
+
+    /// Why the first promise was rejected that nobody has heard of; none is left.
+    pub(super) fn take_rejection(&self) -> Option<Persistent<Value<'static>>> {
+        let mut rejected = self.rejected.borrow_mut();
+        if rejected.is_empty() {
+            return None;
+        }
+        rejected.drain().min_by_key(|(_, (order, _))| *order).map(|(_, (_, reason))| reason)
     }
 
     /// Takes a figure for a metric.
@@ -369,14 +414,10 @@ impl Core {
         Rc::clone(&self.group.borrow())
     }
 
-    /// Its samples have these tags again, and it is in their group.
-    pub fn begin_with(&self, tags: &Tags) {
-        if !Rc::ptr_eq(&self.tags.borrow(), tags) {
-            *self.tags.borrow_mut() = Rc::clone(tags);
-        }
-        let group = tags.get("group").unwrap_or_default();
+    /// An iteration begins, in this group. Tags that the script has set stay, as in k6.
+    pub fn begin_in(&self, group: &str) {
         if &**self.group.borrow() != group {
-            *self.group.borrow_mut() = Rc::from(group);
+            self.set_group(group);
         }
     }
 

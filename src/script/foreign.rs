@@ -5,7 +5,7 @@ use std::ptr::NonNull;
 
 use corosensei::Yielder;
 use rquickjs::module::Declared;
-use rquickjs::{ArrayBuffer, Ctx, Module, Result, TypedArray, Value};
+use rquickjs::{ArrayBuffer, Ctx, Error, Exception, Module, Result, TypedArray, Value, qjs};
 
 /// Says of types without anything of a runtime in them that they may be handed to one.
 macro_rules! holds_nothing_of_a_runtime {
@@ -46,6 +46,21 @@ impl<P> Suspender<P> {
 pub(super) fn load<'js>(ctx: &Ctx<'js>, bytecode: &[u8]) -> Result<Module<'js, Declared>> {
     // SAFETY: this process wrote it, by `Module::write`, in the same version of the engine, and nobody can have changed it since.
     unsafe { Module::load(ctx.clone(), bytecode) }
+}
+
+/// Throws what no script can catch.
+pub(super) fn throw_uncatchable(ctx: &Ctx<'_>, message: &str) -> Error {
+    let _ = Exception::throw_message(ctx, message);
+    let error = ctx.catch();
+    // SAFETY: it is a value of this context, alive beyond the call, which sets a flag of it.
+    unsafe { qjs::JS_SetUncatchableError(ctx.as_raw().as_ptr(), error.as_raw()) };
+    ctx.throw(error)
+}
+
+/// Which promise it is, among those that are alive.
+pub(super) fn identity(promise: &Value<'_>) -> usize {
+    // SAFETY: an object's value is the address of the object; nothing is read there.
+    unsafe { qjs::JS_VALUE_GET_PTR(promise.as_raw()) as usize }
 }
 
 /// A copy of the bytes of an ArrayBuffer, or of a view of one.

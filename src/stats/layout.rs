@@ -12,7 +12,9 @@ use crate::stats::registry::{Key, KeyRef, Kind, Registry, Role};
 use crate::units::Nanos;
 
 /// Tags of requests whose values are known only with the response, or with the time: squall's own.
-pub const OWN_TAGS: [&str; 4] = ["stage", "expected_response", "status", "error"];
+pub const OWN_TAGS: [&str; 5] = ["stage", "expected_response", "status", "error", "error_code"];
+/// What places have instead of `expected_response` whose responses nobody judges: they are in no `http_req_failed`.
+pub const UNJUDGED: (&str, &str) = ("expected_response", "unjudged");
 /// Tags of watches.
 const CONDITIONS: [&str; 2] = ["status", "error"];
 

@@ -5,9 +5,10 @@
 
 use std::collections::BTreeMap;
 
+use crate::stats::codes;
 use crate::stats::compact::CompactHistogram;
 use crate::stats::histogram::Histogram;
-use crate::stats::layout::{CHECKS, Condition, Layout, OWN_TAGS, REQUESTS, Tags};
+use crate::stats::layout::{CHECKS, Condition, Layout, OWN_TAGS, REQUESTS, Tags, UNJUDGED};
 use crate::stats::outcome::ErrorKind;
 use crate::stats::registry::Key;
 pub use crate::stats::registry::Kind;
@@ -134,8 +135,8 @@ pub struct Filter {
     pub stage: Option<u32>,
     /// `expected_response`.
     pub expected: Option<bool>,
-    /// `status` or `error`.
-    pub condition: Option<Condition>,
+    /// `status`, `error`, `error_code`: samples that meet one of these.
+    pub conditions: Option<Vec<Condition>>,
 }
 
 impl Filter {
@@ -152,11 +153,23 @@ impl Filter {
                 "expected_response" => filter.expected = Some(value.parse().map_err(|_| bad())?),
                 "status" => {
                     let status = value.parse().map_err(|_| bad())?;
-                    filter.condition = Some(Condition::Status(status));
+                    // k6 has it for those that have no response.
+                    let failed = || ErrorKind::ALL.into_iter().map(Condition::Error).collect();
+                    filter.meets(if status == 0 { failed() } else { vec![Condition::Status(status)] });
                 }
                 "error" => {
-                    let kind = ErrorKind::ALL.into_iter().find(|kind| kind.key() == value);
-                    filter.condition = Some(Condition::Error(kind.ok_or_else(bad)?));
+                    let is = |kind: &ErrorKind| kind.key() == value || codes::text(*kind) == value;
+                    let kinds: Vec<_> = ErrorKind::ALL.into_iter().filter(is).map(Condition::Error).collect();
+                    if kinds.is_empty() {
+                        return Err(bad());
+                    }
+                    filter.meets(kinds);
+                }
+                "error_code" => {
+                    let code: u32 = value.parse().map_err(|_| bad())?;
+                    let kinds = ErrorKind::ALL.into_iter().filter(|kind| codes::code(*kind) == code);
+                    let status = (400..1_000).filter(|status| codes::code_of_status(*status) == Some(code));
+                    filter.meets(kinds.map(Condition::Error).chain(status.map(Condition::Status)).collect());
                 }
                 _ => {
                     filter.tags.insert(tag.clone(), value.clone());
@@ -164,6 +177,14 @@ impl Filter {
             }
         }
         Ok(filter)
+    }
+
+    /// Samples are to meet one of these, too.
+    fn meets(&mut self, mut conditions: Vec<Condition>) {
+        if let Some(known) = &self.conditions {
+            conditions.retain(|condition| known.contains(condition));
+        }
+        self.conditions = Some(conditions);
     }
 
     /// Prepares `layout` for it.
@@ -199,7 +220,7 @@ impl Filter {
             return Err(format!("there is no such stage: they are numbered from 0 to {}", stages - 1));
         }
         let of_requests = !metric.of.is_scenarios() && !matches!(metric.of, Of::Checks | Of::Own);
-        if (self.condition.is_some() || self.expected.is_some()) && !of_requests {
+        if (self.conditions.is_some() || self.expected.is_some()) && !of_requests {
             return Err(format!("{} has no such tag: only figures of requests have it", metric.name));
         }
         if !metric.of.is_scenarios() {
@@ -208,15 +229,22 @@ impl Filter {
                 _ if of_requests => REQUESTS,
                 _ => CHECKS,
             };
-            layout.select(of, &self.tags, self.stage, self.condition);
+            match &self.conditions {
+                None => layout.select(of, &self.tags, self.stage, None),
+                Some(all) => {
+                    all.iter().for_each(|one| layout.select(of, &self.tags, self.stage, Some(*one)));
+                }
+            }
         }
-        if let Some(condition) = self.condition {
+        if let Some(conditions) = &self.conditions {
             let places: Vec<u32> = (0..layout.places.len() as u32)
                 .filter(|place| self.matches(&layout.places[*place as usize].tags))
                 .collect();
-            places.into_iter().for_each(|place| {
-                layout.watch(place, condition);
-            });
+            for place in places {
+                conditions.iter().for_each(|condition| {
+                    layout.watch(place, *condition);
+                });
+            }
         }
         Ok(())
     }
@@ -236,15 +264,16 @@ impl Filter {
     fn matches_key(&self, key: &Key) -> bool {
         self.tags.iter().all(|(name, value)| key.tag(name) == Some(value))
             && self.stage.is_none_or(|stage| key.tag("stage") == Some(&stage.to_string()))
-            && self.expected.is_none_or(|expected| is_expected(key) == expected)
+            && self.expected.is_none_or(|expected| is_expected(key) == Some(expected))
     }
 
     /// The series of requests that it names.
-    fn requests<'a>(&self, tally: &'a Tally) -> Vec<(bool, &'a Requests)> {
+    fn requests<'a>(&self, tally: &'a Tally) -> Vec<(Option<bool>, &'a Requests)> {
         // What is watched is in another series as well.
-        let asked = |key: &Key| match self.condition {
+        // And each sample meets one condition.
+        let asked = |key: &Key| match &self.conditions {
             None => !key.is_watch(),
-            Some(condition) => key.is_watch() && condition.fits(key),
+            Some(conditions) => key.is_watch() && conditions.iter().any(|condition| condition.fits(key)),
         };
         let all = tally.series().filter(|(key, _)| asked(key) && self.matches_key(key));
         let requests = all.filter_map(|(key, figures)| match figures {
@@ -294,8 +323,9 @@ impl Filter {
     }
 }
 
-fn is_expected(key: &Key) -> bool {
-    key.tag("expected_response") == Some("true")
+/// `None` where nobody judges.
+fn is_expected(key: &Key) -> Option<bool> {
+    key.tag("expected_response").filter(|value| *value != UNJUDGED.1).map(|value| value == "true")
 }
 
 /// The tags that could have been meant, for messages.
@@ -372,7 +402,7 @@ fn of_scenarios(of: Of, scenarios: &[&ScenarioTally]) -> Value {
     }
 }
 
-fn of_requests(of: Of, series: &[(bool, &Requests)]) -> Value {
+fn of_requests(of: Of, series: &[(Option<bool>, &Requests)]) -> Value {
     let (completed, failed) = series.iter().fold((0, 0), |(c, f), (_, s)| (c + s.completed, f + s.failed));
     let all = completed + failed;
     let mut trend = Box::<Histogram>::default();
@@ -386,8 +416,12 @@ fn of_requests(of: Of, series: &[(bool, &Requests)]) -> Value {
     match of {
         Of::Requests => return Value::Count(all),
         Of::Failed => {
-            let unexpected = series.iter().filter(|(expected, _)| !expected);
-            return Value::Rate { hits: unexpected.map(|(_, s)| s.completed + s.failed).sum(), all };
+            let of = |wanted| {
+                let found = series.iter().filter(move |(expected, _)| *expected == Some(wanted));
+                found.map(|(_, requests)| requests.completed + requests.failed).sum::<u64>()
+            };
+            let hits = of(false);
+            return Value::Rate { hits, all: hits + of(true) };
         }
         // k6 times requests that fail, too.
         Of::Duration => add(&[|s| &s.alike, |s| &s.service_time, |s| &s.failed_time]),

@@ -8,6 +8,7 @@ macro_rules! fields {
     }};
 }
 
+pub mod codes;
 pub mod compact;
 pub mod counts;
 pub mod histogram;

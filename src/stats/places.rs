@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use hashbrown::HashTable;
 
-use crate::stats::layout::{Condition, Layout, OWN_TAGS, REQUESTS, series_at};
+use crate::stats::layout::{Condition, Layout, OWN_TAGS, REQUESTS, UNJUDGED, series_at};
 use crate::stats::registry::{KeyRef, Kind, OTHER, Role, SeriesId, State};
 use crate::stats::tally::Tally;
 
@@ -60,8 +60,8 @@ pub struct Targets {
 }
 
 impl Places {
-    /// The place with these tags, sorted by name, each name once; made where there is none yet. [`OWN_TAGS`] among them are passed over:
-    /// they are those of each sample. Beyond `room` places it is the one of all others that are asked for by the same tags, so that
+    /// The place with these tags, sorted by name, each name once; made where there is none yet. [`OWN_TAGS`] among them are passed over, but for
+    /// [`UNJUDGED`]: they are those of each sample. Beyond `room` places it is the one of all others that are asked for by the same tags, so that
     /// memory is bounded.
     pub fn find(&mut self, layout: &Layout, tally: &Tally, tags: &[(&str, &str)], room: u32) -> Found {
         debug_assert!(tags.is_sorted_by(|a, b| a.0 < b.0), "tags are sorted by name, each name once");
@@ -74,7 +74,11 @@ impl Places {
             self.own += 1;
             return self.make(layout, tally, &tags, false);
         }
-        let kept = tally.registry().selectors().kept(REQUESTS, &tags, &OWN_TAGS);
+        let mut kept = tally.registry().selectors().kept(REQUESTS, &tags, &OWN_TAGS);
+        if tags.contains(&UNJUDGED) && !kept.contains(&UNJUDGED) {
+            kept.push(UNJUDGED);
+            kept.sort_unstable();
+        }
         match self.known(&kept, true) {
             Some(known) => Found { number: first + known, new: None },
             None => self.make(layout, tally, &kept, true),
@@ -176,7 +180,8 @@ impl Made {
         condition: Option<(&'a str, &'a str)>,
     ) -> Vec<(&'a str, &'a str)> {
         let expected = if expected { "true" } else { "false" };
-        let own = [("expected_response", expected), ("stage", stage)];
+        let judged = texts(&self.tags).all(|tag| tag != UNJUDGED).then_some(("expected_response", expected));
+        let own = judged.into_iter().chain([("stage", stage)]);
         let mut tags: Vec<(&str, &str)> = texts(&self.tags).chain(own).chain(condition).collect();
         tags.sort_unstable();
         tags
@@ -197,8 +202,8 @@ fn with_other(tags: &PlaceTags) -> PlaceTags {
     tags.into_iter().map(|(name, value)| (name.into(), value.into())).collect()
 }
 
-fn is_given((name, _): &(&str, &str)) -> bool {
-    !OWN_TAGS.contains(name)
+fn is_given(tag: &(&str, &str)) -> bool {
+    *tag == UNJUDGED || !OWN_TAGS.contains(&tag.0)
 }
 
 fn texts(tags: &PlaceTags) -> impl Iterator<Item = (&str, &str)> {

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::stats::layout::{Tags, series_at};
+use crate::stats::layout::{Condition, Tags, series_at};
 use crate::stats::outcome::ErrorKind;
 
 fn tags(pairs: &[(&str, &str)]) -> Tags {
@@ -180,7 +180,40 @@ fn statuses_and_errors_are_watched_when_asked_for() {
     tally.requests_mut(series_at(watch.first_series, 1, false)).unwrap().failed = 1;
     assert!(!threshold.evaluate(&layout, &tally, Nanos::ZERO).ok);
     assert_eq!(layout.watches.len(), 2);
-    assert_eq!(layout.watch(1, crate::stats::layout::Condition::Error(ErrorKind::Reset)), 1, "known");
+    assert_eq!(layout.watch(1, Condition::Error(ErrorKind::Reset)), 1, "known");
+}
+
+/// k6's tags of a sample: one that failed has the status 0, and each failure a code.
+#[test]
+fn failures_are_found_by_every_tag_that_k6_has_of_them() {
+    for (tags, counted) in [
+        ("status:0", 1.0),
+        ("error_code:1220", 1.0),
+        ("error:read: connection reset by peer", 1.0),
+        ("error_code:1503", 2.0),
+        ("status:503,error_code:1503", 2.0),
+        ("status:503,error_code:1220", 0.0),
+        ("error_code:1404", 0.0),
+        ("error_code:1020", 0.0),
+    ] {
+        let mut layout = layout();
+        let threshold =
+            Threshold::parse(&format!("http_reqs{{{tags}}}"), &format!("count=={counted}")).unwrap();
+        threshold.prepare(&mut layout).unwrap();
+        let mut tally = tally(&layout);
+        let all = [
+            (Condition::Error(ErrorKind::Reset), 1),
+            (Condition::Status(503), 2),
+            (Condition::Status(200), 7),
+        ];
+        for (condition, times) in all {
+            for watch in layout.watches.iter().filter(|w| w.place == 1 && w.condition == condition) {
+                tally.requests_mut(series_at(watch.first_series, 1, false)).unwrap().completed += times;
+            }
+        }
+        let judged = threshold.evaluate(&layout, &tally, Nanos::ZERO);
+        assert!(judged.ok, "{tags}: {judged:?}");
+    }
 }
 
 #[test]

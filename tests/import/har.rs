@@ -106,6 +106,43 @@ fn what_is_no_text_is_skipped_and_said() {
     }
 }
 
+/// Each is said, whatever stands where a list or a text belongs.
+#[test]
+fn what_is_no_list_is_skipped_and_said() {
+    let (sent, warnings) = sent(&json!([
+        entry(json!({ "headers": { "A": "b" }, "cookies": "a=1", "queryString": 5 })),
+        post(json!(null), json!({ "mimeType": "text/plain", "text": 5, "params": { "a": "1" } })),
+    ]));
+    assert_eq!(sent.len(), 2);
+    let all = warnings.join("\n");
+    for word in [
+        "`headers` is no list",
+        "`cookies` is",
+        "`queryString` is",
+        "`params` of its body is",
+        "text of its body has a number",
+    ] {
+        assert!(all.contains(word), "{word}: {all}");
+    }
+    assert_eq!(warnings.len(), 5, "{all}");
+}
+
+/// Halves of characters, which `JSON.stringify` writes, and bytes that are no UTF-8 are no reason to refuse a recording.
+#[test]
+fn texts_that_are_none_are_read_all_the_same() {
+    let recording = |text: &[u8]| {
+        let head = br#"{"log":{"entries":[{"request":{"method":"POST","url":"http://h/a","postData":{"mimeType":"text/plain","text":""#;
+        let bytes =
+            [&head[..], text, br#""}},"response":{"status":200,"content":{"text":"\\ud800 \ud83d"}}}]}}"#]
+                .concat();
+        let imported = har("x.har", &bytes, &HarOptions::default()).unwrap();
+        requests(&compiled(&imported, std::path::Path::new("."))).concat()
+    };
+    assert!(recording(br"a\ud83d\ude00").ends_with("a\u{1f600}"));
+    assert!(recording(br"a\ud83d").ends_with("a\u{fffd}"));
+    assert!(recording(b"a\xe9").ends_with("a\u{fffd}"));
+}
+
 #[test]
 fn entries_without_a_response_are_taken() {
     let mut none = entry(json!({ "url": "http://h/none" }));

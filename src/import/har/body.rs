@@ -2,7 +2,7 @@
 
 use base64::Engine;
 
-use super::fields::{Param, PostData};
+use super::fields::{Field, Param, PostData};
 use crate::import::recorded::{Body, Content, Part, encode};
 
 const FORM: &str = "application/x-www-form-urlencoded";
@@ -29,6 +29,12 @@ pub(super) fn body(
     let recorded_type = data.mime_type.text().map(str::trim).filter(|text| !text.is_empty());
     let text = data.text.text().unwrap_or_default();
     let mut found = Found::default();
+    if data.params.is_none {
+        found.warnings.push("`params` of its body is no list; skipped".into());
+    }
+    if matches!(data.text, Field::Number(_) | Field::Other) {
+        found.warnings.push(format!("the text of its body {}; skipped", data.text.instead_of_text()));
+    }
     let kind = content_type.or(recorded_type).unwrap_or_default().to_ascii_lowercase();
     if !text.is_empty() {
         found.body = if data.encoding.text().is_some_and(|encoding| encoding.eq_ignore_ascii_case("base64")) {
@@ -48,11 +54,11 @@ pub(super) fn body(
         }
         return Ok(found);
     }
-    if data.params.0.is_empty() {
+    if data.params.items.is_empty() {
         return Ok(found);
     }
     found.content_type = recorded_type.filter(|_| content_type.is_none()).map(str::to_owned);
-    let params = data.params.0.iter();
+    let params = data.params.items.iter();
     if kind.starts_with(MULTIPART) {
         found.body = Body::Form(params.map(|param| part(param, &mut found.warnings)).collect());
     } else if kind.starts_with("text/plain") {
@@ -80,7 +86,7 @@ fn value(param: &Param) -> &str {
 }
 
 fn part(param: &Param, warnings: &mut Vec<String>) -> Part {
-    let own = |field: &super::fields::Field| field.text().filter(|text| !text.is_empty()).map(str::to_owned);
+    let own = |field: &Field| field.text().filter(|text| !text.is_empty()).map(str::to_owned);
     let file_name = own(&param.file_name);
     if let (Some(file), None) = (&file_name, param.value.text()) {
         warnings.push(format!(

@@ -133,12 +133,15 @@ impl<T> Default for Maybe<T> {
     }
 }
 
-/// The objects of a list; empty where something else stands.
-pub(super) struct List<T>(pub(super) Vec<T>);
+/// The objects of a list; empty where something else stands, which is told apart from nothing.
+pub(super) struct List<T> {
+    pub(super) items: Vec<T>,
+    pub(super) is_none: bool,
+}
 
 impl<T> Default for List<T> {
     fn default() -> List<T> {
-        List(Vec::new())
+        List { items: Vec::new(), is_none: false }
     }
 }
 
@@ -206,12 +209,21 @@ impl<'de, T: Deserialize<'de>> Lenient<'de> for Maybe<T> {
 }
 
 impl<'de, T: Deserialize<'de>> Lenient<'de> for List<T> {
+    fn text(_: &str) -> List<T> {
+        List::truth()
+    }
+    fn number(_: f64) -> List<T> {
+        List::truth()
+    }
+    fn truth() -> List<T> {
+        List { items: Vec::new(), is_none: true }
+    }
     fn list<A: SeqAccess<'de>>(mut list: A) -> Result<List<T>, A::Error> {
         let mut found = Vec::new();
         while let Some(Maybe(value)) = list.next_element()? {
             found.extend(value);
         }
-        Ok(List(found))
+        Ok(List { items: found, is_none: false })
     }
 }
 

@@ -10,6 +10,7 @@ use self::fields::{Entry, Field, Maybe, Pair, Request, Response};
 use self::time::{Times, pauses};
 use super::recorded::{Recorded, check_field, check_method, connection_field, decoded, encode, sendable};
 use super::{ImportError, Imported, writer};
+use crate::escapes::without_halves;
 use crate::http::credentials::split_user_info;
 use crate::http::url::Url;
 use crate::units::Nanos;
@@ -54,7 +55,8 @@ pub fn har(name: &str, bytes: &[u8], options: &HarOptions) -> Result<Imported, I
     }
     // The specification allows a byte order mark.
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    let file: fields::File = serde_json::from_slice(bytes).map_err(|error| {
+    let text = String::from_utf8_lossy(bytes);
+    let file: fields::File = serde_json::from_slice(&without_halves(text.as_bytes())).map_err(|error| {
         let place = format!("{name}:{}:{}", error.line(), error.column());
         let text = error.to_string();
         let what = text.split(" at line ").next().unwrap_or_default();
@@ -168,7 +170,7 @@ impl Reading<'_> {
 
     fn entry(&mut self, number: usize, entry: &Entry) -> Result<Recorded, Left> {
         let recorded = self.recorded(number, entry);
-        for Pair { name, value } in entry.response.0.iter().flat_map(|response| &response.headers.0) {
+        for Pair { name, value } in entry.response.0.iter().flat_map(|response| &response.headers.items) {
             if let (Some("set-cookie"), Some(value)) =
                 (name.text().map(str::to_ascii_lowercase).as_deref(), value.text())
             {
@@ -202,6 +204,13 @@ impl Reading<'_> {
         check_method(method)?;
         let (mut headers, notes) = self.headers(request, &url);
         let mut notes: Vec<String> = notes;
+        let lists = [
+            ("headers", &request.headers),
+            ("cookies", &request.cookies),
+            ("queryString", &request.query_string),
+        ];
+        let others = lists.into_iter().filter(|(_, list)| list.is_none);
+        notes.extend(others.map(|(name, _)| format!("`{name}` is no list; skipped")));
         let of_header = |name: &str| {
             let found =
                 headers.iter().position(|(given, _): &(String, String)| given.eq_ignore_ascii_case(name));
@@ -243,7 +252,7 @@ impl Reading<'_> {
     fn headers(&self, request: &Request, url: &Url) -> (Vec<(String, String)>, Vec<String>) {
         let (mut headers, mut notes) = (Vec::<(String, String)>::new(), Vec::new());
         let mut cookies: Option<(usize, Vec<String>)> = None;
-        for pair in &request.headers.0 {
+        for pair in &request.headers.items {
             let Some(name) = pair.name.text() else {
                 notes.push("a header has no name; skipped".into());
                 continue;
@@ -295,7 +304,7 @@ impl Reading<'_> {
 
     /// Where there is no Cookie among the headers, what the list of cookies says.
     fn cookie_field(&self, request: &Request) -> Option<(String, String)> {
-        let pairs = request.cookies.0.iter().filter_map(|pair| {
+        let pairs = request.cookies.items.iter().filter_map(|pair| {
             let cookie = format!("{}={}", pair.name.text()?, pair.value.text()?);
             check_field("Cookie", &cookie).is_ok().then_some(cookie)
         });
@@ -315,8 +324,9 @@ fn url_of(given: &str, request: &Request) -> Result<(Url, Option<String>), Left>
     let (url, user) = split_user_info(given.split('#').next().unwrap_or_default());
     let mut url = sendable(&url);
     let part = |field: &Field| encode(field.text().unwrap_or_default().as_bytes());
-    if !url.contains('?') && !request.query_string.0.is_empty() {
-        let pairs = request.query_string.0.iter().map(|p| format!("{}={}", part(&p.name), part(&p.value)));
+    if !url.contains('?') && !request.query_string.items.is_empty() {
+        let pairs =
+            request.query_string.items.iter().map(|p| format!("{}={}", part(&p.name), part(&p.value)));
         url = format!("{url}?{}", pairs.collect::<Vec<_>>().join("&"));
     }
     let url = url.parse::<Url>().map_err(|error| Left::Because(error.to_string()))?;
@@ -327,7 +337,7 @@ fn url_of(given: &str, request: &Request) -> Result<(Url, Option<String>), Left>
 fn is_plain_exchange(entry: &Entry, request: &Request, status: Option<i64>) -> Result<(), Left> {
     let kind = entry.resource_type.text().unwrap_or_default();
     let asks = |wanted: &str, for_what: &str| {
-        request.headers.0.iter().any(|pair| {
+        request.headers.items.iter().any(|pair| {
             let is = |field: &Field, text: &str| {
                 field.text().is_some_and(|own| own.trim().eq_ignore_ascii_case(text))
             };
@@ -351,7 +361,7 @@ fn is_plain_exchange(entry: &Entry, request: &Request, status: Option<i64>) -> R
 fn recorded_length(request: &Request) -> Option<u64> {
     let field = |name: &str| {
         let named = |pair: &&Pair| pair.name.text().is_some_and(|own| own.eq_ignore_ascii_case(name));
-        request.headers.0.iter().find(named).and_then(|pair| pair.value.text())
+        request.headers.items.iter().find(named).and_then(|pair| pair.value.text())
     };
     field("content-length").filter(|_| field("content-encoding").is_none())?.trim().parse().ok()
 }

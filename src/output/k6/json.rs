@@ -4,7 +4,7 @@ use md5::{Digest, Md5};
 use serde_json::{Map, Number, Value as Json, json};
 
 use super::model::{CheckEnd, EndOfTest, Group, MetricEnd};
-use crate::secrets::Redactor;
+use crate::secrets::{HIDDEN, Redactor};
 
 /// The argument of `handleSummary`, with all texts as they are: it stays within the script.
 pub fn data(end: &EndOfTest) -> Json {
@@ -38,19 +38,39 @@ pub fn export(end: &EndOfTest, secrets: &Redactor) -> Json {
         "root_group": group_export(&end.root_group),
     });
     if let Some(setup_data) = &end.setup_data {
-        export["setup_data"] = setup_data.clone();
+        export["setup_data"] = hidden_by_name(setup_data.clone(), "", secrets);
     }
     hidden(export, secrets)
 }
 
 /// With `***` for each secret, also in keys.
-fn hidden(value: Json, secrets: &Redactor) -> Json {
+pub(super) fn hidden(value: Json, secrets: &Redactor) -> Json {
     match value {
         Json::String(text) => Json::String(secrets.text(&text).into_owned()),
         Json::Array(items) => items.into_iter().map(|item| hidden(item, secrets)).collect(),
         Json::Object(entries) => {
             let entry =
                 |(key, value): (String, Json)| (secrets.text(&key).into_owned(), hidden(value, secrets));
+            Json::Object(entries.into_iter().map(entry).collect())
+        }
+        other => other,
+    }
+}
+
+/// Data of the script, whose names may say what is a secret (`{ "token": … }`): so are all texts and numbers below.
+fn hidden_by_name(value: Json, name: &str, secrets: &Redactor) -> Json {
+    match value {
+        Json::String(text) => Json::String(secrets.named(name, &text).into_owned()),
+        Json::Number(number) => match secrets.named(name, &number.to_string()) {
+            hidden if hidden == HIDDEN => HIDDEN.into(),
+            _ => Json::Number(number),
+        },
+        Json::Array(items) => items.into_iter().map(|item| hidden_by_name(item, name, secrets)).collect(),
+        Json::Object(entries) => {
+            let entry = |(key, value): (String, Json)| {
+                let value = hidden_by_name(value, &key, secrets);
+                (key, value)
+            };
             Json::Object(entries.into_iter().map(entry).collect())
         }
         other => other,

@@ -137,6 +137,13 @@ impl Everything<'_> {
             metrics.push(self.metric(EXPECTED.into(), found));
         }
         for judged in source.judged {
+            // Where one with tags is judged, k6 has the whole one, too.
+            let whole = judged.selector.split('{').next().unwrap_or_default();
+            if !metrics.iter().any(|metric| metric.name == whole)
+                && let Some(found) = self.selected(whole, source.declared)
+            {
+                metrics.push(self.metric(whole.into(), found));
+            }
             let at = match metrics.iter().position(|metric| metric.name == judged.selector) {
                 Some(at) => at,
                 None => {

@@ -9,11 +9,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde_json::{Value as Json, json};
 
 use super::form::{OutFile, TagList};
+use super::json::hidden;
 use super::make::Declared;
 use super::model::Contains;
 use super::out::OutSpec;
 use crate::script::errors;
-use crate::stats::layout::Tags;
+use crate::secrets::Redactor;
+use crate::stats::layout::{Tags, UNJUDGED};
 use crate::stats::metrics::{self, Kind};
 use crate::stats::outcome::ErrorKind;
 use crate::stats::samples::{
@@ -107,10 +109,17 @@ impl Files {
         self.files.iter().map(|file| file.tail(tags)).collect()
     }
 
-    fn point(&mut self, metric: &str, kind: Kind, at: Nanos, value: f64, tails: &Tails) -> io::Result<()> {
+    fn point(
+        &mut self,
+        (metric, kind): (&str, Kind),
+        at: Nanos,
+        value: f64,
+        tails: &Tails,
+        secrets: &Redactor,
+    ) -> io::Result<()> {
         if !self.known.contains(metric) {
             self.known.insert(metric.to_owned());
-            let data = self.told.metric(metric, kind);
+            let data = hidden(self.told.metric(metric, kind), secrets);
             self.files.iter_mut().for_each(|file| file.metric(metric, &data));
         }
         let mut each = self.files.iter_mut().zip(tails.iter());
@@ -158,8 +167,8 @@ struct PointSink {
     places: HashMap<(u32, u32), TagList>,
     /// Metrics that flows have added to, likewise.
     series: HashMap<(u32, u32), (String, Kind, Tails)>,
-    /// Of requests, by worker, place and how they ended.
-    requests: HashMap<RequestKey, Tails>,
+    /// Of requests, by worker, place and how they ended; and whether anybody judges them.
+    requests: HashMap<RequestKey, (Tails, bool)>,
     /// Of all else.
     fixed: HashMap<TagList, Tails>,
     /// Users at work, and those that there are, by worker and scenario.
@@ -238,7 +247,7 @@ impl Points<'_> {
         let at = self.legend.epoch + at;
         values.iter().try_for_each(|(metric, value)| {
             let kind = metrics::named(metric).map_or(Kind::Trend, |metric| metric.kind);
-            self.files.point(metric, kind, at, *value, tails)
+            self.files.point((metric, kind), at, *value, tails, &self.legend.secrets)
         })
     }
 
@@ -249,7 +258,10 @@ impl Points<'_> {
         let mut all: Tags = told.tags.clone();
         all.extend(tags);
         all.retain(|name, _| !told.left_out.contains(name));
-        let shown = all.into_iter().map(|(name, value)| (name, secrets.text(&value).into_owned()));
+        let shown = all.into_iter().map(|(name, value)| {
+            let value = secrets.named(&name, &value).into_owned();
+            (name, value)
+        });
         self.files.tails(&shown.collect())
     }
 
@@ -265,12 +277,14 @@ impl Points<'_> {
 
     fn request(&mut self, end: &RequestEnd) -> io::Result<()> {
         let key = (self.worker, end.place, end.result, end.expected);
-        let tails = match self.sink.requests.get(&key) {
-            Some(known) => Arc::clone(known),
+        let (tails, judged) = match self.sink.requests.get(&key) {
+            Some((tails, judged)) => (Arc::clone(tails), *judged),
             None => {
-                let tails = self.tails(self.tags_of_request(end));
-                self.sink.requests.insert(key, Arc::clone(&tails));
-                tails
+                let tags = self.tags_of_request(end);
+                let judged = tags.iter().any(|(name, _)| name == UNJUDGED.0);
+                let tails = self.tails(tags);
+                self.sink.requests.insert(key, (Arc::clone(&tails), judged));
+                (tails, judged)
             }
         };
         let ms = |span: Nanos| span.0 as f64 / 1e6;
@@ -286,9 +300,11 @@ impl Points<'_> {
             ("http_req_sending", ms(end.sending)),
             ("http_req_waiting", ms((first_byte - sent) - end.sending)),
             ("http_req_receiving", ms(end.done - first_byte)),
+            // The last one, which those have not that nobody judges.
             ("http_req_failed", if end.expected { 0.0 } else { 1.0 }),
         ];
-        self.points(end.done, &tails, &values)
+        let told = if judged { &values[..] } else { &values[..values.len() - 1] };
+        self.points(end.done, &tails, told)
     }
 
     fn tags_of_request(&self, end: &RequestEnd) -> TagList {
@@ -296,8 +312,13 @@ impl Points<'_> {
         let made = || self.sink.places.get(&(self.worker, end.place)).cloned().unwrap_or_default();
         let of_plan = layout.places.get(end.place as usize);
         let mut tags = of_plan.map_or_else(made, |place| owned(&place.tags));
+        let given = tags.len();
+        tags.retain(|(name, value)| (name.as_str(), value.as_str()) != UNJUDGED);
+        let judged = tags.len() == given;
         let mut add = |name: &str, value: String| tags.push((name.to_owned(), value));
-        add("expected_response", end.expected.to_string());
+        if judged {
+            add("expected_response", end.expected.to_string());
+        }
         add("status", end.result.unwrap_or(0).to_string());
         let code = match end.result {
             Ok(status) => {
@@ -328,7 +349,7 @@ impl Points<'_> {
         };
         // k6 has rates as 0 and 1.
         let value = if kind == Kind::Rate { f64::from(u8::from(added.value != 0.0)) } else { added.value };
-        self.files.point(&metric, kind, self.legend.epoch + added.at, value, &tails)
+        self.files.point((&metric, kind), self.legend.epoch + added.at, value, &tails, &self.legend.secrets)
     }
 
     /// Those that were cut off are no samples, as in k6, and `setup` and `teardown` are none.

@@ -53,7 +53,7 @@ fn csv_that_is_written_otherwise_is_read_the_same_way_twice() {
         "a,b\r\n1,\"x\"y\r\n\r\n\n2,y\"z\"\n".to_owned(),
         "a,b\r1,2\r3,4".to_owned(),
         "\u{feff}a,b\n\u{feff}1,\"\"\n \"q\" , \n,\n".to_owned(),
-        format!("a,b\n\"{long}\",\"{long}\"\n{long},\"open\n"),
+        format!("a,b\n\"{long}\",\"{long}\"\n{long},open\"\n"),
         format!("a,b\n\"{}\",\"{}\"\n", "y".repeat(256), "z".repeat(512)),
     ] {
         let set =
@@ -153,6 +153,7 @@ fn what_is_wrong_with_a_file_is_said() {
         (".csv", "a,b\n", "no rows"),
         (".csv", "a,b\n1\n", "line: 2"),
         (".csv", "a,a\n1,2\n", "`a` comes twice"),
+        (".csv", "a,b\n0,0\n1,\"x\n2,y\n", "line 3 opens a quote that nothing closes"),
         (".jsonl", "{\"a\":1}\n{\"b\":1}\n", ":2: the key `a`"),
         (".jsonl", "{\"a\":1}\nnonsense\n", ":2: not a JSON object"),
         (".json", "{\"a\":1}", "not a JSON array"),

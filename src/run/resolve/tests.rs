@@ -103,6 +103,19 @@ fn the_order_of_one_family_is_the_servers() {
     assert_eq!(found, ips(&["192.0.2.9", "192.0.2.1", "192.0.2.5"]));
 }
 
+/// As services of containers are called (`shop_web_1`), and what no browser would call.
+#[test]
+fn names_with_underscores_are_asked_for_as_they_are() {
+    let server = Server::new(|_| Reply::Addresses(ips(&["10.0.0.9"])));
+    for host in ["shop_web_1.test", "_shop.test", "shop_.a_b.test", "xn--.test", "a--b.test"] {
+        assert_eq!(ask(&server, host).unwrap(), ips(&["10.0.0.9"]), "{host}");
+        let asked = server.asked();
+        assert!(asked.iter().any(|asked| asked == host), "{host}: {asked:?}");
+    }
+    let hosts = server.sources("10.0.0.8 shop_web_2", "");
+    assert_eq!(resolve_from(hosts, "shop_web_2", 80, RESOLVE_LIMIT).map(sorted).unwrap(), ips(&["10.0.0.8"]));
+}
+
 #[test]
 fn aliases_are_followed() {
     let server = Server::new(|_| Reply::Alias("real.example".into(), ips(&["192.0.2.3", "2001:db8::3"])));

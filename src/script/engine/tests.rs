@@ -12,7 +12,7 @@ fn program(source: &str) -> Arc<Program> {
         Path::new("/nowhere/test.js"),
         Some(Arc::from(source)),
         Vec::new(),
-        Console::new(None, false),
+        Console::new(None, false, Default::default()),
     )
 }
 

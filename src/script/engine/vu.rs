@@ -124,6 +124,10 @@ fn live(core: &Rc<Core>) {
     runtime.set_gc_threshold(GC_THRESHOLD);
     let watched = Rc::clone(core);
     runtime.set_interrupt_handler(Some(Box::new(move || watched.interrupts())));
+    let told = Rc::clone(core);
+    runtime.set_host_promise_rejection_tracker(Some(Box::new(move |ctx, promise, reason, handled| {
+        told.hears_of_rejection(&ctx, &promise, reason, handled);
+    })));
     runtime.set_loader(Resolve, Load);
     context.with(|ctx| {
         core.give_to(&ctx);
@@ -175,15 +179,25 @@ fn work<'js>(ctx: &Ctx<'js>, core: &Rc<Core>, exports: &Object<'js>) {
     while !core.quits() {
         let job = core.job.borrow_mut().take();
         if let Some(job) = job {
-            let end = match carry_out(ctx, core, exports, &job, &mut data) {
+            let result = carry_out(ctx, core, exports, &job, &mut data);
+            let aborts = core.takes_abort();
+            let end = match result {
                 _ if core.is_stopping() => {
                     // What it threw is nobody's business.
                     let _ = ctx.catch();
                     JobEnd::Stopped
                 }
+                Ok(_) | Err(_) if aborts => {
+                    let text = core.program.aborted().unwrap_or_default().into();
+                    JobEnd::Threw(Thrown { text })
+                }
                 Ok(result) => JobEnd::Done(result),
-                Err(e) => JobEnd::Threw(thrown(ctx, e)),
+                Err(thrown) => JobEnd::Threw(thrown),
             };
+            if matches!(end, JobEnd::Threw(_)) {
+                // As in k6: what it had begun beside is not gone on with.
+                core.forget_requests();
+            }
             core.set_end(end);
         }
         core.suspend(Pause::Idle);
@@ -214,7 +228,25 @@ fn carry_out<'js>(
     exports: &Object<'js>,
     job: &Job,
     data: &mut Data<'js>,
-) -> rquickjs::Result<Option<String>> {
+) -> Result<Option<String>, Thrown> {
+    let called = call(ctx, core, exports, job, data);
+    let result = settle(ctx, core, called.map_err(|e| thrown(ctx, e))?)?;
+    let json = match job {
+        Job::Setup => setup_data(ctx, result),
+        Job::Summary(_) => modules::summary_files(ctx, result).map(Some),
+        _ => Ok(None),
+    };
+    json.map_err(|e| thrown(ctx, e))
+}
+
+/// Calls the function of a job.
+fn call<'js>(
+    ctx: &Ctx<'js>,
+    core: &Rc<Core>,
+    exports: &Object<'js>,
+    job: &Job,
+    data: &mut Data<'js>,
+) -> rquickjs::Result<Value<'js>> {
     let name: &str = match job {
         Job::Iteration(exec) => exec,
         Job::Setup => "setup",
@@ -233,13 +265,7 @@ fn carry_out<'js>(
         Job::Setup => {}
         Job::Summary(json) => args.push_arg(ctx.json_parse(&**json)?)?,
     }
-    let result: Value = function.call_arg(args)?;
-    let result = settle(ctx, core, result)?;
-    match job {
-        Job::Setup => setup_data(ctx, result),
-        Job::Summary(_) => modules::summary_files(ctx, result).map(Some),
-        _ => Ok(None),
-    }
+    function.call_arg(args)
 }
 
 /// What `setup` returned as k6 hands it on: in JSON, where what is undefined within becomes null.
@@ -256,17 +282,26 @@ fn setup_data<'js>(ctx: &Ctx<'js>, result: Value<'js>) -> rquickjs::Result<Optio
 }
 
 /// Lets promises and timers go on until none is left, and gives what came of `result`.
-fn settle<'js>(ctx: &Ctx<'js>, core: &Rc<Core>, result: Value<'js>) -> rquickjs::Result<Value<'js>> {
+///
+/// # Errors
+/// What was thrown, or a promise rejected with that nobody hears of: that ends the job, as in k6.
+fn settle<'js>(ctx: &Ctx<'js>, core: &Rc<Core>, result: Value<'js>) -> Result<Value<'js>, Thrown> {
+    let cut_off = || Thrown { text: "cut off".into() };
     loop {
         while ctx.execute_pending_job() {
             if core.is_stopping() {
-                return Err(rquickjs::Exception::throw_message(ctx, "cut off"));
+                return Err(cut_off());
             }
         }
-        if modules::settle_answers(ctx, core)? {
+        if let Some(reason) = core.take_rejection() {
+            let reason = reason.restore(ctx).map(|reason| ctx.throw(reason)).unwrap_or_else(|e| e);
+            let Thrown { text } = thrown(ctx, reason);
+            return Err(Thrown { text: format!("Uncaught (in promise) {text}") });
+        }
+        if modules::settle_answers(ctx, core).map_err(|e| thrown(ctx, e))? {
             continue;
         }
-        if fire(ctx, core)? {
+        if fire(ctx, core).map_err(|e| thrown(ctx, e))? {
             continue;
         }
         let next = core.timers.borrow().values().map(|timer| timer.at).min();
@@ -274,12 +309,15 @@ fn settle<'js>(ctx: &Ctx<'js>, core: &Rc<Core>, result: Value<'js>) -> rquickjs:
             break;
         }
         if !core.wait(Wanted::Anything(next.unwrap_or(Nanos::MAX))) {
-            return Err(rquickjs::Exception::throw_message(ctx, "cut off"));
+            return Err(cut_off());
         }
     }
     match result.as_promise() {
         // One that nothing settles any more is as good as none.
-        Some(promise) => promise.result().unwrap_or_else(|| Ok(Value::new_undefined(ctx.clone()))),
+        Some(promise) => {
+            let settled = promise.result().unwrap_or_else(|| Ok(Value::new_undefined(ctx.clone())));
+            settled.map_err(|e| thrown(ctx, e))
+        }
         None => Ok(result),
     }
 }

@@ -47,8 +47,7 @@ fn read(line: &str) -> Option<SetCookie> {
     if name.is_empty() || !name.bytes().all(is_token_byte) {
         return None;
     }
-    let unquoted = value.strip_prefix('"').and_then(|value| value.strip_suffix('"')).unwrap_or(value);
-    let mut cookie = plain(name, valid(unquoted)?);
+    let mut cookie = plain(name, valid(unquoted(value))?);
     for attribute in parts {
         let (name, value) = attribute.split_once('=').unwrap_or((attribute, ""));
         let Some(value) = valid(value) else { continue };
@@ -79,6 +78,10 @@ fn plain(name: &str, value: &str) -> SetCookie {
     }
 }
 
+fn unquoted(value: &str) -> &str {
+    value.strip_prefix('"').and_then(|value| value.strip_suffix('"')).unwrap_or(value)
+}
+
 /// What may stand in a value.
 fn valid(value: &str) -> Option<&str> {
     value.bytes().all(is_value_byte).then_some(value)
@@ -96,7 +99,7 @@ fn max_age(value: &str) -> Option<i64> {
 
 /// `Fri, 15 Jan 2027 08:01:00 GMT`, with dashes or without: the only forms that Go takes, whose names of days need not be right, in seconds since the Unix
 /// epoch. Jars are more generous (`plan::cookies`).
-fn date(text: &str) -> Option<i64> {
+pub fn date(text: &str) -> Option<i64> {
     const MONTHS: [&str; 12] =
         ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
     const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
@@ -122,22 +125,35 @@ fn date(text: &str) -> Option<i64> {
     Some(at.assume_utc().unix_timestamp())
 }
 
-/// The Cookie field of a request: what the script wrote into it, then the cookies of the request, then those of the jar (`a=1; b=2`).
+/// A cookie that lies in a jar, as Go has it: without quotation marks around its value; `None` for one that Go would not have taken.
+pub fn kept<'a>((name, value): (&'a str, &'a str)) -> Option<(&'a str, &'a str)> {
+    let is_name = !name.is_empty() && name.bytes().all(is_token_byte);
+    is_name.then_some(name).zip(valid(unquoted(value)))
+}
+
+/// What a cookie of a script is in a jar: bytes that no value can have are left out, as Go does when it sends them.
+pub fn fit_for_jar(value: &str) -> String {
+    value.bytes().filter(|byte| is_value_byte(*byte)).map(char::from).collect()
+}
+
+/// The Cookie field of a request: what the script wrote into it, then the cookies of the request, then those of the jar.
 /// Empty where there are none.
-pub fn field(own: Option<&str>, given: &[GivenCookie], jar: &str) -> String {
-    let is_replaced = |pair: &str| {
-        let name = pair.split('=').next().unwrap_or_default();
-        given.iter().any(|cookie| cookie.replace && cookie.name == name)
-    };
+pub fn field<'a>(
+    own: Option<&str>,
+    given: &[GivenCookie],
+    jar: impl Iterator<Item = (&'a str, &'a str)>,
+) -> String {
+    let is_replaced = |name: &str| given.iter().any(|cookie| cookie.replace && cookie.name == name);
     let own = own.into_iter().map(str::trim).filter(|own| !own.is_empty()).map(str::to_owned);
-    let kept = jar.split("; ").filter(|pair| !pair.is_empty() && !is_replaced(pair)).map(str::to_owned);
+    let kept =
+        jar.filter_map(kept).filter(|(name, _)| !is_replaced(name)).map(|(name, value)| pair(name, value));
     let given = given.iter().map(|cookie| pair(&cookie.name, &cookie.value));
     own.chain(given).chain(kept).collect::<Vec<_>>().join("; ")
 }
 
 /// Bytes that no value can have are left out; one with blanks or commas is quoted.
 fn pair(name: &str, value: &str) -> String {
-    let value: String = value.bytes().filter(|byte| is_value_byte(*byte)).map(char::from).collect();
+    let value = fit_for_jar(value);
     let name = name.replace(['\r', '\n'], "-");
     if value.contains([' ', ',']) { format!("{name}=\"{value}\"") } else { format!("{name}={value}") }
 }
@@ -227,15 +243,32 @@ mod tests {
             of("bs", "a\\b"),
         ];
         let wanted = "a=1; b=\"x y\"; c=q; d=ab; e=; f=\"a,b\"; g=; h i=1; n=m=2; a-b=1; bs=ab";
-        assert_eq!(field(None, &given, ""), wanted);
-        assert_eq!(field(Some("own=1"), &given[..1], "fromr=1"), "own=1; a=1; fromr=1");
+        let sent = |own, given: &[GivenCookie], jar: &[(&str, &str)]| field(own, given, jar.iter().copied());
+        assert_eq!(sent(None, &given, &[]), wanted);
+        assert_eq!(sent(Some("own=1"), &given[..1], &[("fromr", "1")]), "own=1; a=1; fromr=1");
+        // Those of a jar, as a server gave them: `sp=a b,c`, `q="quoted v"`, `q2="plain"`; and what Go does not take.
+        let jar = [
+            ("sp", "a b,c"),
+            ("q", "\"quoted v\""),
+            ("q2", "\"plain\""),
+            ("e", ""),
+            ("eq", "a=b"),
+            ("bad", "a\"b"),
+            ("bs", "a\\b"),
+            ("n v", "1"),
+        ];
+        assert_eq!(sent(None, &[], &jar), "sp=\"a b,c\"; q=\"quoted v\"; q2=plain; e=; eq=a=b");
     }
 
     #[test]
     fn cookies_of_a_request_stand_beside_those_of_the_jar_or_for_them() {
-        assert_eq!(field(None, &[of("a", "x")], "a=1; b=2"), "a=x; a=1; b=2");
+        let jar = || [("a", "1"), ("b", "2")].into_iter();
+        assert_eq!(field(None, &[of("a", "x")], jar()), "a=x; a=1; b=2");
         let replacing = GivenCookie { replace: true, ..of("a", "x") };
-        assert_eq!(field(None, &[replacing], "a=1; b=2"), "a=x; b=2");
-        assert_eq!((field(None, &[], ""), field(None, &[], "b=2")), (String::new(), "b=2".into()));
+        assert_eq!(field(None, &[replacing], jar()), "a=x; b=2");
+        assert_eq!(
+            (field(None, &[], jar().take(0)), field(None, &[], jar().skip(1))),
+            (String::new(), "b=2".into())
+        );
     }
 }

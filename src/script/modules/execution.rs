@@ -8,6 +8,7 @@ use super::args::{arg, glue, is_nothing, tag_value, text};
 use super::exports::{Members, declare};
 use crate::clock;
 use crate::script::core::Core;
+use crate::script::foreign;
 
 /// Objects whose properties ask a native for their values; tags are kept by natives as well.
 const OBJECTS: &str = r#"(fact, tag, abort, fail) => {
@@ -65,13 +66,10 @@ fn fact<'js>(ctx: Ctx<'js>, name: String) -> Result<Value<'js>> {
     let elapsed = clock::now().0.saturating_sub(facts.load_start.0);
     let settings = core.program.settings();
     let (of, _) = name.split_once('.').unwrap_or((&name, ""));
+    not_in_init(&ctx, &core, of)?;
     if of == "test" {
         let options = settings.map_or("{}", |settings| settings.options.as_str());
         return options.into_js(&ctx);
-    }
-    if core.is_initialising() && of != "instance" && name != "vu.idInTest" && name != "vu.idInInstance" {
-        let message = format!("getting {of} information in the init context is not supported");
-        return Err(Exception::throw_message(&ctx, &message));
     }
     let counts = core.program.live();
     match name.as_str() {
@@ -108,9 +106,24 @@ fn fact<'js>(ctx: Ctx<'js>, name: String) -> Result<Value<'js>> {
     }
 }
 
+/// Nothing is known of user, scenario and test while the module code runs, in k6's words.
+fn not_in_init(ctx: &Ctx<'_>, core: &Core, of: &str) -> Result<()> {
+    if !core.is_initialising() {
+        return Ok(());
+    }
+    let message = match of {
+        "scenario" => "getting scenario information outside of the VU context is not supported".into(),
+        "test" => "getting test options in the init context is not supported".into(),
+        "vu" => "getting VU information in the init context is not supported".into(),
+        _ => format!("getting {of} information in the init context is not supported"),
+    };
+    Err(Exception::throw_message(ctx, &message))
+}
+
 /// Looks at, sets or deletes a tag of the user.
 fn tag<'js>(ctx: Ctx<'js>, args: Rest<Value<'js>>) -> Result<Value<'js>> {
     let core = Core::of(&ctx);
+    not_in_init(&ctx, &core, "vu")?;
     let what = text(&ctx, &arg(&ctx, &args, 0))?;
     let now = core.tags();
     if what == "names" {
@@ -138,8 +151,11 @@ fn abort<'js>(ctx: Ctx<'js>, args: Rest<Value<'js>>) -> Result<()> {
     let reason = arg(&ctx, &args, 0);
     let reason = if is_nothing(&reason) { String::new() } else { format!(": {}", text(&ctx, &reason)?) };
     let reason = format!("test aborted{reason}");
-    Core::of(&ctx).program.abort(&reason);
-    Err(Exception::throw_message(&ctx, &reason))
+    let core = Core::of(&ctx);
+    core.program.abort(&reason);
+    core.abort();
+    // As in k6: what stands behind it is not done, whatever catches exceptions.
+    Err(foreign::throw_uncatchable(&ctx, &reason))
 }
 
 fn fail<'js>(ctx: Ctx<'js>, args: Rest<Value<'js>>) -> Result<()> {

@@ -61,11 +61,12 @@ fn check<'js>(ctx: Ctx<'js>, args: Rest<Value<'js>>) -> Result<bool> {
     for entry in sets.props::<String, Value>() {
         let (name, wanted) = entry?;
         is_one_name(&ctx, &name)?;
-        let judged = match wanted.as_function() {
+        let function = wanted.as_function();
+        let judged = match function {
             Some(function) => function.call::<_, Value>((value.clone(),)),
             None => Ok(wanted.clone()),
         };
-        if judged.as_ref().is_ok_and(Value::is_promise) {
+        if function.is_some() && judged.as_ref().is_ok_and(Value::is_promise) {
             let message = "check() does not support async functions as its condition; await what it waits for before it";
             return Err(Exception::throw_message(&ctx, message));
         }

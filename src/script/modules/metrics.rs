@@ -2,9 +2,9 @@
 
 use rquickjs::function::Rest;
 use rquickjs::module::{Declarations, Exports, ModuleDef};
-use rquickjs::{Ctx, Exception, Function, Object, Result, Value};
+use rquickjs::{Coerced, Ctx, Exception, FromJs, Function, Object, Result, Value};
 
-use super::args::{arg, glue, is_true, number, tags, text};
+use super::args::{arg, glue, is_nothing, is_true, tags, text};
 use super::exports::{Members, declare};
 use crate::script::console::Level;
 use crate::script::core::{Core, Given};
@@ -53,7 +53,8 @@ fn define<'js>(ctx: Ctx<'js>, args: Rest<Value<'js>>) -> Result<()> {
         let message = "metrics must be declared in the init context";
         return Err(Exception::throw_message(&ctx, message));
     }
-    let name = text(&ctx, &arg(&ctx, &args, 1))?;
+    let name = arg(&ctx, &args, 1);
+    let name = if is_nothing(&name) { String::new() } else { text(&ctx, &name)? };
     if !is_name(&name) {
         let message = format!(
             "invalid metric name: '{name}': metric names must only include up to 128 ASCII letters, numbers, or underscores and \
@@ -70,6 +71,15 @@ fn kind(args: &[Value<'_>]) -> Kind {
     KINDS[index.clamp(0, 3) as usize].1
 }
 
+/// As JavaScript makes a number of it (of `''`, `'0x10'` and dates, too); `None` for what is none, and for nothing.
+fn coerced<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> Result<Option<f64>> {
+    if is_nothing(value) {
+        return Ok(None);
+    }
+    let number = Coerced::<f64>::from_js(ctx, value.clone())?.0;
+    Ok(Some(number).filter(|number| !number.is_nan()))
+}
+
 fn add<'js>(ctx: Ctx<'js>, args: Rest<Value<'js>>) -> Result<bool> {
     let core = Core::of(&ctx);
     if core.is_initialising() {
@@ -78,7 +88,7 @@ fn add<'js>(ctx: Ctx<'js>, args: Rest<Value<'js>>) -> Result<bool> {
     }
     let (kind, metric) = (kind(&args), text(&ctx, &arg(&ctx, &args, 1))?);
     let value = arg(&ctx, &args, 2);
-    let Some(value) = number(&value) else {
+    let Some(value) = coerced(&ctx, &value)? else {
         let shown = if value.is_undefined() { "undefined".into() } else { text(&ctx, &value)? };
         let message = format!(
             "'{shown}' is an invalid value for metric '{metric}', a number or a boolean value is expected"

@@ -63,6 +63,11 @@ pub trait Flow: Sized {
     /// Draws what the user's next iteration needs. False when there is nothing left to do one with: the user goes off.
     fn prepare(&mut self, state: &mut Self::State) -> bool;
 
+    /// The load is at its end since the flow itself has ended it.
+    fn is_called_off(&self) -> bool {
+        false
+    }
+
     /// Something happened; `moves` takes what is to begin.
     ///
     /// A flow that has much to compute says [`Then::Yield`] after a slice of it and is told [`What::GoOn`]: no user holds the loop

@@ -22,7 +22,7 @@ use crate::script::http::address::Refusal;
 use crate::script::http::ask::{Answer, Ask};
 use crate::script::http::{cookies as script_cookies, follow, wire};
 use crate::script::program::{Program, ScriptError};
-use crate::script::tags::{TagSet, Tags};
+use crate::script::tags::TagSet;
 use crate::stats::outcome::{ErrorKind, Timings};
 use crate::units::Nanos;
 use places::Places;
@@ -66,7 +66,6 @@ pub struct ScriptFlow {
     /// For requests whose statuses nobody judges.
     all: Rc<StatusSet>,
     body_limit: usize,
-    scratch: Vec<u8>,
 }
 
 /// One user of a script.
@@ -76,7 +75,8 @@ pub struct ScriptUser {
     vu: Option<Box<Vu>>,
     open: Vec<Open>,
     exec: Rc<str>,
-    base: Tags,
+    /// The group that its iterations begin in.
+    group: &'static str,
     begun: Nanos,
     /// Its script has something to do, or waits.
     at_work: bool,
@@ -88,6 +88,8 @@ struct Open {
     ask: Ask,
     /// Redirects followed.
     hops: u32,
+    /// When the script's time limit is over, which is one for all requests that redirects lead to.
+    until: Nanos,
     /// The `Cookie` field that was sent.
     cookies: String,
 }
@@ -102,22 +104,16 @@ impl ScriptFlow {
             places: Places::default(),
             all: Rc::new(all),
             body_limit: setup.workload.body_limit,
-            scratch: Vec::new(),
         }
     }
 
-    /// The tags that a user begins each iteration with, and the function that this calls.
+    /// The tags that a user begins with, and the function that its iterations call.
     fn facts(&self, key: &UserKey) -> (Facts, TagSet, Rc<str>) {
         let settings = self.task.program.settings();
         let own = settings.map(|settings| settings.tags.clone()).unwrap_or_default();
         let scenario = match self.task.task {
             Task::Load => self.task.program.scenario(key.scenario),
             _ => None,
-        };
-        let group = match self.task.task {
-            Task::Setup => "::setup",
-            Task::Teardown => "::teardown",
-            _ => "",
         };
         let mut tags = TagSet::of(own);
         if let Some(scenario) = scenario {
@@ -130,7 +126,15 @@ impl ScriptFlow {
             ..Facts::default()
         };
         let exec = scenario.map_or("default", |scenario| scenario.exec.as_str());
-        (facts, tags.with([("group", group)]), Rc::from(exec))
+        (facts, tags.with([("group", self.group())]), Rc::from(exec))
+    }
+
+    fn group(&self) -> &'static str {
+        match self.task.task {
+            Task::Setup => "::setup",
+            Task::Teardown => "::teardown",
+            _ => "",
+        }
     }
 
     fn job(&self, user: &ScriptUser) -> Job {
@@ -151,7 +155,7 @@ impl ScriptFlow {
             facts.in_scenario = iteration.in_scenario;
             facts.load_start = moves.window_open;
         }
-        vu.core().begin_with(&user.base);
+        vu.core().begin_in(user.group);
         self.task.program.live().begin();
         user.begun = moves.now();
         user.at_work = true;
@@ -169,7 +173,7 @@ impl ScriptFlow {
             moves.computed(vu.core().take_computed());
             let mut answered = false;
             for ask in vu.core().take_asks() {
-                answered |= !self.ask(user, ask, 0, moves);
+                answered |= !self.ask(user, ask, 0, None, moves);
             }
             match pause {
                 Pause::Idle => return self.end(user, moves),
@@ -228,7 +232,14 @@ impl ScriptFlow {
     }
 
     /// Begins a request, which may be what a redirect leads to. False where it may go nowhere: it is answered then.
-    fn ask(&mut self, user: &mut ScriptUser, ask: Ask, hops: u32, moves: &mut Moves<'_>) -> bool {
+    fn ask(
+        &mut self,
+        user: &mut ScriptUser,
+        ask: Ask,
+        hops: u32,
+        until: Option<Nanos>,
+        moves: &mut Moves<'_>,
+    ) -> bool {
         let mapped = self.mapped(&ask.to.url);
         let origin = match moves.origin(mapped.as_ref().unwrap_or(&ask.to.url), None) {
             Ok(origin) => origin,
@@ -252,7 +263,8 @@ impl ScriptFlow {
             place,
             scheduled: None,
         });
-        user.open.push(Open { id, ask, hops, cookies: String::new() });
+        let until = until.unwrap_or(Nanos(moves.now().0.saturating_add(ask.timeout.0)));
+        user.open.push(Open { id, ask, hops, until, cookies: String::new() });
         true
     }
 
@@ -314,8 +326,10 @@ impl ScriptFlow {
         if let Ok(status) = status {
             match self.follows(&open, status, &head) {
                 Ok(None) => {}
-                Ok(Some(next)) => {
-                    self.ask(user, next, open.hops + 1, moves);
+                Ok(Some(mut next)) => {
+                    // One that has none left fails at once.
+                    next.timeout = Nanos(open.until.0.saturating_sub(moves.now().0).max(1));
+                    self.ask(user, next, open.hops + 1, Some(open.until), moves);
                     return self.look(user, true, moves);
                 }
                 Err(refused) => refusal = Some(refused),
@@ -369,10 +383,9 @@ impl Flow for ScriptFlow {
     }
 
     fn user(&self, key: &UserKey) -> ScriptUser {
-        let (facts, base, exec) = self.facts(key);
+        let (facts, tags, exec) = self.facts(key);
         let program = &self.task.program;
-        let base = Rc::new(base);
-        let vu = match Vu::new(program, facts, base.with([])) {
+        let vu = match Vu::new(program, facts, tags) {
             Ok(vu) => {
                 program.live().initialise();
                 Some(Box::new(vu))
@@ -384,11 +397,23 @@ impl Flow for ScriptFlow {
             }
         };
         let key = *key;
-        ScriptUser { key, vu, open: Vec::new(), exec, base, begun: Nanos::ZERO, at_work: false }
+        ScriptUser {
+            key,
+            vu,
+            open: Vec::new(),
+            exec,
+            group: self.group(),
+            begun: Nanos::ZERO,
+            at_work: false,
+        }
     }
 
     fn prepare(&mut self, user: &mut ScriptUser) -> bool {
         user.vu.is_some() && !self.task.is_called_off()
+    }
+
+    fn is_called_off(&self) -> bool {
+        self.task.is_called_off()
     }
 
     fn on(&mut self, user: &mut ScriptUser, what: What, moves: &mut Moves<'_>) -> Then {
@@ -431,11 +456,9 @@ impl Flow for ScriptFlow {
         let own = ask.headers.iter().find(|(name, _)| name == "Cookie").map(|(_, value)| value.as_str());
         open.cookies.clear();
         if own.is_some() || !jar.is_empty() || !ask.cookies.is_empty() {
-            self.scratch.clear();
-            if let Some(at) = request_url(&ask.to.url, &ask.to.url.target) {
-                jar.header(&at, wall, &mut self.scratch);
-            }
-            open.cookies = script_cookies::field(own, &ask.cookies, &String::from_utf8_lossy(&self.scratch));
+            let at = request_url(&ask.to.url, &ask.to.url.target);
+            let kept = at.iter().flat_map(|at| jar.pairs(at, wall));
+            open.cookies = script_cookies::field(own, &ask.cookies, kept);
         }
         wire::write(ask, &open.cookies, out);
         Ok(())

@@ -565,7 +565,11 @@ impl<F: Flow> Users<F> {
     }
 
     /// Iterations that the executors owed and nobody began: shared and per-user ones, at the end.
+    /// A run that somebody ended owes nothing.
     pub(super) fn drop_what_is_owed<D: AddRoute>(&mut self, links: &mut UserLinks<D, F>) {
+        if links.aborted || self.flow.is_called_off() {
+            return;
+        }
         for index in 0..self.runners.len() {
             let runner = &self.runners[index];
             let owed = match runner.executor {

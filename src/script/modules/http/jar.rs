@@ -11,6 +11,7 @@ use crate::plan::cookies::request_url;
 use crate::script::core::Core;
 use crate::script::http::address;
 use crate::script::http::ask::Jar;
+use crate::script::http::cookies::{date, fit_for_jar, kept};
 use crate::script::modules::args::{arg, is_nothing, is_true, number, text};
 
 /// A jar of a script.
@@ -53,11 +54,11 @@ pub(super) fn functions<'js>(ctx: &Ctx<'js>) -> Result<(Value<'js>, Value<'js>)>
 }
 
 /// The jar of `params.jar`.
-pub(super) fn of<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> Result<Option<Jar>> {
+pub(super) fn of(value: &Value<'_>) -> Result<Option<Jar>> {
     match Class::<ScriptJar>::from_value(value) {
         Ok(jar) => Ok(Some(Rc::clone(&jar.borrow().0))),
-        Err(_) if is_nothing(value) => Ok(None),
-        Err(_) => Err(Exception::throw_type(ctx, "params.jar is no CookieJar")),
+        // As in k6: what is none is passed over.
+        Err(_) => Ok(None),
     }
 }
 
@@ -76,7 +77,11 @@ fn url_of<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> Result<url::Url> {
 
 fn set<'js>(ctx: Ctx<'js>, jar: This<Class<'js, ScriptJar>>, args: Rest<Value<'js>>) -> Result<bool> {
     let url = url_of(&ctx, &arg(&ctx, &args, 0))?;
-    let (name, value) = (text(&ctx, &arg(&ctx, &args, 1))?, text(&ctx, &arg(&ctx, &args, 2))?);
+    let given = |at| {
+        let value = arg(&ctx, &args, at);
+        if is_nothing(&value) { Ok(String::new()) } else { text(&ctx, &value).map(|text| fit_for_jar(&text)) }
+    };
+    let (name, value) = (given(1)?, given(2)?);
     let mut line = format!("HTTP/1.1 200 OK\r\nSet-Cookie: {name}={value}");
     let options = arg(&ctx, &args, 3);
     if let Some(options) = options.as_object() {
@@ -86,8 +91,22 @@ fn set<'js>(ctx: Ctx<'js>, jar: This<Class<'js, ScriptJar>>, args: Rest<Value<'j
                 continue;
             }
             match name.as_str() {
-                "domain" | "path" | "expires" => line += &format!("; {name}={}", text(&ctx, &value)?),
-                "max_age" => line += &format!("; Max-Age={}", number(&value).unwrap_or(0.0) as i64),
+                "domain" | "path" => line += &format!("; {name}={}", fit_for_jar(&text(&ctx, &value)?)),
+                "expires" => {
+                    let shown = text(&ctx, &value)?;
+                    if date(&shown).is_none() {
+                        let message = format!(
+                            "unable to parse \"expires\" date string \"{shown}\": it is like Wed, 21 Oct 2099 07:28:00 GMT"
+                        );
+                        return Err(Exception::throw_message(&ctx, &message));
+                    }
+                    line += &format!("; Expires={shown}");
+                }
+                // Go has 0 for none.
+                "max_age" => match number(&value).unwrap_or(0.0) as i64 {
+                    0 => {}
+                    age => line += &format!("; Max-Age={age}"),
+                },
                 "secure" if is_true(&ctx, &value)? => line += "; Secure",
                 "http_only" if is_true(&ctx, &value)? => line += "; HttpOnly",
                 _ => {}
@@ -100,11 +119,10 @@ fn set<'js>(ctx: Ctx<'js>, jar: This<Class<'js, ScriptJar>>, args: Rest<Value<'j
 
 fn cookies_for<'js>(ctx: Ctx<'js>, jar: This<Class<'js, ScriptJar>>, url: Value<'js>) -> Result<Object<'js>> {
     let url = url_of(&ctx, &url)?;
-    let mut header = Vec::new();
-    this(&jar).borrow().header(&url, clock::wall(), &mut header);
+    let jar = this(&jar);
+    let jar = jar.borrow();
     let found = Object::new(ctx.clone())?;
-    for pair in String::from_utf8_lossy(&header).split("; ").filter(|pair| !pair.is_empty()) {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+    for (name, value) in jar.pairs(&url, clock::wall()).filter_map(kept) {
         let mut values: Vec<String> = found.get::<_, Option<Vec<String>>>(name)?.unwrap_or_default();
         values.push(value.into());
         found.set(name, values)?;

@@ -11,11 +11,14 @@ use crate::script::console::Level;
 use crate::script::core::Core;
 use crate::script::http::ask::{GivenCookie, Jar};
 use crate::script::http::fields::canonical;
-use crate::script::modules::args::{is_true, number, text};
+use crate::script::modules::args::{is_nothing, is_true, number, text};
 use crate::units::{Nanos, parse_duration};
 
 /// How long a request may take unless it says otherwise.
 const TIMEOUT: Nanos = Nanos::from_secs(60);
+
+/// A time limit of 0: it is over at once, as in k6.
+const NO_TIME: Nanos = Nanos(1);
 
 /// How a body is given to the script.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -73,7 +76,7 @@ pub(super) fn read<'js>(ctx: &Ctx<'js>, core: &Core, value: &Value<'js>) -> Resu
         match name.as_str() {
             "headers" => headers(ctx, &value, &mut params)?,
             "cookies" => params.cookies = cookies(ctx, &value)?,
-            "jar" => params.jar = jar::of(ctx, &value)?.unwrap_or(params.jar),
+            "jar" => params.jar = jar::of(&value)?.unwrap_or(params.jar),
             "tags" => tags(ctx, &value, &mut params)?,
             "timeout" => params.timeout = timeout(ctx, &value)?,
             "redirects" => {
@@ -115,7 +118,10 @@ fn cookies<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> Result<Vec<GivenCookie>> 
     let Some(object) = value.as_object() else { return Ok(cookies) };
     for entry in object.props::<String, Value>() {
         let (name, value) = entry?;
-        let (value, replace) = match value.as_object() {
+        if is_nothing(&value) {
+            continue;
+        }
+        let (value, replace) = match plain(&value) {
             Some(cookie) => (cookie.get::<_, Value>("value")?, cookie.get::<_, Value>("replace")?),
             None => (value, Value::new_undefined(ctx.clone())),
         };
@@ -142,11 +148,11 @@ fn timeout<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> Result<Nanos> {
         if ms.is_nan() || ms < 0.0 {
             return Err(wrong(&shown));
         }
-        return Ok(if ms == 0.0 { TIMEOUT } else { Nanos((ms * 1e6) as u64) });
+        return Ok(Nanos((ms * 1e6) as u64).max(NO_TIME));
     }
     // Text without a unit is milliseconds.
     if let Ok(ms) = shown.trim().parse::<f64>() {
-        return Ok(Nanos((ms.max(0.0) * 1e6) as u64));
+        return Ok(Nanos((ms.max(0.0) * 1e6) as u64).max(NO_TIME));
     }
     parse_duration(&shown).map_err(|_| wrong(&shown))
 }

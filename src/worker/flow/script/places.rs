@@ -6,6 +6,7 @@ use super::super::Moves;
 use crate::script::console::{Console, Level};
 use crate::script::core::Given;
 use crate::script::http::ask::Ask;
+use crate::stats::layout::UNJUDGED;
 use crate::stats::registry::SeriesId;
 
 /// Most that are remembered: beyond it all are looked up anew.
@@ -35,7 +36,8 @@ impl Places {
         let text = &mut self.text;
         text.clear();
         let name = ask.name.as_deref().unwrap_or(&ask.to.tag);
-        join(text, [ask.tags.text(), &ask.method, name]);
+        let unjudged = if ask.expected.is_none() { UNJUDGED.1 } else { "" };
+        join(text, [ask.tags.text(), &ask.method, name, unjudged]);
         for (tag, value) in &ask.own {
             join(text, [tag.as_str(), value.as_str()]);
         }
@@ -45,7 +47,8 @@ impl Places {
         let own = ask.own.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         // A request's name stands for its URL, whose values can be without number.
         let standing = [("method", &*ask.method), ("name", name), ("url", name)];
-        let tags = ask.tags.with(standing).with(own);
+        let unjudged = ask.expected.is_none().then_some(UNJUDGED);
+        let tags = ask.tags.with(standing).with(own).with(unjudged);
         let list: Vec<(&str, &str)> = tags.list().iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
         let place = moves.place(&list);
         if self.places.len() >= KNOWN_MAX {

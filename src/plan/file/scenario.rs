@@ -5,16 +5,12 @@ use std::collections::BTreeMap;
 use super::context::Context;
 use super::form::{ArrivalsName, ExecutorName, PlanForm, ScenarioForm, StageForm};
 use super::schema::suggestion;
-use crate::load::{Arrivals, RateStages, VuStages, arrivals_seed};
+use crate::load::{Arrivals, arrivals_seed};
+use crate::plan::executors::{self, GRACE, MAX_DURATION, Pool, VUS_MAX};
 use crate::plan::workload::{ArrivalPlan, Executor, Flow, Scenario, Think};
-use crate::units::{Nanos, Rate};
+use crate::units::Nanos;
 
-/// k6's default for gracefulStop and gracefulRampDown.
-pub(in crate::plan) const GRACE: Nanos = Nanos::from_secs(30);
 const SECOND: Nanos = Nanos::from_secs(1);
-const MAX_DURATION: Nanos = Nanos::from_secs(600);
-/// Slots of a driver are 24 bits wide.
-const VUS_MAX: u64 = 1 << 24;
 /// More would take gigabytes.
 const BACKLOG_MAX: u64 = 100_000_000;
 
@@ -286,45 +282,41 @@ fn ramping_vus(
     cx: &mut Context<'_>,
 ) -> Option<Executor> {
     let path = key(base, "stages");
-    let (pairs, stage_ends) = stage_list(&path, stages, cx)?;
+    let pairs = stage_list(&path, stages, cx)?;
     if start.max(pairs.iter().map(|s| s.1).max().unwrap_or(0)) > VUS_MAX {
         cx.add(&path, format!("more than the {VUS_MAX} users that squall can keep"));
         return None;
     }
-    let stages = cx.note(&path, VuStages::new(start, &pairs))?;
-    if stages.max() == 0 {
+    let executor = cx.note(&path, executors::ramping_vus(start, &pairs, graceful_ramp_down))?;
+    if executor.max_vus() == 0 {
         cx.add(&path, "there is never any user: give a target above 0, or users at the start");
         return None;
     }
-    Some(Executor::RampingVus { stages, stage_ends, graceful_ramp_down })
+    Some(executor)
 }
 
-/// (duration, target) pairs with the ends of the stages.
-type Stages = (Vec<(Nanos, u64)>, Vec<Nanos>);
-
-fn stage_list(path: &[&str], stages: &[StageForm], cx: &mut Context<'_>) -> Option<Stages> {
+/// (duration, target) pairs.
+fn stage_list(path: &[&str], stages: &[StageForm], cx: &mut Context<'_>) -> Option<Vec<(Nanos, u64)>> {
     if stages.is_empty() {
         cx.add(path, "there are no stages: give at least one, as in { duration = \"30s\", target = 10 }");
         return None;
     }
-    let (mut pairs, mut ends, mut at) = (Vec::new(), Vec::new(), Nanos::ZERO);
+    let mut pairs = Vec::new();
     for (i, stage) in stages.iter().enumerate() {
         let index = i.to_string();
         let span = cx.duration(&[path, &[&index, "duration"]].concat(), Some(&stage.duration));
         let Some(span) = span else { continue };
-        at = Nanos(at.0.saturating_add(span.0));
         pairs.push((span, stage.target));
-        ends.push(at);
     }
-    if pairs.len() == stages.len() && at == Nanos::ZERO {
+    if pairs.len() == stages.len() && pairs.iter().all(|(span, _)| *span == Nanos::ZERO) {
         cx.add(path, "the stages take no time: give one a duration");
         return None;
     }
-    (pairs.len() == stages.len()).then_some((pairs, ends))
+    (pairs.len() == stages.len()).then_some(pairs)
 }
 
 /// preAllocatedVUs, maxVUs, maxBacklog.
-fn pool(base: &[&str], form: &ScenarioForm, cx: &mut Context<'_>) -> Option<(u32, u32, u64)> {
+fn pool(base: &[&str], form: &ScenarioForm, cx: &mut Context<'_>) -> Option<Pool> {
     let pre = form.pre_allocated_vus.unwrap_or(0);
     let max = form.max_vus.unwrap_or(pre);
     if max < pre {
@@ -340,7 +332,7 @@ fn pool(base: &[&str], form: &ScenarioForm, cx: &mut Context<'_>) -> Option<(u32
     }
     let field = if form.max_vus.is_some() { "maxVUs" } else { "preAllocatedVUs" };
     let max = users(&key(base, field), max, cx)?;
-    Some((pre as u32, max, backlog))
+    Some(Pool { pre_allocated: pre as u32, max, max_backlog: backlog })
 }
 
 fn time_unit(base: &[&str], form: &ScenarioForm, cx: &mut Context<'_>) -> Option<Nanos> {
@@ -354,29 +346,15 @@ fn constant_rate(base: &[&str], form: &ScenarioForm, seed: u64, cx: &mut Context
     let duration = cx.at_least(&key(base, "duration"), form.duration.as_ref(), SECOND);
     let per = time_unit(base, form, cx);
     let pool = pool(base, form, cx);
-    let count = form.rate.unwrap_or(0);
-    if count == 0 {
-        cx.add(&key(base, "rate"), "`rate` is 0: give at least 1 per `timeUnit`");
-        return None;
-    }
-    if per.is_some_and(|per| count > per.0) {
-        cx.add(&key(base, "rate"), "is more than one arrival in each nanosecond: give less");
-        return None;
-    }
+    let rate =
+        cx.note(&key(base, "rate"), executors::constant_rate(form.rate.unwrap_or(0), per.unwrap_or(SECOND)))?;
+    per?;
     let process = match form.arrivals {
         Some(ArrivalsName::Poisson) => Arrivals::Poisson,
         _ => Arrivals::Uniform,
     };
-    let (pre_allocated_vus, max_vus, max_backlog) = pool?;
-    Some(Executor::ArrivalRate {
-        arrivals: ArrivalPlan::Constant { rate: Rate { count, per: per? }, process, seed },
-        duration: duration?,
-        stage_ends: vec![duration?],
-        pre_allocated_vus,
-        max_vus,
-        max_backlog,
-        limit: None,
-    })
+    let arrivals = ArrivalPlan::Constant { rate, process, seed };
+    Some(executors::arrival_rate(arrivals, vec![duration?], pool?))
 }
 
 fn ramping_rate(base: &[&str], form: &ScenarioForm, cx: &mut Context<'_>) -> Option<Executor> {
@@ -384,20 +362,12 @@ fn ramping_rate(base: &[&str], form: &ScenarioForm, cx: &mut Context<'_>) -> Opt
     let stages = stage_list(&path, form.stages.as_deref().unwrap_or_default(), cx);
     let per = time_unit(base, form, cx);
     let pool = pool(base, form, cx);
-    let (pairs, stage_ends) = stages?;
-    let stages = cx.note(&path, RateStages::new(per?, form.start_rate.unwrap_or(0), &pairs))?;
-    if stages.total() == 0 {
+    let executor =
+        cx.note(&path, executors::ramping_rate(per?, form.start_rate.unwrap_or(0), &stages?, pool?))?;
+    if matches!(&executor, Executor::ArrivalRate { arrivals: ArrivalPlan::Ramping(rates), .. } if rates.total() == 0)
+    {
         cx.add(&path, "nothing ever arrives: give a target above 0, or `startRate`");
         return None;
     }
-    let (pre_allocated_vus, max_vus, max_backlog) = pool?;
-    Some(Executor::ArrivalRate {
-        duration: stages.end(),
-        arrivals: ArrivalPlan::Ramping(stages),
-        stage_ends,
-        pre_allocated_vus,
-        max_vus,
-        max_backlog,
-        limit: None,
-    })
+    Some(executor)
 }

@@ -1,12 +1,12 @@
 //! The flag form: one scenario with one step.
 
 use super::check::Check;
-use super::executors::{GRACE, Pool, VUS_MAX, arrival_rate, ramping_vus as ramping_vus_of, stage_ends};
-use super::file::scenario::plain;
+use super::executors::{Pool, VUS_MAX, arrival_rate, ramping_vus as ramping_vus_of, stage_ends};
 use super::request_template::RequestTemplate;
 use super::status::StatusSet;
 use super::workload::{
-    ArrivalPlan, ConnectionPolicy, CookiePolicy, Executor, Flow, Once, Origin, Step, Think, Workload,
+    ArrivalPlan, BODY_LIMIT, ConnectionPolicy, CookiePolicy, Executor, Flow, GRACE, Once, Origin, Scenario,
+    Step, Think, Workload,
 };
 use crate::http::request::Request;
 use crate::http::url::Url;
@@ -80,7 +80,7 @@ pub fn from_flags(form: FlagForm) -> Result<Workload, Vec<FlagProblem>> {
             }],
             steps: vec![step],
             flows: vec![Flow { name: "default".into(), steps: vec![0] }],
-            scenarios: vec![plain("default", executor)],
+            scenarios: vec![Scenario::new("default", executor)],
             data: Vec::new(),
             variables: Vec::new(),
             once: Once::default(),
@@ -88,7 +88,7 @@ pub fn from_flags(form: FlagForm) -> Result<Workload, Vec<FlagProblem>> {
             // There are no other steps that could bring a cookie back within the iteration.
             cookies: if form.cookies { CookiePolicy::User } else { CookiePolicy::Off },
             open_ended: false,
-            body_limit: super::file::BODY_LIMIT,
+            body_limit: BODY_LIMIT,
         }),
         _ => Err(problems),
     }

@@ -345,6 +345,13 @@ impl VuStages {
         peaks.max().map_or(self.last, |m| m.max(self.last))
     }
 
+    /// The largest target between `from` and `to`, both included; what a jump leads away from was there.
+    pub fn max_between(&self, from: Nanos, to: Nanos) -> u64 {
+        let ends = self.lines.iter().map(|line| (line.start + line.span, line.to));
+        let passed = ends.filter(|(end, _)| (from.0..=to.0).contains(end)).map(|(_, value)| value);
+        passed.chain([self.at(from), self.at(to)]).max().unwrap_or(0)
+    }
+
     /// How many users there should be at `t`.
     pub fn at(&self, t: Nanos) -> u64 {
         let i = self.lines.partition_point(|l| l.start + l.span <= t.0);

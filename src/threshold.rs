@@ -62,26 +62,40 @@ impl Threshold {
     /// # Errors
     /// What is wrong and what would be right.
     pub fn parse(selector: &str, expression: &str) -> Result<Threshold, ThresholdError> {
-        Threshold::parse_with(selector, expression, &[])
+        let at = |why| at(selector, expression, why);
+        let (name, tags) = split_selector(selector).map_err(at)?;
+        let metric = metrics::named(name).ok_or_else(|| at(unknown_metric(name, &[])))?;
+        let filter = Filter::new(&tags).map_err(at)?;
+        Threshold::on(selector, metric, filter, expression)
     }
 
-    /// The same where there are these metrics of a flow's own as well.
+    /// The same of a script: what `selector` asks for has been split off it, there are metrics of the script's `own`, and tags may have
+    /// values that no sample has.
     ///
     /// # Errors
     /// As [`parse`](Threshold::parse).
-    pub fn parse_with(
+    pub fn of_script(
         selector: &str,
+        (name, tags): (&str, &[(String, String)]),
+        own: &[(String, Kind)],
         expression: &str,
-        own: &[(&str, Kind)],
     ) -> Result<Threshold, ThresholdError> {
-        let refuse = |why: String| ThresholdError(format!("`{selector}: {expression}`: {why}"));
-        let (name, tags) = split_selector(selector).map_err(refuse)?;
-        let of_flow = own.iter().find(|(known, _)| *known == name);
-        let metric = match of_flow {
+        let metric = match own.iter().find(|(known, _)| known == name) {
             Some((name, kind)) => metrics::own(name, *kind),
-            None => metrics::named(name).ok_or_else(|| refuse(unknown_metric(name)))?,
+            None => {
+                metrics::named(name).ok_or_else(|| at(selector, expression, unknown_metric(name, own)))?
+            }
         };
-        let filter = Filter::new(&tags).map_err(refuse)?;
+        Threshold::on(selector, metric, Filter::of_any(metric, tags), expression)
+    }
+
+    fn on(
+        selector: &str,
+        metric: Metric,
+        filter: Filter,
+        expression: &str,
+    ) -> Result<Threshold, ThresholdError> {
+        let refuse = |why| at(selector, expression, why);
         let (asked, relation, number) = Relation::split(expression)
             .ok_or_else(|| refuse("it lacks one of < <= > >= == !=, as in p(95)<200".into()))?;
         let aggregation = aggregation(metric.kind, asked.trim()).map_err(refuse)?;
@@ -271,13 +285,17 @@ fn split_value(text: &str) -> Result<(&str, &str), String> {
     Ok((value.trim(), next))
 }
 
-fn unknown_metric(name: &str) -> String {
-    let near =
-        METRICS.iter().map(|metric| (strsim::damerau_levenshtein(metric.name, name), metric.name)).min();
+fn at(selector: &str, expression: &str, why: String) -> ThresholdError {
+    ThresholdError(format!("`{selector}: {expression}`: {why}"))
+}
+
+fn unknown_metric(name: &str, own: &[(String, Kind)]) -> String {
+    let known: Vec<&str> =
+        METRICS.iter().map(|metric| metric.name).chain(own.iter().map(|(own, _)| &**own)).collect();
+    let near = known.iter().map(|near| (strsim::damerau_levenshtein(near, name), near)).min();
     let meant = near
         .filter(|(distance, near)| *distance <= near.len() / 4 + 1)
         .map(|(_, near)| format!("; did you mean {near}?"));
-    let known: Vec<&str> = METRICS.iter().map(|metric| metric.name).collect();
     format!("there is no metric `{name}`{} (there are {})", meant.unwrap_or_default(), known.join(", "))
 }
 

@@ -5,6 +5,7 @@
 
 mod decimal;
 mod duration;
+mod go;
 pub mod human;
 mod rate;
 mod size;
@@ -13,6 +14,7 @@ use std::fmt;
 use std::ops::{Add, AddAssign, Sub};
 
 pub use self::duration::parse_duration;
+pub use self::go::{format_go_duration, parse_go_duration};
 pub use self::rate::Rate;
 pub use self::size::ByteSize;
 

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use super::import::ImportArgs;
-use super::script_args::{ScriptArgs, is_script};
+use super::script_args::{InspectArgs, ScriptArgs, is_script};
 use crate::output::Format;
 use crate::plan::template;
 use crate::run::config::RawConfig;
@@ -43,6 +43,10 @@ pub(super) struct Cli {
 /// takes every surplus word for a subcommand that it does not know, and its messages mislead. The
 /// arguments on the top level remain for its help.
 pub(super) fn parse(argv: &[OsString]) -> Result<Cli, clap::Error> {
+    Cli::try_parse_from(complete(argv))
+}
+
+fn complete(argv: &[OsString]) -> Vec<OsString> {
     let mut argv = argv.to_vec();
     if argv.get(1).is_some_and(|first| !stands_first(first)) {
         argv.insert(1, "run".into());
@@ -51,7 +55,12 @@ pub(super) fn parse(argv: &[OsString]) -> Result<Cli, clap::Error> {
     if argv.get(1).is_some_and(|word| word == "run") && names_script(&argv[2..]) {
         argv[1] = "run-script".into();
     }
-    Cli::try_parse_from(argv)
+    argv
+}
+
+/// Whether a script is to be run or looked at, with k6's exit codes.
+pub(super) fn is_of_script(argv: &[OsString]) -> bool {
+    complete(argv).get(1).is_some_and(|word| word == "run-script" || word == "inspect")
 }
 
 /// Whether `word` means something else than a run when it comes first.
@@ -86,6 +95,9 @@ pub(super) enum Command {
     /// Run a k6 script: what `squall run SCRIPT.js` is
     #[command(arg_required_else_help = true, name = "run-script", hide = true)]
     Script(Box<ScriptArgs>),
+    /// Print what a k6 script asks for, as JSON
+    #[command(arg_required_else_help = true)]
+    Inspect(Box<InspectArgs>),
     /// Serve the bundled target, until Ctrl-C or SIGTERM
     Target(TargetArgs),
     /// Start the bundled target and send load to it, for a first look

@@ -8,6 +8,7 @@ use super::stderr;
 use crate::report::Report;
 use crate::run::RunError;
 use crate::run::config::ConfigError;
+use crate::script::options::{self, OptionsError};
 use crate::secrets::Redactor;
 use crate::verdict::Status;
 
@@ -39,7 +40,7 @@ pub(super) enum Exit {
     AbortedByScript = 108,
     /// A script called `exec.test.fail`.
     FailedByScript = 110,
-    /// A script that is not there, or exports nothing.
+    /// A script that is not there, or exports nothing; flags of its run that cannot be read.
     Other = 255,
 }
 
@@ -50,6 +51,14 @@ impl From<Exit> for ExitCode {
 }
 
 impl Exit {
+    /// Of a script's options or flags.
+    pub(super) fn of_options(error: &OptionsError) -> Exit {
+        match error.exit {
+            options::CONFIGURATION => Exit::Configuration,
+            _ => Exit::Other,
+        }
+    }
+
     /// For a run that has a report. A failed threshold comes before an invalid verdict: it is what was asked for. Interrupted comes before invalid: a run that was cut short is
     /// often the latter too, and whoever interrupted it knows why.
     pub(super) fn of(report: &Report, allow_invalid: bool) -> Exit {
@@ -79,6 +88,19 @@ impl Failure {
 
     pub(super) fn run(error: impl Into<Error>) -> Failure {
         Failure { exit: Exit::CouldNotRun, error: error.into() }
+    }
+
+    /// Of a script's options or flags, with k6's exit code.
+    pub(super) fn of_options(error: OptionsError) -> Failure {
+        Failure { exit: Exit::of_options(&error), error: error.into() }
+    }
+
+    /// Of what a script's run is made of, with k6's exit code.
+    pub(super) fn of_script(error: ConfigError) -> Failure {
+        match Failure::from(error) {
+            Failure { exit: Exit::Usage, error } => Failure { exit: Exit::Configuration, error },
+            other => other,
+        }
     }
 
     /// Tells the user, in one line where the causes fit into one.

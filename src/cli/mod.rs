@@ -58,6 +58,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         None => run::execute(cli.run),
         Some(Command::Run(args)) => run::execute(*args),
         Some(Command::Script(args)) => script::execute(*args),
+        Some(Command::Inspect(args)) => script::inspect::execute(*args),
         Some(Command::Target(args)) => target::execute(args),
         Some(Command::Demo(args)) => demo::execute(args),
         Some(Command::Import(args)) => import::execute(args),
@@ -86,6 +87,9 @@ fn refuse(error: &clap::Error, argv: &[OsString]) -> Exit {
     }
     if !error.use_stderr() {
         return Exit::Fine;
+    }
+    if args::is_of_script(argv) {
+        return Exit::Other;
     }
     if let Some(hint) = hints::hint(argv) {
         stderr::say(&secrets, &format!("\n  hint: {hint}"));

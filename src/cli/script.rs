@@ -1,62 +1,56 @@
 //! `squall run SCRIPT`: k6's `run`, its flags and exit codes.
 
 mod files;
+pub(super) mod inspect;
+mod load;
 mod outs;
 
-use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::Read;
-use std::path::PathBuf;
+use std::fs;
 use std::sync::Arc;
 
 use anyhow::anyhow;
-use serde_json::Value;
 
+use self::load::Loaded;
+use self::outs::Outputs;
 use super::exit::{Exit, Failure};
 use super::run::PATIENCE;
-use super::script_args::{self, ScriptArgs};
+use super::script_args::ScriptArgs;
 use super::signals;
 use crate::observer::Observer;
+use crate::output::k6::model::SummaryOptions;
 use crate::output::progress::LiveLine;
 use crate::run::config::{RawConfig, RawConnect, RawTls, RunConfig, Scripted};
 use crate::run::events::Events;
 use crate::run::script::{self, Errands, ScriptEnd, ScriptRun};
-use crate::script::console::{Console, Level};
-use crate::script::core::Facts;
-use crate::script::engine::vu::Vu;
-use crate::script::options::{self, Layer, Layers, Options, truth};
-use crate::script::program::{Program, ScriptError};
-use crate::script::tags::TagSet;
+use crate::script::console::Level;
+use crate::script::options::Settings;
+use crate::script::program::Program;
 use crate::secrets::Redactor;
 use crate::units::Nanos;
 use crate::worker::flow::script::{ScriptTask, Task};
-use outs::Outputs;
 
-/// A script that was loaded once, and its options.
-struct Loaded {
-    program: Arc<Program>,
-    options: Options,
-}
-
-pub(super) fn execute(args: ScriptArgs) -> Result<Exit, Failure> {
-    let console = console(&args)?;
-    let Loaded { program, options } = match load(&args, &console)? {
+pub(super) fn execute(mut args: ScriptArgs) -> Result<Exit, Failure> {
+    // What is known of secrets before the script is read: where they stand.
+    let secrets = if args.own.show_secrets { Redactor::showing() } else { Redactor::default() };
+    let opened = load::open(&args.script, &mut args.flags, true, secrets)?;
+    let loaded = match opened.and_then(|opened| opened.runnable(&args.flags)) {
         Ok(loaded) => loaded,
         Err(exit) => return Ok(exit),
     };
-    let raw = raw(&args, &options);
-    let errands = errands(&program, &options);
-    program.settle(options.settings.clone());
+    let Loaded { program, options, thresholds } = loaded;
+    let summary = files::summary_options(&args.flags, &options.settings)?;
     let scripted = Scripted {
-        workload: options.workload.clone(),
-        thresholds: options.thresholds.clone(),
+        workload: options.workload(),
+        thresholds: thresholds.clone(),
         task: ScriptTask { program: Arc::clone(&program), task: Task::Load },
     };
-    let config = RunConfig::of_script(raw, scripted)?;
-    let mut outs = Outputs::open(&args.out, &program, &options, &errands)?;
+    let errands = errands(&program, &options.settings);
+    let config = RunConfig::of_script(raw(&args, &options.settings), scripted).map_err(Failure::of_script)?;
+    let mut outs = Outputs::open(&args.flags.out, &program, &options.settings, &thresholds, &errands)?;
+    program.settle(options);
     let stop = signals::stop_flag()?;
     let mut observers: Vec<Box<dyn Observer>> = Vec::new();
-    if !args.quiet {
+    if !args.flags.global.quiet {
         observers.push(Box::new(LiveLine::stderr()));
     }
     let mut events = Events::start(observers)?;
@@ -64,143 +58,49 @@ pub(super) fn execute(args: ScriptArgs) -> Result<Exit, Failure> {
     events.finish(PATIENCE);
     let ran = ran?;
     outs.finish()?;
-    finish(&args, &config, &program, &options, &ran)
+    let judged = Judged { thresholds: &thresholds, summary };
+    finish(&args, &config, &program, judged, &ran)
 }
 
-/// Where the script's own lines go.
-fn console(args: &ScriptArgs) -> Result<Console, Failure> {
-    let file =
-        match &args.console_output {
-            Some(path) => Some(File::create(path).map_err(|e| {
-                Failure::run(anyhow!("--console-output: cannot write {}: {e}", path.display()))
-            })?),
-            None => None,
-        };
-    // What is known of secrets before the script is read: where they stand.
-    let secrets = if args.own.show_secrets { Redactor::showing() } else { Redactor::default() };
-    Ok(Console::new(file, args.verbose, secrets))
-}
-
-/// Loads the script, and reads its options. The inner error is an exit code that all has been said about.
-fn load(args: &ScriptArgs, console: &Console) -> Result<Result<Loaded, Exit>, Failure> {
-    let say = |text: &str| console.about(Level::Error, text);
-    let (path, source) = match source(&args.script) {
-        Ok(found) => found,
-        Err(why) => {
-            say(&why);
-            return Ok(Err(Exit::Other));
-        }
-    };
-    let env = env(args);
-    let program = Program::new(&path, source, env.clone().into_iter().collect(), console.clone());
-    if let Err(error) = Vu::new(&program, Facts::default(), TagSet::default()) {
-        say(&error.to_string());
-        return Ok(Err(match error {
-            ScriptError::Aborted(_) => Exit::AbortedByScript,
-            ScriptError::Exception(_) => Exit::Exception,
-            ScriptError::File(_) => Exit::Other,
-        }));
-    }
-    let options = layers(args, &env, &program).and_then(|layers| {
-        let seed = args.seed.unwrap_or_else(crate::run::config::random_seed);
-        options::consolidate(layers, |name| program.exports(name), &program.metrics(), seed)
-            .map_err(|e| e.to_string())
-    });
-    let options = match options {
-        Ok(options) => options,
-        Err(why) if !program.exports_any() => {
-            say(&format!("no exported functions in script ({why})"));
-            return Ok(Err(Exit::Other));
-        }
-        Err(why) => {
-            say(&why);
-            return Ok(Err(Exit::Configuration));
-        }
-    };
-    options.warnings.iter().for_each(|warning| console.about(Level::Warn, warning));
-    Ok(Ok(Loaded { program, options }))
-}
-
-/// The script's path, and its text where that came by standard input.
-fn source(script: &str) -> Result<(PathBuf, Option<Arc<str>>), String> {
-    let here = std::env::current_dir().map_err(|e| format!("there is no working directory: {e}"))?;
-    if script == "-" {
-        let mut text = String::new();
-        std::io::stdin().read_to_string(&mut text).map_err(|e| format!("standard input: {e}"))?;
-        return Ok((here.join("-"), Some(Arc::from(text))));
-    }
-    let path = here.join(script);
-    if !path.is_file() {
-        return Err(format!(
-            "The moduleSpecifier \"{script}\" couldn't be found on local disk. Make sure that you've specified the right path to the file."
-        ));
-    }
-    // As it is named in messages: without `..`.
-    Ok((fs::canonicalize(&path).unwrap_or(path), None))
-}
-
-/// The environment of the process, with what `-e` says over it.
-fn env(args: &ScriptArgs) -> BTreeMap<String, String> {
-    let mut env = BTreeMap::new();
-    if args.include_system_env_vars.unwrap_or(true) {
-        env.extend(
-            std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))),
-        );
-    }
-    for text in &args.env {
-        let (name, value) = text.split_once('=').map_or((text.as_str(), ""), |pair| pair);
-        env.insert(name.to_owned(), value.to_owned());
-    }
-    env
-}
-
-fn layers(args: &ScriptArgs, env: &BTreeMap<String, String>, program: &Program) -> Result<Layers, String> {
-    let file = match &args.config {
-        Some(path) => {
-            let text = fs::read_to_string(path)
-                .map_err(|e| format!("--config: cannot read {}: {e}", path.display()))?;
-            object(&text).map_err(|e| format!("--config: {}: {e}", path.display()))?
-        }
-        None => Layer::new(),
-    };
-    let script = match program.options() {
-        Some(json) => object(json).map_err(|e| format!("the script's options: {e}"))?,
-        None => Layer::new(),
-    };
-    Ok(Layers { file, script, env: script_args::of_env(env)?, flags: args.layer()? })
-}
-
-fn object(text: &str) -> Result<Layer, String> {
-    match serde_json::from_str::<Value>(text).map_err(|e| e.to_string())? {
-        Value::Object(map) => Ok(map),
-        _ => Err("it must be an object".into()),
-    }
+/// What the end of a test is told by.
+struct Judged<'a> {
+    thresholds: &'a [crate::threshold::Threshold],
+    summary: SummaryOptions,
 }
 
 /// How the load is carried: squall's own flags, and what of k6's options is about connections.
-fn raw(args: &ScriptArgs, options: &Options) -> RawConfig {
+fn raw(args: &ScriptArgs, settings: &Settings) -> RawConfig {
     let own = &args.own;
-    let resolve = options.settings.hosts.iter().filter(|entry| !entry.host.starts_with("*."));
-    let resolve = resolve
-        .map(|entry| format!("{}:{}:{}", entry.host, entry.port.unwrap_or(443), bracketed(entry.address)));
+    // Those of http go elsewhere by themselves; with TLS the name stays the host's, and the address is for whoever resolves it.
+    let resolve = settings.hosts.iter().filter(|(host, _)| !host.name.is_wide());
+    let resolve = resolve.map(|(host, to)| {
+        let port = host.port.unwrap_or(443);
+        format!("{}:{port}:{}", host.name, bracketed(to.ip))
+    });
     RawConfig {
         threads: own.threads.or_else(|| own.cores.is_none().then(default_threads)),
         cores: own.cores.clone(),
         wait: own.wait.clone(),
         driver: own.driver.clone(),
-        seed: args.seed,
+        seed: own.seed,
         max_memory: own.max_memory.clone(),
         max_body: own.max_body.clone(),
         max_series: own.max_series,
         show_secrets: own.show_secrets,
         allow_invalid: own.allow_invalid,
         proxy: own.proxy.clone(),
-        connect: RawConnect { resolve: resolve.collect(), ..RawConnect::default() },
+        connect: RawConnect {
+            resolve: resolve.collect(),
+            sources: settings.local_ips.clone(),
+            dns_ttl: settings.dns_ttl.map(|ttl| format!("{}ns", ttl.0)),
+            ..RawConnect::default()
+        },
         tls: RawTls {
-            insecure: truth(&options.map, "insecureSkipTLSVerify"),
+            insecure: settings.insecure_skip_tls_verify,
             cacert: own.cacert.clone(),
             cert: own.cert.clone(),
             key: own.key.clone(),
+            min_version: settings.only_tls_13.then(|| "1.3".into()),
             resumption: true,
             ..RawTls::default()
         },
@@ -221,13 +121,13 @@ fn default_threads() -> u64 {
     cores.div_ceil(2) as u64
 }
 
-fn errands(program: &Program, options: &Options) -> Errands {
-    let asked = |function: &str, not: &str, limit: Nanos| {
-        (program.exports(function) && !truth(&options.map, not)).then_some(limit)
+fn errands(program: &Program, settings: &Settings) -> Errands {
+    let asked = |function: &str, is_wanted: bool, limit: Nanos| {
+        (program.exports(function) && is_wanted).then_some(limit)
     };
     Errands {
-        setup: asked("setup", "noSetup", options.setup_timeout),
-        teardown: asked("teardown", "noTeardown", options.teardown_timeout),
+        setup: asked("setup", settings.setup, settings.setup_timeout),
+        teardown: asked("teardown", settings.teardown, settings.teardown_timeout),
     }
 }
 
@@ -236,15 +136,16 @@ fn finish(
     args: &ScriptArgs,
     config: &RunConfig,
     program: &Program,
-    options: &Options,
+    judged: Judged<'_>,
     ran: &ScriptRun,
 ) -> Result<Exit, Failure> {
-    let end = files::end_of_test(args, program, options, ran)?;
+    let flags = &args.flags;
+    let end = files::end_of_test(program, judged, ran);
     let judged = end.metrics.iter().flat_map(|metric| &metric.thresholds).all(|threshold| threshold.ok);
-    if !truth(&options.map, "noSummary") {
-        files::write_summary(config, program, options, &end)?;
+    if flags.runtime.no_summary != Some(true) {
+        files::write_summary(config, program, flags, &end)?;
     }
-    if let Some(path) = &args.summary_export {
+    if let Some(path) = &flags.runtime.summary_export {
         let export = crate::output::k6::json::export(&end, &config.secrets);
         let text = serde_json::to_string_pretty(&export).map_err(Failure::run)?;
         fs::write(path, text)

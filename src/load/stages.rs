@@ -99,6 +99,8 @@ pub struct RateStages {
     /// For each line, the integral at its start, in units of 1/(2 per) arrival: in this unit the area
     /// under a line, `(from + to) * span`, is an integer. The last element is the whole.
     areas: Vec<u128>,
+    /// See [`Self::when_reached`].
+    when_reached: bool,
 }
 
 impl RateStages {
@@ -125,17 +127,39 @@ impl RateStages {
         if area.div_ceil(2 * u128::from(per.0)) > u128::from(u64::MAX) {
             return Err(StageError::TooMany);
         }
-        Ok(RateStages { per: per.0, end: stages.iter().map(|s| s.0.0).sum(), lines, areas })
+        let end = stages.iter().map(|s| s.0.0).sum();
+        Ok(RateStages { per: per.0, end, lines, areas, when_reached: false })
     }
 
-    /// When the last stage ends. No arrival is due at or after it.
+    /// The same as k6 counts it: arrival k (from 0) is due when the integral has *reached* k + 1, a gap later than here, and the one
+    /// that is reached at the very end is one as well.
+    ///
+    /// `time_of(k) = min { t : I(t) >= k + 1 }`, and `arrivals_before(t)` is how many of these lie before t.
+    ///
+    /// ```
+    /// use squall::load::RateStages;
+    /// use squall::units::Nanos;
+    ///
+    /// // Down from 10/s within a second: k6 begins iterations at 106, 226, 368, 553 and 1,000 ms.
+    /// let ramp = RateStages::new(Nanos::from_secs(1), 10, &[(Nanos::from_secs(1), 0)])?.when_reached();
+    /// assert_eq!(ramp.total(), 5);
+    /// assert_eq!(ramp.time_of(0), Some(Nanos(105_572_810)));
+    /// assert_eq!(ramp.time_of(4), Some(Nanos::from_secs(1)));
+    /// # Ok::<(), squall::load::StageError>(())
+    /// ```
+    #[must_use]
+    pub fn when_reached(self) -> RateStages {
+        RateStages { when_reached: true, ..self }
+    }
+
+    /// When the last stage ends. No arrival is due after it, nor at it unless they are due [when reached](Self::when_reached).
     pub fn end(&self) -> Nanos {
         Nanos(self.end)
     }
 
     /// How many arrivals all stages hold.
     pub fn total(&self) -> u64 {
-        self.arrivals_before(self.end())
+        self.arrivals_before(self.end() + Nanos(1))
     }
 
     /// The rate at `t`, in arrivals per second; 0 from the end on. For displays: the only figure
@@ -154,19 +178,33 @@ impl RateStages {
     /// the end on.
     pub fn arrivals_before(&self, t: Nanos) -> u64 {
         let unit = 2 * u128::from(self.per);
+        let t = if self.when_reached { t - Nanos(1) } else { t };
         let i = self.lines.partition_point(|l| l.start + l.span <= t.0);
-        let area = match self.lines.get(i) {
-            Some(line) => self.areas[i] + Area::new(line).up_to(t.0 - line.start).ceil(),
-            None => self.areas[i],
-        };
+        let area = self.lines.get(i).map(|line| Area::new(line).up_to(t.0 - line.start));
+        let area = area.unwrap_or(Exact { floor: 0, is_whole: true });
         // `new` has checked that the total fits.
-        area.div_ceil(unit) as u64
+        match self.when_reached {
+            true => ((self.areas[i] + area.floor) / unit) as u64,
+            false => (self.areas[i] + area.ceil()).div_ceil(unit) as u64,
+        }
     }
 
     /// The inverse: when arrival `k` (from 0) is due, exact to the nanosecond; `None` when the
     /// stages hold no more than `k` arrivals.
     pub fn time_of(&self, k: u64) -> Option<Nanos> {
-        self.time_at(u128::from(k) << 32)
+        if self.when_reached { self.reached(k) } else { self.time_at(u128::from(k) << 32) }
+    }
+
+    /// When the integral has reached `k + 1`.
+    fn reached(&self, k: u64) -> Option<Nanos> {
+        let wanted = (u128::from(k) + 1).checked_mul(2 * u128::from(self.per))?;
+        // The first line that ends at or above `wanted`: the stretch at zero behind it comes too late.
+        let i = self.areas.partition_point(|&a| a < wanted) - 1;
+        let line = self.lines.get(i)?;
+        let left = wanted - self.areas[i];
+        let area = Area::new(line);
+        let below = area.last(left, |x| area.up_to(x).floor < left);
+        Some(Nanos(line.start + below + 1))
     }
 
     /// When the integral grows past `position`, in units of 2^-32 arrivals; `None` when it never does.
@@ -221,8 +259,12 @@ impl Area<'_> {
 
     /// The largest x with `up_to(x) <= wanted`; `wanted` is below the area of the whole line.
     fn inverse(&self, wanted: u128) -> u64 {
-        let fits = |x: u64| self.up_to(x).ceil() <= wanted;
-        let (mut low, mut high) = self.bracket(self.guess(wanted), fits);
+        self.last(wanted, |x| self.up_to(x).ceil() <= wanted)
+    }
+
+    /// The last x that fits, close to where the area is `wanted`; 0 fits, the end of the line does not.
+    fn last(&self, wanted: u128, fits: impl Fn(u64) -> bool) -> u64 {
+        let (mut low, mut high) = self.bracket(self.guess(wanted), &fits);
         while high - low > 1 {
             let middle = low + (high - low) / 2;
             if fits(middle) {
@@ -301,6 +343,13 @@ impl VuStages {
     pub fn max(&self) -> u64 {
         let peaks = self.lines.iter().map(|l| l.from.max(l.to));
         peaks.max().map_or(self.last, |m| m.max(self.last))
+    }
+
+    /// The largest target between `from` and `to`, both included; what a jump leads away from was there.
+    pub fn max_between(&self, from: Nanos, to: Nanos) -> u64 {
+        let ends = self.lines.iter().map(|line| (line.start + line.span, line.to));
+        let passed = ends.filter(|(end, _)| (from.0..=to.0).contains(end)).map(|(_, value)| value);
+        passed.chain([self.at(from), self.at(to)]).max().unwrap_or(0)
     }
 
     /// How many users there should be at `t`.

@@ -1,15 +1,16 @@
 //! The flag form: one scenario with one step.
 
 use super::check::Check;
-use super::file::scenario::plain;
+use super::executors::{Pool, VUS_MAX, arrival_rate, ramping_vus as ramping_vus_of, stage_ends};
 use super::request_template::RequestTemplate;
 use super::status::StatusSet;
 use super::workload::{
-    ArrivalPlan, ConnectionPolicy, CookiePolicy, Executor, Flow, Once, Origin, Step, Think, Workload,
+    ArrivalPlan, BODY_LIMIT, ConnectionPolicy, CookiePolicy, Executor, Flow, GRACE, Once, Origin, Scenario,
+    Step, Think, Workload,
 };
 use crate::http::request::Request;
 use crate::http::url::Url;
-use crate::load::{Arrivals, RateStages, VuStages, arrivals_seed};
+use crate::load::{Arrivals, RateStages, arrivals_seed};
 use crate::units::{Nanos, Rate, parse_duration};
 
 /// When only iterations are counted, no iteration begins after this; k6's default is 10 minutes, but
@@ -79,7 +80,7 @@ pub fn from_flags(form: FlagForm) -> Result<Workload, Vec<FlagProblem>> {
             }],
             steps: vec![step],
             flows: vec![Flow { name: "default".into(), steps: vec![0] }],
-            scenarios: vec![plain("default", executor)],
+            scenarios: vec![Scenario::new("default", executor)],
             data: Vec::new(),
             variables: Vec::new(),
             once: Once::default(),
@@ -87,7 +88,7 @@ pub fn from_flags(form: FlagForm) -> Result<Workload, Vec<FlagProblem>> {
             // There are no other steps that could bring a cookie back within the iteration.
             cookies: if form.cookies { CookiePolicy::User } else { CookiePolicy::Off },
             open_ended: false,
-            body_limit: super::file::BODY_LIMIT,
+            body_limit: BODY_LIMIT,
         }),
         _ => Err(problems),
     }
@@ -131,7 +132,7 @@ fn step(form: &FlagForm, problems: &mut Vec<FlagProblem>) -> Option<Step> {
 fn executor(form: &FlagForm) -> Result<Executor, FlagProblem> {
     let vus = match form.vus {
         Some(0) if form.stages.is_empty() => return Err(("--vus", "at least one user is needed".into())),
-        Some(vus) => u32::try_from(vus).ok().filter(|vus| *vus <= 1 << 24),
+        Some(vus) => u32::try_from(vus).ok().filter(|vus| u64::from(*vus) <= VUS_MAX),
         None => Some(form.connections),
     };
     let vus = vus.ok_or_else(|| ("--vus", "squall can keep 16777216 users at most".to_owned()))?;
@@ -179,30 +180,21 @@ fn split(stage: &str) -> Result<(Nanos, &str), FlagProblem> {
     Ok((parse_duration(span).map_err(refuse)?, target.trim()))
 }
 
-fn ends(pairs: &[(Nanos, u64)]) -> Vec<Nanos> {
-    let ends = pairs.iter().scan(0u64, |at, (span, _)| {
-        *at = at.saturating_add(span.0);
-        Some(Nanos(*at))
-    });
-    ends.collect()
-}
-
 /// As in k6, it begins with one user unless `--vus` says otherwise.
 fn ramping_vus(form: &FlagForm) -> Result<Executor, FlagProblem> {
     let mut pairs = Vec::new();
     for stage in &form.stages {
         let (span, target) = split(stage)?;
-        let users = target.parse::<u64>().ok().filter(|users| *users <= 1 << 24);
+        let users = target.parse::<u64>().ok().filter(|users| *users <= VUS_MAX);
         let users =
             users.ok_or_else(|| refuse(format!("`{target}` is no number of users up to 16777216")))?;
         pairs.push((span, users));
     }
-    let stages = VuStages::new(form.vus.unwrap_or(1), &pairs).map_err(refuse)?;
-    if stages.max() == 0 || stages.end() == Nanos::ZERO {
+    let executor = ramping_vus_of(form.vus.unwrap_or(1), &pairs, GRACE).map_err(refuse)?;
+    if executor.max_vus() == 0 || executor.duration() == Nanos::ZERO {
         return Err(refuse("there is never any user: give a target above 0, and a time"));
     }
-    let graceful_ramp_down = super::file::scenario::GRACE;
-    Ok(Executor::RampingVus { stages, stage_ends: ends(&pairs), graceful_ramp_down })
+    Ok(executor)
 }
 
 fn ramping_rate(form: &FlagForm, start: Rate, vus: u32) -> Result<Executor, FlagProblem> {
@@ -222,15 +214,8 @@ fn ramping_rate(form: &FlagForm, start: Rate, vus: u32) -> Result<Executor, Flag
     if stages.end() == Nanos::ZERO {
         return Err(refuse("the stages take no time: give one a duration"));
     }
-    Ok(Executor::ArrivalRate {
-        duration: stages.end(),
-        arrivals: ArrivalPlan::Ramping(stages),
-        stage_ends: ends(&pairs),
-        pre_allocated_vus: vus,
-        max_vus: vus,
-        max_backlog: form.max_backlog,
-        limit: None,
-    })
+    let pool = Pool { pre_allocated: vus, max: vus, max_backlog: form.max_backlog };
+    Ok(arrival_rate(ArrivalPlan::Ramping(stages), stage_ends(&pairs), pool))
 }
 
 /// The least common multiple.

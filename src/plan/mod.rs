@@ -3,6 +3,7 @@
 pub mod check;
 pub mod cookies;
 pub mod data;
+pub mod executors;
 pub mod extract;
 pub mod file;
 pub mod flags;

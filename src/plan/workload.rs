@@ -18,6 +18,11 @@ use crate::http::url::Url;
 use crate::load::{Arrivals, RateStages, VuStages};
 use crate::units::{Nanos, Rate};
 
+/// k6's default for gracefulStop and gracefulRampDown.
+pub const GRACE: Nanos = Nanos::from_secs(30);
+/// How many bytes of a body are kept unless asked otherwise.
+pub const BODY_LIMIT: usize = 64 << 20;
+
 /// All that is to be done in a run.
 #[derive(Clone, Debug)]
 pub struct Workload {
@@ -252,6 +257,21 @@ pub enum ArrivalPlan {
 }
 
 impl Scenario {
+    /// A scenario of the first flow, from the start of the load on, with k6's time to stop.
+    pub fn new(name: &str, executor: Executor) -> Scenario {
+        Scenario {
+            name: name.into(),
+            executor,
+            start: Nanos::ZERO,
+            graceful_stop: GRACE,
+            flows: vec![(0, 1)],
+            setup: None,
+            think: Think::None,
+            pacing: Think::None,
+            tags: Vec::new(),
+        }
+    }
+
     /// Its flows, and its setup.
     pub fn all_flows(&self) -> impl Iterator<Item = u32> + '_ {
         self.flows.iter().map(|(flow, _)| *flow).chain(self.setup)

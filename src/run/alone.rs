@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::config::RunConfig;
-use crate::plan::workload::{Executor, Scenario, Think, Workload};
+use crate::plan::workload::{Executor, Scenario, Workload};
 use crate::units::Nanos;
 
 /// The run of `workload`, whose only scenario is [`scenario`]'s: one worker, no thresholds.
@@ -21,15 +21,6 @@ pub(super) fn config(config: &RunConfig, workload: Workload, limit: Nanos) -> Ru
 
 /// One iteration of one of these flows, which may take so long.
 pub(super) fn scenario(name: &str, flows: Vec<(u32, u32)>, limit: Nanos) -> Scenario {
-    Scenario {
-        name: name.into(),
-        executor: Executor::PerVuIterations { vus: 1, iterations: 1, max_duration: limit },
-        start: Nanos::ZERO,
-        graceful_stop: Nanos::ZERO,
-        flows,
-        setup: None,
-        think: Think::None,
-        pacing: Think::None,
-        tags: Vec::new(),
-    }
+    let executor = Executor::PerVuIterations { vus: 1, iterations: 1, max_duration: limit };
+    Scenario { graceful_stop: Nanos::ZERO, flows, ..Scenario::new(name, executor) }
 }

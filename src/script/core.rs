@@ -478,7 +478,10 @@ impl Core {
     pub fn plain_headers(&self) -> Headers {
         let mut plain = self.plain_headers.borrow_mut();
         Rc::clone(plain.get_or_insert_with(|| {
-            let agent = self.program.settings().map(|all| ("User-Agent".to_owned(), all.user_agent.clone()));
+            let agent = self
+                .program
+                .settings()
+                .and_then(|all| Some(("User-Agent".to_owned(), all.user_agent.clone()?)));
             agent.into_iter().collect()
         }))
     }

@@ -9,8 +9,8 @@ use thiserror::Error;
 
 use super::console::Console;
 use super::live::Live;
+use super::options::{Consolidated, ScriptScenario, Settings};
 use crate::stats::registry::Kind;
-use crate::units::Nanos;
 
 /// Why a script could not be loaded, or what became of it.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -35,80 +35,6 @@ pub struct MetricDef {
     pub is_time: bool,
 }
 
-/// What the options say that users of a script go by.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// Sent as `User-Agent` where a request gives none.
-    pub user_agent: String,
-    /// Most redirects that are followed.
-    pub max_redirects: u32,
-    /// Requests of a batch that are open at once.
-    pub batch: usize,
-    /// Of these to one host.
-    pub batch_per_host: usize,
-    /// Bodies are not kept unless a request asks for it.
-    pub discard_response_bodies: bool,
-    /// The jar is kept from iteration to iteration.
-    pub no_cookies_reset: bool,
-    /// Failed requests throw.
-    pub throw: bool,
-    /// An iteration takes this long at least.
-    pub min_iteration_duration: Nanos,
-    /// Addresses that stand for hosts.
-    pub hosts: Vec<HostEntry>,
-    /// Tags of every sample.
-    pub tags: Vec<(String, String)>,
-    /// The options as k6/execution shows them: JSON.
-    pub options: String,
-    /// By scenario, in the workload's order.
-    pub scenarios: Vec<ScenarioSettings>,
-}
-
-/// An address that stands for a host.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HostEntry {
-    /// In lower case; behind `*.` all names below.
-    pub host: String,
-    /// Of this port alone.
-    pub port: Option<u16>,
-    /// Where its requests go.
-    pub address: std::net::IpAddr,
-    /// To this port, where it is not the URL's.
-    pub to_port: Option<u16>,
-}
-
-impl HostEntry {
-    /// Whether it stands for this host and port.
-    pub fn fits(&self, host: &str, port: u16) -> bool {
-        let of_host = match self.host.strip_prefix("*.") {
-            Some(below) => host.strip_suffix(below).is_some_and(|above| above.ends_with('.')),
-            None => host == self.host,
-        };
-        of_host && self.port.is_none_or(|own| own == port)
-    }
-}
-
-/// A scenario as its users see it.
-#[derive(Clone, Debug, Default)]
-pub struct ScenarioSettings {
-    /// Its name.
-    pub name: String,
-    /// Its executor, by k6's name.
-    pub executor: String,
-    /// The exported function that its iterations call.
-    pub exec: String,
-    /// Added to `__ENV`.
-    pub env: Vec<(String, String)>,
-    /// Its own tags.
-    pub tags: Vec<(String, String)>,
-    /// When it starts, from the start of the load.
-    pub start: Nanos,
-    /// How long it lasts, without its graceful stop.
-    pub duration: Nanos,
-    /// Iterations that it has in all, where they are counted.
-    pub iterations: Option<u64>,
-}
-
 /// A script and all that its users share.
 #[derive(Debug)]
 pub struct Program {
@@ -125,7 +51,7 @@ pub struct Program {
     /// Names of the exported functions.
     exports: OnceLock<Vec<String>>,
     options: OnceLock<Option<String>>,
-    settings: OnceLock<Settings>,
+    settled: OnceLock<Consolidated>,
     /// JSON of what `setup` returned; `None` for undefined.
     setup: OnceLock<Option<String>>,
     aborted: OnceLock<String>,
@@ -162,7 +88,7 @@ impl Program {
             loaded: AtomicBool::new(false),
             exports: OnceLock::new(),
             options: OnceLock::new(),
-            settings: OnceLock::new(),
+            settled: OnceLock::new(),
             setup: OnceLock::new(),
             aborted: OnceLock::new(),
             failed: AtomicBool::new(false),
@@ -289,18 +215,23 @@ impl Program {
     }
 
     /// Fixes what the options say.
-    pub fn settle(&self, settings: Settings) {
-        let _ = self.settings.set(settings);
+    pub fn settle(&self, options: Consolidated) {
+        let _ = self.settled.set(options);
     }
 
-    /// What the options say; `None` until they are read.
+    /// What all places together asked for; `None` until they are read.
+    pub fn consolidated(&self) -> Option<&Consolidated> {
+        self.settled.get()
+    }
+
+    /// What is in force; `None` until the options are read.
     pub fn settings(&self) -> Option<&Settings> {
-        self.settings.get()
+        Some(&self.settled.get()?.settings)
     }
 
     /// A scenario, by its place in the workload.
-    pub fn scenario(&self, index: u16) -> Option<&ScenarioSettings> {
-        self.settings()?.scenarios.get(usize::from(index))
+    pub fn scenario(&self, index: u16) -> Option<&ScriptScenario> {
+        self.settled.get()?.scenarios.get(usize::from(index))
     }
 
     /// Keeps what `setup` returned, as JSON.

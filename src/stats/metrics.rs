@@ -187,11 +187,40 @@ impl Filter {
         self.conditions = Some(conditions);
     }
 
+    /// Reads tags and values of `metric`'s samples that need not fit: what no sample can have is looked for in vain.
+    pub fn of_any(metric: Metric, given: &[(String, String)]) -> Filter {
+        let of_requests = metric.of.series() == Some(REQUESTS);
+        let mut filter = Filter::default();
+        for pair in given {
+            match Filter::new(std::slice::from_ref(pair)) {
+                Ok(one) if of_requests || (one.conditions.is_none() && one.expected.is_none()) => {
+                    filter.tags.extend(one.tags);
+                    filter.stage = one.stage.or(filter.stage);
+                    filter.expected = one.expected.or(filter.expected);
+                    one.conditions.into_iter().for_each(|conditions| filter.meets(conditions));
+                }
+                _ => {
+                    filter.tags.insert(pair.0.clone(), pair.1.clone());
+                }
+            }
+        }
+        filter
+    }
+
     /// Prepares `layout` for it.
     ///
     /// # Errors
-    /// When no sample of `metric` can ever match.
+    /// When no sample of `metric` can ever match; where any tags may come, they may be looked for in vain.
     pub fn prepare(&self, metric: Metric, layout: &mut Layout) -> Result<(), String> {
+        if !layout.has_any_tags() {
+            self.find(metric, layout)?;
+        }
+        self.keep_apart(metric, layout);
+        Ok(())
+    }
+
+    /// Whether samples of `metric` can match.
+    fn find(&self, metric: Metric, layout: &Layout) -> Result<(), String> {
         let matches = |tags: &Tags| self.matches(tags);
         let (found, known) = match metric.of {
             Of::Checks => (
@@ -210,33 +239,34 @@ impl Filter {
         };
         // A rate of checks where there are none is a rate without samples, which passes.
         let no_checks = self.tags.is_empty() && metric.of == Of::Checks;
-        // Those of scenarios are known in any case.
-        let may_come = layout.has_any_tags() && !metric.of.is_scenarios();
-        if !found && !no_checks && !may_come {
+        if !found && !no_checks {
             return Err(format!("no sample of {} has these tags; there are {known}", metric.name));
         }
         let stages = (0..layout.scenarios.len() as u32).map(|s| layout.stages(s)).max().unwrap_or(1);
         if self.stage.is_some_and(|stage| stage >= stages) {
             return Err(format!("there is no such stage: they are numbered from 0 to {}", stages - 1));
         }
-        let of_requests = !metric.of.is_scenarios() && !matches!(metric.of, Of::Checks | Of::Own);
+        let of_requests = metric.of.series() == Some(REQUESTS);
         if (self.conditions.is_some() || self.expected.is_some()) && !of_requests {
             return Err(format!("{} has no such tag: only figures of requests have it", metric.name));
         }
-        if !metric.of.is_scenarios() {
-            let of = match metric.of {
-                Of::Own => metric.name,
-                _ if of_requests => REQUESTS,
-                _ => CHECKS,
-            };
-            match &self.conditions {
-                None => layout.select(of, &self.tags, self.stage, None),
-                Some(all) => {
-                    all.iter().for_each(|one| layout.select(of, &self.tags, self.stage, Some(*one)));
-                }
-            }
+        Ok(())
+    }
+
+    /// Lets `layout` keep apart the samples of `metric` that match.
+    fn keep_apart(&self, metric: Metric, layout: &mut Layout) {
+        let of = match metric.of {
+            Of::Own => metric.name,
+            of => match of.series() {
+                Some(of) => of,
+                None => return,
+            },
+        };
+        match &self.conditions {
+            None => layout.select(of, &self.tags, self.stage, None),
+            Some(all) => all.iter().for_each(|one| layout.select(of, &self.tags, self.stage, Some(*one))),
         }
-        if let Some(conditions) = &self.conditions {
+        if let Some(conditions) = self.conditions.as_ref().filter(|_| of == REQUESTS) {
             let places: Vec<u32> = (0..layout.places.len() as u32)
                 .filter(|place| self.matches(&layout.places[*place as usize].tags))
                 .collect();
@@ -246,7 +276,6 @@ impl Filter {
                 });
             }
         }
-        Ok(())
     }
 
     fn matches(&self, tags: &Tags) -> bool {
@@ -346,6 +375,16 @@ impl Metric {
 }
 
 impl Of {
+    /// The series that its samples are in; none where they are the scenarios' own, or a flow's.
+    fn series(self) -> Option<&'static str> {
+        match self {
+            Of::Own => None,
+            Of::Checks => Some(CHECKS),
+            of if of.is_scenarios() => None,
+            _ => Some(REQUESTS),
+        }
+    }
+
     fn is_scenarios(self) -> bool {
         matches!(
             self,

@@ -9,6 +9,7 @@ use squall::driver::sim::{Service, SimDriver, SimFaults, SimScript};
 use squall::http::response::Expect;
 use squall::load::{Arrivals, RateStages, VuStages};
 use squall::plan::check::Check;
+use squall::plan::executors::{self, Pool};
 use squall::plan::request_template::RequestTemplate;
 use squall::plan::status::StatusSet;
 use squall::plan::workload::{
@@ -263,6 +264,31 @@ fn a_ramping_rate_follows_its_integral() {
         let by_stage: Vec<u64> = course.summary.tally.scenarios.iter().map(|s| s.scheduled).collect();
         assert_eq!(by_stage, [1_000, 1_000, 1_000], "{workers} workers");
         assert_eq!(course.tally().completed, 3_000);
+    }
+}
+
+/// k6 1.1.0: 20/s for a second are 21 iterations, 7 in 2 s are 4 within one, 3/s are 7 in two; a ramp from 10/s to nothing is 5.
+#[test]
+fn arrivals_of_scripts_are_as_many_as_in_k6() {
+    let pool = Pool { pre_allocated: 5, max: 5, max_backlog: 0 };
+    let constant = |count, per, span| {
+        let arrivals =
+            ArrivalPlan::Constant { rate: Rate { count, per }, process: Arrivals::Uniform, seed: 0 };
+        executors::arrival_rate(arrivals, vec![span], pool)
+    };
+    for (executor, count) in [
+        (constant(20, secs(1), secs(1)), 21),
+        (constant(7, secs(2), secs(1)), 4),
+        (constant(3, secs(1), secs(2)), 7),
+        (executors::ramping_rate(secs(1), 10, &[(secs(1), 0)], pool).unwrap(), 5),
+        (executors::ramping_rate(secs(1), 20, &[(secs(1), 20)], pool).unwrap(), 20),
+    ] {
+        for workers in [1, 2] {
+            let executor = executors::with_k6_arrivals(executor.clone());
+            let course = carry_out(workload(executor, 1, Think::None), &quiet(ms(1)), workers);
+            balance(&course).unwrap();
+            assert_eq!((course.tally().completed, course.tally().dropped), (count, 0), "{workers} workers");
+        }
     }
 }
 

@@ -7,15 +7,16 @@ use anyhow::anyhow;
 use base64::Engine;
 use serde_json::Value;
 
-use super::{Options, ScriptArgs};
+use super::ScriptArgs;
 use crate::cli::exit::Failure;
 use crate::output::k6::model::{EndOfTest, SummaryOptions, TimeUnit, TrendStat};
 use crate::output::k6::text::{self, Mode};
-use crate::output::k6::{Book, Declared, EndOfTestSource, Judged, UsersAt, json};
+use crate::output::k6::{self, Book, Declared, EndOfTestSource, UsersAt, json};
 use crate::run::RunResult;
 use crate::run::config::RunConfig;
 use crate::run::script::{self, ScriptRun};
 use crate::script::console::Level;
+use crate::script::options::{OptionsError, ScriptFlags, Settings};
 use crate::script::program::Program;
 use crate::stats::layout::Layout;
 use crate::stats::tally::Tally;
@@ -23,19 +24,15 @@ use crate::threshold::Threshold;
 use crate::units::Nanos;
 
 /// All that was measured, as k6 tells it.
-pub(super) fn end_of_test(
-    args: &ScriptArgs,
-    program: &Program,
-    options: &Options,
-    ran: &ScriptRun,
-) -> Result<EndOfTest, Failure> {
+pub(super) fn end_of_test(program: &Program, judged: super::Judged<'_>, ran: &ScriptRun) -> EndOfTest {
     let parts = [(&ran.load, true), (&ran.setup, false), (&ran.teardown, false)];
     let parts: Vec<(&RunResult, bool)> =
         parts.into_iter().filter_map(|(part, is_load)| Some((part.as_ref()?, is_load))).collect();
     let figures: Vec<_> = parts.iter().map(|(part, _)| (&*part.layout, &part.summary.tally)).collect();
     let elapsed: Nanos =
         parts.iter().map(|(part, _)| part.summary.duration).fold(Nanos::ZERO, |sum, span| sum + span);
-    let judged: Vec<Judged> = options.thresholds.iter().map(|one| judge(one, &figures, elapsed)).collect();
+    let outcomes: Vec<k6::Judged> =
+        judged.thresholds.iter().map(|one| judge(one, &figures, elapsed)).collect();
     let declared = declared(program);
     let mut books: Vec<Book<'_>> = parts
         .iter()
@@ -47,16 +44,16 @@ pub(super) fn end_of_test(
     }
     let users: Vec<UsersAt> = ran.load.iter().flat_map(users).collect();
     let setup_data = program.setup_data().and_then(|json| serde_json::from_str(json).ok());
-    Ok(EndOfTest::of(&EndOfTestSource {
+    EndOfTest::of(&EndOfTestSource {
         books: &books,
         duration: elapsed,
         users: &users,
         declared: &declared,
-        judged: &judged,
+        judged: &outcomes,
         terminals: (io::stdout().is_terminal(), io::stderr().is_terminal()),
-        options: summary_options(args, options)?,
+        options: judged.summary,
         setup_data,
-    }))
+    })
 }
 
 /// The script's own metrics.
@@ -65,9 +62,9 @@ pub(super) fn declared(program: &Program) -> Vec<Declared> {
     own.map(|(name, def)| Declared { name, kind: def.kind, is_time: def.is_time }).collect()
 }
 
-fn judge(threshold: &Threshold, figures: &[(&Layout, &Tally)], elapsed: Nanos) -> Judged {
+fn judge(threshold: &Threshold, figures: &[(&Layout, &Tally)], elapsed: Nanos) -> k6::Judged {
     let outcome = threshold.evaluate_parts(figures, elapsed);
-    Judged {
+    k6::Judged {
         selector: threshold.selector.clone(),
         source: threshold.expression.clone(),
         ok: outcome.is_none_or(|outcome| outcome.ok),
@@ -80,28 +77,35 @@ fn users(load: &RunResult) -> Vec<UsersAt> {
     load.summary.timeline.iter().map(|point| UsersAt { vus: point.vus, vus_max: most }).collect()
 }
 
-fn summary_options(args: &ScriptArgs, options: &Options) -> Result<SummaryOptions, Failure> {
-    let wrong = |why: String| Failure::usage(anyhow!(why));
-    let trend_stats = match options.map.get("summaryTrendStats").and_then(|list| list.as_array()) {
-        Some(list) if !list.is_empty() => {
-            let texts = list.iter().map(|one| one.as_str().unwrap_or_default());
-            texts.map(TrendStat::parse).collect::<Result<Vec<_>, String>>().map_err(wrong)?
-        }
-        _ => TrendStat::defaults(),
-    };
-    let time_unit = match options.map.get("summaryTimeUnit").and_then(|unit| unit.as_str()) {
-        Some(unit) => TimeUnit::parse(unit).map_err(wrong)?,
-        None => TimeUnit::Any,
-    };
-    let no_color = args.no_color || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+/// What the options say of the summary.
+///
+/// # Errors
+/// Statistics and units that there are not, with k6's exit code.
+pub(super) fn summary_options(flags: &ScriptFlags, settings: &Settings) -> Result<SummaryOptions, Failure> {
+    let wrong =
+        |option: &str, why: String| Failure::of_options(OptionsError::usage(format!("`{option}`: {why}")));
+    let stats = settings.summary_trend_stats.iter().map(|text| TrendStat::parse(text));
+    let trend_stats =
+        stats.collect::<Result<Vec<_>, String>>().map_err(|why| wrong("summaryTrendStats", why))?;
+    let unit = TimeUnit::parse(&settings.summary_time_unit);
+    let time_unit = unit.map_err(|why| wrong("summaryTimeUnit", why))?;
+    mode(flags)?;
+    let no_color =
+        flags.global.no_color || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     Ok(SummaryOptions { trend_stats, time_unit, no_color })
+}
+
+/// How much the summary shows.
+fn mode(flags: &ScriptFlags) -> Result<Mode, Failure> {
+    let mode = flags.runtime.summary_mode.as_deref().map_or(Ok(Mode::Compact), Mode::parse);
+    mode.map_err(|why| Failure::of_options(OptionsError::usage(format!("--summary-mode: {why}"))))
 }
 
 /// What `handleSummary` wants written, or the summary as k6 has it.
 pub(super) fn write_summary(
     config: &RunConfig,
     program: &Program,
-    options: &Options,
+    flags: &ScriptFlags,
     end: &EndOfTest,
 ) -> Result<(), Failure> {
     if program.exports("handleSummary") {
@@ -114,11 +118,7 @@ pub(super) fn write_summary(
             Err(thrown) => program.console.about(Level::Error, &format!("handleSummary() failed: {thrown}")),
         }
     }
-    let mode = match options.map.get("summaryMode").and_then(Value::as_str) {
-        Some(mode) => Mode::parse(mode).map_err(|e| Failure::usage(anyhow!(e)))?,
-        None => Mode::Compact,
-    };
-    to_stdout(text::text(end, mode, &config.secrets).as_bytes())
+    to_stdout(text::text(end, mode(flags)?, &config.secrets).as_bytes())
 }
 
 /// How long `handleSummary` may take.

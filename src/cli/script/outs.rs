@@ -2,16 +2,18 @@
 
 use std::collections::VecDeque;
 
-use anyhow::{Context, anyhow};
+use anyhow::Context;
 
-use super::{Options, files};
+use super::files;
 use crate::cli::exit::Failure;
 use crate::cli::samples;
 use crate::output::k6::points::{Outs, Stretch, Told};
 use crate::output::k6::{OutSpec, SYSTEM_TAGS};
 use crate::run::script::Errands;
+use crate::script::options::{OptionsError, Settings};
 use crate::script::program::Program;
 use crate::stats::samples::Sink;
+use crate::threshold::Threshold;
 
 /// The outputs of samples that were asked for, for each part of the run.
 pub(super) struct Outputs {
@@ -27,13 +29,14 @@ impl Outputs {
     pub(super) fn open(
         asked: &[String],
         program: &Program,
-        options: &Options,
+        settings: &Settings,
+        thresholds: &[Threshold],
         errands: &Errands,
     ) -> Result<Outputs, Failure> {
         let mut opened = Vec::new();
         for text in asked {
             let spec = OutSpec::parse(text, |name| std::env::var(name).ok());
-            let spec = spec.map_err(|why| Failure::usage(anyhow!(why)))?;
+            let spec = spec.map_err(|why| Failure::of_options(OptionsError::usage(why)))?;
             let file = samples::stream(spec.path.as_deref());
             let file = file.with_context(|| format!("--out {text}: cannot write {}", spec.place()));
             opened.push((spec, file.map_err(Failure::run)?));
@@ -41,7 +44,7 @@ impl Outputs {
         let setup = errands.setup.map(|_| Stretch::Setup);
         let teardown = errands.teardown.map(|_| Stretch::Teardown);
         let to_come = setup.into_iter().chain([Stretch::Load]).chain(teardown).collect();
-        let outs = (!opened.is_empty()).then(|| Outs::new(told(program, options), opened));
+        let outs = (!opened.is_empty()).then(|| Outs::new(told(program, settings, thresholds), opened));
         Ok(Outputs { outs, to_come })
     }
 
@@ -61,14 +64,12 @@ impl Outputs {
     }
 }
 
-fn told(program: &Program, options: &Options) -> Told {
-    let thresholds = options.thresholds.iter();
-    let system = options.map.get("systemTags").and_then(|tags| tags.as_array());
-    let has = |tag: &&str| system.is_none_or(|all| all.iter().any(|one| one.as_str() == Some(tag)));
+fn told(program: &Program, settings: &Settings, thresholds: &[Threshold]) -> Told {
+    let has = |tag: &&str| settings.system_tags.contains(*tag);
     Told {
         declared: files::declared(program),
-        thresholds: thresholds.map(|one| (one.selector.clone(), one.expression.clone())).collect(),
-        tags: options.settings.tags.iter().cloned().collect(),
+        thresholds: thresholds.iter().map(|one| (one.selector.clone(), one.expression.clone())).collect(),
+        tags: settings.tags.clone().into_iter().collect(),
         left_out: SYSTEM_TAGS.into_iter().filter(|tag| !has(tag)).map(str::to_owned).collect(),
     }
 }

@@ -195,3 +195,48 @@ fn stages_that_cannot_be_used_are_refused() {
     assert_eq!(no_unit.unwrap_err(), StageError::ZeroUnit);
     assert_eq!(VuStages::new(0, &[]).unwrap_err(), StageError::Empty);
 }
+
+/// k6 1.1.0, `ramping-arrival-rate`: how many iterations it began, and when after the first one (in ms, to some ms).
+#[test]
+fn arrivals_when_reached_are_those_of_k6() {
+    let second = |target| (SECOND, target);
+    for (per, start, stages, total, after_first) in [
+        (SECOND, 20, vec![second(20)], 20, vec![(1, 50), (2, 100), (19, 950)]),
+        (SECOND, 10, vec![second(0)], 5, vec![(1, 120), (2, 262), (3, 447), (4, 894)]),
+        (SECOND, 0, vec![(Nanos(0), 10), second(10)], 10, vec![(1, 100), (9, 900)]),
+        (SECOND, 10, vec![second(10), second(0)], 15, vec![(1, 100), (13, 1453), (14, 1900)]),
+        (SECOND, 3, vec![second(7)], 5, vec![(1, 219), (2, 405), (4, 719)]),
+        (Nanos::from_secs(2), 7, vec![second(7)], 3, vec![(1, 286), (2, 571)]),
+        (SECOND, 0, vec![second(20)], 10, vec![(1, 131), (2, 231), (9, 684)]),
+        // The tenth comes with the end of the ramp, and not behind the second at zero. Whether the twelfth, at the very end, begins
+        // is a race in k6.
+        (SECOND, 0, vec![second(10), second(0), second(0), second(4)], 12, vec![(9, 1553), (10, 3260)]),
+    ] {
+        let rates = RateStages::new(per, start, &stages).unwrap().when_reached();
+        assert_eq!(rates.total(), total, "{stages:?}");
+        assert_eq!(rates.time_of(total), None);
+        let first = rates.time_of(0).unwrap();
+        for (k, ms) in after_first {
+            let after = (rates.time_of(k).unwrap() - first).0 as f64 / 1e6;
+            assert!((after - f64::from(ms)).abs() < 1.0, "{stages:?}: {k} at {after}");
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn the_integral_has_reached_what_is_due_and_not_a_nanosecond_before(
+        start in 0u64..2_000_000,
+        stages in stages(1_000_000_000_000, 2_000_000),
+    ) {
+        let rates = RateStages::new(SECOND, start, &stages).unwrap();
+        let reached = rates.clone().when_reached();
+        prop_assert!(rates.total() - reached.total() <= 1);
+        for k in arrivals_of(&rates).into_iter().filter(|k| *k < reached.total()) {
+            let t = reached.time_of(k).unwrap();
+            prop_assert_eq!(reached.arrivals_before(t), k, "{}", k);
+            prop_assert!(reached.arrivals_before(t + Nanos(1)) > k);
+            prop_assert!(t > rates.time_of(k).unwrap() && t <= rates.end());
+        }
+    }
+}

@@ -16,12 +16,11 @@ use super::step::Steps;
 use crate::plan::data::{AtEnd, DataSet, DataSpec, Format, Order};
 use crate::plan::template::{Constant, Place};
 use crate::plan::value::is_number;
-use crate::plan::workload::{ConnectionPolicy, CookiePolicy, Flow, Once, Scenario, Step, Workload};
+use crate::plan::workload::{
+    BODY_LIMIT, ConnectionPolicy, CookiePolicy, Flow, Once, Scenario, Step, Workload,
+};
 use crate::threshold::Threshold;
 use crate::units::Nanos;
-
-/// Bodies that a check wants to see are kept up to this many bytes.
-pub(in crate::plan) const BODY_LIMIT: usize = 64 << 20;
 
 /// A plan, ready to run.
 #[derive(Debug)]

@@ -3,11 +3,9 @@
 use super::error::{FileError, FileProblem};
 use super::form::DurationForm;
 use super::tree::{Node, Source};
+use crate::plan::executors::SPAN_MAX;
 use crate::plan::workload::Think;
 use crate::units::{Nanos, parse_duration};
-
-/// Longer than any run: 10 years. Sums of a few such spans fit into [`Nanos`].
-const SPAN_MAX: Nanos = Nanos::from_secs(10 * 365 * 86_400);
 
 /// Collects problems by the path of what they are about.
 pub(super) struct Context<'a> {

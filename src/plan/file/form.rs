@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::plan::executors::ExecutorName;
+
 /// A plan for squall: what to ask, who asks when, and what must hold.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
@@ -111,24 +113,6 @@ pub struct StageForm {
     pub duration: DurationForm,
     /// Users, or arrivals per `timeUnit`, at its end.
     pub target: u64,
-}
-
-/// k6's executors.
-#[derive(Clone, Copy, Debug, Deserialize, JsonSchema, PartialEq, Eq)]
-#[serde(rename_all = "kebab-case")]
-pub enum ExecutorName {
-    /// So many users loop for `duration`.
-    ConstantVus,
-    /// A number of users that follows `stages`.
-    RampingVus,
-    /// All users share `iterations`: whoever is free does the next.
-    SharedIterations,
-    /// Each user does its own `iterations`.
-    PerVuIterations,
-    /// Iterations begin at `rate`, whatever the target does.
-    ConstantArrivalRate,
-    /// Iterations begin at a rate that follows `stages`.
-    RampingArrivalRate,
 }
 
 /// Who does what when.

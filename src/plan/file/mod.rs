@@ -10,7 +10,7 @@ mod context;
 mod error;
 pub mod form;
 mod multipart;
-pub(super) mod scenario;
+mod scenario;
 mod schema;
 mod secrets;
 mod step;
@@ -18,7 +18,6 @@ mod tree;
 
 use std::path::Path;
 
-pub(super) use self::compile::BODY_LIMIT;
 pub use self::compile::{Compiled, Surroundings};
 pub use self::error::{FileError, FileProblem};
 pub use self::schema::schema;

@@ -3,18 +3,13 @@
 use std::collections::BTreeMap;
 
 use super::context::Context;
-use super::form::{ArrivalsName, ExecutorName, PlanForm, ScenarioForm, StageForm};
+use super::form::{ArrivalsName, PlanForm, ScenarioForm, StageForm};
 use super::schema::suggestion;
-use crate::load::{Arrivals, RateStages, VuStages, arrivals_seed};
-use crate::plan::workload::{ArrivalPlan, Executor, Flow, Scenario, Think};
-use crate::units::{Nanos, Rate};
+use crate::load::{Arrivals, arrivals_seed};
+use crate::plan::executors::{self, Asked, ExecutorName, VUS_MAX};
+use crate::plan::workload::{ArrivalPlan, Executor, Flow, GRACE, Scenario};
+use crate::units::Nanos;
 
-/// k6's default for gracefulStop and gracefulRampDown.
-pub(in crate::plan) const GRACE: Nanos = Nanos::from_secs(30);
-const SECOND: Nanos = Nanos::from_secs(1);
-const MAX_DURATION: Nanos = Nanos::from_secs(600);
-/// Slots of a driver are 24 bits wide.
-const VUS_MAX: u64 = 1 << 24;
 /// More would take gigabytes.
 const BACKLOG_MAX: u64 = 100_000_000;
 
@@ -22,27 +17,12 @@ const BACKLOG_MAX: u64 = 100_000_000;
 const COMMON: [&str; 8] =
     ["executor", "startTime", "gracefulStop", "tags", "flow", "flows", "setup", "think"];
 
-/// An executor's name, the keys it needs, and those it may have.
-fn keys(executor: ExecutorName) -> (&'static str, &'static [&'static str], &'static [&'static str]) {
+/// What plans have for an executor beyond k6.
+fn own_keys(executor: ExecutorName) -> &'static [&'static str] {
     match executor {
-        ExecutorName::ConstantVus => ("constant-vus", &["duration"], &["vus", "pacing"]),
-        ExecutorName::RampingVus => ("ramping-vus", &["stages"], &["startVUs", "gracefulRampDown", "pacing"]),
-        ExecutorName::SharedIterations => {
-            ("shared-iterations", &[], &["vus", "iterations", "maxDuration", "pacing"])
-        }
-        ExecutorName::PerVuIterations => {
-            ("per-vu-iterations", &[], &["vus", "iterations", "maxDuration", "pacing"])
-        }
-        ExecutorName::ConstantArrivalRate => (
-            "constant-arrival-rate",
-            &["rate", "duration", "preAllocatedVUs"],
-            &["timeUnit", "maxVUs", "arrivals", "maxBacklog"],
-        ),
-        ExecutorName::RampingArrivalRate => (
-            "ramping-arrival-rate",
-            &["stages", "preAllocatedVUs"],
-            &["startRate", "timeUnit", "maxVUs", "maxBacklog"],
-        ),
+        ExecutorName::ConstantArrivalRate => &["arrivals", "maxBacklog"],
+        ExecutorName::RampingArrivalRate => &["maxBacklog"],
+        _ => &["pacing"],
     }
 }
 
@@ -50,7 +30,7 @@ fn keys(executor: ExecutorName) -> (&'static str, &'static [&'static str], &'sta
 pub(super) fn scenarios(form: &PlanForm, flows: &[Flow], seed: u64, cx: &mut Context<'_>) -> Vec<Scenario> {
     let shortcuts = ["vus", "duration", "iterations", "stages"];
     if form.scenarios.is_empty() {
-        return shortcut(form, cx).map(|executor| plain("default", executor)).into_iter().collect();
+        return shortcut(form, cx).map(|executor| Scenario::new("default", executor)).into_iter().collect();
     }
     for key in shortcuts.into_iter().filter(|key| cx.has(&[key])).collect::<Vec<_>>() {
         cx.add(
@@ -74,21 +54,6 @@ pub(super) fn scenarios(form: &PlanForm, flows: &[Flow], seed: u64, cx: &mut Con
     scenarios
 }
 
-/// A scenario that walks the first flow.
-pub(in crate::plan) fn plain(name: &str, executor: Executor) -> Scenario {
-    Scenario {
-        name: name.into(),
-        executor,
-        start: Nanos::ZERO,
-        graceful_stop: GRACE,
-        flows: vec![(0, 1)],
-        setup: None,
-        think: Think::None,
-        pacing: Think::None,
-        tags: Vec::new(),
-    }
-}
-
 /// k6's shortcuts, in its order: iterations, duration, stages, and one iteration without any.
 fn shortcut(form: &PlanForm, cx: &mut Context<'_>) -> Option<Executor> {
     if form.stages.is_some() {
@@ -101,43 +66,44 @@ fn shortcut(form: &PlanForm, cx: &mut Context<'_>) -> Option<Executor> {
     }
     // A ramp may begin with nobody, as in k6.
     if let (Some(stages), None, None) = (&form.stages, &form.iterations, &form.duration) {
-        return ramping_vus(&[], form.vus.unwrap_or(1), stages, GRACE, cx);
+        let stages = stage_list(&["stages"], stages, cx)?;
+        let asked = Asked { start_vus: form.vus, stages: Some(stages), ..Asked::default() };
+        return executor(&[], &[("startVUs", "vus")], ExecutorName::RampingVus, &asked, cx);
     }
-    let vus = users(&["vus"], form.vus.unwrap_or(1), cx);
+    let duration = cx.duration(&["duration"], form.duration.as_ref());
+    let asked = Asked { vus: form.vus, ..Asked::default() };
     if form.iterations.is_some() {
-        let max_duration = cx.at_least(&["duration"], form.duration.as_ref(), SECOND).unwrap_or(MAX_DURATION);
-        let iterations = shared(&["iterations"], form.iterations, vus?, cx)?;
-        return Some(Executor::SharedIterations { vus: vus?, iterations, max_duration });
+        let asked = Asked { iterations: form.iterations, max_duration: duration, ..asked };
+        let renamed = [("maxDuration", "duration")];
+        return executor(&[], &renamed, ExecutorName::SharedIterations, &asked, cx);
     }
     if form.duration.is_some() {
-        let duration = cx.at_least(&["duration"], form.duration.as_ref(), SECOND)?;
-        return Some(Executor::ConstantVus { vus: vus?, duration });
+        return executor(&[], &[], ExecutorName::ConstantVus, &Asked { duration, ..asked }, cx);
     }
     if form.vus.is_some() {
         cx.add(&["vus"], "`vus` alone sets no end: add `duration`, `iterations` or `stages`");
     }
-    Some(Executor::SharedIterations { vus: 1, iterations: 1, max_duration: MAX_DURATION })
+    executor(&[], &[], ExecutorName::SharedIterations, &Asked::default(), cx)
 }
 
 fn one(name: &str, form: &ScenarioForm, flows: &[Flow], seed: u64, cx: &mut Context<'_>) -> Option<Scenario> {
     let base = ["scenarios", name];
-    let complete = belongs(&base, form.executor, cx);
+    belongs(&base, form.executor, cx);
     let start = cx.duration(&key(&base, "startTime"), form.start_time.as_ref()).unwrap_or(Nanos::ZERO);
     let stop = cx.duration(&key(&base, "gracefulStop"), form.graceful_stop.as_ref()).unwrap_or(GRACE);
     let think = cx.think(&key(&base, "think"), form.think.as_ref());
     let pacing = cx.think(&key(&base, "pacing"), form.pacing.as_ref());
     let weights = weights(&base, form, flows, cx);
-    let executor = if complete { executor(&base, form, seed, cx) } else { None };
+    let asked = asked(&base, form, seed, cx);
+    let executor = executor(&base, &[], form.executor, &asked?, cx);
     Some(Scenario {
-        name: name.into(),
-        executor: executor?,
         start,
         graceful_stop: stop,
         flows: weights,
-        setup: None,
         think,
         pacing,
         tags: pairs(&form.tags),
+        ..Scenario::new(name, executor?)
     })
 }
 
@@ -151,23 +117,16 @@ pub(super) fn pairs(tags: &BTreeMap<String, String>) -> Vec<(String, String)> {
     tags.iter().map(|(k, v)| (k.clone(), v.clone())).collect()
 }
 
-/// Whether the executor has what it needs. Notes what is missing and what is another executor's.
-fn belongs(base: &[&str], executor: ExecutorName, cx: &mut Context<'_>) -> bool {
-    let (name, needed, allowed) = keys(executor);
-    let mut complete = true;
-    for missing in needed.iter().filter(|k| !cx.has(&key(base, k))).collect::<Vec<_>>() {
-        cx.add(base, format!("{name} needs `{missing}`, which scenario `{}` lacks", base[1]));
-        complete = false;
-    }
+/// Notes what is another executor's.
+fn belongs(base: &[&str], executor: ExecutorName, cx: &mut Context<'_>) {
+    let own = [executor.keys(), own_keys(executor)].concat();
     for given in cx.keys(base) {
-        let known = [&COMMON, needed, allowed].concat();
-        if !known.contains(&given.as_str()) {
-            let own = [needed, allowed].concat().join(", ");
-            let message = format!("`{given}` does not belong to {name}, which takes {own}");
+        if !COMMON.contains(&given.as_str()) && !own.contains(&given.as_str()) {
+            let message =
+                format!("`{given}` does not belong to {}, which takes {}", executor.name(), own.join(", "));
             cx.add(&key(base, &given), message);
         }
     }
-    complete
 }
 
 fn weights(base: &[&str], form: &ScenarioForm, flows: &[Flow], cx: &mut Context<'_>) -> Vec<(u32, u32)> {
@@ -214,190 +173,94 @@ fn weights(base: &[&str], form: &ScenarioForm, flows: &[Flow], cx: &mut Context<
     found
 }
 
-fn executor(base: &[&str], form: &ScenarioForm, seed: u64, cx: &mut Context<'_>) -> Option<Executor> {
+/// What a scenario asks of its executor; `None` where its stages cannot be used.
+fn asked(base: &[&str], form: &ScenarioForm, seed: u64, cx: &mut Context<'_>) -> Option<Asked> {
     let at = |name| key(base, name);
-    match form.executor {
-        ExecutorName::ConstantVus => {
-            let vus = users(&at("vus"), form.vus.unwrap_or(1), cx);
-            let duration = cx.at_least(&at("duration"), form.duration.as_ref(), SECOND);
-            Some(Executor::ConstantVus { vus: vus?, duration: duration? })
-        }
-        ExecutorName::RampingVus => {
-            let grace =
-                cx.duration(&at("gracefulRampDown"), form.graceful_ramp_down.as_ref()).unwrap_or(GRACE);
-            let stages = form.stages.as_deref().unwrap_or_default();
-            ramping_vus(base, form.start_vus.unwrap_or(1), stages, grace, cx)
-        }
-        ExecutorName::SharedIterations => {
-            let vus = users(&at("vus"), form.vus.unwrap_or(1), cx);
-            let most = cx.at_least(&at("maxDuration"), form.max_duration.as_ref(), SECOND);
-            let iterations = shared(&at("iterations"), form.iterations, vus?, cx)?;
-            Some(Executor::SharedIterations {
-                vus: vus?,
-                iterations,
-                max_duration: most.unwrap_or(MAX_DURATION),
-            })
-        }
-        ExecutorName::PerVuIterations => {
-            let vus = users(&at("vus"), form.vus.unwrap_or(1), cx);
-            let most = cx.at_least(&at("maxDuration"), form.max_duration.as_ref(), SECOND);
-            let iterations = form.iterations.unwrap_or(1);
-            if iterations == 0 {
-                cx.add(&at("iterations"), "`iterations` is 0: give at least 1");
-            }
-            Some(Executor::PerVuIterations {
-                vus: vus?,
-                iterations,
-                max_duration: most.unwrap_or(MAX_DURATION),
-            })
-        }
-        ExecutorName::ConstantArrivalRate => constant_rate(base, form, seed, cx),
-        ExecutorName::RampingArrivalRate => ramping_rate(base, form, cx),
+    let stages = match &form.stages {
+        Some(stages) => Some(stage_list(&at("stages"), stages, cx)?),
+        None => None,
+    };
+    let backlog = form.max_backlog.unwrap_or(0);
+    if backlog > BACKLOG_MAX {
+        let message = format!("{backlog} is above {BACKLOG_MAX}: each waiting arrival takes memory");
+        cx.add(&at("maxBacklog"), message);
     }
+    Some(Asked {
+        vus: form.vus,
+        duration: cx.duration(&at("duration"), form.duration.as_ref()),
+        start_vus: form.start_vus,
+        stages,
+        graceful_ramp_down: cx.duration(&at("gracefulRampDown"), form.graceful_ramp_down.as_ref()),
+        iterations: form.iterations,
+        max_duration: cx.duration(&at("maxDuration"), form.max_duration.as_ref()),
+        rate: form.rate,
+        start_rate: form.start_rate,
+        time_unit: cx.duration(&at("timeUnit"), form.time_unit.as_ref()),
+        pre_allocated_vus: form.pre_allocated_vus,
+        max_vus: form.max_vus,
+        max_backlog: backlog,
+        process: match form.arrivals {
+            Some(ArrivalsName::Poisson) => Arrivals::Poisson,
+            _ => Arrivals::Uniform,
+        },
+        seed,
+    })
 }
 
-fn users(path: &[&str], vus: u64, cx: &mut Context<'_>) -> Option<u32> {
-    let name = path.last().copied().unwrap_or_default();
-    if vus == 0 {
-        cx.add(path, format!("`{name}` is 0: at least one user is needed"));
-        return None;
-    }
-    if vus > VUS_MAX {
-        cx.add(path, format!("`{name}` is {vus}, more than the {VUS_MAX} users that squall can keep"));
-        return None;
-    }
-    Some(vus as u32)
-}
-
-fn shared(path: &[&str], iterations: Option<u64>, vus: u32, cx: &mut Context<'_>) -> Option<u64> {
-    let iterations = iterations.unwrap_or(1);
-    if iterations < u64::from(vus) {
-        cx.add(path, format!("{iterations} iterations are fewer than the {vus} users that share them"));
-        return None;
-    }
-    Some(iterations)
-}
-
-fn ramping_vus(
+/// Makes it. `renamed` are k6's keys that the plan has under other names, with these.
+fn executor(
     base: &[&str],
-    start: u64,
-    stages: &[StageForm],
-    graceful_ramp_down: Nanos,
+    renamed: &[(&str, &str)],
+    name: ExecutorName,
+    asked: &Asked,
     cx: &mut Context<'_>,
 ) -> Option<Executor> {
-    let path = key(base, "stages");
-    let (pairs, stage_ends) = stage_list(&path, stages, cx)?;
-    if start.max(pairs.iter().map(|s| s.1).max().unwrap_or(0)) > VUS_MAX {
-        cx.add(&path, format!("more than the {VUS_MAX} users that squall can keep"));
+    let made = match executors::executor(name, asked) {
+        Ok(made) => made,
+        Err(misfits) => {
+            for misfit in misfits {
+                let other = renamed.iter().find(|(own, _)| *own == misfit.key);
+                let (path, message) = match other {
+                    Some((own, other)) => {
+                        (key(base, other), misfit.message.replace(&format!("`{own}`"), &format!("`{other}`")))
+                    }
+                    None => (key(base, misfit.key), misfit.message),
+                };
+                // What is there and could not be read has been noted.
+                if !(misfit.is_missing && cx.has(&path)) {
+                    cx.add(&path, message);
+                }
+            }
+            return None;
+        }
+    };
+    // k6 takes loads that come to nothing.
+    if made.max_vus() == 0 {
+        let path = if asked.max_vus.is_some() { "maxVUs" } else { "preAllocatedVUs" };
+        cx.add(&key(base, path), format!("`{path}` is 0: at least one user is needed"));
         return None;
     }
-    let stages = cx.note(&path, VuStages::new(start, &pairs))?;
-    if stages.max() == 0 {
-        cx.add(&path, "there is never any user: give a target above 0, or users at the start");
+    if matches!(&made, Executor::ArrivalRate { arrivals: ArrivalPlan::Ramping(rates), .. } if rates.total() == 0)
+    {
+        cx.add(&key(base, "stages"), "nothing ever arrives: give a target above 0, or `startRate`");
         return None;
     }
-    Some(Executor::RampingVus { stages, stage_ends, graceful_ramp_down })
+    Some(made)
 }
 
-/// (duration, target) pairs with the ends of the stages.
-type Stages = (Vec<(Nanos, u64)>, Vec<Nanos>);
-
-fn stage_list(path: &[&str], stages: &[StageForm], cx: &mut Context<'_>) -> Option<Stages> {
-    if stages.is_empty() {
-        cx.add(path, "there are no stages: give at least one, as in { duration = \"30s\", target = 10 }");
-        return None;
-    }
-    let (mut pairs, mut ends, mut at) = (Vec::new(), Vec::new(), Nanos::ZERO);
+/// (duration, target) pairs.
+fn stage_list(path: &[&str], stages: &[StageForm], cx: &mut Context<'_>) -> Option<Vec<(Nanos, u64)>> {
+    let mut pairs = Vec::new();
     for (i, stage) in stages.iter().enumerate() {
         let index = i.to_string();
         let span = cx.duration(&[path, &[&index, "duration"]].concat(), Some(&stage.duration));
         let Some(span) = span else { continue };
-        at = Nanos(at.0.saturating_add(span.0));
         pairs.push((span, stage.target));
-        ends.push(at);
     }
-    if pairs.len() == stages.len() && at == Nanos::ZERO {
+    if pairs.len() == stages.len() && !stages.is_empty() && pairs.iter().all(|(span, _)| *span == Nanos::ZERO)
+    {
         cx.add(path, "the stages take no time: give one a duration");
         return None;
     }
-    (pairs.len() == stages.len()).then_some((pairs, ends))
-}
-
-/// preAllocatedVUs, maxVUs, maxBacklog.
-fn pool(base: &[&str], form: &ScenarioForm, cx: &mut Context<'_>) -> Option<(u32, u32, u64)> {
-    let pre = form.pre_allocated_vus.unwrap_or(0);
-    let max = form.max_vus.unwrap_or(pre);
-    if max < pre {
-        cx.add(&key(base, "maxVUs"), format!("`maxVUs` is {max}, below `preAllocatedVUs`, which is {pre}"));
-        return None;
-    }
-    let backlog = form.max_backlog.unwrap_or(0);
-    if backlog > BACKLOG_MAX {
-        cx.add(
-            &key(base, "maxBacklog"),
-            format!("{backlog} is above {BACKLOG_MAX}: each waiting arrival takes memory"),
-        );
-    }
-    let field = if form.max_vus.is_some() { "maxVUs" } else { "preAllocatedVUs" };
-    let max = users(&key(base, field), max, cx)?;
-    Some((pre as u32, max, backlog))
-}
-
-fn time_unit(base: &[&str], form: &ScenarioForm, cx: &mut Context<'_>) -> Option<Nanos> {
-    match &form.time_unit {
-        None => Some(SECOND),
-        Some(unit) => cx.at_least(&key(base, "timeUnit"), Some(unit), Nanos(1)),
-    }
-}
-
-fn constant_rate(base: &[&str], form: &ScenarioForm, seed: u64, cx: &mut Context<'_>) -> Option<Executor> {
-    let duration = cx.at_least(&key(base, "duration"), form.duration.as_ref(), SECOND);
-    let per = time_unit(base, form, cx);
-    let pool = pool(base, form, cx);
-    let count = form.rate.unwrap_or(0);
-    if count == 0 {
-        cx.add(&key(base, "rate"), "`rate` is 0: give at least 1 per `timeUnit`");
-        return None;
-    }
-    if per.is_some_and(|per| count > per.0) {
-        cx.add(&key(base, "rate"), "is more than one arrival in each nanosecond: give less");
-        return None;
-    }
-    let process = match form.arrivals {
-        Some(ArrivalsName::Poisson) => Arrivals::Poisson,
-        _ => Arrivals::Uniform,
-    };
-    let (pre_allocated_vus, max_vus, max_backlog) = pool?;
-    Some(Executor::ArrivalRate {
-        arrivals: ArrivalPlan::Constant { rate: Rate { count, per: per? }, process, seed },
-        duration: duration?,
-        stage_ends: vec![duration?],
-        pre_allocated_vus,
-        max_vus,
-        max_backlog,
-        limit: None,
-    })
-}
-
-fn ramping_rate(base: &[&str], form: &ScenarioForm, cx: &mut Context<'_>) -> Option<Executor> {
-    let path = key(base, "stages");
-    let stages = stage_list(&path, form.stages.as_deref().unwrap_or_default(), cx);
-    let per = time_unit(base, form, cx);
-    let pool = pool(base, form, cx);
-    let (pairs, stage_ends) = stages?;
-    let stages = cx.note(&path, RateStages::new(per?, form.start_rate.unwrap_or(0), &pairs))?;
-    if stages.total() == 0 {
-        cx.add(&path, "nothing ever arrives: give a target above 0, or `startRate`");
-        return None;
-    }
-    let (pre_allocated_vus, max_vus, max_backlog) = pool?;
-    Some(Executor::ArrivalRate {
-        duration: stages.end(),
-        arrivals: ArrivalPlan::Ramping(stages),
-        stage_ends,
-        pre_allocated_vus,
-        max_vus,
-        max_backlog,
-        limit: None,
-    })
+    (pairs.len() == stages.len()).then_some(pairs)
 }

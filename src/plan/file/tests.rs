@@ -293,8 +293,11 @@ fn shortcuts_are_k6s() {
         panic!()
     };
     assert_eq!((stages.at(Nanos::ZERO), stages.max()), (0, 3));
-    refused(&format!("vus = 0\nstages = [{{ duration = 1, target = 0 }}]\n{STEP}"), &[(2, "never any user")]);
-    refused(&format!("vus = 0\nduration = \"5s\"\n{STEP}"), &[(1, "at least one user")]);
+    refused(
+        &format!("vus = 0\nstages = [{{ duration = 1, target = 0 }}]\n{STEP}"),
+        &[(2, "never has any user")],
+    );
+    refused(&format!("vus = 0\nduration = \"5s\"\n{STEP}"), &[(1, "`vus` is 0: give at least 1")]);
     assert!(matches!(of(""), Executor::SharedIterations { vus: 1, iterations: 1, .. }));
     refused(&format!("{STEP}vus = 5"), &[(2, "alone sets no end")]);
     refused(
@@ -374,17 +377,17 @@ fn what_makes_no_sense_is_told_with_its_line() {
 #[test]
 fn executors_refuse_what_k6_refuses() {
     for (body, wanted) in [
-        ("executor = \"constant-vus\"", vec![(2, "needs `duration`")]),
+        ("executor = \"constant-vus\"", vec![(2, "`duration` is missing")]),
         (
             "executor = \"constant-vus\"\nduration = \"1s\"\nrate = 1",
             vec![(5, "does not belong to constant-vus")],
         ),
-        ("executor = \"constant-vus\"\nduration = \"1s\"\nvus = 0", vec![(5, "at least one user")]),
+        ("executor = \"constant-vus\"\nduration = \"1s\"\nvus = 0", vec![(5, "`vus` is 0: give at least 1")]),
         ("executor = \"constant-vus\"\nduration = \"100ms\"", vec![(4, "at least 1s")]),
-        ("executor = \"ramping-vus\"\nstages = []", vec![(4, "no stages")]),
+        ("executor = \"ramping-vus\"\nstages = []", vec![(4, "has no stages")]),
         (
             "executor = \"ramping-vus\"\nstartVUs = 0\nstages = [{ duration = 1, target = 0 }]",
-            vec![(5, "never any user")],
+            vec![(5, "never has any user")],
         ),
         ("executor = \"ramping-vus\"\nstages = [{ duration = 0, target = 5 }]", vec![(4, "take no time")]),
         ("executor = \"shared-iterations\"\nvus = 3\niterations = 2", vec![(5, "fewer than")]),

@@ -8,12 +8,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 fn program(source: &str) -> Arc<Program> {
-    Program::new(
-        Path::new("/nowhere/test.js"),
-        Some(Arc::from(source)),
-        Vec::new(),
-        Console::new(None, false, Default::default()),
-    )
+    Program::new(Path::new("/nowhere/test.js"), Some(Arc::from(source)), Vec::new(), Console::stderr())
 }
 
 fn user(program: &Arc<Program>) -> Vu {

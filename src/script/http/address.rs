@@ -7,7 +7,7 @@ use percent_encoding::percent_decode_str;
 
 use crate::http::credentials;
 use crate::http::url::{Scheme, Url};
-use crate::script::errors::{DIAL, NO_URL, OTHER};
+use crate::script::errors::{BLOCKED, DIAL, NO_URL, OTHER};
 
 /// A URL that a request can go to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,6 +48,13 @@ pub struct Refusal {
     pub code: u32,
     /// The URL as the tags have it, where it is one, to which nothing can be sent: k6 counts a failed request then. `None`: it counts none.
     pub tag: Option<String>,
+}
+
+impl Refusal {
+    /// The options block the host of `to`.
+    pub fn blocked(to: &Address) -> Refusal {
+        Refusal { text: "hostname is blocked".into(), code: BLOCKED, tag: Some(to.tag.clone()) }
+    }
 }
 
 /// Reads a URL, or says why none can be sent to it.

@@ -64,11 +64,10 @@ fn fact<'js>(ctx: Ctx<'js>, name: String) -> Result<Value<'js>> {
     let core = Core::of(&ctx);
     let facts = core.facts.borrow().clone();
     let elapsed = clock::now().0.saturating_sub(facts.load_start.0);
-    let settings = core.program.settings();
     let (of, _) = name.split_once('.').unwrap_or((&name, ""));
     not_in_init(&ctx, &core, of)?;
     if of == "test" {
-        let options = settings.map_or("{}", |settings| settings.options.as_str());
+        let options = core.program.consolidated().map_or("{}", |all| all.shown.as_str());
         return options.into_js(&ctx);
     }
     let counts = core.program.live();
@@ -89,16 +88,19 @@ fn fact<'js>(ctx: Ctx<'js>, name: String) -> Result<Value<'js>> {
     };
     match name.as_str() {
         "scenario.name" => scenario.name.as_str().into_js(&ctx),
-        "scenario.executor" => scenario.executor.as_str().into_js(&ctx),
+        "scenario.executor" => scenario.executor.name().into_js(&ctx),
         "scenario.startTime" => {
             let begun = facts.load_start + scenario.start;
             let wall = clock::wall().0.saturating_sub(clock::now().0.saturating_sub(begun.0));
             ((wall / 1_000_000) as f64).into_js(&ctx)
         }
         "scenario.progress" => {
-            let progress = match scenario.iterations {
+            let progress = match scenario.iterations() {
                 Some(all) if all > 0 => facts.in_scenario as f64 / all as f64,
-                _ => elapsed.saturating_sub(scenario.start.0) as f64 / scenario.duration.0.max(1) as f64,
+                _ => {
+                    elapsed.saturating_sub(scenario.start.0) as f64
+                        / scenario.executor.duration().0.max(1) as f64
+                }
             };
             progress.clamp(0.0, 1.0).into_js(&ctx)
         }

@@ -213,7 +213,7 @@ impl ScriptFlow {
             if let Some(JobEnd::Threw(thrown)) = &end {
                 let scenario = program.scenario(user.key.scenario);
                 let of = scenario.map_or_else(String::new, |scenario| {
-                    format!(" executor={} scenario={}", scenario.executor, scenario.name)
+                    format!(" executor={} scenario={}", scenario.executor.name(), scenario.name)
                 });
                 if program.aborted().is_none() {
                     program.console.about(Level::Error, &format!("{}{of} source=stacktrace", thrown.text));
@@ -275,9 +275,8 @@ impl ScriptFlow {
         if settings.hosts.is_empty() || url.scheme == Scheme::Https {
             return None;
         }
-        let entry = settings.hosts.iter().find(|entry| entry.fits(&url.host, url.port))?;
-        let port = entry.to_port.unwrap_or(url.port);
-        Some(Url { host: entry.address.to_string(), port, ..url.clone() })
+        let target = settings.address_of(&url.host, url.port)?;
+        Some(Url { host: target.ip.to_string(), port: target.port.unwrap_or(url.port), ..url.clone() })
     }
 
     /// The request that a redirect leads to, if it is followed.
@@ -285,7 +284,12 @@ impl ScriptFlow {
         let Some(location) = follow::location(status, head) else { return Ok(None) };
         let Open { ask, hops, cookies, .. } = open;
         if *hops < ask.redirects {
-            return follow::next(ask, cookies, status, &location).map(Some);
+            let next = follow::next(ask, cookies, status, &location)?;
+            let settings = self.task.program.settings();
+            return match settings.is_some_and(|settings| settings.blocks(&next.to.url.host).is_some()) {
+                true => Err(Refusal::blocked(&next.to)),
+                false => Ok(Some(next)),
+            };
         }
         if !ask.limits_redirects {
             // k6 counts the one that it does not follow, too.

@@ -101,9 +101,10 @@ fn carry_out<'js>(
     waiting: Vec<(usize, Ask)>,
     responses: &mut [Option<Value<'js>>],
 ) -> Result<()> {
+    let bound = |most: Option<u32>| most.map_or(usize::MAX, |most| most as usize);
+    let settings = core.program.settings();
     let (most, most_per_host) =
-        core.program.settings().map_or((20, 6), |settings| (settings.batch, settings.batch_per_host));
-    let (most, most_per_host) = (most.max(1), if most_per_host == 0 { usize::MAX } else { most_per_host });
+        settings.map_or((20, 6), |settings| (bound(settings.batch), bound(settings.batch_per_host)));
     let mut waiting: Vec<Option<(usize, Ask)>> = waiting.into_iter().map(Some).collect();
     // By ticket: whose place, and which host.
     let mut open: HashMap<u32, (usize, String)> = HashMap::new();

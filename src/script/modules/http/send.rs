@@ -123,9 +123,9 @@ fn ask(
     let has = |headers: &[(String, String)], name: &str| headers.iter().any(|(known, _)| known == name);
     if !is_plain
         && !has(&headers, "User-Agent")
-        && let Some(settings) = core.program.settings()
+        && let Some(agent) = core.program.settings().and_then(|settings| settings.user_agent.clone())
     {
-        headers.push(("User-Agent".into(), settings.user_agent.clone()));
+        headers.push(("User-Agent".into(), agent));
     }
     if let Some(content_type) = content_type.filter(|_| !has(&headers, "Content-Type")) {
         headers.push(("Content-Type".into(), content_type));
@@ -165,6 +165,9 @@ fn look_up(core: &Core, given: &str) -> std::result::Result<Rc<Address>, Refusal
         return Ok(known);
     }
     let made = Rc::new(address::parse(given)?);
+    if core.program.settings().is_some_and(|settings| settings.blocks(&made.url.host).is_some()) {
+        return Err(Refusal::blocked(&made));
+    }
     core.keep_url(given, Rc::clone(&made));
     Ok(made)
 }

@@ -89,6 +89,7 @@ fn what_is_no_text_is_skipped_and_said() {
         "a header has no name; skipped",
         "`b\\n` is no name of a header (RFC 9110, 5.1); skipped",
         "the value of `X-Break` has a line break or NUL in it; skipped",
+        "`queryString` is no list; skipped",
     ]
     .map(|what| format!("{one}{what}"))
     .into();

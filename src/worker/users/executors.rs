@@ -564,10 +564,14 @@ impl<F: Flow> Users<F> {
         }
     }
 
+    /// Somebody has ended the run: what it has not come to is not dropped.
+    pub(super) fn owes_nothing<D: AddRoute>(&self, links: &UserLinks<D, F>) -> bool {
+        links.aborted || self.flow.is_called_off()
+    }
+
     /// Iterations that the executors owed and nobody began: shared and per-user ones, at the end.
-    /// A run that somebody ended owes nothing.
     pub(super) fn drop_what_is_owed<D: AddRoute>(&mut self, links: &mut UserLinks<D, F>) {
-        if links.aborted || self.flow.is_called_off() {
+        if self.owes_nothing(links) {
             return;
         }
         for index in 0..self.runners.len() {

@@ -73,7 +73,7 @@ impl<F: Flow> Users<F> {
     /// An iteration that was taken of those that all users share, and that nobody will begin.
     fn drop_taken<D: AddRoute>(&mut self, links: &mut UserLinks<D, F>, vu: u32) {
         let index = usize::from(self.users[vu as usize].key.scenario);
-        if self.runners[index].takes_shared() {
+        if self.runners[index].takes_shared() && !self.owes_nothing(links) {
             let slot = self.config.layout.scenarios[index].first_slot;
             links.recorder.tally.scenarios[slot as usize].dropped += 1;
             let now = links.driver.now();

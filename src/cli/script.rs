@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use anyhow::anyhow;
 
-use self::load::Loaded;
+use self::load::{Loaded, Surroundings};
 use self::outs::Outputs;
 use super::exit::{Exit, Failure};
 use super::run::PATIENCE;
@@ -29,7 +29,8 @@ use crate::units::Nanos;
 use crate::worker::flow::script::{ScriptTask, Task};
 
 pub(super) fn execute(mut args: ScriptArgs) -> Result<Exit, Failure> {
-    let opened = load::open(&args.script, &mut args.flags, true)?;
+    let opened =
+        load::open(&args.script, &mut args.flags, Surroundings { system: true, strict: args.own.k6_strict })?;
     let loaded = match opened.and_then(|opened| opened.runnable(&args.flags)) {
         Ok(loaded) => loaded,
         Err(exit) => return Ok(exit),

@@ -141,9 +141,23 @@ fn exit_codes_are_k6s() {
             "export const options = { scenarios: { a: { executor: 'shared-iterations', exec: 'other' } } }; export default () => {};",
             &[],
             104,
-            "'other' not found",
+            "exports no function `other`",
         ),
         ("nothing", "const a = 1; export { a };", &[], 255, "no exported functions"),
+        ("flag", "export default () => {};", &["--vus", "many"], 255, "--vus"),
+        ("statistic", "export const options = { summaryTrendStats: ['p95'] }; export default () => {};", &[], 255, "`summaryTrendStats`"),
+        ("rps", "export const options = { rps: 5, vus: 1, iterations: 1 }; export default () => {};", &[], 104, "`rps`"),
+        ("config", "export default () => {};", &["--config", "/nowhere.json"], 104, "/nowhere.json"),
+        ("threads", "export default () => {};", &["--threads", "0"], 104, "-t"),
+        (
+            "blocked",
+            "export const options = { blockHostnames: ['*.blocked.test'] };
+             export default () => { const res = http.get('http://a.blocked.test/'); if (res.error_code !== 1111 || res.error !== 'hostname is blocked') throw res; \
+             console.log('it is blocked'); };",
+            &[],
+            0,
+            "it is blocked",
+        ),
         ("setup", "export function setup() { fail('no'); } export default () => {};", &[], 107, "Error: no"),
         (
             "teardown",
@@ -442,7 +456,7 @@ fn every_sample_is_written_as_k6_writes_it() {
     assert_eq!(sizes["data"]["thresholds"], serde_json::json!(["max<9"]));
     // What cannot be written is told before anything is sent.
     let ran = run_file(&dir, &file, &base, &["--out", "bogus=1"]);
-    assert_eq!(ran.code, Some(2), "{}", ran.stderr);
+    assert_eq!(ran.code, Some(255), "{}", ran.stderr);
     assert!(
         ran.stderr.contains("--out bogus=1: `bogus` is no output: there are json and csv"),
         "{}",

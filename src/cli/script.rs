@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use anyhow::anyhow;
 
-use self::load::Loaded;
+use self::load::{Loaded, Surroundings};
 use self::outs::Outputs;
 use super::exit::{Exit, Failure};
 use super::run::PATIENCE;
@@ -32,7 +32,8 @@ use crate::worker::flow::script::{ScriptTask, Task};
 pub(super) fn execute(mut args: ScriptArgs) -> Result<Exit, Failure> {
     // What is known of secrets before the script is read: where they stand.
     let secrets = if args.own.show_secrets { Redactor::showing() } else { Redactor::default() };
-    let opened = load::open(&args.script, &mut args.flags, true, secrets)?;
+    let around = Surroundings { system: true, strict: args.own.k6_strict, secrets };
+    let opened = load::open(&args.script, &mut args.flags, around)?;
     let loaded = match opened.and_then(|opened| opened.runnable(&args.flags)) {
         Ok(loaded) => loaded,
         Err(exit) => return Ok(exit),

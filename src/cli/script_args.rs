@@ -24,6 +24,9 @@ pub(crate) struct ScriptArgs {
 /// Flags that k6 has not.
 #[derive(Args, Clone, Debug, Default)]
 pub(crate) struct Own {
+    /// Take away what k6 1.1 has not, so that a script that runs here runs there
+    #[arg(long, help_heading = "Generator")]
+    pub(crate) k6_strict: bool,
     /// Seed of everything random that is not the script's
     #[arg(long, value_name = "N", help_heading = "Generator")]
     pub(crate) seed: Option<u64>,
@@ -80,6 +83,9 @@ pub(crate) struct InspectArgs {
     /// With the options of all places, the scenarios that they make, how long these take and how many users there are
     #[arg(long)]
     pub(crate) execution_requirements: bool,
+    /// Take away what k6 1.1 has not, so that a script that runs here runs there
+    #[arg(long)]
+    pub(crate) k6_strict: bool,
     /// k6's for all that take a script.
     #[command(flatten)]
     pub(crate) runtime: Runtime,

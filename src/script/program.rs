@@ -41,6 +41,8 @@ pub struct Program {
     main: String,
     source: Option<Arc<str>>,
     env: Vec<(String, String)>,
+    /// Without what k6 lacks.
+    strict: bool,
     /// Bytecode by the module's name, from the first load.
     modules: Mutex<HashMap<String, Arc<[u8]>>>,
     files: Mutex<HashMap<PathBuf, Arc<[u8]>>>,
@@ -70,17 +72,19 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 }
 
 impl Program {
-    /// Of the script at `path`, which must be absolute; `source` where it is not read from there.
+    /// Of the script at `path`, which must be absolute; `source` where it is not read from there; `strict`: without what k6 lacks.
     pub fn new(
         path: &Path,
         source: Option<Arc<str>>,
         env: Vec<(String, String)>,
+        strict: bool,
         console: Console,
     ) -> Arc<Program> {
         Arc::new(Program {
             main: format!("file://{}", path.display()),
             source,
             env,
+            strict,
             modules: Mutex::default(),
             files: Mutex::default(),
             arrays: Mutex::default(),
@@ -107,6 +111,11 @@ impl Program {
     /// What `__ENV` begins with.
     pub fn env(&self) -> &[(String, String)] {
         &self.env
+    }
+
+    /// Whether what k6 lacks is taken from its users.
+    pub fn is_strict(&self) -> bool {
+        self.strict
     }
 
     /// The source of a module.

@@ -38,25 +38,34 @@ pub(super) struct Opened {
     variables: Variables,
 }
 
-/// Loads it; `flags` are completed by variables, `secrets` left out of what is said about it. The script finds the system's variables where `with_system` says so, unless a flag does.
+/// What a script finds.
+pub(super) struct Surroundings {
+    /// The system's variables in `__ENV`, unless a flag says otherwise.
+    pub(super) system: bool,
+    /// Not what k6 lacks.
+    pub(super) strict: bool,
+    /// What is left out of lines about it.
+    pub(super) secrets: Redactor,
+}
+
+/// Loads it; `flags` are completed by variables.
 ///
 /// # Errors
 /// Flags that cannot be meant, and files that cannot be written.
 pub(super) fn open(
     script: &str,
     flags: &mut ScriptFlags,
-    with_system: bool,
-    secrets: Redactor,
+    around: Surroundings,
 ) -> Result<OrExit<Opened>, Failure> {
     let system = system_variables();
     let variables = flags.runtime.variables(system.clone());
     flags.fill(&variables).map_err(Failure::of_options)?;
-    let console = console(&flags.global, flags.console_output.as_deref(), secrets)?;
+    let console = console(&flags.global, flags.console_output.as_deref(), around.secrets)?;
     for warning in flags.check().map_err(Failure::of_options)? {
         console.about(Level::Warn, &warning);
     }
-    let env = flags.runtime.script_env(system, with_system);
-    Ok(program(script, env, &console).map(|program| Opened { program, variables }))
+    let env = flags.runtime.script_env(system, around.system);
+    Ok(program(script, env, around.strict, &console).map(|program| Opened { program, variables }))
 }
 
 impl Opened {
@@ -97,13 +106,13 @@ fn refuse(program: &Program, why: &OptionsError) -> Exit {
 }
 
 /// The script after its first load.
-fn program(script: &str, env: Variables, console: &Console) -> OrExit<Arc<Program>> {
+fn program(script: &str, env: Variables, strict: bool, console: &Console) -> OrExit<Arc<Program>> {
     let say = |text: &str| console.about(Level::Error, text);
     let (path, source) = source(script).map_err(|why| {
         say(&why);
         Exit::Other
     })?;
-    let program = Program::new(&path, source, env.into_iter().collect(), console.clone());
+    let program = Program::new(&path, source, env.into_iter().collect(), strict, console.clone());
     Vu::new(&program, Facts::default(), TagSet::default()).map_err(|error| {
         say(&error.to_string());
         match error {

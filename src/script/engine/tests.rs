@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 fn program(source: &str) -> Arc<Program> {
-    Program::new(Path::new("/nowhere/test.js"), Some(Arc::from(source)), Vec::new(), Console::stderr())
+    Program::new(Path::new("/nowhere/test.js"), Some(Arc::from(source)), Vec::new(), false, Console::stderr())
 }
 
 fn user(program: &Arc<Program>) -> Vu {

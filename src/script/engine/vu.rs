@@ -152,6 +152,9 @@ fn live(core: &Rc<Core>) {
 /// Runs the module code; what it exports.
 fn load<'js>(ctx: &Ctx<'js>, core: &Rc<Core>) -> Result<Object<'js>, Thrown> {
     let loaded = modules::globals(ctx, core).and_then(|()| {
+        if core.program.is_strict() {
+            modules::take_what_k6_lacks(ctx)?;
+        }
         let module = file(ctx, core, core.program.main())?;
         let (module, promise) = module.eval()?;
         promise.finish::<Value>()?;

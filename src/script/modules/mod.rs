@@ -11,6 +11,7 @@ mod globals;
 mod http;
 mod k6;
 mod metrics;
+mod strict;
 mod summary;
 mod timers;
 
@@ -22,6 +23,7 @@ use rquickjs::{Ctx, Module, Result};
 use super::core::Core;
 
 pub(in crate::script) use globals::{begin_job, globals};
+pub(in crate::script) use strict::take_what_k6_lacks;
 pub(in crate::script) use summary::summary_files;
 
 /// Modules of k6's that are there.

@@ -449,3 +449,30 @@ fn every_sample_is_written_as_k6_writes_it() {
         ran.stderr
     );
 }
+
+#[test]
+fn the_example_runs_against_the_bundled_target() {
+    let _together = together();
+    let Some(target) = or_skip(Target::start()) else { return };
+    let dir = Dir::new("story");
+    let example = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/story.js");
+    let address = format!("TARGET={}", target.url("").trim_start_matches("http://"));
+    // The same users in seconds: up, there, down.
+    let stages = ["--stage", "1s:10", "--stage", "1s:10", "--stage", "500ms:0"];
+    let flags = [&["-e", &address][..], &stages].concat();
+    let ran = run_file(&dir, example, "", &flags);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    let requests = ran.count("/status/200");
+    assert!((10..=40).contains(&requests), "{requests} requests of 10 users that sleep for a second");
+    assert_eq!(
+        ran.at("/metrics/checks/values/passes").as_f64(),
+        Some(2.0 * requests as f64),
+        "{}",
+        ran.at("/metrics")
+    );
+    assert_eq!(ran.at("/metrics/vus_max/values/value").as_f64(), Some(10.0));
+    // A bound that no target keeps: k6's exit code.
+    let strict =
+        dir.write("strict.js", &fs::read_to_string(example).unwrap().replace("p(99)<500", "p(99)<0.001"));
+    assert_eq!(run_file(&dir, &strict, "", &flags).code, Some(99));
+}

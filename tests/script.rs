@@ -476,3 +476,54 @@ fn the_example_runs_against_the_bundled_target() {
         dir.write("strict.js", &fs::read_to_string(example).unwrap().replace("p(99)<500", "p(99)<0.001"));
     assert_eq!(run_file(&dir, &strict, "", &flags).code, Some(99));
 }
+
+#[test]
+fn the_console_is_bounded_on_standard_error_and_whole_in_a_file() {
+    let _together = together();
+    let script = "export const options = { scenarios: {
+           loud: { executor: 'shared-iterations', vus: 1, iterations: 20, exec: 'loud' },
+           quiet: { executor: 'shared-iterations', vus: 1, iterations: 3, exec: 'quiet' } } };
+         console.log('at init');
+         export function loud() { for (let n = 0; n < 1000; n += 1) console.log('loud', n); }
+         export function quiet() { console.warn('quiet \"one\"'); }
+         export function teardown() { console.log('torn'); }";
+    let dir = Dir::new("console");
+    let file = dir.write("script.js", script);
+    let ran = run_file(&dir, &file, "", &[]);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    let count = |text: &str, part: &str| text.lines().filter(|line| line.contains(part)).count();
+    // A scenario that writes much takes nothing from the others.
+    let shown = count(&ran.stderr, " loud ");
+    assert!((2_000..20_000).contains(&shown), "{shown} lines");
+    assert_eq!([count(&ran.stderr, "quiet \"one\""), count(&ran.stderr, " torn ")], [3, 1], "{}", ran.stderr);
+    let left_out = ran
+        .stderr
+        .lines()
+        .filter_map(|line| line.split_once("] ")?.1.split_once(" lines of the script were left out"));
+    let left_out: usize = left_out.map(|(number, _)| number.parse::<usize>().unwrap()).sum();
+    assert_eq!(shown + left_out, 20_000, "what is left out is told");
+
+    let out = dir.0.join("console.txt");
+    let ran = run_file(&dir, &file, "", &["--console-output", out.to_str().unwrap()]);
+    let lines = fs::read_to_string(&out).unwrap();
+    assert_eq!((count(&lines, "level=info msg=\"loud "), count(&lines, "level=info msg=torn")), (20_000, 1));
+    assert_eq!(
+        count(&lines, "level=warning msg=\"quiet \\\"one\\\"\""),
+        3,
+        "{}",
+        &lines[lines.len() - 300..]
+    );
+    assert!(lines.lines().all(|line| line.starts_with("time=\"20")), "as k6 writes it");
+    // What module code says is on standard error, as in k6.
+    assert!(
+        count(&ran.stderr, "at init") >= 2
+            && count(&ran.stderr, " loud ") == 0
+            && count(&lines, "at init") == 0
+    );
+    let ran = run_file(&dir, &file, "", &["--console-output", "/nowhere/console.txt"]);
+    assert!(
+        ran.code == Some(1) && ran.stderr.contains("--console-output: cannot write /nowhere"),
+        "{}",
+        ran.stderr
+    );
+}

@@ -39,11 +39,17 @@ struct Loaded {
 
 pub(super) fn execute(args: ScriptArgs) -> Result<Exit, Failure> {
     let console = console(&args)?;
-    let Loaded { program, options } = match load(&args, &console)? {
+    let end = carry_out(&args, &console);
+    console.finish();
+    end
+}
+
+fn carry_out(args: &ScriptArgs, console: &Console) -> Result<Exit, Failure> {
+    let Loaded { program, options } = match load(args, console)? {
         Ok(loaded) => loaded,
         Err(exit) => return Ok(exit),
     };
-    let raw = raw(&args, &options);
+    let raw = raw(args, &options);
     let errands = errands(&program, &options);
     program.settle(options.settings.clone());
     let scripted = Scripted {
@@ -63,14 +69,14 @@ pub(super) fn execute(args: ScriptArgs) -> Result<Exit, Failure> {
     events.finish(PATIENCE);
     let ran = ran?;
     outs.finish()?;
-    finish(&args, &config, &program, &options, &ran)
+    finish(args, &config, &program, &options, &ran)
 }
 
 /// Where the script's own lines go.
 fn console(args: &ScriptArgs) -> Result<Console, Failure> {
     let file =
         match &args.console_output {
-            Some(path) => Some(File::create(path).map_err(|e| {
+            Some(path) => Some(File::options().create(true).append(true).open(path).map_err(|e| {
                 Failure::run(anyhow!("--console-output: cannot write {}: {e}", path.display()))
             })?),
             None => None,

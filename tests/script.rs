@@ -527,3 +527,27 @@ fn the_console_is_bounded_on_standard_error_and_whole_in_a_file() {
         ran.stderr
     );
 }
+
+#[test]
+fn scripts_that_take_too_much_memory_together_end_the_run() {
+    let _together = together();
+    let script = "import { sleep } from 'k6';
+         const kept = new Array(Number(__ENV.EACH)).fill(0.5);
+         export const options = { scenarios: { a: { executor: 'per-vu-iterations', vus: 60, iterations: 1 } } };
+         export default function () { sleep(0.05); console.log('length', kept.length); }
+         export function teardown() { console.log('torn'); }";
+    // 60 users of 8 MB each are too many for 256 MB, and of some KB are not.
+    for (each, code) in [("500000", 1), ("1000", 0)] {
+        let each = format!("EACH={each}");
+        let ran = run("memory", "", script, &["-e", &each, "--max-memory", "256MiB"]);
+        assert_eq!(ran.code, Some(code), "{}", ran.stderr);
+        let says = ["--max-memory: the run's scripts took", "users, and may have 268"]
+            .map(|part| ran.stderr.contains(part));
+        assert_eq!((says, ran.stderr.contains("torn")), ([code == 1; 2], code == 0), "{}", ran.stderr);
+    }
+    // In an iteration too: what is under way is cut off.
+    let grows = "const kept = []; export const options = { vus: 2, duration: '15s' };
+         export default function () { for (;;) kept.push(new Array(10000).fill(1.5)); }";
+    let ran = run("grows", "", grows, &["--max-memory", "256MiB"]);
+    assert!(ran.code == Some(1) && ran.stderr.contains("--max-memory"), "{:?} {}", ran.code, ran.stderr);
+}

@@ -271,6 +271,7 @@ fn exit(args: &ScriptArgs, program: &Program, ran: &ScriptRun, thresholds_ok: bo
         ScriptEnd::SetupThrew(thrown) | ScriptEnd::TeardownThrew(thrown) | ScriptEnd::UserThrew(thrown) => {
             return told(Exit::Exception, thrown);
         }
+        ScriptEnd::OutOfMemory(why) => return told(Exit::CouldNotRun, why),
         ScriptEnd::SetupTimedOut => return told(Exit::SetupTimeout, "setup() execution timed out"),
         ScriptEnd::TeardownTimedOut => return told(Exit::TeardownTimeout, "teardown() execution timed out"),
         ScriptEnd::Done => {}

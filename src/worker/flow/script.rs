@@ -372,7 +372,9 @@ impl Flow for ScriptFlow {
         let (facts, base, exec) = self.facts(key);
         let program = &self.task.program;
         let base = Rc::new(base);
-        let vu = match Vu::new(program, facts, base.with([])) {
+        // Whoever calls the load off wants no more of them.
+        let made = (!self.task.is_called_off()).then(|| Vu::new(program, facts, base.with([])));
+        let vu = match made.unwrap_or_else(|| Err(ScriptError::Aborted(String::new()))) {
             Ok(vu) => {
                 program.live().initialise();
                 Some(Box::new(vu))

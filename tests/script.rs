@@ -214,7 +214,7 @@ fn setup_hands_its_data_to_users_and_teardown() {
          thresholds: { checks: ['rate==1'], http_reqs: ['count==2'], 'http_reqs{group:::setup}': ['count==1'], iterations: ['count==4'] } };
          export function setup() { http.get(`${BASE}/load-test`); return { when: new Date(0), gap: undefined, list: [undefined] }; }
          export default function (data) {
-           check(data, { date: (d) => d.when === '1970-01-01T00:00:00.000Z', gap: (d) => d.gap === null && d.list[0] === null,
+           check(data, { date: (d) => d.when === '1970-01-01T00:00:00Z', gap: (d) => d.gap === null && d.list[0] === null,
              kept: (d) => d.last === (__ITER === 0 ? undefined : __ITER - 1) });
            data.last = __ITER;
          }

@@ -58,6 +58,7 @@ fn carry_out(args: &ScriptArgs, console: &Console) -> Result<Exit, Failure> {
         task: ScriptTask { program: Arc::clone(&program), task: Task::Load },
     };
     let config = RunConfig::of_script(raw, scripted)?;
+    let shown = files::Shown::of(args, &options)?;
     let mut outs = Outputs::open(&args.out, &program, &options, &errands)?;
     let stop = signals::stop_flag()?;
     let mut observers: Vec<Box<dyn Observer>> = Vec::new();
@@ -69,7 +70,7 @@ fn carry_out(args: &ScriptArgs, console: &Console) -> Result<Exit, Failure> {
     events.finish(PATIENCE);
     let ran = ran?;
     outs.finish()?;
-    finish(args, &config, &program, &options, &ran)
+    finish(args, &config, &program, &options, shown, &ran)
 }
 
 /// Where the script's own lines go.
@@ -240,14 +241,17 @@ fn finish(
     config: &RunConfig,
     program: &Program,
     options: &Options,
+    shown: files::Shown,
     ran: &ScriptRun,
 ) -> Result<Exit, Failure> {
-    let end = files::end_of_test(args, program, options, ran)?;
+    let mode = shown.mode;
+    let end = files::end_of_test(program, options, shown, ran);
     let judged = end.metrics.iter().flat_map(|metric| &metric.thresholds).all(|threshold| threshold.ok);
-    if !truth(&options.map, "noSummary") {
-        files::write_summary(config, program, options, &end)?;
+    let summed_up = !truth(&options.map, "noSummary");
+    if summed_up {
+        files::write_summary(config, program, mode, &end)?;
     }
-    if let Some(path) = &args.summary_export {
+    if let Some(path) = args.summary_export.as_ref().filter(|_| summed_up) {
         let export = crate::output::k6::json::export(&end, &config.secrets);
         let text = serde_json::to_string_pretty(&export).map_err(Failure::run)?;
         fs::write(path, text)

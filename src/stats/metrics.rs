@@ -169,8 +169,10 @@ impl Filter {
     /// Prepares `layout` for it.
     ///
     /// # Errors
-    /// When no sample of `metric` can ever match.
+    /// When no sample of `metric` can ever match, and which tags there are is known before the run.
     pub fn prepare(&self, metric: Metric, layout: &mut Layout) -> Result<(), String> {
+        let of_requests = metric.of.is_requests();
+        let never = self.is_of_requests() && !of_requests;
         let matches = |tags: &Tags| self.matches(tags);
         let (found, known) = match metric.of {
             Of::Checks => (
@@ -189,20 +191,20 @@ impl Filter {
         };
         // A rate of checks where there are none is a rate without samples, which passes.
         let no_checks = self.tags.is_empty() && metric.of == Of::Checks;
-        // Those of scenarios are known in any case.
-        let may_come = layout.has_any_tags() && !metric.of.is_scenarios();
-        if !found && !no_checks && !may_come {
-            return Err(format!("no sample of {} has these tags; there are {known}", metric.name));
-        }
         let stages = (0..layout.scenarios.len() as u32).map(|s| layout.stages(s)).max().unwrap_or(1);
-        if self.stage.is_some_and(|stage| stage >= stages) {
-            return Err(format!("there is no such stage: they are numbered from 0 to {}", stages - 1));
+        // Where tags are made while load is sent, what no sample has is no mistake: there is nothing to judge, as in k6.
+        if !layout.has_any_tags() {
+            if !found && !no_checks {
+                return Err(format!("no sample of {} has these tags; there are {known}", metric.name));
+            }
+            if self.stage.is_some_and(|stage| stage >= stages) {
+                return Err(format!("there is no such stage: they are numbered from 0 to {}", stages - 1));
+            }
+            if never {
+                return Err(format!("{} has no such tag: only figures of requests have it", metric.name));
+            }
         }
-        let of_requests = !metric.of.is_scenarios() && !matches!(metric.of, Of::Checks | Of::Own);
-        if (self.condition.is_some() || self.expected.is_some()) && !of_requests {
-            return Err(format!("{} has no such tag: only figures of requests have it", metric.name));
-        }
-        if !metric.of.is_scenarios() {
+        if !metric.of.is_scenarios() && !never {
             let of = match metric.of {
                 Of::Own => metric.name,
                 _ if of_requests => REQUESTS,
@@ -219,6 +221,11 @@ impl Filter {
             });
         }
         Ok(())
+    }
+
+    /// It asks for tags that requests alone have.
+    fn is_of_requests(&self) -> bool {
+        self.condition.is_some() || self.expected.is_some()
     }
 
     fn matches(&self, tags: &Tags) -> bool {
@@ -257,7 +264,7 @@ impl Filter {
     fn scenarios<'a>(&self, layout: &Layout, tally: &'a Tally) -> Vec<&'a ScenarioTally> {
         let mut found = Vec::new();
         for (index, scenario) in layout.scenarios.iter().enumerate() {
-            if self.matches(&scenario.tags) {
+            if self.matches(&scenario.tags) && !self.is_of_requests() {
                 let stages = self.stages(layout.stages(index as u32));
                 found.extend(
                     stages.filter_map(|stage| tally.scenarios.get((scenario.first_slot + stage) as usize)),
@@ -271,7 +278,7 @@ impl Filter {
     pub fn own(&self, metric: &str, kind: Kind, tally: &Tally) -> Figures {
         let mut sum = Figures::new(kind);
         for (key, figures) in tally.series().filter(|(key, _)| !key.is_watch() && key.metric() == metric) {
-            if key.kind() == kind && self.matches_key(key) {
+            if key.kind() == kind && self.matches_key(key) && !self.is_of_requests() {
                 sum.merge(figures);
             }
         }
@@ -285,6 +292,7 @@ impl Filter {
             if key.metric() == CHECKS
                 && let Figures::Rate(rate) = figures
                 && self.matches_key(key)
+                && !self.is_of_requests()
             {
                 sum.passes += rate.passes;
                 sum.fails += rate.fails;
@@ -316,6 +324,10 @@ impl Metric {
 }
 
 impl Of {
+    fn is_requests(self) -> bool {
+        !self.is_scenarios() && !matches!(self, Of::Checks | Of::Own)
+    }
+
     fn is_scenarios(self) -> bool {
         matches!(
             self,

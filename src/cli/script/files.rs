@@ -22,13 +22,29 @@ use crate::stats::tally::Tally;
 use crate::threshold::Threshold;
 use crate::units::Nanos;
 
+/// How the summary is to look: known before the load, so that what is wrong with it ends nothing that has run.
+pub(super) struct Shown {
+    /// How much of it.
+    pub(super) mode: Mode,
+    options: SummaryOptions,
+}
+
+impl Shown {
+    /// What options and flags say of it.
+    ///
+    /// # Errors
+    /// A mode, a column or a unit that there is not.
+    pub(super) fn of(args: &ScriptArgs, options: &Options) -> Result<Shown, Failure> {
+        let mode = match options.map.get("summaryMode").and_then(Value::as_str) {
+            Some(mode) => Mode::parse(mode).map_err(|e| Failure::usage(anyhow!(e)))?,
+            None => Mode::Compact,
+        };
+        Ok(Shown { mode, options: summary_options(args, options)? })
+    }
+}
+
 /// All that was measured, as k6 tells it.
-pub(super) fn end_of_test(
-    args: &ScriptArgs,
-    program: &Program,
-    options: &Options,
-    ran: &ScriptRun,
-) -> Result<EndOfTest, Failure> {
+pub(super) fn end_of_test(program: &Program, options: &Options, shown: Shown, ran: &ScriptRun) -> EndOfTest {
     let parts = [(&ran.load, true), (&ran.setup, false), (&ran.teardown, false)];
     let parts: Vec<(&RunResult, bool)> =
         parts.into_iter().filter_map(|(part, is_load)| Some((part.as_ref()?, is_load))).collect();
@@ -47,16 +63,16 @@ pub(super) fn end_of_test(
     }
     let users: Vec<UsersAt> = ran.load.iter().flat_map(users).collect();
     let setup_data = program.setup_data().and_then(|json| serde_json::from_str(json).ok());
-    Ok(EndOfTest::of(&EndOfTestSource {
+    EndOfTest::of(&EndOfTestSource {
         books: &books,
         duration: elapsed,
         users: &users,
         declared: &declared,
         judged: &judged,
         terminals: (io::stdout().is_terminal(), io::stderr().is_terminal()),
-        options: summary_options(args, options)?,
+        options: shown.options,
         setup_data,
-    }))
+    })
 }
 
 /// The script's own metrics.
@@ -101,7 +117,7 @@ fn summary_options(args: &ScriptArgs, options: &Options) -> Result<SummaryOption
 pub(super) fn write_summary(
     config: &RunConfig,
     program: &Program,
-    options: &Options,
+    mode: Mode,
     end: &EndOfTest,
 ) -> Result<(), Failure> {
     if program.exports("handleSummary") {
@@ -114,10 +130,6 @@ pub(super) fn write_summary(
             Err(thrown) => program.console.about(Level::Error, &format!("handleSummary() failed: {thrown}")),
         }
     }
-    let mode = match options.map.get("summaryMode").and_then(Value::as_str) {
-        Some(mode) => Mode::parse(mode).map_err(|e| Failure::usage(anyhow!(e)))?,
-        None => Mode::Compact,
-    };
     to_stdout(text::text(end, mode, &config.secrets).as_bytes())
 }
 

@@ -11,15 +11,23 @@ mod chunked;
 mod expressions;
 #[path = "properties/import.rs"]
 mod import;
+#[path = "properties/multipart.rs"]
+mod multipart;
+#[path = "properties/options.rs"]
+mod options;
 #[path = "properties/response.rs"]
 mod response;
 #[path = "properties/scenario.rs"]
 mod scenario;
+#[path = "properties/script_url.rs"]
+mod script_url;
 #[path = "common/skip.rs"]
 #[allow(dead_code, reason = "others use more of it")]
 mod skip;
 #[path = "properties/snapshot.rs"]
 mod snapshot;
+#[path = "properties/specifier.rs"]
+mod specifier;
 #[path = "properties/template.rs"]
 mod template;
 #[path = "properties/url.rs"]
@@ -96,4 +104,24 @@ fn snapshots() {
 #[test]
 fn expressions_of_all_kinds() {
     replay("expressions", expressions::holds);
+}
+
+#[test]
+fn urls_of_scripts() {
+    replay("script_url", script_url::holds);
+}
+
+#[test]
+fn bodies_in_parts() {
+    replay("multipart", multipart::holds);
+}
+
+#[test]
+fn module_specifiers() {
+    replay("specifier", specifier::holds);
+}
+
+#[test]
+fn options_of_scripts() {
+    replay("options", options::holds);
 }

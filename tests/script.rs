@@ -228,7 +228,7 @@ fn setup_hands_its_data_to_users_and_teardown() {
          thresholds: { checks: ['rate==1'], http_reqs: ['count==2'], 'http_reqs{group:::setup}': ['count==1'], iterations: ['count==4'] } };
          export function setup() { http.get(`${BASE}/load-test`); return { when: new Date(0), gap: undefined, list: [undefined] }; }
          export default function (data) {
-           check(data, { date: (d) => d.when === '1970-01-01T00:00:00.000Z', gap: (d) => d.gap === null && d.list[0] === null,
+           check(data, { date: (d) => d.when === '1970-01-01T00:00:00Z', gap: (d) => d.gap === null && d.list[0] === null,
              kept: (d) => d.last === (__ITER === 0 ? undefined : __ITER - 1) });
            data.last = __ITER;
          }
@@ -462,4 +462,106 @@ fn every_sample_is_written_as_k6_writes_it() {
         "{}",
         ran.stderr
     );
+}
+
+#[test]
+fn the_example_runs_against_the_bundled_target() {
+    let _together = together();
+    let Some(target) = or_skip(Target::start()) else { return };
+    let dir = Dir::new("story");
+    let example = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/story.js");
+    let address = format!("TARGET={}", target.url("").trim_start_matches("http://"));
+    // The same users in seconds: up, there, down.
+    let stages = ["--stage", "1s:10", "--stage", "1s:10", "--stage", "500ms:0"];
+    let flags = [&["-e", &address][..], &stages].concat();
+    let ran = run_file(&dir, example, "", &flags);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    let requests = ran.count("/status/200");
+    assert!((10..=40).contains(&requests), "{requests} requests of 10 users that sleep for a second");
+    assert_eq!(
+        ran.at("/metrics/checks/values/passes").as_f64(),
+        Some(2.0 * requests as f64),
+        "{}",
+        ran.at("/metrics")
+    );
+    assert_eq!(ran.at("/metrics/vus_max/values/value").as_f64(), Some(10.0));
+    // A bound that no target keeps: k6's exit code.
+    let strict =
+        dir.write("strict.js", &fs::read_to_string(example).unwrap().replace("p(99)<500", "p(99)<0.001"));
+    assert_eq!(run_file(&dir, &strict, "", &flags).code, Some(99));
+}
+
+#[test]
+fn the_console_is_bounded_on_standard_error_and_whole_in_a_file() {
+    let _together = together();
+    let script = "export const options = { scenarios: {
+           loud: { executor: 'shared-iterations', vus: 1, iterations: 20, exec: 'loud' },
+           quiet: { executor: 'shared-iterations', vus: 1, iterations: 3, exec: 'quiet' } } };
+         console.log('at init');
+         export function loud() { for (let n = 0; n < 1000; n += 1) console.log('loud', n); }
+         export function quiet() { console.warn('quiet \"one\"'); }
+         export function teardown() { console.log('torn'); }";
+    let dir = Dir::new("console");
+    let file = dir.write("script.js", script);
+    let ran = run_file(&dir, &file, "", &[]);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    let count = |text: &str, part: &str| text.lines().filter(|line| line.contains(part)).count();
+    // A scenario that writes much takes nothing from the others.
+    let shown = count(&ran.stderr, " loud ");
+    assert!((2_000..20_000).contains(&shown), "{shown} lines");
+    assert_eq!([count(&ran.stderr, "quiet \"one\""), count(&ran.stderr, " torn ")], [3, 1], "{}", ran.stderr);
+    let left_out = ran
+        .stderr
+        .lines()
+        .filter_map(|line| line.split_once("] ")?.1.split_once(" lines of the script were left out"));
+    let left_out: usize = left_out.map(|(number, _)| number.parse::<usize>().unwrap()).sum();
+    assert_eq!(shown + left_out, 20_000, "what is left out is told");
+
+    let out = dir.0.join("console.txt");
+    let ran = run_file(&dir, &file, "", &["--console-output", out.to_str().unwrap()]);
+    let lines = fs::read_to_string(&out).unwrap();
+    assert_eq!((count(&lines, "level=info msg=\"loud "), count(&lines, "level=info msg=torn")), (20_000, 1));
+    assert_eq!(
+        count(&lines, "level=warning msg=\"quiet \\\"one\\\"\""),
+        3,
+        "{}",
+        &lines[lines.len() - 300..]
+    );
+    assert!(lines.lines().all(|line| line.starts_with("time=\"20")), "as k6 writes it");
+    // What module code says is on standard error, as in k6.
+    assert!(
+        count(&ran.stderr, "at init") >= 2
+            && count(&ran.stderr, " loud ") == 0
+            && count(&lines, "at init") == 0
+    );
+    let ran = run_file(&dir, &file, "", &["--console-output", "/nowhere/console.txt"]);
+    assert!(
+        ran.code == Some(1) && ran.stderr.contains("--console-output: cannot write /nowhere"),
+        "{}",
+        ran.stderr
+    );
+}
+
+#[test]
+fn scripts_that_take_too_much_memory_together_end_the_run() {
+    let _together = together();
+    let script = "import { sleep } from 'k6';
+         const kept = new Array(Number(__ENV.EACH)).fill(0.5);
+         export const options = { scenarios: { a: { executor: 'per-vu-iterations', vus: 60, iterations: 1 } } };
+         export default function () { sleep(0.05); console.log('length', kept.length); }
+         export function teardown() { console.log('torn'); }";
+    // 60 users of 8 MB each are too many for 256 MB, and of some KB are not.
+    for (each, code) in [("500000", 1), ("1000", 0)] {
+        let each = format!("EACH={each}");
+        let ran = run("memory", "", script, &["-e", &each, "--max-memory", "256MiB"]);
+        assert_eq!(ran.code, Some(code), "{}", ran.stderr);
+        let says = ["--max-memory: the run's scripts took", "users, and may have 268"]
+            .map(|part| ran.stderr.contains(part));
+        assert_eq!((says, ran.stderr.contains("torn")), ([code == 1; 2], code == 0), "{}", ran.stderr);
+    }
+    // In an iteration too: what is under way is cut off.
+    let grows = "const kept = []; export const options = { vus: 2, duration: '15s' };
+         export default function () { for (;;) kept.push(new Array(10000).fill(1.5)); }";
+    let ran = run("grows", "", grows, &["--max-memory", "256MiB"]);
+    assert!(ran.code == Some(1) && ran.stderr.contains("--max-memory"), "{:?} {}", ran.code, ran.stderr);
 }

@@ -17,7 +17,6 @@ use super::run::PATIENCE;
 use super::script_args::ScriptArgs;
 use super::signals;
 use crate::observer::Observer;
-use crate::output::k6::model::SummaryOptions;
 use crate::output::progress::LiveLine;
 use crate::run::config::{RawConfig, RawConnect, RawTls, RunConfig, Scripted};
 use crate::run::events::Events;
@@ -38,15 +37,22 @@ pub(super) fn execute(mut args: ScriptArgs) -> Result<Exit, Failure> {
         Ok(loaded) => loaded,
         Err(exit) => return Ok(exit),
     };
+    let program = Arc::clone(&loaded.program);
+    let end = carry_out(&args, loaded);
+    program.console.finish();
+    end
+}
+
+fn carry_out(args: &ScriptArgs, loaded: Loaded) -> Result<Exit, Failure> {
     let Loaded { program, options, thresholds } = loaded;
-    let summary = files::summary_options(&args.flags, &options.settings)?;
+    let shown = files::Shown::of(&args.flags, &options.settings)?;
     let scripted = Scripted {
         workload: options.workload(),
         thresholds: thresholds.clone(),
         task: ScriptTask { program: Arc::clone(&program), task: Task::Load },
     };
     let errands = errands(&program, &options.settings);
-    let config = RunConfig::of_script(raw(&args, &options.settings), scripted).map_err(Failure::of_script)?;
+    let config = RunConfig::of_script(raw(args, &options.settings), scripted).map_err(Failure::of_script)?;
     let mut outs = Outputs::open(&args.flags.out, &program, &options.settings, &thresholds, &errands)?;
     program.settle(options);
     let stop = signals::stop_flag()?;
@@ -59,14 +65,14 @@ pub(super) fn execute(mut args: ScriptArgs) -> Result<Exit, Failure> {
     events.finish(PATIENCE);
     let ran = ran?;
     outs.finish()?;
-    let judged = Judged { thresholds: &thresholds, summary };
-    finish(&args, &config, &program, judged, &ran)
+    let judged = Judged { thresholds: &thresholds, shown };
+    finish(args, &config, &program, judged, &ran)
 }
 
 /// What the end of a test is told by.
 struct Judged<'a> {
     thresholds: &'a [crate::threshold::Threshold],
-    summary: SummaryOptions,
+    shown: files::Shown,
 }
 
 /// How the load is carried: squall's own flags, and what of k6's options is about connections.
@@ -140,13 +146,14 @@ fn finish(
     judged: Judged<'_>,
     ran: &ScriptRun,
 ) -> Result<Exit, Failure> {
-    let flags = &args.flags;
+    let (flags, mode) = (&args.flags, judged.shown.mode);
     let end = files::end_of_test(program, judged, ran);
     let judged = end.metrics.iter().flat_map(|metric| &metric.thresholds).all(|threshold| threshold.ok);
-    if flags.runtime.no_summary != Some(true) {
-        files::write_summary(config, program, flags, &end)?;
+    let summed_up = flags.runtime.no_summary != Some(true);
+    if summed_up {
+        files::write_summary(config, program, mode, &end)?;
     }
-    if let Some(path) = &flags.runtime.summary_export {
+    if let Some(path) = flags.runtime.summary_export.as_ref().filter(|_| summed_up) {
         let export = crate::output::k6::json::export(&end, &config.secrets);
         let text = serde_json::to_string_pretty(&export).map_err(Failure::run)?;
         fs::write(path, text)
@@ -170,6 +177,7 @@ fn exit(args: &ScriptArgs, program: &Program, ran: &ScriptRun, thresholds_ok: bo
         ScriptEnd::SetupThrew(thrown) | ScriptEnd::TeardownThrew(thrown) | ScriptEnd::UserThrew(thrown) => {
             return told(Exit::Exception, thrown);
         }
+        ScriptEnd::OutOfMemory(why) => return told(Exit::CouldNotRun, why),
         ScriptEnd::SetupTimedOut => return told(Exit::SetupTimeout, "setup() execution timed out"),
         ScriptEnd::TeardownTimedOut => return told(Exit::TeardownTimeout, "teardown() execution timed out"),
         ScriptEnd::Done => {}

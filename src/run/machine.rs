@@ -19,7 +19,7 @@ mod thread;
 pub use self::cores::{UsableCores, cores_to_spare, default_cores, parse_core_list, usable_cores};
 pub use self::environment::{Facts, facts};
 pub use self::free::free_memory;
-pub use self::limits::{Nofile, max_rss_bytes, nofile, raise_nofile};
+pub use self::limits::{Nofile, max_rss_bytes, nofile, raise_nofile, rss_bytes};
 pub use self::neighbours::{is_local, listener_cores, shared_cores, unix_listener_cores};
 pub use self::network::{LocalPorts, congestion_controls, local_ports, try_congestion, try_source};
 pub use self::surroundings::Surroundings;

@@ -18,6 +18,7 @@ mod judge;
 mod memory;
 mod samples;
 pub mod script;
+mod script_memory;
 pub mod session;
 mod threads;
 

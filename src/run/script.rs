@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::config::RunConfig;
 use super::events::Events;
+use super::script_memory::Watch;
 use super::{RunError, RunResult, alone, run_sampled};
 use crate::observer::StopFlag;
 use crate::plan::workload::Workload;
@@ -28,6 +29,8 @@ pub enum ScriptEnd {
     TeardownTimedOut,
     /// The module code threw for one of the users.
     UserThrew(String),
+    /// Its users took more memory than the run may have: what was under way was cut off.
+    OutOfMemory(String),
 }
 
 /// What a script's run came to.
@@ -66,6 +69,8 @@ pub fn script(
     let mut run = ScriptRun { setup: None, load: None, teardown: None, end: ScriptEnd::Done };
     let Some(script) = &config.script else { return Ok(run) };
     let program = &script.program;
+    let watch = Watch::begin(program, config.max_memory).map_err(RunError::Observer)?;
+    let out_of_memory = || watch.too_much().map(|why| ScriptEnd::OutOfMemory(why.into()));
     if let Some(limit) = errands.setup {
         let (result, came) = errand(config, Task::Setup, limit, samples(), stop)?;
         run.setup = Some(result);
@@ -81,6 +86,9 @@ pub fn script(
             None if stop.is_set() => return Err(RunError::Interrupted),
             None => ScriptEnd::SetupTimedOut,
         };
+        if let Some(end) = out_of_memory() {
+            run.end = end;
+        }
         if run.end != ScriptEnd::Done {
             return Ok(run);
         }
@@ -88,7 +96,7 @@ pub fn script(
     let result = run_sampled(config, samples(), events, stop)?;
     run.load = Some(result);
     if let Some(why) = program.broken() {
-        run.end = ScriptEnd::UserThrew(why.into());
+        run.end = out_of_memory().unwrap_or_else(|| ScriptEnd::UserThrew(why.into()));
         return Ok(run);
     }
     if let Some(limit) = errands.teardown {

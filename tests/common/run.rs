@@ -113,8 +113,13 @@ impl Running {
     }
 
     /// Waits for the end. Panics when it does not come.
-    pub fn finish(mut self) -> Done {
-        assert!(within(LIMIT, || self.group.ended()), "squall hangs");
+    pub fn finish(self) -> Done {
+        self.finish_within(LIMIT)
+    }
+
+    /// As [`finish`](Running::finish), for what may take longer beside much else.
+    pub fn finish_within(mut self, limit: Nanos) -> Done {
+        assert!(within(limit, || self.group.ended()), "squall hangs");
         let code = self.group.child().wait().unwrap().code();
         let (stdout, stderr) = (self.stdout.join().unwrap(), self.stderr.join().unwrap());
         let report = serde_json::from_str(&stdout).unwrap_or(Value::Null);

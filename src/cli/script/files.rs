@@ -23,6 +23,34 @@ use crate::stats::tally::Tally;
 use crate::threshold::Threshold;
 use crate::units::Nanos;
 
+/// How the summary is to look: known before the load, so that what is wrong with it ends nothing that has run.
+pub(super) struct Shown {
+    /// How much of it.
+    pub(super) mode: Mode,
+    options: SummaryOptions,
+}
+
+impl Shown {
+    /// What options and flags say of it.
+    ///
+    /// # Errors
+    /// A mode, a column or a unit that there is not, with k6's exit code.
+    pub(super) fn of(flags: &ScriptFlags, settings: &Settings) -> Result<Shown, Failure> {
+        let wrong =
+            |option: &str, why: String| Failure::of_options(OptionsError::usage(format!("{option}: {why}")));
+        let mode = flags.runtime.summary_mode.as_deref().map_or(Ok(Mode::Compact), Mode::parse);
+        let mode = mode.map_err(|why| wrong("--summary-mode", why))?;
+        let stats = settings.summary_trend_stats.iter().map(|text| TrendStat::parse(text));
+        let trend_stats = stats.collect::<Result<Vec<_>, String>>();
+        let trend_stats = trend_stats.map_err(|why| wrong("`summaryTrendStats`", why))?;
+        let unit = TimeUnit::parse(&settings.summary_time_unit);
+        let time_unit = unit.map_err(|why| wrong("`summaryTimeUnit`", why))?;
+        let no_color =
+            flags.global.no_color || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        Ok(Shown { mode, options: SummaryOptions { trend_stats, time_unit, no_color } })
+    }
+}
+
 /// All that was measured, as k6 tells it.
 pub(super) fn end_of_test(program: &Program, judged: super::Judged<'_>, ran: &ScriptRun) -> EndOfTest {
     let parts = [(&ran.load, true), (&ran.setup, false), (&ran.teardown, false)];
@@ -51,7 +79,7 @@ pub(super) fn end_of_test(program: &Program, judged: super::Judged<'_>, ran: &Sc
         declared: &declared,
         judged: &outcomes,
         terminals: (io::stdout().is_terminal(), io::stderr().is_terminal()),
-        options: judged.summary,
+        options: judged.shown.options,
         setup_data,
     })
 }
@@ -77,35 +105,11 @@ fn users(load: &RunResult) -> Vec<UsersAt> {
     load.summary.timeline.iter().map(|point| UsersAt { vus: point.vus, vus_max: most }).collect()
 }
 
-/// What the options say of the summary.
-///
-/// # Errors
-/// Statistics and units that there are not, with k6's exit code.
-pub(super) fn summary_options(flags: &ScriptFlags, settings: &Settings) -> Result<SummaryOptions, Failure> {
-    let wrong =
-        |option: &str, why: String| Failure::of_options(OptionsError::usage(format!("`{option}`: {why}")));
-    let stats = settings.summary_trend_stats.iter().map(|text| TrendStat::parse(text));
-    let trend_stats =
-        stats.collect::<Result<Vec<_>, String>>().map_err(|why| wrong("summaryTrendStats", why))?;
-    let unit = TimeUnit::parse(&settings.summary_time_unit);
-    let time_unit = unit.map_err(|why| wrong("summaryTimeUnit", why))?;
-    mode(flags)?;
-    let no_color =
-        flags.global.no_color || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    Ok(SummaryOptions { trend_stats, time_unit, no_color })
-}
-
-/// How much the summary shows.
-fn mode(flags: &ScriptFlags) -> Result<Mode, Failure> {
-    let mode = flags.runtime.summary_mode.as_deref().map_or(Ok(Mode::Compact), Mode::parse);
-    mode.map_err(|why| Failure::of_options(OptionsError::usage(format!("--summary-mode: {why}"))))
-}
-
 /// What `handleSummary` wants written, or the summary as k6 has it.
 pub(super) fn write_summary(
     config: &RunConfig,
     program: &Program,
-    flags: &ScriptFlags,
+    mode: Mode,
     end: &EndOfTest,
 ) -> Result<(), Failure> {
     if program.exports("handleSummary") {
@@ -118,7 +122,7 @@ pub(super) fn write_summary(
             Err(thrown) => program.console.about(Level::Error, &format!("handleSummary() failed: {thrown}")),
         }
     }
-    to_stdout(text::text(end, mode(flags)?, &config.secrets).as_bytes())
+    to_stdout(text::text(end, mode, &config.secrets).as_bytes())
 }
 
 /// How long `handleSummary` may take.

@@ -177,7 +177,11 @@ fn console(global: &Global, own: Option<&Path>, secrets: Redactor) -> Result<Con
     };
     let format = Format::parse(global.log_format.as_deref().unwrap_or_default());
     let format = format.map_err(|why| usage(format!("--log-format: {why}")))?;
-    let own = own.map(|path| create("--console-output", path)).transpose()?;
+    let append = |path: &Path| {
+        let why = |e| Failure::run(anyhow!("--console-output: cannot write {}: {e}", path.display()));
+        File::options().create(true).append(true).open(path).map_err(why)
+    };
+    let own = own.map(append).transpose()?;
     Ok(Console::new(place, format, own, global.verbose, secrets))
 }
 

@@ -43,6 +43,11 @@ impl Scope {
         Scope { load: Some(tags.clone()), others: Some(tags.clone()) }
     }
 
+    /// Whether it takes all samples.
+    pub(super) fn is_all(&self) -> bool {
+        [&self.load, &self.others].into_iter().all(|tags| tags.as_ref().is_some_and(Tags::is_empty))
+    }
+
     pub(super) fn of(&self, book: &Book<'_>) -> Option<&Tags> {
         if book.is_load { self.load.as_ref() } else { self.others.as_ref() }
     }

@@ -118,7 +118,9 @@ impl Everything<'_> {
         let own = self.books.own(scope);
         // An iteration without a request has sent no bytes, which is a figure.
         let counts_bytes = |name: &str| ["iterations", "http_reqs"].contains(&name);
-        let any = own.iter().any(|(name, found)| found.has_samples && counts_bytes(name));
+        // Where it came to no load, setup has sent none.
+        let no_load = scope.is_all() && !self.books.all.iter().any(|book| book.is_load);
+        let any = no_load || own.iter().any(|(name, found)| found.has_samples && counts_bytes(name));
         let is_there = |name: &str, found: &Found| found.has_samples || (any && is_bytes(name));
         let own = own.into_iter().filter(|(name, found)| is_there(name, found));
         let all = own.map(|(name, found)| (name.to_owned(), found)).chain(self.books.custom(scope));

@@ -43,6 +43,14 @@ pub fn max_rss_bytes() -> u64 {
     read("/proc/self/status").and_then(|status| parse_max_rss(&status)).unwrap_or(0)
 }
 
+/// The memory that this process has resident now, in bytes; 0 when /proc is not there.
+pub fn rss_bytes() -> u64 {
+    let page = nix::unistd::sysconf(nix::unistd::SysconfVar::PAGE_SIZE).ok().flatten().unwrap_or(4_096);
+    // The second field of proc_pid_statm(5), in pages.
+    let pages = read("/proc/self/statm").and_then(|statm| statm.split(' ').nth(1)?.parse::<u64>().ok());
+    pages.unwrap_or(0).saturating_mul(page as u64)
+}
+
 /// VmHWM in /proc/PID/status, which the kernel writes in kB of 1,024 bytes.
 fn parse_max_rss(status: &str) -> Option<u64> {
     let kib: u64 = field(status, "VmHWM")?.strip_suffix("kB")?.trim().parse().ok()?;
@@ -58,6 +66,7 @@ mod tests {
         let status = "Name:\tsquall\nVmPeak:\t   99999 kB\nVmHWM:\t   12345 kB\nThreads:\t1\n";
         assert_eq!(parse_max_rss(status), Some(12_345 * 1_024));
         assert_eq!(parse_max_rss("Name:\tsquall\n"), None);
+        assert!(rss_bytes() > 1 << 20 && rss_bytes() <= max_rss_bytes().max(rss_bytes()));
         assert_eq!(parse_max_rss("VmHWM:\tlots\n"), None);
         assert!(max_rss_bytes() > 100_000);
     }

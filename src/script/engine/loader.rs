@@ -33,7 +33,7 @@ impl Resolver for Resolve {
 ///
 /// # Errors
 /// What cannot be imported, and what to do instead.
-fn resolve(base: &str, name: &str) -> std::result::Result<String, String> {
+pub fn resolve(base: &str, name: &str) -> std::result::Result<String, String> {
     if modules::is_known(name) {
         return Ok(name.into());
     }
@@ -46,7 +46,7 @@ fn resolve(base: &str, name: &str) -> std::result::Result<String, String> {
         ));
     }
     if let Some(path) = name.strip_prefix("file://") {
-        return Ok(format!("file://{}", clean(Path::new(path)).display()));
+        return Ok(format!("file://{}", clean(&Path::new("/").join(path)).display()));
     }
     if name.starts_with("./") || name.starts_with("../") || name.starts_with('/') {
         let dir = Path::new(base.strip_prefix("file://").unwrap_or(base)).parent().unwrap_or(Path::new("/"));

@@ -17,5 +17,7 @@
 mod loader;
 pub mod vu;
 
+pub use loader::resolve;
+
 #[cfg(test)]
 mod tests;

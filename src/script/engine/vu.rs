@@ -271,14 +271,15 @@ fn call<'js>(
     function.call_arg(args)
 }
 
-/// What `setup` returned as k6 hands it on: in JSON, where what is undefined within becomes null.
+/// What `setup` returned as k6 hands it on: in JSON, where what is undefined within becomes null, and dates are as Go writes them.
 fn setup_data<'js>(ctx: &Ctx<'js>, result: Value<'js>) -> rquickjs::Result<Option<String>> {
     if result.is_undefined() {
         return Ok(None);
     }
     let replacer: Function = ctx.eval(
-        "(_, value) => { if (typeof value === 'function') { throw new TypeError('the setup data cannot hold functions'); } \
-         return value === undefined ? null : value; }",
+        "(function (key, value) { if (typeof value === 'function') { throw new TypeError('the setup data cannot hold functions'); } \
+         if (this[key] instanceof Date && value) { return value.replace(/\\.?0+Z$/, 'Z'); } \
+         return value === undefined ? null : value; })",
     )?;
     let json = ctx.json_stringify_replacer(result, replacer)?;
     json.map(|json| json.to_string()).transpose()

@@ -4,7 +4,7 @@ use rquickjs::function::Rest;
 use rquickjs::{Ctx, Function, Object, Result, Value};
 
 use super::args::text;
-use crate::script::console::Level;
+use crate::script::console::{Level, Source};
 use crate::script::core::Core;
 
 pub(super) fn globals(ctx: &Ctx<'_>) -> Result<()> {
@@ -29,7 +29,11 @@ fn say<'js>(ctx: Ctx<'js>, args: Rest<Value<'js>>, level: Level) -> Result<()> {
         }
         line.push_str(&shown(&ctx, value)?);
     }
-    core.program.console.script(level, &line);
+    let source = match core.is_initialising() {
+        true => Source::Init,
+        false => Source::Run(core.facts.borrow().scenario),
+    };
+    core.program.console.script(source, level, &line);
     Ok(())
 }
 

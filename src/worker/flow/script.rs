@@ -389,7 +389,9 @@ impl Flow for ScriptFlow {
     fn user(&self, key: &UserKey) -> ScriptUser {
         let (facts, tags, exec) = self.facts(key);
         let program = &self.task.program;
-        let vu = match Vu::new(program, facts, tags) {
+        // Whoever calls the load off wants no more of them.
+        let made = (!self.task.is_called_off()).then(|| Vu::new(program, facts, tags));
+        let vu = match made.unwrap_or_else(|| Err(ScriptError::Aborted(String::new()))) {
             Ok(vu) => {
                 program.live().initialise();
                 Some(Box::new(vu))

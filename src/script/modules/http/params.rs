@@ -85,14 +85,18 @@ pub(super) fn read<'js>(ctx: &Ctx<'js>, core: &Core, value: &Value<'js>) -> Resu
             }
             "responseType" => params.body_type = body_type(ctx, &value)?,
             "responseCallback" => params.expected = read_statuses(ctx, &value)?,
-            "auth" | "compression" => {
-                let message = format!("params.{name} is not supported yet: set the header instead");
-                return Err(Exception::throw_message(ctx, &message));
+            "auth" => return Err(not_yet(ctx, &name, "set the header Authorization instead")),
+            "compression" => {
+                return Err(not_yet(ctx, &name, "send a body that is packed, with its Content-Encoding"));
             }
             _ => core.program.console.about(Level::Debug, &format!("unknown parameter of a request: {name}")),
         }
     }
     Ok(params)
+}
+
+fn not_yet(ctx: &Ctx<'_>, name: &str, instead: &str) -> rquickjs::Error {
+    Exception::throw_message(ctx, &format!("params.{name} is not supported yet: {instead}"))
 }
 
 fn headers<'js>(ctx: &Ctx<'js>, value: &Value<'js>, params: &mut Params) -> Result<()> {

@@ -1,0 +1,7 @@
+// row: exit codes
+// exit: 107
+export function setup() {
+  throw new Error('in setup');
+}
+
+export default function () {}

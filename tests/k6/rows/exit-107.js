@@ -1,0 +1,5 @@
+// row: exit codes
+// exit: 107
+const broken = undefined.of;
+
+export default function () {}

@@ -1,0 +1,3 @@
+// row: exit codes
+// exit: 255
+export const nothing = 1;

@@ -1,0 +1,5 @@
+// row: summaries
+// flags: --no-summary
+export default function () {
+  console.log('--summary-mode is held by the row of outputs');
+}

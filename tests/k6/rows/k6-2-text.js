@@ -1,0 +1,4 @@
+// row: TextEncoder, TextDecoder
+export default function () {
+  console.log(typeof TextEncoder, typeof TextDecoder);
+}

@@ -12,6 +12,7 @@ use super::loader::{Load, Resolve, file};
 use crate::clock;
 use crate::script::core::{Core, Facts, Job, JobEnd, Pause, Wanted};
 use crate::script::exception::{Thrown, thrown};
+use crate::script::foreign::natives::resume_panic;
 use crate::script::modules;
 use crate::script::program::{Program, ScriptError};
 use crate::script::tags::TagSet;
@@ -125,6 +126,8 @@ fn live(core: &Rc<Core>) {
     let watched = Rc::clone(core);
     runtime.set_interrupt_handler(Some(Box::new(move || watched.interrupts())));
     runtime.set_loader(Resolve, Load);
+    // Whatever ends this: nothing of the runtime is kept for longer.
+    let _emptied = Emptied(core);
     context.with(|ctx| {
         core.give_to(&ctx);
         match load(&ctx, core) {
@@ -134,15 +137,23 @@ fn live(core: &Rc<Core>) {
                 }
                 core.has_initialised();
                 core.suspend(Pause::Idle);
-                work(&ctx, core, &exports);
+                work(&ctx, core, exports);
             }
             Err(thrown) => {
                 core.set_end(JobEnd::Threw(thrown));
                 core.suspend(Pause::Idle);
             }
         }
-        core.forget_requests();
     });
+}
+
+/// Empties, at its end, what a user keeps of its runtime.
+struct Emptied<'a>(&'a Core);
+
+impl Drop for Emptied<'_> {
+    fn drop(&mut self) {
+        self.0.forget();
+    }
 }
 
 /// Runs the module code; what it exports.
@@ -170,12 +181,12 @@ fn take_note<'js>(ctx: &Ctx<'js>, core: &Core, exports: &Object<'js>) {
 }
 
 /// Job after job.
-fn work<'js>(ctx: &Ctx<'js>, core: &Rc<Core>, exports: &Object<'js>) {
-    let mut data = Data::default();
+fn work<'js>(ctx: &Ctx<'js>, core: &Core, exports: Object<'js>) {
+    let mut script = Script { exports, data: None, iteration: None };
     while !core.quits() {
         let job = core.job.borrow_mut().take();
         if let Some(job) = job {
-            let end = match carry_out(ctx, core, exports, &job, &mut data) {
+            let end = match carry_out(ctx, core, &job, &mut script) {
                 _ if core.is_stopping() => {
                     // What it threw is nobody's business.
                     let _ = ctx.catch();
@@ -184,52 +195,66 @@ fn work<'js>(ctx: &Ctx<'js>, core: &Rc<Core>, exports: &Object<'js>) {
                 Ok(result) => JobEnd::Done(result),
                 Err(e) => JobEnd::Threw(thrown(ctx, e)),
             };
+            resume_panic();
             core.set_end(end);
         }
         core.suspend(Pause::Idle);
     }
 }
 
-/// What `setup` returned, as this user has it: parsed once, and kept with its changes.
-#[derive(Default)]
-struct Data<'js>(Option<Value<'js>>);
+/// What a user's jobs are made of.
+struct Script<'js> {
+    exports: Object<'js>,
+    /// What `setup` returned: parsed once, and kept with this user's changes.
+    data: Option<Value<'js>>,
+    /// What iterations call: a user has one scenario.
+    iteration: Option<Function<'js>>,
+}
 
-impl<'js> Data<'js> {
-    fn get(&mut self, ctx: &Ctx<'js>, core: &Core) -> rquickjs::Result<Value<'js>> {
-        if let Some(known) = &self.0 {
+impl<'js> Script<'js> {
+    fn data(&mut self, ctx: &Ctx<'js>, core: &Core) -> rquickjs::Result<Value<'js>> {
+        if let Some(known) = &self.data {
             return Ok(known.clone());
         }
         let value = match core.program.setup_data() {
             Some(json) => ctx.json_parse(json)?,
             None => Value::new_undefined(ctx.clone()),
         };
-        self.0 = Some(value.clone());
+        self.data = Some(value.clone());
         Ok(value)
+    }
+
+    fn function(&mut self, job: &Job) -> rquickjs::Result<Function<'js>> {
+        let name: &str = match (job, &self.iteration) {
+            (Job::Iteration(_), Some(known)) => return Ok(known.clone()),
+            (Job::Iteration(exec), None) => exec,
+            (Job::Setup, _) => "setup",
+            (Job::Teardown, _) => "teardown",
+            (Job::Summary(_), _) => "handleSummary",
+        };
+        let function: Function = self.exports.get(name)?;
+        if matches!(job, Job::Iteration(_)) {
+            self.iteration = Some(function.clone());
+        }
+        Ok(function)
     }
 }
 
 fn carry_out<'js>(
     ctx: &Ctx<'js>,
-    core: &Rc<Core>,
-    exports: &Object<'js>,
+    core: &Core,
     job: &Job,
-    data: &mut Data<'js>,
+    script: &mut Script<'js>,
 ) -> rquickjs::Result<Option<String>> {
-    let name: &str = match job {
-        Job::Iteration(exec) => exec,
-        Job::Setup => "setup",
-        Job::Teardown => "teardown",
-        Job::Summary(_) => "handleSummary",
-    };
     let keeps_jar = core.program.settings().is_some_and(|settings| settings.no_cookies_reset);
     if !(keeps_jar && matches!(job, Job::Iteration(_))) {
         core.renew_jar();
     }
     modules::begin_job(ctx, core)?;
-    let function: Function = exports.get(name)?;
+    let function = script.function(job)?;
     let mut args = Args::new(ctx.clone(), 1);
     match job {
-        Job::Iteration(_) | Job::Teardown => args.push_arg(data.get(ctx, core)?)?,
+        Job::Iteration(_) | Job::Teardown => args.push_arg(script.data(ctx, core)?)?,
         Job::Setup => {}
         Job::Summary(json) => args.push_arg(ctx.json_parse(&**json)?)?,
     }
@@ -256,12 +281,15 @@ fn setup_data<'js>(ctx: &Ctx<'js>, result: Value<'js>) -> rquickjs::Result<Optio
 }
 
 /// Lets promises and timers go on until none is left, and gives what came of `result`.
-fn settle<'js>(ctx: &Ctx<'js>, core: &Rc<Core>, result: Value<'js>) -> rquickjs::Result<Value<'js>> {
+fn settle<'js>(ctx: &Ctx<'js>, core: &Core, result: Value<'js>) -> rquickjs::Result<Value<'js>> {
     loop {
         while ctx.execute_pending_job() {
             if core.is_stopping() {
                 return Err(rquickjs::Exception::throw_message(ctx, "cut off"));
             }
+        }
+        if !core.has_pending() {
+            break;
         }
         if modules::settle_answers(ctx, core)? {
             continue;
@@ -270,9 +298,6 @@ fn settle<'js>(ctx: &Ctx<'js>, core: &Rc<Core>, result: Value<'js>) -> rquickjs:
             continue;
         }
         let next = core.timers.borrow().values().map(|timer| timer.at).min();
-        if next.is_none() && core.promised.borrow().is_empty() {
-            break;
-        }
         if !core.wait(Wanted::Anything(next.unwrap_or(Nanos::MAX))) {
             return Err(rquickjs::Exception::throw_message(ctx, "cut off"));
         }
@@ -285,7 +310,7 @@ fn settle<'js>(ctx: &Ctx<'js>, core: &Rc<Core>, result: Value<'js>) -> rquickjs:
 }
 
 /// Fires the timer that is due first, if any is due.
-fn fire<'js>(ctx: &Ctx<'js>, core: &Rc<Core>) -> rquickjs::Result<bool> {
+fn fire<'js>(ctx: &Ctx<'js>, core: &Core) -> rquickjs::Result<bool> {
     let now = clock::now();
     let due = {
         let mut timers = core.timers.borrow_mut();

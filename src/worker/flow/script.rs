@@ -25,7 +25,7 @@ use crate::script::program::{Program, ScriptError};
 use crate::script::tags::{TagSet, Tags};
 use crate::stats::outcome::{ErrorKind, Timings};
 use crate::units::Nanos;
-use places::Places;
+use places::{Known, Places};
 
 /// The only timer of a script: what it waits for by the clock.
 const CLOCK: TimerId = TimerId(0);
@@ -67,6 +67,8 @@ pub struct ScriptFlow {
     all: Rc<StatusSet>,
     body_limit: usize,
     scratch: Vec<u8>,
+    /// Requests of a user, while they are begun.
+    asks: Vec<Box<Ask>>,
 }
 
 /// One user of a script.
@@ -77,6 +79,7 @@ pub struct ScriptUser {
     open: Vec<Open>,
     exec: Rc<str>,
     base: Tags,
+    known: Known,
     begun: Nanos,
     /// Its script has something to do, or waits.
     at_work: bool,
@@ -85,7 +88,7 @@ pub struct ScriptUser {
 /// A request that is under way.
 struct Open {
     id: ExchangeId,
-    ask: Ask,
+    ask: Box<Ask>,
     /// Redirects followed.
     hops: u32,
     /// The `Cookie` field that was sent.
@@ -103,6 +106,7 @@ impl ScriptFlow {
             all: Rc::new(all),
             body_limit: setup.workload.body_limit,
             scratch: Vec::new(),
+            asks: Vec::new(),
         }
     }
 
@@ -165,12 +169,16 @@ impl ScriptFlow {
         loop {
             let Some(vu) = &mut user.vu else { return Then::End(Ending::Broken, Nanos::ZERO) };
             let console = &self.task.program.console;
-            vu.core().drain_given(|given| self.places.book(&given, moves, console));
+            let known = &mut user.known;
+            vu.core().drain_given(|given| self.places.book(known, given, moves, console));
             moves.computed(vu.core().take_computed());
             let mut answered = false;
-            for ask in vu.core().take_asks() {
+            let mut asks = std::mem::take(&mut self.asks);
+            vu.core().take_asks(&mut asks);
+            for ask in asks.drain(..) {
                 answered |= !self.ask(user, ask, 0, moves);
             }
+            self.asks = asks;
             match pause {
                 Pause::Idle => return self.end(user, moves),
                 Pause::Slice => return Then::Yield,
@@ -228,7 +236,7 @@ impl ScriptFlow {
     }
 
     /// Begins a request, which may be what a redirect leads to. False where it may go nowhere: it is answered then.
-    fn ask(&mut self, user: &mut ScriptUser, ask: Ask, hops: u32, moves: &mut Moves<'_>) -> bool {
+    fn ask(&mut self, user: &mut ScriptUser, ask: Box<Ask>, hops: u32, moves: &mut Moves<'_>) -> bool {
         let mapped = self.mapped(&ask.to.url);
         let origin = match moves.origin(mapped.as_ref().unwrap_or(&ask.to.url), None) {
             Ok(origin) => origin,
@@ -237,7 +245,7 @@ impl ScriptFlow {
                 return false;
             }
         };
-        let place = self.places.of(&ask, moves);
+        let place = self.places.of(&mut user.known, &ask, moves);
         let keeps = Needs { head: true, body: ask.keeps_body };
         let replayable = matches!(&*ask.method, "GET" | "HEAD" | "OPTIONS" | "TRACE") && ask.body.is_none();
         let id = moves.request(Request {
@@ -315,7 +323,7 @@ impl ScriptFlow {
             match self.follows(&open, status, &head) {
                 Ok(None) => {}
                 Ok(Some(next)) => {
-                    self.ask(user, next, open.hops + 1, moves);
+                    self.ask(user, Box::new(next), open.hops + 1, moves);
                     return self.look(user, true, moves);
                 }
                 Err(refused) => refusal = Some(refused),
@@ -324,7 +332,6 @@ impl ScriptFlow {
         let Open { mut ask, cookies, .. } = open;
         ask.cookies.clear();
         let answer = Answer {
-            ticket: ask.ticket,
             result: status,
             head,
             body,
@@ -335,7 +342,7 @@ impl ScriptFlow {
             refusal,
         };
         if let Some(vu) = &user.vu {
-            vu.core().answer(answer);
+            vu.core().answer(Box::new(answer));
         }
         self.look(user, true, moves)
     }
@@ -346,10 +353,9 @@ fn settings_min(program: &Program) -> Nanos {
 }
 
 /// A request that could not even be begun.
-fn answer_failed(user: &ScriptUser, ask: Ask, kind: ErrorKind) {
+fn answer_failed(user: &ScriptUser, ask: Box<Ask>, kind: ErrorKind) {
     let Some(vu) = &user.vu else { return };
-    vu.core().answer(Answer {
-        ticket: ask.ticket,
+    vu.core().answer(Box::new(Answer {
         result: Err(kind),
         head: Vec::new(),
         body: Vec::new(),
@@ -358,7 +364,7 @@ fn answer_failed(user: &ScriptUser, ask: Ask, kind: ErrorKind) {
         ask,
         sent_cookies: String::new(),
         refusal: None,
-    });
+    }));
 }
 
 impl Flow for ScriptFlow {
@@ -384,7 +390,16 @@ impl Flow for ScriptFlow {
             }
         };
         let key = *key;
-        ScriptUser { key, vu, open: Vec::new(), exec, base, begun: Nanos::ZERO, at_work: false }
+        ScriptUser {
+            key,
+            vu,
+            open: Vec::new(),
+            exec,
+            base,
+            known: Known::default(),
+            begun: Nanos::ZERO,
+            at_work: false,
+        }
     }
 
     fn prepare(&mut self, user: &mut ScriptUser) -> bool {

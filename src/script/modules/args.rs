@@ -125,22 +125,26 @@ pub(super) fn not_at_init(ctx: &Ctx<'_>, core: &Core, what: &str) -> Result<()> 
     Ok(())
 }
 
-/// A function of JavaScript that a module is made with, by a name of its own: compiled once for all users.
-pub(super) fn glue<'js>(ctx: &Ctx<'js>, name: &str, source: &str) -> Result<Function<'js>> {
-    let program = &Core::of(ctx).program;
-    let name = format!("squall:{name}");
-    let module = match program.bytecode(&name) {
-        Some(bytecode) => foreign::load(ctx, &bytecode)?,
-        None => {
-            let module = Module::declare(ctx.clone(), name.as_str(), format!("export default {source};"))?;
-            program.keep(&name, foreign::bytecode(&module)?);
-            module
-        }
+/// A function of JavaScript that a module is made with, by a name of its own: compiled once for all users, made once for each.
+pub(super) fn glue<'js>(ctx: &Ctx<'js>, name: &'static str, source: &str) -> Result<Function<'js>> {
+    let core = Core::of(ctx);
+    let make = || {
+        let file = format!("squall:{name}");
+        let module = match core.program.bytecode(&file) {
+            Some(bytecode) => foreign::load(ctx, &bytecode)?,
+            None => {
+                let module =
+                    Module::declare(ctx.clone(), file.as_str(), format!("export default {source};"))?;
+                core.program.keep(&file, foreign::bytecode(&module)?);
+                module
+            }
+        };
+        let (module, promise) = module.eval()?;
+        // It waits for nothing.
+        promise.result::<Value>().transpose()?;
+        module.get("default")
     };
-    let (module, promise) = module.eval()?;
-    // It waits for nothing.
-    promise.result::<Value>().transpose()?;
-    module.get("default")
+    core.kept(ctx, name, make)?.get()
 }
 
 /// A value of JavaScript.

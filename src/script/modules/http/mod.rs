@@ -101,7 +101,7 @@ fn request<'js>(call: &Call<'_, 'js>) -> Result<Value<'js>> {
 
 fn file<'js>(call: &Call<'_, 'js>) -> Result<Value<'js>> {
     let ctx = call.ctx();
-    let make = || glue(ctx, "file", FILE)?.call::<_, Value>(());
+    let make = || glue(ctx, "FileData", FILE)?.call::<_, Value>(());
     let make: Function = Core::of(ctx).kept(ctx, "file", make)?.get()?;
     make.call((call.arg(0), call.arg(1), call.arg(2)))
 }

@@ -34,8 +34,10 @@ struct Kept {
 /// Whether a head has a Set-Cookie field.
 pub fn gives_any(head: &[u8]) -> bool {
     let name = b"set-cookie:";
-    head.split(|b| *b == b'\n')
-        .any(|line| line.get(..name.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(name)))
+    memchr::memchr_iter(b'\n', head).any(|end| {
+        let line = &head[end + 1..];
+        line.get(..name.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(name))
+    })
 }
 
 impl CookieJar {

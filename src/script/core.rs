@@ -18,7 +18,7 @@ use crate::script::http::address::Address;
 use crate::script::http::ask::{Answer, Ask, Jar};
 use crate::script::program::Program;
 use crate::script::tags::{TagSet, Tags};
-use crate::stats::registry::Kind;
+use crate::stats::registry::{CHECKS, Kind};
 use crate::units::Nanos;
 
 /// How long a script computes before others have their turn.
@@ -32,6 +32,12 @@ const TEXTS_MOST: usize = 256;
 /// Names and values of fields.
 pub type Headers = Rc<[(String, String)]>;
 
+/// Requests that are to be sent: they go on one by one, as pointers.
+pub type Asks = Vec<Box<Ask>>;
+
+/// What came of requests, likewise.
+type Answers = Vec<Box<Answer>>;
+
 /// Why the coroutine suspended itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pause {
@@ -44,13 +50,13 @@ pub enum Pause {
 }
 
 /// What a script waits for.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Wanted {
     /// Nothing.
     #[default]
     Nothing,
-    /// That these requests are over.
-    Answers(Vec<u32>),
+    /// That this request is over.
+    Answer(u32),
     /// This time.
     Time(Nanos),
     /// That any request is over, or this time.
@@ -147,10 +153,10 @@ pub struct Core {
     initialising: Cell<bool>,
     pub(super) job: RefCell<Option<Job>>,
     end: RefCell<Option<JobEnd>>,
-    wanted: RefCell<Wanted>,
+    wanted: Cell<Wanted>,
     /// Requests that nobody has begun yet.
-    pub(super) asks: RefCell<Vec<Ask>>,
-    answers: RefCell<Vec<Answer>>,
+    pub(super) asks: RefCell<Asks>,
+    answers: RefCell<Answers>,
     next_ticket: Cell<u32>,
     given: RefCell<Vec<Given>>,
     tags: RefCell<Tags>,
@@ -159,6 +165,11 @@ pub struct Core {
     /// URLs that it has asked for.
     urls: RefCell<HashMap<Box<str>, Rc<Address>>>,
     texts: RefCell<HashSet<Rc<str>>>,
+    /// The method of the last request.
+    method: RefCell<Rc<str>>,
+    /// The tag and the metric of checks.
+    pub(super) check: Rc<str>,
+    pub(super) checks: Rc<str>,
     plain_headers: RefCell<Option<Headers>>,
     callback: RefCell<Option<Rc<StatusSet>>>,
     /// Timers by their number.
@@ -169,14 +180,13 @@ pub struct Core {
     /// Why promises were rejected that nobody has heard of yet, by which they are, with their order.
     rejected: RefCell<Map<usize, (u64, Persistent<Value<'static>>)>>,
     rejections: Cell<u64>,
+    /// What is made once in a runtime, by its name.
+    kept: RefCell<Vec<(&'static str, Persistent<Value<'static>>)>>,
     /// What `Math.random` and `randomSeed` go by, once that was called.
     pub rng: RefCell<Option<Rng>>,
 }
 
-/// How natives find their user's [`Core`].
-struct Own(Rc<Core>);
-
-foreign::holds_nothing_of_a_runtime!(Own);
+foreign::contexts_are_given!(Core);
 
 impl Core {
     pub(super) fn new(program: &Arc<Program>, facts: Facts, tags: TagSet) -> Rc<Core> {
@@ -194,7 +204,7 @@ impl Core {
             initialising: Cell::new(true),
             job: RefCell::default(),
             end: RefCell::default(),
-            wanted: RefCell::default(),
+            wanted: Cell::default(),
             asks: RefCell::default(),
             answers: RefCell::default(),
             next_ticket: Cell::new(0),
@@ -204,6 +214,9 @@ impl Core {
             jar: RefCell::default(),
             urls: RefCell::default(),
             texts: RefCell::default(),
+            method: RefCell::new(Rc::from("GET")),
+            check: Rc::from("check"),
+            checks: Rc::from(CHECKS),
             plain_headers: RefCell::default(),
             callback: RefCell::new(Some(Rc::new(all))),
             timers: RefCell::default(),
@@ -211,21 +224,18 @@ impl Core {
             promised: RefCell::default(),
             rejected: RefCell::default(),
             rejections: Cell::new(0),
+            kept: RefCell::default(),
             rng: RefCell::default(),
         })
     }
 
     /// The one whose runtime this is.
-    pub fn of(ctx: &Ctx<'_>) -> Rc<Core> {
-        match ctx.userdata::<Own>() {
-            Some(own) => Rc::clone(&own.0),
-            None => unreachable!("each runtime is given its core before its first script"),
-        }
+    pub fn of<'a>(ctx: &'a Ctx<'_>) -> &'a Core {
+        foreign::given(ctx)
     }
 
     pub(super) fn give_to(self: &Rc<Core>, ctx: &Ctx<'_>) {
-        let stored = ctx.store_userdata(Own(Rc::clone(self)));
-        debug_assert!(stored.is_ok(), "nobody looks at the data yet");
+        foreign::give(ctx, self);
     }
 
     pub(super) fn set_yielder(&self, yielder: &Yielder<(), Pause>) {
@@ -235,7 +245,6 @@ impl Core {
     /// Suspends the coroutine that this is called in, until it is gone on with.
     pub(super) fn suspend(&self, pause: Pause) {
         self.suspender.suspend(pause);
-        self.slice_end.set(clock::now() + SLICE);
     }
 
     /// Called every some ten thousand steps of the interpreter: true ends what runs.
@@ -291,30 +300,27 @@ impl Core {
         if self.is_stopping() {
             return false;
         }
-        *self.wanted.borrow_mut() = wanted;
+        self.wanted.set(wanted);
         self.suspend(Pause::Waits);
-        *self.wanted.borrow_mut() = Wanted::Nothing;
+        self.wanted.set(Wanted::Nothing);
         !self.is_stopping()
     }
 
     /// Whether what it waits for is there; `answered`: a request has just ended.
     pub fn has_what_it_wants(&self, answered: bool, now: Nanos) -> bool {
-        match &*self.wanted.borrow() {
+        match self.wanted.get() {
             Wanted::Nothing => false,
-            Wanted::Time(at) => *at <= now,
-            Wanted::Anything(at) => answered || *at <= now,
-            Wanted::Answers(tickets) => {
-                let answers = self.answers.borrow();
-                tickets.iter().all(|ticket| answers.iter().any(|answer| answer.ticket == *ticket))
-            }
+            Wanted::Time(at) => at <= now,
+            Wanted::Anything(at) => answered || at <= now,
+            Wanted::Answer(ticket) => self.answers.borrow().iter().any(|answer| answer.ask.ticket == ticket),
         }
     }
 
     /// The time that it waits for, if it does.
     pub fn wakes_at(&self) -> Option<Nanos> {
-        match *self.wanted.borrow() {
+        match self.wanted.get() {
             Wanted::Time(at) | Wanted::Anything(at) => Some(at).filter(|at| *at != Nanos::MAX),
-            Wanted::Nothing | Wanted::Answers(_) => None,
+            Wanted::Nothing | Wanted::Answer(_) => None,
         }
     }
 
@@ -326,30 +332,30 @@ impl Core {
     }
 
     /// Asks for a request to be sent.
-    pub fn ask(&self, ask: Ask) {
+    pub fn ask(&self, ask: Box<Ask>) {
         self.asks.borrow_mut().push(ask);
     }
 
-    /// The requests that were asked for, in their order; none is left.
-    pub fn take_asks(&self) -> Vec<Ask> {
-        std::mem::take(&mut self.asks.borrow_mut())
+    /// Moves the requests that were asked for into `asks`, which is empty, in their order.
+    pub fn take_asks(&self, asks: &mut Asks) {
+        std::mem::swap(&mut *self.asks.borrow_mut(), asks);
     }
 
     /// A request is over.
-    pub fn answer(&self, answer: Answer) {
+    pub fn answer(&self, answer: Box<Answer>) {
         self.answers.borrow_mut().push(answer);
     }
 
     /// What came of a request, if it is over.
-    pub fn take_answer(&self, ticket: u32) -> Option<Answer> {
+    pub fn take_answer(&self, ticket: u32) -> Option<Box<Answer>> {
         let mut answers = self.answers.borrow_mut();
-        let at = answers.iter().position(|answer| answer.ticket == ticket)?;
+        let at = answers.iter().position(|answer| answer.ask.ticket == ticket)?;
         Some(answers.remove(at))
     }
 
     /// Requests that are over and not taken.
     pub fn answered(&self) -> Vec<u32> {
-        self.answers.borrow().iter().map(|answer| answer.ticket).collect()
+        self.answers.borrow().iter().map(|answer| answer.ask.ticket).collect()
     }
 
     pub(super) fn forget_requests(&self) {
@@ -385,6 +391,36 @@ impl Core {
             return None;
         }
         rejected.drain().min_by_key(|(_, (order, _))| *order).map(|(_, (_, reason))| reason)
+    }
+
+    /// Lets go of all that belongs to the runtime, which must not outlive it.
+    pub(super) fn forget(&self) {
+        self.forget_requests();
+        self.kept.borrow_mut().clear();
+    }
+
+    /// What was kept by this name; else what `make` makes.
+    ///
+    /// # Errors
+    /// Those of `make`.
+    pub fn kept<'js>(
+        &self,
+        ctx: &Ctx<'js>,
+        name: &'static str,
+        make: impl FnOnce() -> rquickjs::Result<Value<'js>>,
+    ) -> rquickjs::Result<Value<'js>> {
+        let known = self.kept.borrow().iter().find(|(own, _)| *own == name).map(|(_, value)| value.clone());
+        if let Some(known) = known {
+            return known.restore(ctx);
+        }
+        let made = make()?;
+        self.kept.borrow_mut().push((name, Persistent::save(ctx, made.clone())));
+        Ok(made)
+    }
+
+    /// Whether promises or timers wait for anything.
+    pub(super) fn has_pending(&self) -> bool {
+        !self.promised.borrow().is_empty() || !self.timers.borrow().is_empty()
     }
 
     /// Takes a figure for a metric.
@@ -467,6 +503,15 @@ impl Core {
         let new: Rc<str> = Rc::from(text);
         texts.insert(Rc::clone(&new));
         new
+    }
+
+    /// The method of a request, of which there is one copy as of other texts.
+    pub fn method(&self, method: &str) -> Rc<str> {
+        let mut last = self.method.borrow_mut();
+        if **last != *method {
+            *last = self.text(method);
+        }
+        Rc::clone(&last)
     }
 
     /// Tags of one sample, with one copy of each text.

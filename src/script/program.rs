@@ -1,10 +1,12 @@
 //! A script, loaded once for all: its modules' bytecode, what it read, what it defined.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::ffi::CStr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use regex::Regex;
 use thiserror::Error;
 
 use super::console::Console;
@@ -45,6 +47,8 @@ pub struct Program {
     strict: bool,
     /// Bytecode by the module's name, from the first load.
     modules: Mutex<HashMap<String, Arc<[u8]>>>,
+    /// Words of its sources, of which some may be names that it imports.
+    words: Mutex<Words>,
     files: Mutex<HashMap<PathBuf, Arc<[u8]>>>,
     arrays: Mutex<HashMap<String, Arc<[Box<str>]>>>,
     metrics: Mutex<BTreeMap<String, MetricDef>>,
@@ -86,6 +90,7 @@ impl Program {
             env,
             strict,
             modules: Mutex::default(),
+            words: Mutex::default(),
             files: Mutex::default(),
             arrays: Mutex::default(),
             metrics: Mutex::default(),
@@ -143,6 +148,16 @@ impl Program {
     /// Keeps the bytecode of a module.
     pub fn keep(&self, name: &str, bytecode: Vec<u8>) {
         lock(&self.modules).insert(name.into(), bytecode.into());
+    }
+
+    /// Takes note of a source that the first load has met.
+    pub fn note_imports(&self, source: &str) {
+        lock(&self.words).note(source);
+    }
+
+    /// Whether any module of the script can import `name` from one of k6's: so no user but the first makes what the script does not import.
+    pub fn may_import(&self, name: &CStr) -> bool {
+        !self.is_loaded() || lock(&self.words).has(name)
     }
 
     /// The bytes of a file that the script opens, read once.
@@ -301,6 +316,28 @@ impl Program {
     /// Whether `exec.test.fail` was called.
     pub fn has_failed(&self) -> bool {
         self.failed.load(Ordering::Relaxed)
+    }
+}
+
+/// Words of sources.
+#[derive(Debug, Default)]
+struct Words {
+    all: HashSet<Box<str>>,
+    /// Names may come in other ways than as words: everything may be imported.
+    any: bool,
+}
+
+impl Words {
+    fn note(&mut self, source: &str) {
+        let is_part = |c: char| c.is_alphanumeric() || c == '_' || c == '$';
+        self.all.extend(source.split(|c| !is_part(c)).filter(|word| !word.is_empty()).map(Box::from));
+        // Whole namespaces, and names that are written with escapes.
+        let ways = Regex::new(r"\*\s*(?:/\*(?s:.*?)\*/\s*|//[^\n]*\s*)*(?:as|from)\b|\bimport\s*\(|\\u");
+        self.any |= ways.map_or(true, |ways| ways.is_match(source));
+    }
+
+    fn has(&self, name: &CStr) -> bool {
+        self.any || name.to_str().is_ok_and(|name| self.all.contains(name))
     }
 }
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use rquickjs::loader::{ImportAttributes, Loader, Resolver};
-use rquickjs::module::{Declared, WriteOptions};
+use rquickjs::module::Declared;
 use rquickjs::{Ctx, Exception, Module, Result};
 
 use crate::script::core::Core;
@@ -67,7 +67,7 @@ impl Loader for Load {
     ) -> Result<Module<'js, Declared>> {
         match modules::declare(ctx, name) {
             Some(module) => module,
-            None => file(ctx, &Core::of(ctx), name),
+            None => file(ctx, Core::of(ctx), name),
         }
     }
 }
@@ -84,8 +84,8 @@ pub(super) fn file<'js>(ctx: &Ctx<'js>, core: &Core, name: &str) -> Result<Modul
             &format!("{name}: JSON is read with open() and JSON.parse, as in k6"),
         ));
     }
+    core.program.note_imports(&source);
     let module = Module::declare(ctx.clone(), name, source)?;
-    let options = WriteOptions { strip_source: true, ..WriteOptions::default() };
-    core.program.keep(name, module.write(options)?);
+    core.program.keep(name, foreign::bytecode(&module)?);
     Ok(module)
 }

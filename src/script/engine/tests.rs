@@ -132,3 +132,48 @@ fn async_functions_and_timers_are_awaited() {
     vu.core().drain_given(|one| sum += one.value);
     assert_eq!((vu.core().take_end(), sum), (Some(JobEnd::Done(None)), 5.0));
 }
+
+/// Runs one iteration of two users: the second one is made of what the first has left.
+fn both(source: &str) {
+    let program = program(source);
+    for mut vu in [user(&program), user(&program)] {
+        assert_eq!(iterate(&mut vu), Pause::Idle);
+        assert_eq!(vu.core().take_end(), Some(JobEnd::Done(None)), "{source}");
+    }
+}
+
+#[test]
+fn all_users_have_what_the_script_imports() {
+    both(
+        "import http, { get, CookieJar as Jar, TLS_1_2 } from 'k6/http'; import { check as c, sleep, fail } from 'k6';
+         export default function () {
+             const functions = [get, Jar, c, sleep, fail, http['g' + 'et'], http.batch, http.file, http.CookieJar, setTimeout, console.log];
+             if (functions.some((one) => typeof one !== 'function')) { throw new Error('one is missing'); }
+             if (TLS_1_2 !== 'tls1.2' || http.OCSP_STATUS_GOOD !== 'good') { throw new Error('a text is missing'); }
+             if (!(new Jar() instanceof http.CookieJar) || Object.keys(http).length !== 33) { throw new Error('no jar'); }
+             http.mine = 1; http.CookieJar = 2; __ITER = 3; __ENV.X = 'x';
+             if (http.mine + http.CookieJar + __ITER !== 6 || __ENV.X !== 'x') { throw new Error('not set'); }
+         }",
+    );
+    for all in ["import * as http from 'k6/http';", "import * /* all */ as http from 'k6/http';"] {
+        both(&format!(
+            "{all} export default function () {{
+                 if (typeof http['p' + 'ost'] !== 'function') {{ throw new Error('none'); }}
+             }}"
+        ));
+    }
+    both(
+        "export default async function () { const http = await import('k6/http'); if (!http['p' + 'ut']) { throw new Error('none'); } }",
+    );
+}
+
+#[test]
+fn random_numbers_can_be_seeded_again() {
+    both(
+        "import { randomSeed } from 'k6';
+         export default function () {
+             const draw = () => { randomSeed(7); return Math.random(); };
+             if (draw() !== draw()) { throw new Error('others'); }
+         }",
+    );
+}

@@ -12,6 +12,7 @@ use super::loader::{Load, Resolve, file};
 use crate::clock;
 use crate::script::core::{Core, Facts, Job, JobEnd, Pause, Wanted};
 use crate::script::exception::{Thrown, thrown};
+use crate::script::foreign::natives::resume_panic;
 use crate::script::modules;
 use crate::script::program::{Program, ScriptError};
 use crate::script::tags::TagSet;
@@ -129,6 +130,8 @@ fn live(core: &Rc<Core>) {
         told.hears_of_rejection(&ctx, &promise, reason, handled);
     })));
     runtime.set_loader(Resolve, Load);
+    // Whatever ends this: nothing of the runtime is kept for longer.
+    let _emptied = Emptied(core);
     context.with(|ctx| {
         core.give_to(&ctx);
         match load(&ctx, core) {
@@ -138,15 +141,23 @@ fn live(core: &Rc<Core>) {
                 }
                 core.has_initialised();
                 core.suspend(Pause::Idle);
-                work(&ctx, core, &exports);
+                work(&ctx, core, exports);
             }
             Err(thrown) => {
                 core.set_end(JobEnd::Threw(thrown));
                 core.suspend(Pause::Idle);
             }
         }
-        core.forget_requests();
     });
+}
+
+/// Empties, at its end, what a user keeps of its runtime.
+struct Emptied<'a>(&'a Core);
+
+impl Drop for Emptied<'_> {
+    fn drop(&mut self) {
+        self.0.forget();
+    }
 }
 
 /// Runs the module code; what it exports.
@@ -177,12 +188,12 @@ fn take_note<'js>(ctx: &Ctx<'js>, core: &Core, exports: &Object<'js>) {
 }
 
 /// Job after job.
-fn work<'js>(ctx: &Ctx<'js>, core: &Rc<Core>, exports: &Object<'js>) {
-    let mut data = Data::default();
+fn work<'js>(ctx: &Ctx<'js>, core: &Core, exports: Object<'js>) {
+    let mut script = Script { exports, data: None, iteration: None };
     while !core.quits() {
         let job = core.job.borrow_mut().take();
         if let Some(job) = job {
-            let result = carry_out(ctx, core, exports, &job, &mut data);
+            let result = carry_out(ctx, core, &job, &mut script);
             let aborts = core.takes_abort();
             let end = match result {
                 _ if core.is_stopping() => {
@@ -201,38 +212,58 @@ fn work<'js>(ctx: &Ctx<'js>, core: &Rc<Core>, exports: &Object<'js>) {
                 // As in k6: what it had begun beside is not gone on with.
                 core.forget_requests();
             }
+            resume_panic();
             core.set_end(end);
         }
         core.suspend(Pause::Idle);
     }
 }
 
-/// What `setup` returned, as this user has it: parsed once, and kept with its changes.
-#[derive(Default)]
-struct Data<'js>(Option<Value<'js>>);
+/// What a user's jobs are made of.
+struct Script<'js> {
+    exports: Object<'js>,
+    /// What `setup` returned: parsed once, and kept with this user's changes.
+    data: Option<Value<'js>>,
+    /// What iterations call: a user has one scenario.
+    iteration: Option<Function<'js>>,
+}
 
-impl<'js> Data<'js> {
-    fn get(&mut self, ctx: &Ctx<'js>, core: &Core) -> rquickjs::Result<Value<'js>> {
-        if let Some(known) = &self.0 {
+impl<'js> Script<'js> {
+    fn data(&mut self, ctx: &Ctx<'js>, core: &Core) -> rquickjs::Result<Value<'js>> {
+        if let Some(known) = &self.data {
             return Ok(known.clone());
         }
         let value = match core.program.setup_data() {
             Some(json) => ctx.json_parse(json)?,
             None => Value::new_undefined(ctx.clone()),
         };
-        self.0 = Some(value.clone());
+        self.data = Some(value.clone());
         Ok(value)
+    }
+
+    fn function(&mut self, job: &Job) -> rquickjs::Result<Function<'js>> {
+        let name: &str = match (job, &self.iteration) {
+            (Job::Iteration(_), Some(known)) => return Ok(known.clone()),
+            (Job::Iteration(exec), None) => exec,
+            (Job::Setup, _) => "setup",
+            (Job::Teardown, _) => "teardown",
+            (Job::Summary(_), _) => "handleSummary",
+        };
+        let function: Function = self.exports.get(name)?;
+        if matches!(job, Job::Iteration(_)) {
+            self.iteration = Some(function.clone());
+        }
+        Ok(function)
     }
 }
 
 fn carry_out<'js>(
     ctx: &Ctx<'js>,
-    core: &Rc<Core>,
-    exports: &Object<'js>,
+    core: &Core,
     job: &Job,
-    data: &mut Data<'js>,
+    script: &mut Script<'js>,
 ) -> Result<Option<String>, Thrown> {
-    let called = call(ctx, core, exports, job, data);
+    let called = call(ctx, core, job, script);
     let result = settle(ctx, core, called.map_err(|e| thrown(ctx, e))?)?;
     let json = match job {
         Job::Setup => setup_data(ctx, result),
@@ -245,26 +276,19 @@ fn carry_out<'js>(
 /// Calls the function of a job.
 fn call<'js>(
     ctx: &Ctx<'js>,
-    core: &Rc<Core>,
-    exports: &Object<'js>,
+    core: &Core,
     job: &Job,
-    data: &mut Data<'js>,
+    script: &mut Script<'js>,
 ) -> rquickjs::Result<Value<'js>> {
-    let name: &str = match job {
-        Job::Iteration(exec) => exec,
-        Job::Setup => "setup",
-        Job::Teardown => "teardown",
-        Job::Summary(_) => "handleSummary",
-    };
     let keeps_jar = core.program.settings().is_some_and(|settings| settings.no_cookies_reset);
     if !(keeps_jar && matches!(job, Job::Iteration(_))) {
         core.renew_jar();
     }
     modules::begin_job(ctx, core)?;
-    let function: Function = exports.get(name)?;
+    let function = script.function(job)?;
     let mut args = Args::new(ctx.clone(), 1);
     match job {
-        Job::Iteration(_) | Job::Teardown => args.push_arg(data.get(ctx, core)?)?,
+        Job::Iteration(_) | Job::Teardown => args.push_arg(script.data(ctx, core)?)?,
         Job::Setup => {}
         Job::Summary(json) => args.push_arg(ctx.json_parse(&**json)?)?,
     }
@@ -289,7 +313,7 @@ fn setup_data<'js>(ctx: &Ctx<'js>, result: Value<'js>) -> rquickjs::Result<Optio
 ///
 /// # Errors
 /// What was thrown, or a promise rejected with that nobody hears of: that ends the job, as in k6.
-fn settle<'js>(ctx: &Ctx<'js>, core: &Rc<Core>, result: Value<'js>) -> Result<Value<'js>, Thrown> {
+fn settle<'js>(ctx: &Ctx<'js>, core: &Core, result: Value<'js>) -> Result<Value<'js>, Thrown> {
     let cut_off = || Thrown { text: "cut off".into() };
     loop {
         while ctx.execute_pending_job() {
@@ -302,6 +326,9 @@ fn settle<'js>(ctx: &Ctx<'js>, core: &Rc<Core>, result: Value<'js>) -> Result<Va
             let Thrown { text } = thrown(ctx, reason);
             return Err(Thrown { text: format!("Uncaught (in promise) {text}") });
         }
+        if !core.has_pending() {
+            break;
+        }
         if modules::settle_answers(ctx, core).map_err(|e| thrown(ctx, e))? {
             continue;
         }
@@ -309,9 +336,6 @@ fn settle<'js>(ctx: &Ctx<'js>, core: &Rc<Core>, result: Value<'js>) -> Result<Va
             continue;
         }
         let next = core.timers.borrow().values().map(|timer| timer.at).min();
-        if next.is_none() && core.promised.borrow().is_empty() {
-            break;
-        }
         if !core.wait(Wanted::Anything(next.unwrap_or(Nanos::MAX))) {
             return Err(cut_off());
         }
@@ -327,7 +351,7 @@ fn settle<'js>(ctx: &Ctx<'js>, core: &Rc<Core>, result: Value<'js>) -> Result<Va
 }
 
 /// Fires the timer that is due first, if any is due.
-fn fire<'js>(ctx: &Ctx<'js>, core: &Rc<Core>) -> rquickjs::Result<bool> {
+fn fire<'js>(ctx: &Ctx<'js>, core: &Core) -> rquickjs::Result<bool> {
     let now = clock::now();
     let due = {
         let mut timers = core.timers.borrow_mut();

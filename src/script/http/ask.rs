@@ -77,8 +77,6 @@ pub struct Ask {
 /// What came of a request: its last response, or why there is none.
 #[derive(Debug)]
 pub struct Answer {
-    /// That of the [`Ask`].
-    pub ticket: u32,
     /// The status; or what went wrong.
     pub result: Result<u16, ErrorKind>,
     /// The final head.
@@ -90,7 +88,7 @@ pub struct Answer {
     /// Of the last request.
     pub spent: Timings,
     /// The last request, which redirects may have changed.
-    pub ask: Ask,
+    pub ask: Box<Ask>,
     /// The last request's `Cookie` field.
     pub sent_cookies: String,
     /// Its redirect led nowhere: there is no response then.

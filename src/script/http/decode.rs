@@ -29,6 +29,7 @@ pub struct Undecoded {
 ///
 /// # Errors
 /// When it is not in such a coding, or would become too large. k6 takes such a response for a failed one, with status 0.
+#[inline(never)]
 pub fn undo(codings: &str, body: &[u8], most: u64) -> Result<Option<Vec<u8>>, Undecoded> {
     let known = codings.split(',').map(str::trim).filter_map(Coding::named);
     let mut plain: Option<Vec<u8>> = None;
@@ -93,6 +94,7 @@ impl Coding {
         })
     }
 
+    /// Each is a function of its own: a frame of theirs has up to 50 KiB, all pages of which are touched when it begins, on the stack of each user.
     fn undo(self, coded: &[u8], most: u64, out: &mut Vec<u8>) -> Result<(), Fault> {
         match self {
             Coding::Gzip => gzip(coded, most, out),
@@ -145,6 +147,7 @@ fn too_short(text: &str) -> Fault {
 }
 
 /// Members one behind the other (RFC 1952, 2.2).
+#[inline(never)]
 fn gzip(coded: &[u8], most: u64, out: &mut Vec<u8>) -> Result<(), Fault> {
     /// The fields that every member has.
     const HEAD: usize = 10;
@@ -162,6 +165,7 @@ fn gzip(coded: &[u8], most: u64, out: &mut Vec<u8>) -> Result<(), Fault> {
 }
 
 /// In zlib's format, as RFC 9110, 8.4.1.2 has it. Without its head, as some servers send it, it is an error to k6, too.
+#[inline(never)]
 fn deflate(coded: &[u8], most: u64, out: &mut Vec<u8>) -> Result<(), Fault> {
     let [method, flags, ..] = coded else { return Err(too_short("unexpected EOF")) };
     // RFC 1950, 2.2.
@@ -172,6 +176,7 @@ fn deflate(coded: &[u8], most: u64, out: &mut Vec<u8>) -> Result<(), Fault> {
 }
 
 /// Nothing at all is an empty body to k6.
+#[inline(never)]
 fn br(coded: &[u8], most: u64, out: &mut Vec<u8>) -> Result<(), Fault> {
     const STEP: usize = 64 << 10;
     let mut state =
@@ -211,6 +216,7 @@ fn br(coded: &[u8], most: u64, out: &mut Vec<u8>) -> Result<(), Fault> {
 }
 
 /// Frames one behind the other (RFC 8878, 3.1); those that are to be skipped are. Nothing at all is an empty body.
+#[inline(never)]
 fn zstd(mut coded: &[u8], most: u64, out: &mut Vec<u8>) -> Result<(), Fault> {
     while !coded.is_empty() {
         let mut decoder = match StreamingDecoder::new(&mut coded) {

@@ -8,7 +8,7 @@ use crate::http::request::is_token_byte;
 /// (RFC 9112, 5.2).
 pub fn fields(head: &[u8]) -> Vec<(&[u8], Cow<'_, [u8]>)> {
     let mut all: Vec<(&[u8], Cow<'_, [u8]>)> = Vec::new();
-    for line in head.split(|b| *b == b'\n').skip(1) {
+    for line in lines(head).skip(1) {
         if line.first().is_some_and(|b| matches!(b, b' ' | b'\t')) {
             if let Some((_, value)) = all.last_mut() {
                 value.to_mut().push(b' ');
@@ -29,7 +29,7 @@ pub fn values(head: &[u8], name: &str) -> Vec<String> {
 
 /// The value of the first field of this name, whatever its case.
 pub fn first<'a>(head: &'a [u8], name: &str) -> Option<Cow<'a, str>> {
-    let mut lines = head.split(|b| *b == b'\n').skip(1);
+    let mut lines = lines(head).skip(1);
     let value = lines.by_ref().find_map(|line| {
         let (known, value) = line.split_at_checked(name.len())?;
         known.eq_ignore_ascii_case(name.as_bytes()).then(|| value.strip_prefix(b":")).flatten()
@@ -39,6 +39,15 @@ pub fn first<'a>(head: &'a [u8], name: &str) -> Option<Cow<'a, str>> {
         return values(head, name).into_iter().next().map(Cow::Owned);
     }
     Some(String::from_utf8_lossy(value.trim_ascii()))
+}
+
+fn lines(head: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut begin = 0;
+    memchr::memchr_iter(b'\n', head).chain([head.len()]).map(move |end| {
+        let line = &head[begin..end];
+        begin = end + 1;
+        line
+    })
 }
 
 /// What `res.headers` has: canonical names, in the order in which they were first seen, several values joined with `, `.

@@ -1,14 +1,9 @@
 //! What natives are called with, read as k6 does.
 
-use rquickjs::{Array, Coerced, Ctx, Exception, FromJs, Result, Value};
+use rquickjs::{Array, Coerced, Ctx, Exception, FromJs, Function, IntoJs, Module, Result, Value};
 
 use crate::script::core::Core;
 use crate::script::foreign;
-
-/// The argument at `at`; undefined where there is none.
-pub(super) fn arg<'js>(ctx: &Ctx<'js>, args: &[Value<'js>], at: usize) -> Value<'js> {
-    args.get(at).cloned().unwrap_or_else(|| Value::new_undefined(ctx.clone()))
-}
 
 /// Whether it is undefined or null.
 pub(super) fn is_nothing(value: &Value<'_>) -> bool {
@@ -29,7 +24,7 @@ fn well_formed(text: &rquickjs::String<'_>) -> Result<String> {
         Err(rquickjs::Error::Utf8(_)) => {
             let ctx = text.as_value().ctx();
             let text: rquickjs::String<'_> =
-                glue(ctx, "(text) => text.toWellFormed()")?.call((text.clone(),))?;
+                glue(ctx, "well-formed", "(text) => text.toWellFormed()")?.call((text.clone(),))?;
             text.to_string()
         }
         text => text,
@@ -130,7 +125,29 @@ pub(super) fn not_at_init(ctx: &Ctx<'_>, core: &Core, what: &str) -> Result<()> 
     Ok(())
 }
 
-/// Evaluates a function of JavaScript that a module is made with.
-pub(super) fn glue<'js>(ctx: &Ctx<'js>, source: &'static str) -> Result<rquickjs::Function<'js>> {
-    ctx.eval(source)
+/// A function of JavaScript that a module is made with, by a name of its own: compiled once for all users, made once for each.
+pub(super) fn glue<'js>(ctx: &Ctx<'js>, name: &'static str, source: &str) -> Result<Function<'js>> {
+    let core = Core::of(ctx);
+    let make = || {
+        let file = format!("squall:{name}");
+        let module = match core.program.bytecode(&file) {
+            Some(bytecode) => foreign::load(ctx, &bytecode)?,
+            None => {
+                let module =
+                    Module::declare(ctx.clone(), file.as_str(), format!("export default {source};"))?;
+                core.program.keep(&file, foreign::bytecode(&module)?);
+                module
+            }
+        };
+        let (module, promise) = module.eval()?;
+        // It waits for nothing.
+        promise.result::<Value>().transpose()?;
+        module.get("default")
+    };
+    core.kept(ctx, name, make)?.get()
+}
+
+/// A value of JavaScript.
+pub(super) fn js<'js>(ctx: &Ctx<'js>, value: impl IntoJs<'js>) -> Result<Value<'js>> {
+    value.into_js(ctx)
 }

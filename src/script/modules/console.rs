@@ -1,40 +1,39 @@
 //! The global `console`.
 
-use rquickjs::function::Rest;
-use rquickjs::{Ctx, Function, Object, Result, Value};
+use rquickjs::{Ctx, Result, Value};
 
 use super::args::text;
 use crate::script::console::{Level, Source};
 use crate::script::core::Core;
+use crate::script::foreign::natives::{Call, Entry};
 
-pub(super) fn globals(ctx: &Ctx<'_>) -> Result<()> {
-    let console = Object::new(ctx.clone())?;
-    console.set("log", Function::new(ctx.clone(), |ctx, args| say(ctx, args, Level::Info))?)?;
-    console.set("info", Function::new(ctx.clone(), |ctx, args| say(ctx, args, Level::Info))?)?;
-    console.set("debug", Function::new(ctx.clone(), |ctx, args| say(ctx, args, Level::Debug))?)?;
-    console.set("warn", Function::new(ctx.clone(), |ctx, args| say(ctx, args, Level::Warn))?)?;
-    console.set("error", Function::new(ctx.clone(), |ctx, args| say(ctx, args, Level::Error))?)?;
-    ctx.globals().set("console", console)
-}
+/// Its members.
+pub(super) static CONSOLE: [Entry; 5] = [
+    Entry::function(c"log", 0, |call| say(call, Level::Info)),
+    Entry::function(c"info", 0, |call| say(call, Level::Info)),
+    Entry::function(c"debug", 0, |call| say(call, Level::Debug)),
+    Entry::function(c"warn", 0, |call| say(call, Level::Warn)),
+    Entry::function(c"error", 0, |call| say(call, Level::Error)),
+];
 
-fn say<'js>(ctx: Ctx<'js>, args: Rest<Value<'js>>, level: Level) -> Result<()> {
-    let core = Core::of(&ctx);
+fn say<'js>(call: &Call<'_, 'js>, level: Level) -> Result<Value<'js>> {
+    let core = Core::of(call.ctx());
     if core.is_stopping() {
-        return Ok(());
+        return call.nothing();
     }
     let mut line = String::new();
-    for (at, value) in args.iter().enumerate() {
+    for (at, value) in call.args().enumerate() {
         if at > 0 {
             line.push(' ');
         }
-        line.push_str(&shown(&ctx, value)?);
+        line.push_str(&shown(call.ctx(), &value)?);
     }
     let source = match core.is_initialising() {
         true => Source::Init,
         false => Source::Run(core.facts.borrow().scenario),
     };
     core.program.console.script(source, level, &line);
-    Ok(())
+    call.nothing()
 }
 
 /// Texts as they are, errors with their stack, functions as such, all else as JSON.

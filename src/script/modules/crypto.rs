@@ -3,35 +3,41 @@
 use std::cell::RefCell;
 
 use rquickjs::class::{JsClass, Readable, Trace, Tracer};
-use rquickjs::function::{Constructor, Rest, This};
+use rquickjs::function::Constructor;
 use rquickjs::module::{Declarations, Exports, ModuleDef};
-use rquickjs::{ArrayBuffer, Class, Ctx, Exception, Function, Object, Result, Value};
+use rquickjs::{ArrayBuffer, Class, Ctx, Exception, FromJs, IntoJs, Object, Result, Value};
 
-use super::args::{arg, bytes, is_nothing, number, read_bytes, text};
-use super::exports::{Members, declare};
-use crate::script::hash::{self, Hash, NAMES, Shown};
-
-/// Besides a function for each hash.
-const FUNCTIONS: [&str; 5] = ["hmac", "createHash", "createHMAC", "randomBytes", "hexEncode"];
+use super::args::{bytes, is_nothing, js, number, read_bytes, text};
+use super::exports::{declare, export};
+use crate::script::foreign::natives::{self, Call, Entry};
+use crate::script::hash::{self, Hash, Shown};
 
 pub(super) struct Crypto;
 
+static MEMBERS: [Entry; 14] = [
+    Entry::function(c"hmac", 0, one_hmac),
+    Entry::function(c"createHash", 0, create_hash),
+    Entry::function(c"createHMAC", 0, create_hmac),
+    Entry::function(c"hexEncode", 0, hex_encode),
+    Entry::function(c"randomBytes", 0, random_bytes),
+    Entry::function(c"md4", 0, |call| plain(call, "md4")),
+    Entry::function(c"md5", 0, |call| plain(call, "md5")),
+    Entry::function(c"sha1", 0, |call| plain(call, "sha1")),
+    Entry::function(c"sha256", 0, |call| plain(call, "sha256")),
+    Entry::function(c"sha384", 0, |call| plain(call, "sha384")),
+    Entry::function(c"sha512", 0, |call| plain(call, "sha512")),
+    Entry::function(c"sha512_224", 0, |call| plain(call, "sha512_224")),
+    Entry::function(c"sha512_256", 0, |call| plain(call, "sha512_256")),
+    Entry::function(c"ripemd160", 0, |call| plain(call, "ripemd160")),
+];
+
 impl ModuleDef for Crypto {
     fn declare(declarations: &Declarations<'_>) -> Result<()> {
-        declare(declarations, NAMES.into_iter().chain(FUNCTIONS))
+        declare(declarations, &MEMBERS)
     }
 
     fn evaluate<'js>(ctx: &Ctx<'js>, exports: &Exports<'js>) -> Result<()> {
-        let members = Members::new(ctx)?;
-        for name in NAMES {
-            members.function(name, move |ctx: Ctx<'js>, args: Rest<Value<'js>>| plain(&ctx, name, &args))?;
-        }
-        members.function("hmac", one_hmac)?;
-        members.function("createHash", create_hash)?;
-        members.function("createHMAC", create_hmac)?;
-        members.function("hexEncode", hex_encode)?;
-        members.function("randomBytes", random_bytes)?;
-        members.export(exports)
+        export(ctx, exports, &MEMBERS)
     }
 }
 
@@ -49,41 +55,42 @@ fn shown<'js>(ctx: &Ctx<'js>, digest: Vec<u8>, encoding: &Value<'js>) -> Result<
     }
 }
 
-fn plain<'js>(ctx: &Ctx<'js>, name: &str, args: &[Value<'js>]) -> Result<Value<'js>> {
-    let input = read_bytes(&arg(ctx, args, 0)).map_err(|error| format!("{name} failed: {error}"));
+fn plain<'js>(call: &Call<'_, 'js>, name: &str) -> Result<Value<'js>> {
+    let ctx = call.ctx();
+    let input = read_bytes(&call.arg(0)).map_err(|error| format!("{name} failed: {error}"));
     let mut hash = thrown(ctx, Hash::new(name))?;
     hash.update(&thrown(ctx, input)?);
-    shown(ctx, hash.digest(), &arg(ctx, args, 1))
+    shown(ctx, hash.digest(), &call.arg(1))
 }
 
-fn keyed<'js>(ctx: &Ctx<'js>, args: &[Value<'js>]) -> Result<Hash> {
-    let name = text(ctx, &arg(ctx, args, 0))?;
-    thrown(ctx, Hash::keyed(&name, &bytes(ctx, &arg(ctx, args, 1))?))
+fn keyed(call: &Call<'_, '_>) -> Result<Hash> {
+    let ctx = call.ctx();
+    let name = text(ctx, &call.arg(0))?;
+    thrown(ctx, Hash::keyed(&name, &bytes(ctx, &call.arg(1))?))
 }
 
-fn one_hmac<'js>(ctx: Ctx<'js>, args: Rest<Value<'js>>) -> Result<Value<'js>> {
-    let mut hash = keyed(&ctx, &args)?;
-    hash.update(&bytes(&ctx, &arg(&ctx, &args, 2))?);
-    shown(&ctx, hash.digest(), &arg(&ctx, &args, 3))
+fn one_hmac<'js>(call: &Call<'_, 'js>) -> Result<Value<'js>> {
+    let mut hash = keyed(call)?;
+    hash.update(&bytes(call.ctx(), &call.arg(2))?);
+    shown(call.ctx(), hash.digest(), &call.arg(3))
 }
 
-fn create_hash<'js>(ctx: Ctx<'js>, args: Rest<Value<'js>>) -> Result<Class<'js, Hasher>> {
-    let hash = thrown(&ctx, Hash::new(&text(&ctx, &arg(&ctx, &args, 0))?))?;
-    Class::instance(ctx, Hasher(RefCell::new(hash)))
+fn create_hash<'js>(call: &Call<'_, 'js>) -> Result<Value<'js>> {
+    let hash = thrown(call.ctx(), Hash::new(&text(call.ctx(), &call.arg(0))?))?;
+    js(call.ctx(), Hasher(RefCell::new(hash)))
 }
 
-fn create_hmac<'js>(ctx: Ctx<'js>, args: Rest<Value<'js>>) -> Result<Class<'js, Hasher>> {
-    let hash = keyed(&ctx, &args)?;
-    Class::instance(ctx, Hasher(RefCell::new(hash)))
+fn create_hmac<'js>(call: &Call<'_, 'js>) -> Result<Value<'js>> {
+    js(call.ctx(), Hasher(RefCell::new(keyed(call)?)))
 }
 
-fn random_bytes<'js>(ctx: Ctx<'js>, args: Rest<Value<'js>>) -> Result<ArrayBuffer<'js>> {
-    let random = hash::random_bytes(args.first().and_then(number).unwrap_or(0.0));
-    ArrayBuffer::new(ctx.clone(), thrown(&ctx, random)?)
+fn random_bytes<'js>(call: &Call<'_, 'js>) -> Result<Value<'js>> {
+    let random = hash::random_bytes(number(&call.arg(0)).unwrap_or(0.0));
+    Ok(ArrayBuffer::new(call.ctx().clone(), thrown(call.ctx(), random)?)?.into_value())
 }
 
-fn hex_encode<'js>(ctx: Ctx<'js>, value: Value<'js>) -> Result<String> {
-    Ok(hex::encode(bytes(&ctx, &value)?))
+fn hex_encode<'js>(call: &Call<'_, 'js>) -> Result<Value<'js>> {
+    js(call.ctx(), hex::encode(bytes(call.ctx(), &call.arg(0))?))
 }
 
 /// What `createHash` and `createHMAC` give.
@@ -101,21 +108,33 @@ impl<'js> JsClass<'js> for Hasher {
 
     fn prototype(ctx: &Ctx<'js>) -> Result<Option<Object<'js>>> {
         let prototype = Object::new(ctx.clone())?;
-        let update = |ctx: Ctx<'js>, this: This<Class<'js, Hasher>>, args: Rest<Value<'js>>| -> Result<()> {
-            let bytes = bytes(&ctx, &arg(&ctx, &args, 0))?;
-            this.0.borrow().0.borrow_mut().update(&bytes);
-            Ok(())
-        };
-        let digest = |ctx: Ctx<'js>, this: This<Class<'js, Hasher>>, args: Rest<Value<'js>>| {
-            let digest = this.0.borrow().0.borrow().digest();
-            shown(&ctx, digest, &arg(&ctx, &args, 0))
-        };
-        prototype.set("update", Function::new(ctx.clone(), update)?)?;
-        prototype.set("digest", Function::new(ctx.clone(), digest)?)?;
+        natives::define(&prototype, &METHODS)?;
         Ok(Some(prototype))
     }
 
     fn constructor(_: &Ctx<'js>) -> Result<Option<Constructor<'js>>> {
         Ok(None)
     }
+}
+
+impl<'js> IntoJs<'js> for Hasher {
+    fn into_js(self, ctx: &Ctx<'js>) -> Result<Value<'js>> {
+        Ok(Class::instance(ctx.clone(), self)?.into_value())
+    }
+}
+
+static METHODS: [Entry; 2] =
+    [Entry::function(c"update", 0, update).hidden(), Entry::function(c"digest", 0, digest).hidden()];
+
+fn update<'js>(call: &Call<'_, 'js>) -> Result<Value<'js>> {
+    let bytes = bytes(call.ctx(), &call.arg(0))?;
+    let hasher = Class::<Hasher>::from_js(call.ctx(), call.this())?;
+    hasher.borrow().0.borrow_mut().update(&bytes);
+    call.nothing()
+}
+
+fn digest<'js>(call: &Call<'_, 'js>) -> Result<Value<'js>> {
+    let hasher = Class::<Hasher>::from_js(call.ctx(), call.this())?;
+    let digest = hasher.borrow().0.borrow().digest();
+    shown(call.ctx(), digest, &call.arg(0))
 }

@@ -1,15 +1,15 @@
 //! The module `k6/data`: SharedArray, whose elements are there once for all users.
 
-use rquickjs::function::Rest;
 use rquickjs::module::{Declarations, Exports, ModuleDef};
-use rquickjs::{Ctx, Exception, Function, Result, Value};
+use rquickjs::{Ctx, Exception, Object, Result, Value};
 
-use super::args::{arg, glue, list, text};
-use super::exports::{Members, declare};
+use super::args::{glue, js, list, number, text};
+use super::exports::{declare_all, export_all};
 use crate::script::core::Core;
+use crate::script::foreign::natives::{self, Call, Entry};
 
 /// An array that makes each element when it is looked at, from JSON that all users share. What is looked at is frozen.
-const ARRAY: &str = r#"(make, element) => {
+const ARRAY: &str = r#"({ make, element }) => {
     const freeze = (value) => {
         if (typeof value === 'object' && value !== null) {
             for (const key of Object.keys(value)) freeze(value[key]);
@@ -50,43 +50,45 @@ const ARRAY: &str = r#"(make, element) => {
 
 pub(super) struct Data;
 
+static NATIVES: [Entry; 2] = [Entry::function(c"make", 2, make), Entry::function(c"element", 2, element)];
+
 impl ModuleDef for Data {
     fn declare(declarations: &Declarations<'_>) -> Result<()> {
-        declare(declarations, ["SharedArray"])
+        declare_all(declarations, &["SharedArray"])
     }
 
     fn evaluate<'js>(ctx: &Ctx<'js>, exports: &Exports<'js>) -> Result<()> {
-        let make = Function::new(ctx.clone(), make)?;
-        let element = Function::new(ctx.clone(), element)?;
-        let class: Value = glue(ctx, ARRAY)?.call((make, element))?;
-        let members = Members::new(ctx)?;
-        members.add("SharedArray", class)?;
-        members.export(exports)
+        let own = Object::new(ctx.clone())?;
+        natives::define(&own, &NATIVES)?;
+        let members = Object::new(ctx.clone())?;
+        members.set("SharedArray", glue(ctx, "SharedArray", ARRAY)?.call::<_, Value>((own,))?)?;
+        export_all(exports, members)
     }
 }
 
 /// Makes the elements, unless another user did; their number.
-fn make<'js>(ctx: Ctx<'js>, args: Rest<Value<'js>>) -> Result<usize> {
-    let core = Core::of(&ctx);
+fn make<'js>(call: &Call<'_, 'js>) -> Result<Value<'js>> {
+    let ctx = call.ctx();
+    let core = Core::of(ctx);
     if !core.is_initialising() {
-        return Err(Exception::throw_message(&ctx, "new SharedArray must be called in the init context"));
+        return Err(Exception::throw_message(ctx, "new SharedArray must be called in the init context"));
     }
-    let name = text(&ctx, &arg(&ctx, &args, 0))?;
+    let name = text(ctx, &call.arg(0))?;
     if name.is_empty() {
-        return Err(Exception::throw_message(&ctx, "empty name provided to SharedArray's constructor"));
+        return Err(Exception::throw_message(ctx, "empty name provided to SharedArray's constructor"));
     }
     if let Some(known) = core.program.array(&name) {
-        return Ok(known.len());
+        return js(ctx, known.len());
     }
-    let call = arg(&ctx, &args, 1);
-    let Some(call) = call.as_function() else {
+    let maker = call.arg(1);
+    let Some(maker) = maker.as_function() else {
         let message = "a function is expected as the second argument of SharedArray's constructor";
-        return Err(Exception::throw_message(&ctx, message));
+        return Err(Exception::throw_message(ctx, message));
     };
-    let made: Value = call.call(())?;
+    let made: Value = maker.call(())?;
     let Some(elements) = list(&made) else {
         let message = "only arrays can be made into SharedArray";
-        return Err(Exception::throw_message(&ctx, message));
+        return Err(Exception::throw_message(ctx, message));
     };
     let mut texts: Vec<Box<str>> = Vec::with_capacity(elements.len());
     for element in elements {
@@ -96,11 +98,11 @@ fn make<'js>(ctx: Ctx<'js>, args: Rest<Value<'js>>) -> Result<usize> {
             None => "null".into(),
         });
     }
-    Ok(core.program.keep_array(&name, texts).len())
+    js(ctx, core.program.keep_array(&name, texts).len())
 }
 
-fn element<'js>(ctx: Ctx<'js>, name: String, at: usize) -> Result<rquickjs::String<'js>> {
-    let array = Core::of(&ctx).program.array(&name);
-    let json = array.as_ref().and_then(|array| array.get(at)).map_or("null", |json| json);
-    rquickjs::String::from_str(ctx, json)
+fn element<'js>(call: &Call<'_, 'js>) -> Result<Value<'js>> {
+    let array = Core::of(call.ctx()).program.array(&text(call.ctx(), &call.arg(0))?);
+    let at = number(&call.arg(1)).unwrap_or(0.0) as usize;
+    js(call.ctx(), array.as_ref().and_then(|array| array.get(at)).map_or("null", |json| json))
 }

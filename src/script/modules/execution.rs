@@ -1,17 +1,17 @@
 //! The module `k6/execution`: where the test, its scenario and the user stand.
 
-use rquickjs::function::Rest;
 use rquickjs::module::{Declarations, Exports, ModuleDef};
-use rquickjs::{Ctx, Exception, Function, IntoJs, Object, Result, Value};
+use rquickjs::{Ctx, Exception, IntoJs, Object, Result, Value};
 
-use super::args::{arg, glue, is_nothing, tag_value, text};
-use super::exports::{Members, declare};
+use super::args::{glue, is_nothing, tag_value, text};
+use super::exports::{declare_all, export_all};
 use crate::clock;
 use crate::script::core::Core;
 use crate::script::foreign;
+use crate::script::foreign::natives::{self, Call, Entry};
 
 /// Objects whose properties ask a native for their values; tags are kept by natives as well.
-const OBJECTS: &str = r#"(fact, tag, abort, fail) => {
+const OBJECTS: &str = r#"({ fact, tag, abort, fail }) => {
     const facts = (of, names, more) => {
         const object = {};
         for (const name of names) Object.defineProperty(object, name, { enumerable: true, get: () => fact(of + '.' + name) });
@@ -43,56 +43,60 @@ const OBJECTS: &str = r#"(fact, tag, abort, fail) => {
 
 pub(super) struct Execution;
 
+static NATIVES: [Entry; 4] = [
+    Entry::function(c"fact", 1, fact),
+    Entry::function(c"tag", 3, tag),
+    Entry::function(c"abort", 1, abort),
+    Entry::function(c"fail", 1, fail),
+];
+
 impl ModuleDef for Execution {
     fn declare(declarations: &Declarations<'_>) -> Result<()> {
-        declare(declarations, ["instance", "scenario", "test", "vu"])
+        declare_all(declarations, &["instance", "scenario", "test", "vu"])
     }
 
     fn evaluate<'js>(ctx: &Ctx<'js>, exports: &Exports<'js>) -> Result<()> {
-        let natives = (
-            Function::new(ctx.clone(), fact)?,
-            Function::new(ctx.clone(), tag)?,
-            Function::new(ctx.clone(), abort)?.with_name("abort")?,
-            Function::new(ctx.clone(), fail)?.with_name("fail")?,
-        );
-        let objects: Object = glue(ctx, OBJECTS)?.call(natives)?;
-        Members::of(objects).export(exports)
+        let own = Object::new(ctx.clone())?;
+        natives::define(&own, &NATIVES)?;
+        export_all(exports, glue(ctx, "execution", OBJECTS)?.call((own,))?)
     }
 }
 
-fn fact<'js>(ctx: Ctx<'js>, name: String) -> Result<Value<'js>> {
-    let core = Core::of(&ctx);
+fn fact<'js>(call: &Call<'_, 'js>) -> Result<Value<'js>> {
+    let ctx = call.ctx();
+    let core = Core::of(ctx);
+    let name = text(ctx, &call.arg(0))?;
     let facts = core.facts.borrow().clone();
     let elapsed = clock::now().0.saturating_sub(facts.load_start.0);
     let (of, _) = name.split_once('.').unwrap_or((&name, ""));
-    not_in_init(&ctx, &core, of)?;
+    not_in_init(ctx, &core, of)?;
     if of == "test" {
         let options = core.program.consolidated().map_or("{}", |all| all.shown.as_str());
-        return options.into_js(&ctx);
+        return options.into_js(ctx);
     }
     let counts = core.program.live();
     match name.as_str() {
-        "vu.idInInstance" | "vu.idInTest" => return facts.vu.into_js(&ctx),
-        "vu.iterationInInstance" | "vu.iterationInScenario" => return facts.iteration.into_js(&ctx),
-        "instance.iterationsInterrupted" => return counts.interrupted().into_js(&ctx),
-        "instance.iterationsCompleted" => return counts.completed().into_js(&ctx),
-        "instance.vusActive" => return counts.active().into_js(&ctx),
-        "instance.vusInitialized" => return counts.initialised().into_js(&ctx),
-        "instance.currentTestRunDuration" => return (elapsed as f64 / 1e6).into_js(&ctx),
+        "vu.idInInstance" | "vu.idInTest" => return facts.vu.into_js(ctx),
+        "vu.iterationInInstance" | "vu.iterationInScenario" => return facts.iteration.into_js(ctx),
+        "instance.iterationsInterrupted" => return counts.interrupted().into_js(ctx),
+        "instance.iterationsCompleted" => return counts.completed().into_js(ctx),
+        "instance.vusActive" => return counts.active().into_js(ctx),
+        "instance.vusInitialized" => return counts.initialised().into_js(ctx),
+        "instance.currentTestRunDuration" => return (elapsed as f64 / 1e6).into_js(ctx),
         _ => {}
     }
     let scenario = facts.scenario.and_then(|index| core.program.scenario(index));
     let Some(scenario) = scenario else {
         let message = "getting scenario information outside of the VU context is not supported";
-        return Err(Exception::throw_message(&ctx, message));
+        return Err(Exception::throw_message(ctx, message));
     };
     match name.as_str() {
-        "scenario.name" => scenario.name.as_str().into_js(&ctx),
-        "scenario.executor" => scenario.executor.name().into_js(&ctx),
+        "scenario.name" => scenario.name.as_str().into_js(ctx),
+        "scenario.executor" => scenario.executor.name().into_js(ctx),
         "scenario.startTime" => {
             let begun = facts.load_start + scenario.start;
             let wall = clock::wall().0.saturating_sub(clock::now().0.saturating_sub(begun.0));
-            ((wall / 1_000_000) as f64).into_js(&ctx)
+            ((wall / 1_000_000) as f64).into_js(ctx)
         }
         "scenario.progress" => {
             let progress = match scenario.iterations() {
@@ -102,9 +106,9 @@ fn fact<'js>(ctx: Ctx<'js>, name: String) -> Result<Value<'js>> {
                         / scenario.executor.duration().0.max(1) as f64
                 }
             };
-            progress.clamp(0.0, 1.0).into_js(&ctx)
+            progress.clamp(0.0, 1.0).into_js(ctx)
         }
-        _ => facts.in_scenario.into_js(&ctx),
+        _ => facts.in_scenario.into_js(ctx),
     }
 }
 
@@ -123,50 +127,53 @@ fn not_in_init(ctx: &Ctx<'_>, core: &Core, of: &str) -> Result<()> {
 }
 
 /// Looks at, sets or deletes a tag of the user.
-fn tag<'js>(ctx: Ctx<'js>, args: Rest<Value<'js>>) -> Result<Value<'js>> {
-    let core = Core::of(&ctx);
-    not_in_init(&ctx, &core, "vu")?;
-    let what = text(&ctx, &arg(&ctx, &args, 0))?;
+fn tag<'js>(call: &Call<'_, 'js>) -> Result<Value<'js>> {
+    let ctx = call.ctx();
+    let core = Core::of(ctx);
+    not_in_init(ctx, &core, "vu")?;
+    let what = text(ctx, &call.arg(0))?;
     let now = core.tags();
     if what == "names" {
         let names: Vec<&str> = now.list().iter().map(|(name, _)| name.as_str()).collect();
-        return names.into_js(&ctx);
+        return names.into_js(ctx);
     }
-    let name = text(&ctx, &arg(&ctx, &args, 1))?;
+    let name = text(ctx, &call.arg(1))?;
     match what.as_str() {
         "get" => {
             return now
                 .get(&name)
-                .into_js(&ctx)
+                .into_js(ctx)
                 .map(|value| if value.is_null() { Value::new_undefined(ctx.clone()) } else { value });
         }
         "delete" => core.set_tags(now.without(&name)),
         _ => {
-            let value = tag_value(&ctx, &name, &arg(&ctx, &args, 2))?;
+            let value = tag_value(ctx, &name, &call.arg(2))?;
             core.set_tags(now.with([(name.as_str(), value.as_str())]));
         }
     }
-    Ok(Value::new_undefined(ctx))
+    call.nothing()
 }
 
-fn abort<'js>(ctx: Ctx<'js>, args: Rest<Value<'js>>) -> Result<()> {
-    let reason = arg(&ctx, &args, 0);
-    let reason = if is_nothing(&reason) { String::new() } else { format!(": {}", text(&ctx, &reason)?) };
+fn abort<'js>(call: &Call<'_, 'js>) -> Result<Value<'js>> {
+    let ctx = call.ctx();
+    let reason = call.arg(0);
+    let reason = if is_nothing(&reason) { String::new() } else { format!(": {}", text(ctx, &reason)?) };
     let reason = format!("test aborted{reason}");
-    let core = Core::of(&ctx);
+    let core = Core::of(ctx);
     core.program.abort(&reason);
     core.abort();
     // As in k6: what stands behind it is not done, whatever catches exceptions.
-    Err(foreign::throw_uncatchable(&ctx, &reason))
+    Err(foreign::throw_uncatchable(ctx, &reason))
 }
 
-fn fail<'js>(ctx: Ctx<'js>, args: Rest<Value<'js>>) -> Result<()> {
-    let core = Core::of(&ctx);
+fn fail<'js>(call: &Call<'_, 'js>) -> Result<Value<'js>> {
+    let ctx = call.ctx();
+    let core = Core::of(ctx);
     core.program.fail();
-    let reason = arg(&ctx, &args, 0);
+    let reason = call.arg(0);
     if !is_nothing(&reason) {
-        let text = text(&ctx, &reason)?;
+        let text = text(ctx, &reason)?;
         core.program.console.about(crate::script::console::Level::Error, &text);
     }
-    Ok(())
+    call.nothing()
 }

@@ -2,35 +2,37 @@
 
 use std::rc::Rc;
 
-use rquickjs::function::Rest;
 use rquickjs::module::{Declarations, Exports, ModuleDef};
-use rquickjs::{Ctx, Exception, Function, Object, Result, Value};
+use rquickjs::{Ctx, Exception, Object, Result, Value};
 
-use super::args::{arg, cut_off, is_nothing, is_true, not_at_init, number, tags, text};
-use super::exports::{Members, declare};
+use super::args::{cut_off, is_nothing, is_true, js, not_at_init, number, tags, text};
+use super::exports::{declare, export};
 use crate::clock;
 use crate::rng::Rng;
 use crate::script::core::{Core, Given, Wanted};
-use crate::stats::registry::{CHECKS, Kind};
+use crate::script::foreign::natives::{self, Call, Entry};
+use crate::stats::registry::Kind;
 use crate::units::Nanos;
 
 const SEPARATOR: &str = "::";
 
 pub(super) struct K6;
 
+static MEMBERS: [Entry; 5] = [
+    Entry::function(c"check", 2, check),
+    Entry::function(c"fail", 1, fail),
+    Entry::function(c"group", 2, group),
+    Entry::function(c"randomSeed", 1, random_seed),
+    Entry::function(c"sleep", 1, sleep),
+];
+
 impl ModuleDef for K6 {
     fn declare(declarations: &Declarations<'_>) -> Result<()> {
-        declare(declarations, ["check", "fail", "group", "randomSeed", "sleep"])
+        declare(declarations, &MEMBERS)
     }
 
     fn evaluate<'js>(ctx: &Ctx<'js>, exports: &Exports<'js>) -> Result<()> {
-        let members = Members::new(ctx)?;
-        members.function("check", check)?;
-        members.function("fail", fail)?;
-        members.function("group", group)?;
-        members.function("randomSeed", random_seed)?;
-        members.function("sleep", sleep)?;
-        members.export(exports)
+        export(ctx, exports, &MEMBERS)
     }
 }
 
@@ -48,19 +50,20 @@ fn is_async(value: &Value<'_>) -> bool {
     )
 }
 
-fn check<'js>(ctx: Ctx<'js>, args: Rest<Value<'js>>) -> Result<bool> {
-    let core = Core::of(&ctx);
-    not_at_init(&ctx, &core, "using check()")?;
-    let value = arg(&ctx, &args, 0);
-    let sets = arg(&ctx, &args, 1);
+fn check<'js>(call: &Call<'_, 'js>) -> Result<Value<'js>> {
+    let ctx = call.ctx();
+    let core = Core::of(ctx);
+    not_at_init(ctx, core, "using check()")?;
+    let value = call.arg(0);
+    let sets = call.arg(1);
     let Some(sets) = sets.as_object() else {
-        return Err(Exception::throw_message(&ctx, "no checks provided to `check`"));
+        return Err(Exception::throw_message(ctx, "no checks provided to `check`"));
     };
-    let own = core.shared_tags(tags(&ctx, &arg(&ctx, &args, 2))?);
+    let own = core.shared_tags(tags(ctx, &call.arg(2))?);
     let mut all = true;
     for entry in sets.props::<String, Value>() {
         let (name, wanted) = entry?;
-        is_one_name(&ctx, &name)?;
+        is_one_name(ctx, &name)?;
         let function = wanted.as_function();
         let judged = match function {
             Some(function) => function.call::<_, Value>((value.clone(),)),
@@ -68,39 +71,40 @@ fn check<'js>(ctx: Ctx<'js>, args: Rest<Value<'js>>) -> Result<bool> {
         };
         if function.is_some() && judged.as_ref().is_ok_and(Value::is_promise) {
             let message = "check() does not support async functions as its condition; await what it waits for before it";
-            return Err(Exception::throw_message(&ctx, message));
+            return Err(Exception::throw_message(ctx, message));
         }
         let passed = match &judged {
-            Ok(judged) => is_true(&ctx, judged)?,
+            Ok(judged) => is_true(ctx, judged)?,
             Err(_) => false,
         };
         all &= passed;
-        give_check(&core, &name, passed, &own);
+        give_check(core, &name, passed, &own);
         judged?;
     }
-    Ok(all)
+    js(ctx, all)
 }
 
 fn give_check(core: &Core, name: &str, passed: bool, tags: &[(Rc<str>, Rc<str>)]) {
     let mut own = Vec::with_capacity(tags.len() + 1);
     own.extend_from_slice(tags);
-    own.push((core.text("check"), core.text(name)));
-    let value = f64::from(u8::from(passed));
-    core.give(Given { metric: core.text(CHECKS), kind: Kind::Rate, value, tags: core.tags(), own });
+    own.push((Rc::clone(&core.check), core.text(name)));
+    let (metric, value) = (Rc::clone(&core.checks), f64::from(u8::from(passed)));
+    core.give(Given { metric, kind: Kind::Rate, value, tags: core.tags(), own });
 }
 
-fn group<'js>(ctx: Ctx<'js>, args: Rest<Value<'js>>) -> Result<Value<'js>> {
-    let core = Core::of(&ctx);
-    not_at_init(&ctx, &core, "using group()")?;
-    let name = text(&ctx, &arg(&ctx, &args, 0))?;
-    is_one_name(&ctx, &name)?;
-    let body = arg(&ctx, &args, 1);
+fn group<'js>(call: &Call<'_, 'js>) -> Result<Value<'js>> {
+    let ctx = call.ctx();
+    let core = Core::of(ctx);
+    not_at_init(ctx, core, "using group()")?;
+    let name = text(ctx, &call.arg(0))?;
+    is_one_name(ctx, &name)?;
+    let body = call.arg(1);
     if is_async(&body) {
         let message = "group() does not support async functions as its second argument";
-        return Err(Exception::throw_type(&ctx, message));
+        return Err(Exception::throw_type(ctx, message));
     }
     let Some(body) = body.as_function() else {
-        return Err(Exception::throw_message(&ctx, "group() requires a callback as its second argument"));
+        return Err(Exception::throw_message(ctx, "group() requires a callback as its second argument"));
     };
     let before = core.group();
     core.set_group(&format!("{before}{SEPARATOR}{name}"));
@@ -118,35 +122,46 @@ fn group<'js>(ctx: Ctx<'js>, args: Rest<Value<'js>>) -> Result<Value<'js>> {
     result
 }
 
-fn sleep<'js>(ctx: Ctx<'js>, args: Rest<Value<'js>>) -> Result<()> {
-    let core = Core::of(&ctx);
+fn sleep<'js>(call: &Call<'_, 'js>) -> Result<Value<'js>> {
+    let ctx = call.ctx();
+    let core = Core::of(ctx);
     if core.is_stopping() {
-        return cut_off(&ctx);
+        return cut_off(ctx);
     }
-    let seconds = args.first().and_then(number).filter(|seconds| *seconds > 0.0);
-    let Some(seconds) = seconds else { return Ok(()) };
+    let seconds = number(&call.arg(0)).filter(|seconds| *seconds > 0.0);
+    let Some(seconds) = seconds else { return call.nothing() };
     // A module that sleeps while it is loaded holds up the start, as in k6.
     let span = Nanos((seconds * 1e9).min(1e18) as u64);
     if core.is_initialising() {
         clock::sleep(span);
-        return Ok(());
+        return call.nothing();
     }
     let until = clock::now() + span;
-    if core.wait(Wanted::Time(until)) { Ok(()) } else { cut_off(&ctx) }
+    if core.wait(Wanted::Time(until)) { call.nothing() } else { cut_off(ctx) }
 }
 
-fn fail<'js>(ctx: Ctx<'js>, args: Rest<Value<'js>>) -> Result<()> {
-    let message = arg(&ctx, &args, 0);
-    let message = if is_nothing(&message) { String::new() } else { text(&ctx, &message)? };
-    Err(Exception::throw_message(&ctx, &message))
+fn fail<'js>(call: &Call<'_, 'js>) -> Result<Value<'js>> {
+    let ctx = call.ctx();
+    let message = call.arg(0);
+    let message = if is_nothing(&message) { String::new() } else { text(ctx, &message)? };
+    Err(Exception::throw_message(ctx, &message))
 }
 
-fn random_seed<'js>(ctx: Ctx<'js>, args: Rest<Value<'js>>) -> Result<()> {
-    let core = Core::of(&ctx);
-    let seed = args.first().and_then(number).unwrap_or(0.0) as i64 as u64;
+fn random_seed<'js>(call: &Call<'_, 'js>) -> Result<Value<'js>> {
+    let ctx = call.ctx();
+    let core = Core::of(ctx);
+    let seed = number(&call.arg(0)).unwrap_or(0.0) as i64 as u64;
     *core.rng.borrow_mut() = Some(Rng::new(seed));
-    let random = Function::new(ctx.clone(), |ctx: Ctx<'_>| {
-        Core::of(&ctx).rng.borrow_mut().as_mut().map_or(0.0, Rng::unit)
-    })?;
-    ctx.globals().get::<_, Object>("Math")?.set("random", random)
+    let made = Object::new(ctx.clone())?;
+    natives::define(&made, &RANDOM)?;
+    ctx.globals().get::<_, Object>("Math")?.set("random", made.get::<_, Value>("random")?)?;
+    call.nothing()
+}
+
+/// What stands for `Math.random` once a seed was given.
+static RANDOM: [Entry; 1] = [Entry::function(c"random", 0, random)];
+
+fn random<'js>(call: &Call<'_, 'js>) -> Result<Value<'js>> {
+    let random = Core::of(call.ctx()).rng.borrow_mut().as_mut().map_or(0.0, Rng::unit);
+    js(call.ctx(), random)
 }

@@ -1,13 +1,13 @@
 //! The module `k6/metrics`: Counter, Gauge, Rate, Trend.
 
-use rquickjs::function::Rest;
 use rquickjs::module::{Declarations, Exports, ModuleDef};
-use rquickjs::{Coerced, Ctx, Exception, FromJs, Function, Object, Result, Value};
+use rquickjs::{Coerced, Ctx, Exception, FromJs, Object, Result, Value};
 
-use super::args::{arg, glue, is_nothing, is_true, tags, text};
-use super::exports::{Members, declare};
+use super::args::{glue, is_nothing, is_true, js, tags, text};
+use super::exports::{declare_all, export_all};
 use crate::script::console::Level;
 use crate::script::core::{Core, Given};
+use crate::script::foreign::natives::{self, Call, Entry};
 use crate::script::program::MetricDef;
 use crate::stats::registry::Kind;
 
@@ -15,7 +15,7 @@ const KINDS: [(&str, Kind); 4] =
     [("Counter", Kind::Counter), ("Gauge", Kind::Gauge), ("Rate", Kind::Rate), ("Trend", Kind::Trend)];
 
 /// The classes: how a metric is defined and added to is native.
-const CLASSES: &str = r#"(define, add) => {
+const CLASSES: &str = r#"({ define, add }) => {
     class Counter { constructor(name, isTime) { define(0, name, isTime); this.name = name; } add(value, tags) { return add(0, this.name, value, tags); } }
     class Gauge { constructor(name, isTime) { define(1, name, isTime); this.name = name; } add(value, tags) { return add(1, this.name, value, tags); } }
     class Rate { constructor(name, isTime) { define(2, name, isTime); this.name = name; } add(value, tags) { return add(2, this.name, value, tags); } }
@@ -25,16 +25,17 @@ const CLASSES: &str = r#"(define, add) => {
 
 pub(super) struct Metrics;
 
+static NATIVES: [Entry; 2] = [Entry::function(c"define", 3, define), Entry::function(c"add", 4, add)];
+
 impl ModuleDef for Metrics {
     fn declare(declarations: &Declarations<'_>) -> Result<()> {
-        declare(declarations, KINDS.map(|(name, _)| name))
+        declare_all(declarations, &KINDS.map(|(name, _)| name))
     }
 
     fn evaluate<'js>(ctx: &Ctx<'js>, exports: &Exports<'js>) -> Result<()> {
-        let define = Function::new(ctx.clone(), define)?;
-        let add = Function::new(ctx.clone(), add)?;
-        let classes: Object = glue(ctx, CLASSES)?.call((define, add))?;
-        Members::of(classes).export(exports)
+        let own = Object::new(ctx.clone())?;
+        natives::define(&own, &NATIVES)?;
+        export_all(exports, glue(ctx, "metrics", CLASSES)?.call((own,))?)
     }
 }
 
@@ -46,28 +47,31 @@ fn is_name(name: &str) -> bool {
         && !bytes[0].is_ascii_digit()
 }
 
-fn define<'js>(ctx: Ctx<'js>, args: Rest<Value<'js>>) -> Result<()> {
-    let core = Core::of(&ctx);
-    let kind = kind(&args);
+fn define<'js>(call: &Call<'_, 'js>) -> Result<Value<'js>> {
+    let ctx = call.ctx();
+    let core = Core::of(ctx);
+    let kind = kind(call);
     if !core.is_initialising() {
         let message = "metrics must be declared in the init context";
-        return Err(Exception::throw_message(&ctx, message));
+        return Err(Exception::throw_message(ctx, message));
     }
-    let name = arg(&ctx, &args, 1);
-    let name = if is_nothing(&name) { String::new() } else { text(&ctx, &name)? };
+    let name = call.arg(1);
+    let name = if is_nothing(&name) { String::new() } else { text(ctx, &name)? };
     if !is_name(&name) {
         let message = format!(
             "invalid metric name: '{name}': metric names must only include up to 128 ASCII letters, numbers, or underscores and \
              start with a letter or an underscore"
         );
-        return Err(Exception::throw_message(&ctx, &message));
+        return Err(Exception::throw_message(ctx, &message));
     }
-    let is_time = is_true(&ctx, &arg(&ctx, &args, 2))?;
-    core.program.define(&name, MetricDef { kind, is_time }).map_err(|e| Exception::throw_message(&ctx, &e))
+    let is_time = is_true(ctx, &call.arg(2))?;
+    let defined = core.program.define(&name, MetricDef { kind, is_time });
+    defined.map_err(|e| Exception::throw_message(ctx, &e))?;
+    call.nothing()
 }
 
-fn kind(args: &[Value<'_>]) -> Kind {
-    let index = args.first().and_then(Value::as_int).unwrap_or(0);
+fn kind(call: &Call<'_, '_>) -> Kind {
+    let index = call.arg(0).as_int().unwrap_or(0);
     KINDS[index.clamp(0, 3) as usize].1
 }
 
@@ -80,28 +84,29 @@ fn coerced<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> Result<Option<f64>> {
     Ok(Some(number).filter(|number| !number.is_nan()))
 }
 
-fn add<'js>(ctx: Ctx<'js>, args: Rest<Value<'js>>) -> Result<bool> {
-    let core = Core::of(&ctx);
+fn add<'js>(call: &Call<'_, 'js>) -> Result<Value<'js>> {
+    let ctx = call.ctx();
+    let core = Core::of(ctx);
     if core.is_initialising() {
         let message = "metrics can't be added to in the init context";
-        return Err(Exception::throw_message(&ctx, message));
+        return Err(Exception::throw_message(ctx, message));
     }
-    let (kind, metric) = (kind(&args), text(&ctx, &arg(&ctx, &args, 1))?);
-    let value = arg(&ctx, &args, 2);
-    let Some(value) = coerced(&ctx, &value)? else {
-        let shown = if value.is_undefined() { "undefined".into() } else { text(&ctx, &value)? };
+    let (kind, metric) = (kind(call), text(ctx, &call.arg(1))?);
+    let value = call.arg(2);
+    let Some(value) = coerced(ctx, &value)? else {
+        let shown = if value.is_undefined() { "undefined".into() } else { text(ctx, &value)? };
         let message = format!(
             "'{shown}' is an invalid value for metric '{metric}', a number or a boolean value is expected"
         );
         if core.program.settings().is_some_and(|settings| settings.throw) {
-            return Err(Exception::throw_message(&ctx, &message));
+            return Err(Exception::throw_message(ctx, &message));
         }
         core.program.console.about(Level::Warn, &message);
-        return Ok(false);
+        return js(ctx, false);
     };
-    let own = core.shared_tags(tags(&ctx, &arg(&ctx, &args, 3))?);
+    let own = core.shared_tags(tags(ctx, &call.arg(3))?);
     core.give(Given { metric: core.text(&metric), kind, value, tags: core.tags(), own });
-    Ok(true)
+    js(ctx, true)
 }
 
 #[cfg(test)]

@@ -15,8 +15,6 @@ mod strict;
 mod summary;
 mod timers;
 
-use std::rc::Rc;
-
 use rquickjs::module::{Declared, ModuleDef};
 use rquickjs::{Ctx, Module, Result};
 
@@ -86,6 +84,6 @@ fn of<'js, D: ModuleDef>(ctx: &Ctx<'js>, name: &str) -> Result<Module<'js, Decla
 }
 
 /// Gives promises what came of their requests; true when there was any.
-pub(in crate::script) fn settle_answers(ctx: &Ctx<'_>, core: &Rc<Core>) -> Result<bool> {
+pub(in crate::script) fn settle_answers(ctx: &Ctx<'_>, core: &Core) -> Result<bool> {
     http::settle(ctx, core)
 }

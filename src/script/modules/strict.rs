@@ -157,5 +157,5 @@ const TAKE: &str = r#"(lacking) => {
 pub(in crate::script) fn take_what_k6_lacks(ctx: &Ctx<'_>) -> Result<()> {
     let lacking = serde_json::to_string(LACKING).unwrap_or_default();
     let lacking: Value = ctx.json_parse(lacking)?;
-    glue(ctx, TAKE)?.call((lacking,))
+    glue(ctx, "strict", TAKE)?.call((lacking,))
 }

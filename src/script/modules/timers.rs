@@ -1,70 +1,56 @@
 //! The module `k6/timers`, whose functions are globals, too.
 
-use rquickjs::function::Rest;
 use rquickjs::module::{Declarations, Exports, ModuleDef};
-use rquickjs::{Ctx, Exception, Function, Persistent, Result, Value};
+use rquickjs::{Ctx, Exception, Persistent, Result, Value};
 
-use super::args::{arg, number};
-use super::exports::{Members, declare};
+use super::args::{js, number};
+use super::exports::{declare, export};
 use crate::clock;
 use crate::script::core::{Core, Timer};
+use crate::script::foreign::natives::{Call, Entry};
 use crate::units::Nanos;
 
-const NAMES: [&str; 4] = ["setTimeout", "clearTimeout", "setInterval", "clearInterval"];
+/// The module's members, and globals.
+pub(super) static TIMERS: [Entry; 4] = [
+    Entry::function(c"setTimeout", 0, |call| set(call, false)),
+    Entry::function(c"setInterval", 0, |call| set(call, true)),
+    Entry::function(c"clearTimeout", 0, clear),
+    Entry::function(c"clearInterval", 0, clear),
+];
 
 pub(super) struct Timers;
 
 impl ModuleDef for Timers {
     fn declare(declarations: &Declarations<'_>) -> Result<()> {
-        declare(declarations, NAMES)
+        declare(declarations, &TIMERS)
     }
 
     fn evaluate<'js>(ctx: &Ctx<'js>, exports: &Exports<'js>) -> Result<()> {
-        let (members, globals) = (Members::new(ctx)?, ctx.globals());
-        for name in NAMES {
-            members.add(name, globals.get::<_, Value>(name)?)?;
-        }
-        members.export(exports)
+        export(ctx, exports, &TIMERS)
     }
 }
 
-/// Makes them globals.
-pub(super) fn globals(ctx: &Ctx<'_>) -> Result<()> {
-    let globals = ctx.globals();
-    globals.set("setTimeout", Function::new(ctx.clone(), once)?.with_name("setTimeout")?)?;
-    globals.set("setInterval", Function::new(ctx.clone(), again)?.with_name("setInterval")?)?;
-    let clear = Function::new(ctx.clone(), clear)?;
-    globals.set("clearTimeout", clear.clone())?;
-    globals.set("clearInterval", clear)
-}
-
-fn once<'js>(ctx: Ctx<'js>, args: Rest<Value<'js>>) -> Result<u32> {
-    set(&ctx, &args, false)
-}
-
-fn again<'js>(ctx: Ctx<'js>, args: Rest<Value<'js>>) -> Result<u32> {
-    set(&ctx, &args, true)
-}
-
-fn set<'js>(ctx: &Ctx<'js>, args: &[Value<'js>], repeats: bool) -> Result<u32> {
+fn set<'js>(call: &Call<'_, 'js>, repeats: bool) -> Result<Value<'js>> {
+    let ctx = call.ctx();
     let core = Core::of(ctx);
-    let call = arg(ctx, args, 0);
-    let Some(call) = call.as_function().cloned() else {
+    let callback = call.arg(0);
+    let Some(callback) = callback.as_function().cloned() else {
         return Err(Exception::throw_type(ctx, "setTimeout's callback isn't a callable function"));
     };
-    let delay = args.get(1).and_then(number).unwrap_or(0.0).max(0.0);
+    let delay = number(&call.arg(1)).unwrap_or(0.0).max(0.0);
     // An interval of nothing would never let anything else happen.
     let span = Nanos((delay * 1e6).min(1e18) as u64);
     let every = repeats.then(|| span.max(Nanos::from_millis(1)));
     let number = core.timer_number();
-    let given = args.iter().skip(2).map(|value| Persistent::save(ctx, value.clone())).collect();
-    let timer = Timer { at: clock::now() + span, every, call: Persistent::save(ctx, call), args: given };
+    let given = call.args().skip(2).map(|value| Persistent::save(ctx, value)).collect();
+    let timer = Timer { at: clock::now() + span, every, call: Persistent::save(ctx, callback), args: given };
     core.timers.borrow_mut().insert(number, timer);
-    Ok(number)
+    js(ctx, number)
 }
 
-fn clear<'js>(ctx: Ctx<'js>, args: Rest<Value<'js>>) {
-    if let Some(number) = args.first().and_then(number) {
-        Core::of(&ctx).timers.borrow_mut().remove(&(number as u32));
+fn clear<'js>(call: &Call<'_, 'js>) -> Result<Value<'js>> {
+    if let Some(number) = number(&call.arg(0)) {
+        Core::of(call.ctx()).timers.borrow_mut().remove(&(number as u32));
     }
+    call.nothing()
 }

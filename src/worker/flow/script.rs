@@ -16,7 +16,7 @@ use crate::plan::request_template::RenderError;
 use crate::plan::response::Needs;
 use crate::plan::status::StatusSet;
 use crate::script::console::Level;
-use crate::script::core::{Facts, Job, JobEnd, Pause};
+use crate::script::core::{Asks, Facts, Job, JobEnd, Pause};
 use crate::script::engine::vu::Vu;
 use crate::script::http::address::Refusal;
 use crate::script::http::ask::{Answer, Ask};
@@ -25,7 +25,7 @@ use crate::script::program::{Program, ScriptError};
 use crate::script::tags::TagSet;
 use crate::stats::outcome::{ErrorKind, Timings};
 use crate::units::Nanos;
-use places::Places;
+use places::{Known, Places};
 
 /// The only timer of a script: what it waits for by the clock.
 const CLOCK: TimerId = TimerId(0);
@@ -66,6 +66,8 @@ pub struct ScriptFlow {
     /// For requests whose statuses nobody judges.
     all: Rc<StatusSet>,
     body_limit: usize,
+    /// Requests of a user, while they are begun.
+    asks: Asks,
 }
 
 /// One user of a script.
@@ -77,6 +79,7 @@ pub struct ScriptUser {
     exec: Rc<str>,
     /// The group that its iterations begin in.
     group: &'static str,
+    known: Known,
     begun: Nanos,
     /// Its script has something to do, or waits.
     at_work: bool,
@@ -85,7 +88,7 @@ pub struct ScriptUser {
 /// A request that is under way.
 struct Open {
     id: ExchangeId,
-    ask: Ask,
+    ask: Box<Ask>,
     /// Redirects followed.
     hops: u32,
     /// When the script's time limit is over, which is one for all requests that redirects lead to.
@@ -104,6 +107,7 @@ impl ScriptFlow {
             places: Places::default(),
             all: Rc::new(all),
             body_limit: setup.workload.body_limit,
+            asks: Vec::new(),
         }
     }
 
@@ -169,12 +173,16 @@ impl ScriptFlow {
         loop {
             let Some(vu) = &mut user.vu else { return Then::End(Ending::Broken, Nanos::ZERO) };
             let console = &self.task.program.console;
-            vu.core().drain_given(|given| self.places.book(&given, moves, console));
+            let known = &mut user.known;
+            vu.core().drain_given(|given| self.places.book(known, given, moves, console));
             moves.computed(vu.core().take_computed());
             let mut answered = false;
-            for ask in vu.core().take_asks() {
+            let mut asks = std::mem::take(&mut self.asks);
+            vu.core().take_asks(&mut asks);
+            for ask in asks.drain(..) {
                 answered |= !self.ask(user, ask, 0, None, moves);
             }
+            self.asks = asks;
             match pause {
                 Pause::Idle => return self.end(user, moves),
                 Pause::Slice => return Then::Yield,
@@ -235,7 +243,7 @@ impl ScriptFlow {
     fn ask(
         &mut self,
         user: &mut ScriptUser,
-        ask: Ask,
+        ask: Box<Ask>,
         hops: u32,
         until: Option<Nanos>,
         moves: &mut Moves<'_>,
@@ -248,7 +256,7 @@ impl ScriptFlow {
                 return false;
             }
         };
-        let place = self.places.of(&ask, moves);
+        let place = self.places.of(&mut user.known, &ask, moves);
         let keeps = Needs { head: true, body: ask.keeps_body };
         let replayable = matches!(&*ask.method, "GET" | "HEAD" | "OPTIONS" | "TRACE") && ask.body.is_none();
         let id = moves.request(Request {
@@ -333,7 +341,7 @@ impl ScriptFlow {
                 Ok(Some(mut next)) => {
                     // One that has none left fails at once.
                     next.timeout = Nanos(open.until.0.saturating_sub(moves.now().0).max(1));
-                    self.ask(user, next, open.hops + 1, Some(open.until), moves);
+                    self.ask(user, Box::new(next), open.hops + 1, Some(open.until), moves);
                     return self.look(user, true, moves);
                 }
                 Err(refused) => refusal = Some(refused),
@@ -342,7 +350,6 @@ impl ScriptFlow {
         let Open { mut ask, cookies, .. } = open;
         ask.cookies.clear();
         let answer = Answer {
-            ticket: ask.ticket,
             result: status,
             head,
             body,
@@ -353,7 +360,7 @@ impl ScriptFlow {
             refusal,
         };
         if let Some(vu) = &user.vu {
-            vu.core().answer(answer);
+            vu.core().answer(Box::new(answer));
         }
         self.look(user, true, moves)
     }
@@ -364,10 +371,9 @@ fn settings_min(program: &Program) -> Nanos {
 }
 
 /// A request that could not even be begun.
-fn answer_failed(user: &ScriptUser, ask: Ask, kind: ErrorKind) {
+fn answer_failed(user: &ScriptUser, ask: Box<Ask>, kind: ErrorKind) {
     let Some(vu) = &user.vu else { return };
-    vu.core().answer(Answer {
-        ticket: ask.ticket,
+    vu.core().answer(Box::new(Answer {
         result: Err(kind),
         head: Vec::new(),
         body: Vec::new(),
@@ -376,7 +382,7 @@ fn answer_failed(user: &ScriptUser, ask: Ask, kind: ErrorKind) {
         ask,
         sent_cookies: String::new(),
         refusal: None,
-    });
+    }));
 }
 
 impl Flow for ScriptFlow {
@@ -409,6 +415,7 @@ impl Flow for ScriptFlow {
             open: Vec::new(),
             exec,
             group: self.group(),
+            known: Known::default(),
             begun: Nanos::ZERO,
             at_work: false,
         }

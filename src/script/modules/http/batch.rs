@@ -1,22 +1,22 @@
 //! `http.batch`: requests side by side, so many at once and so many to one host.
 
 use std::collections::HashMap;
-use std::rc::Rc;
 
-use rquickjs::function::Rest;
 use rquickjs::{Array, Ctx, Exception, Object, Result, Value};
 
 use super::params::plain;
 use super::send::{self, received, refused};
 use crate::script::core::{Core, Wanted};
+use crate::script::foreign::natives::Call;
 use crate::script::http::ask::Ask;
-use crate::script::modules::args::{arg, cut_off, list, text};
+use crate::script::modules::args::{cut_off, list, text};
 use crate::units::Nanos;
 
 /// Responses by the keys of what was asked for: an array for an array, an object for an object.
-pub(super) fn batch<'js>(ctx: Ctx<'js>, args: Rest<Value<'js>>) -> Result<Value<'js>> {
-    let core = Core::of(&ctx);
-    let given = arg(&ctx, &args, 0);
+pub(super) fn batch<'js>(call: &Call<'_, 'js>) -> Result<Value<'js>> {
+    let ctx = call.ctx();
+    let core = Core::of(ctx);
+    let given = call.arg(0);
     let mut asked: Vec<(String, Value<'js>)> = Vec::new();
     match (list(&given), plain(&given)) {
         (Some(values), _) => {
@@ -29,20 +29,20 @@ pub(super) fn batch<'js>(ctx: Ctx<'js>, args: Rest<Value<'js>>) -> Result<Value<
         }
         (None, None) => {
             let message = "invalid http.batch() argument type: an array or an object of requests is expected";
-            return Err(Exception::throw_type(&ctx, message));
+            return Err(Exception::throw_type(ctx, message));
         }
     }
     let mut responses: Vec<Option<Value<'js>>> = Vec::new();
-    let mut waiting: Vec<(usize, Ask)> = Vec::new();
+    let mut waiting: Vec<(usize, Box<Ask>)> = Vec::new();
     for (at, (key, value)) in asked.iter().enumerate() {
-        let (made, response) = match one(&ctx, &core, key, value)? {
+        let (made, response) = match one(ctx, core, key, value)? {
             Ok(ask) => (Some(ask), None),
-            Err(refusal) => (None, Some(refused(&ctx, &core, refusal)?)),
+            Err(refusal) => (None, Some(refused(ctx, core, refusal)?)),
         };
         waiting.extend(made.map(|ask| (at, ask)));
         responses.push(response);
     }
-    carry_out(&ctx, &core, waiting, &mut responses)?;
+    carry_out(ctx, core, waiting, &mut responses)?;
     let all = responses.into_iter().map(|response| response.unwrap_or_else(|| Value::new_null(ctx.clone())));
     if given.is_array() {
         let array = Array::new(ctx.clone())?;
@@ -61,10 +61,10 @@ pub(super) fn batch<'js>(ctx: Ctx<'js>, args: Rest<Value<'js>>) -> Result<Value<
 /// One of them: a URL, `[method, url, body, params]`, or an object of these.
 fn one<'js>(
     ctx: &Ctx<'js>,
-    core: &Rc<Core>,
+    core: &Core,
     key: &str,
     value: &Value<'js>,
-) -> Result<std::result::Result<Ask, super::response::Refused>> {
+) -> Result<std::result::Result<Box<Ask>, super::response::Refused>> {
     let nothing = Value::new_undefined(ctx.clone());
     if value.is_string() {
         return send::make(ctx, core, "GET", value, &nothing, &nothing);
@@ -76,7 +76,8 @@ fn one<'js>(
             return Err(Exception::throw_message(ctx, &message));
         }
         let method = text(ctx, &parts[0])?;
-        return send::make(ctx, core, &method, &parts[1], &arg(ctx, &parts, 2), &arg(ctx, &parts, 3));
+        let part = |at: usize| parts.get(at).unwrap_or(&nothing);
+        return send::make(ctx, core, &method, &parts[1], part(2), part(3));
     }
     let Some(object) = plain(value) else {
         let message = format!("invalid batch request '{key}': a URL, an array or an object is expected");
@@ -97,15 +98,15 @@ fn one<'js>(
 /// Sends them in their order, as far as there may be more at once, and puts what comes of each into its place.
 fn carry_out<'js>(
     ctx: &Ctx<'js>,
-    core: &Rc<Core>,
-    waiting: Vec<(usize, Ask)>,
+    core: &Core,
+    waiting: Vec<(usize, Box<Ask>)>,
     responses: &mut [Option<Value<'js>>],
 ) -> Result<()> {
     let bound = |most: Option<u32>| most.map_or(usize::MAX, |most| most as usize);
     let settings = core.program.settings();
     let (most, most_per_host) =
         settings.map_or((20, 6), |settings| (bound(settings.batch), bound(settings.batch_per_host)));
-    let mut waiting: Vec<Option<(usize, Ask)>> = waiting.into_iter().map(Some).collect();
+    let mut waiting: Vec<Option<(usize, Box<Ask>)>> = waiting.into_iter().map(Some).collect();
     // By ticket: whose place, and which host.
     let mut open: HashMap<u32, (usize, String)> = HashMap::new();
     let mut per_host: HashMap<String, usize> = HashMap::new();

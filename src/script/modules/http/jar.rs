@@ -3,16 +3,18 @@
 use std::rc::Rc;
 
 use rquickjs::class::{JsClass, Readable, Trace, Tracer};
-use rquickjs::function::{Constructor, Rest, This};
-use rquickjs::{Class, Ctx, Exception, Function, Object, Result, Value};
+use rquickjs::function::Constructor;
+use rquickjs::object::Property;
+use rquickjs::{Class, Ctx, Exception, FromJs, Object, Result, Value};
 
 use crate::clock;
 use crate::plan::cookies::request_url;
 use crate::script::core::Core;
+use crate::script::foreign::natives::{self, Call, Entry};
 use crate::script::http::address;
 use crate::script::http::ask::Jar;
 use crate::script::http::cookies::{date, fit_for_jar, kept};
-use crate::script::modules::args::{arg, is_nothing, is_true, number, text};
+use crate::script::modules::args::{is_nothing, is_true, js, number, text};
 
 /// A jar of a script.
 pub(super) struct ScriptJar(Jar);
@@ -29,10 +31,7 @@ impl<'js> JsClass<'js> for ScriptJar {
 
     fn prototype(ctx: &Ctx<'js>) -> Result<Option<Object<'js>>> {
         let prototype = Object::new(ctx.clone())?;
-        prototype.set("set", Function::new(ctx.clone(), set)?)?;
-        prototype.set("cookiesForURL", Function::new(ctx.clone(), cookies_for)?)?;
-        prototype.set("clear", Function::new(ctx.clone(), clear)?)?;
-        prototype.set("delete", Function::new(ctx.clone(), delete)?)?;
+        natives::define(&prototype, &METHODS)?;
         Ok(Some(prototype))
     }
 
@@ -42,15 +41,37 @@ impl<'js> JsClass<'js> for ScriptJar {
     }
 }
 
-/// `http.cookieJar` and the class.
-pub(super) fn functions<'js>(ctx: &Ctx<'js>) -> Result<(Value<'js>, Value<'js>)> {
-    let own = Function::new(ctx.clone(), |ctx: Ctx<'js>| {
-        let jar = Core::of(&ctx).jar();
-        Class::instance(ctx, ScriptJar(jar))
-    })?;
+static METHODS: [Entry; 4] = [
+    Entry::function(c"set", 4, set),
+    Entry::function(c"cookiesForURL", 1, cookies_for),
+    Entry::function(c"clear", 1, clear),
+    Entry::function(c"delete", 2, delete),
+];
+
+/// `http.cookieJar`: the user's own.
+pub(super) fn own<'js>(call: &Call<'_, 'js>) -> Result<Value<'js>> {
+    let jar = Core::of(call.ctx()).jar();
+    Ok(Class::instance(call.ctx().clone(), ScriptJar(jar))?.into_value())
+}
+
+/// `http.CookieJar`, made when it is looked at.
+pub(super) fn class<'js>(call: &Call<'_, 'js>, _: usize) -> Result<Value<'js>> {
+    let ctx = call.ctx();
     let class = Class::<ScriptJar>::create_constructor(ctx)?;
     let class = class.map_or_else(|| Value::new_undefined(ctx.clone()), |class| class.into_value());
-    Ok((own.into_value(), class))
+    put(call, class.clone())?;
+    Ok(class)
+}
+
+/// A script that sets it has its own from then on.
+pub(super) fn replace<'js>(call: &Call<'_, 'js>, _: usize) -> Result<Value<'js>> {
+    put(call, call.arg(0))?;
+    call.nothing()
+}
+
+fn put<'js>(call: &Call<'_, 'js>, value: Value<'js>) -> Result<()> {
+    let this = Object::from_js(call.ctx(), call.this())?;
+    this.prop(ScriptJar::NAME, Property::from(value).writable().enumerable().configurable())
 }
 
 /// The jar of `params.jar`.
@@ -63,8 +84,9 @@ pub(super) fn of(value: &Value<'_>) -> Result<Option<Jar>> {
 }
 
 /// The jar that a method is called on.
-fn this(jar: &This<Class<'_, ScriptJar>>) -> Jar {
-    Rc::clone(&jar.0.borrow().0)
+fn this(call: &Call<'_, '_>) -> Result<Jar> {
+    let jar = Class::<ScriptJar>::from_js(call.ctx(), call.this())?;
+    Ok(Rc::clone(&jar.borrow().0))
 }
 
 fn url_of<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> Result<url::Url> {
@@ -75,15 +97,16 @@ fn url_of<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> Result<url::Url> {
         .ok_or_else(|| Exception::throw_message(ctx, &format!("`{given}` is no URL that cookies can be of")))
 }
 
-fn set<'js>(ctx: Ctx<'js>, jar: This<Class<'js, ScriptJar>>, args: Rest<Value<'js>>) -> Result<bool> {
-    let url = url_of(&ctx, &arg(&ctx, &args, 0))?;
+fn set<'js>(call: &Call<'_, 'js>) -> Result<Value<'js>> {
+    let ctx = call.ctx();
+    let url = url_of(ctx, &call.arg(0))?;
     let given = |at| {
-        let value = arg(&ctx, &args, at);
-        if is_nothing(&value) { Ok(String::new()) } else { text(&ctx, &value).map(|text| fit_for_jar(&text)) }
+        let value = call.arg(at);
+        if is_nothing(&value) { Ok(String::new()) } else { text(ctx, &value).map(|text| fit_for_jar(&text)) }
     };
     let (name, value) = (given(1)?, given(2)?);
     let mut line = format!("HTTP/1.1 200 OK\r\nSet-Cookie: {name}={value}");
-    let options = arg(&ctx, &args, 3);
+    let options = call.arg(3);
     if let Some(options) = options.as_object() {
         for entry in options.props::<String, Value>() {
             let (name, value) = entry?;
@@ -91,14 +114,14 @@ fn set<'js>(ctx: Ctx<'js>, jar: This<Class<'js, ScriptJar>>, args: Rest<Value<'j
                 continue;
             }
             match name.as_str() {
-                "domain" | "path" => line += &format!("; {name}={}", fit_for_jar(&text(&ctx, &value)?)),
+                "domain" | "path" => line += &format!("; {name}={}", fit_for_jar(&text(ctx, &value)?)),
                 "expires" => {
-                    let shown = text(&ctx, &value)?;
+                    let shown = text(ctx, &value)?;
                     if date(&shown).is_none() {
                         let message = format!(
                             "unable to parse \"expires\" date string \"{shown}\": it is like Wed, 21 Oct 2099 07:28:00 GMT"
                         );
-                        return Err(Exception::throw_message(&ctx, &message));
+                        return Err(Exception::throw_message(ctx, &message));
                     }
                     line += &format!("; Expires={shown}");
                 }
@@ -107,19 +130,20 @@ fn set<'js>(ctx: Ctx<'js>, jar: This<Class<'js, ScriptJar>>, args: Rest<Value<'j
                     0 => {}
                     age => line += &format!("; Max-Age={age}"),
                 },
-                "secure" if is_true(&ctx, &value)? => line += "; Secure",
-                "http_only" if is_true(&ctx, &value)? => line += "; HttpOnly",
+                "secure" if is_true(ctx, &value)? => line += "; Secure",
+                "http_only" if is_true(ctx, &value)? => line += "; HttpOnly",
                 _ => {}
             }
         }
     }
-    this(&jar).borrow_mut().store(line.as_bytes(), &url, clock::wall());
-    Ok(true)
+    this(call)?.borrow_mut().store(line.as_bytes(), &url, clock::wall());
+    js(ctx, true)
 }
 
-fn cookies_for<'js>(ctx: Ctx<'js>, jar: This<Class<'js, ScriptJar>>, url: Value<'js>) -> Result<Object<'js>> {
-    let url = url_of(&ctx, &url)?;
-    let jar = this(&jar);
+fn cookies_for<'js>(call: &Call<'_, 'js>) -> Result<Value<'js>> {
+    let ctx = call.ctx();
+    let url = url_of(ctx, &call.arg(0))?;
+    let jar = this(call)?;
     let jar = jar.borrow();
     let found = Object::new(ctx.clone())?;
     for (name, value) in jar.pairs(&url, clock::wall()).filter_map(kept) {
@@ -127,17 +151,19 @@ fn cookies_for<'js>(ctx: Ctx<'js>, jar: This<Class<'js, ScriptJar>>, url: Value<
         values.push(value.into());
         found.set(name, values)?;
     }
-    Ok(found)
+    Ok(found.into_value())
 }
 
-fn clear<'js>(ctx: Ctx<'js>, jar: This<Class<'js, ScriptJar>>, url: Value<'js>) -> Result<()> {
-    let url = url_of(&ctx, &url)?;
-    this(&jar).borrow_mut().remove(&url, None);
-    Ok(())
+fn clear<'js>(call: &Call<'_, 'js>) -> Result<Value<'js>> {
+    let ctx = call.ctx();
+    let url = url_of(ctx, &call.arg(0))?;
+    this(call)?.borrow_mut().remove(&url, None);
+    call.nothing()
 }
 
-fn delete<'js>(ctx: Ctx<'js>, jar: This<Class<'js, ScriptJar>>, url: Value<'js>, name: String) -> Result<()> {
-    let url = url_of(&ctx, &url)?;
-    this(&jar).borrow_mut().remove(&url, Some(&name));
-    Ok(())
+fn delete<'js>(call: &Call<'_, 'js>) -> Result<Value<'js>> {
+    let ctx = call.ctx();
+    let url = url_of(ctx, &call.arg(0))?;
+    this(call)?.borrow_mut().remove(&url, Some(&text(ctx, &call.arg(1))?));
+    call.nothing()
 }

@@ -10,60 +10,53 @@ mod send;
 use std::rc::Rc;
 
 use rquickjs::class::{JsClass, Readable, Trace, Tracer};
-use rquickjs::function::{Constructor, Rest};
+use rquickjs::function::Constructor;
 use rquickjs::module::{Declarations, Exports, ModuleDef};
-use rquickjs::{Class, Ctx, Exception, Persistent, Result, Value};
+use rquickjs::{Class, Ctx, Exception, Function, Persistent, Result, Value};
 
-use super::args::{arg, glue, text};
-use super::exports::{Members, declare};
+use super::args::{glue, text};
+use super::exports::{declare, export};
 use crate::plan::status::StatusSet;
 use crate::script::core::{Core, Promised};
+use crate::script::foreign::natives::{Call, Entry};
 use crate::script::http::statuses::{self, Argument};
 
 pub(super) struct Http;
 
-/// Methods of the verbs, and whether they have a body.
-const VERBS: [(&str, &str, bool); 7] = [
-    ("get", "GET", false),
-    ("head", "HEAD", false),
-    ("options", "OPTIONS", true),
-    ("post", "POST", true),
-    ("put", "PUT", true),
-    ("patch", "PATCH", true),
-    ("del", "DELETE", true),
-];
-
-const FUNCTIONS: [&str; 8] = [
-    "request",
-    "asyncRequest",
-    "batch",
-    "file",
-    "cookieJar",
-    "expectedStatuses",
-    "setResponseCallback",
-    "CookieJar",
-];
-
-/// What k6 exports for scripts that name versions and states of TLS.
-const CONSTANTS: [(&str, &str); 18] = [
-    ("SSL_3_0", "ssl3.0"),
-    ("TLS_1_0", "tls1.0"),
-    ("TLS_1_1", "tls1.1"),
-    ("TLS_1_2", "tls1.2"),
-    ("TLS_1_3", "tls1.3"),
-    ("OCSP_STATUS_GOOD", "good"),
-    ("OCSP_STATUS_REVOKED", "revoked"),
-    ("OCSP_STATUS_SERVER_FAILED", "server_failed"),
-    ("OCSP_STATUS_UNKNOWN", "unknown"),
-    ("OCSP_REASON_AA_COMPROMISE", "aa_compromise"),
-    ("OCSP_REASON_AFFILIATION_CHANGED", "affiliation_changed"),
-    ("OCSP_REASON_CA_COMPROMISE", "ca_compromise"),
-    ("OCSP_REASON_CERTIFICATE_HOLD", "certificate_hold"),
-    ("OCSP_REASON_CESSATION_OF_OPERATION", "cessation_of_operation"),
-    ("OCSP_REASON_KEY_COMPROMISE", "key_compromise"),
-    ("OCSP_REASON_PRIVILEGE_WITHDRAWN", "privilege_withdrawn"),
-    ("OCSP_REASON_SUPERSEDED", "superseded"),
-    ("OCSP_REASON_UNSPECIFIED", "unspecified"),
+static MEMBERS: [Entry; 33] = [
+    Entry::function(c"get", 2, |call| verb(call, "GET", false)),
+    Entry::function(c"head", 2, |call| verb(call, "HEAD", false)),
+    Entry::function(c"options", 3, |call| verb(call, "OPTIONS", true)),
+    Entry::function(c"post", 3, |call| verb(call, "POST", true)),
+    Entry::function(c"put", 3, |call| verb(call, "PUT", true)),
+    Entry::function(c"patch", 3, |call| verb(call, "PATCH", true)),
+    Entry::function(c"del", 3, |call| verb(call, "DELETE", true)),
+    Entry::function(c"request", 4, request),
+    Entry::function(c"asyncRequest", 4, async_request),
+    Entry::function(c"batch", 1, batch::batch),
+    Entry::function(c"file", 3, file),
+    Entry::function(c"expectedStatuses", 0, expected_statuses),
+    Entry::function(c"setResponseCallback", 1, set_callback),
+    Entry::function(c"cookieJar", 0, jar::own),
+    Entry::accessor(c"CookieJar", 0, jar::class, jar::replace),
+    Entry::text(c"SSL_3_0", c"ssl3.0"),
+    Entry::text(c"TLS_1_0", c"tls1.0"),
+    Entry::text(c"TLS_1_1", c"tls1.1"),
+    Entry::text(c"TLS_1_2", c"tls1.2"),
+    Entry::text(c"TLS_1_3", c"tls1.3"),
+    Entry::text(c"OCSP_STATUS_GOOD", c"good"),
+    Entry::text(c"OCSP_STATUS_REVOKED", c"revoked"),
+    Entry::text(c"OCSP_STATUS_SERVER_FAILED", c"server_failed"),
+    Entry::text(c"OCSP_STATUS_UNKNOWN", c"unknown"),
+    Entry::text(c"OCSP_REASON_AA_COMPROMISE", c"aa_compromise"),
+    Entry::text(c"OCSP_REASON_AFFILIATION_CHANGED", c"affiliation_changed"),
+    Entry::text(c"OCSP_REASON_CA_COMPROMISE", c"ca_compromise"),
+    Entry::text(c"OCSP_REASON_CERTIFICATE_HOLD", c"certificate_hold"),
+    Entry::text(c"OCSP_REASON_CESSATION_OF_OPERATION", c"cessation_of_operation"),
+    Entry::text(c"OCSP_REASON_KEY_COMPROMISE", c"key_compromise"),
+    Entry::text(c"OCSP_REASON_PRIVILEGE_WITHDRAWN", c"privilege_withdrawn"),
+    Entry::text(c"OCSP_REASON_SUPERSEDED", c"superseded"),
+    Entry::text(c"OCSP_REASON_UNSPECIFIED", c"unspecified"),
 ];
 
 /// `http.file`: the class, so that bodies know it.
@@ -85,65 +78,50 @@ const FILE: &str = r#"() => {
 
 impl ModuleDef for Http {
     fn declare(declarations: &Declarations<'_>) -> Result<()> {
-        let verbs = VERBS.map(|(name, ..)| name);
-        declare(declarations, verbs.into_iter().chain(FUNCTIONS).chain(CONSTANTS.map(|(name, _)| name)))
+        declare(declarations, &MEMBERS)
     }
 
     fn evaluate<'js>(ctx: &Ctx<'js>, exports: &Exports<'js>) -> Result<()> {
-        let members = Members::new(ctx)?;
-        for (name, method, has_body) in VERBS {
-            let verb = move |ctx: Ctx<'js>, args: Rest<Value<'js>>| verb(&ctx, &args, method, has_body);
-            members.function(name, verb)?;
-        }
-        members.function("request", request)?;
-        members.function("asyncRequest", async_request)?;
-        members.function("batch", batch::batch)?;
-        members.function("expectedStatuses", expected_statuses)?;
-        members.function("setResponseCallback", set_callback)?;
-        members.add("file", glue(ctx, FILE)?.call::<_, Value>(())?)?;
-        let (jar, class) = jar::functions(ctx)?;
-        members.add("cookieJar", jar)?;
-        members.add("CookieJar", class)?;
-        for (name, value) in CONSTANTS {
-            members.add(name, value)?;
-        }
-        members.export(exports)
+        export(ctx, exports, &MEMBERS)
     }
 }
 
-fn verb<'js>(
-    ctx: &Ctx<'js>,
-    args: &[Value<'js>],
-    method: &'static str,
-    has_body: bool,
-) -> Result<Value<'js>> {
-    let nothing = Value::new_undefined(ctx.clone());
-    let (body, params) =
-        if has_body { (arg(ctx, args, 1), arg(ctx, args, 2)) } else { (nothing, arg(ctx, args, 1)) };
-    send::send(ctx, method, &arg(ctx, args, 0), &body, &params)
+fn verb<'js>(call: &Call<'_, 'js>, method: &'static str, has_body: bool) -> Result<Value<'js>> {
+    let ctx = call.ctx();
+    if has_body {
+        return send::send(ctx, method, &call.arg(0), &call.arg(1), &call.arg(2));
+    }
+    send::send(ctx, method, &call.arg(0), &Value::new_undefined(ctx.clone()), &call.arg(1))
 }
 
-fn request<'js>(ctx: Ctx<'js>, args: Rest<Value<'js>>) -> Result<Value<'js>> {
-    let method = text(&ctx, &arg(&ctx, &args, 0))?;
-    send::send(&ctx, &method, &arg(&ctx, &args, 1), &arg(&ctx, &args, 2), &arg(&ctx, &args, 3))
+fn request<'js>(call: &Call<'_, 'js>) -> Result<Value<'js>> {
+    let method = text(call.ctx(), &call.arg(0))?;
+    send::send(call.ctx(), &method, &call.arg(1), &call.arg(2), &call.arg(3))
+}
+
+fn file<'js>(call: &Call<'_, 'js>) -> Result<Value<'js>> {
+    let ctx = call.ctx();
+    let make = || glue(ctx, "FileData", FILE)?.call::<_, Value>(());
+    let make: Function = Core::of(ctx).kept(ctx, "file", make)?.get()?;
+    make.call((call.arg(0), call.arg(1), call.arg(2)))
 }
 
 /// As `request`, and a promise of its response at once.
-fn async_request<'js>(ctx: Ctx<'js>, args: Rest<Value<'js>>) -> Result<Value<'js>> {
-    let core = Core::of(&ctx);
-    let method = text(&ctx, &arg(&ctx, &args, 0))?;
+fn async_request<'js>(call: &Call<'_, 'js>) -> Result<Value<'js>> {
+    let ctx = call.ctx();
+    let core = Core::of(ctx);
+    let method = text(ctx, &call.arg(0))?;
     let (promise, resolve, reject) = ctx.promise()?;
-    let made =
-        send::make(&ctx, &core, &method, &arg(&ctx, &args, 1), &arg(&ctx, &args, 2), &arg(&ctx, &args, 3))?;
+    let made = send::make(ctx, core, &method, &call.arg(1), &call.arg(2), &call.arg(3))?;
     match made {
         Ok(ask) => {
             let promised =
-                Promised { resolve: Persistent::save(&ctx, resolve), reject: Persistent::save(&ctx, reject) };
+                Promised { resolve: Persistent::save(ctx, resolve), reject: Persistent::save(ctx, reject) };
             core.promised.borrow_mut().insert(ask.ticket, promised);
             core.ask(ask);
         }
         Err(refused) => {
-            let response = send::refused(&ctx, &core, refused)?;
+            let response = send::refused(ctx, core, refused)?;
             resolve.call::<_, Value>((response,))?;
         }
     }
@@ -151,7 +129,7 @@ fn async_request<'js>(ctx: Ctx<'js>, args: Rest<Value<'js>>) -> Result<Value<'js
 }
 
 /// Gives promises what came of their requests; true when there was any.
-pub(super) fn settle<'js>(ctx: &Ctx<'js>, core: &Rc<Core>) -> Result<bool> {
+pub(super) fn settle<'js>(ctx: &Ctx<'js>, core: &Core) -> Result<bool> {
     let mut any = false;
     for ticket in core.answered() {
         let Some(promised) = core.promised.borrow_mut().remove(&ticket) else { continue };
@@ -185,11 +163,11 @@ impl<'js> JsClass<'js> for ExpectedStatuses {
     }
 }
 
-fn expected_statuses<'js>(ctx: Ctx<'js>, args: Rest<Value<'js>>) -> Result<Class<'js, ExpectedStatuses>> {
-    let arguments: Vec<Argument> = args.iter().map(status_argument).collect::<Result<_>>()?;
+fn expected_statuses<'js>(call: &Call<'_, 'js>) -> Result<Value<'js>> {
+    let arguments: Vec<Argument> = call.args().map(|value| status_argument(&value)).collect::<Result<_>>()?;
     match statuses::expected(&arguments) {
-        Ok(set) => Class::instance(ctx, ExpectedStatuses(Rc::new(set))),
-        Err(error) => Err(Exception::throw_message(&ctx, &error)),
+        Ok(set) => Ok(Class::instance(call.ctx().clone(), ExpectedStatuses(Rc::new(set)))?.into_value()),
+        Err(error) => Err(Exception::throw_message(call.ctx(), &error)),
     }
 }
 
@@ -217,8 +195,8 @@ fn read_statuses<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> Result<Option<Rc<St
     }
 }
 
-fn set_callback<'js>(ctx: Ctx<'js>, args: Rest<Value<'js>>) -> Result<()> {
-    let value = arg(&ctx, &args, 0);
-    Core::of(&ctx).set_callback(read_statuses(&ctx, &value)?);
-    Ok(())
+fn set_callback<'js>(call: &Call<'_, 'js>) -> Result<Value<'js>> {
+    let ctx = call.ctx();
+    Core::of(ctx).set_callback(read_statuses(ctx, &call.arg(0))?);
+    call.nothing()
 }

@@ -3,17 +3,19 @@
 use std::cell::RefCell;
 
 use rquickjs::class::{JsClass, Readable, Trace, Tracer};
-use rquickjs::function::{Constructor, This};
-use rquickjs::object::Accessor;
-use rquickjs::{ArrayBuffer, Class, Ctx, Exception, Function, IntoJs, Object, Result, Value};
+use rquickjs::function::Constructor;
+use rquickjs::object::Property;
+use rquickjs::{ArrayBuffer, Class, Ctx, Exception, FromJs, IntoJs, Object, Result, Value};
 
+use crate::script::core::Core;
 use crate::script::errors;
+use crate::script::foreign::natives::{self, Call, Entry};
 use crate::script::http::ask::{Answer, Ask};
 use crate::script::http::cookies;
 use crate::script::http::decode::{self, PLAIN_MOST, Undecoded};
 use crate::script::http::fields::{first, joined};
 use crate::script::json;
-use crate::script::modules::args::{glue, is_nothing, text};
+use crate::script::modules::args::{is_nothing, text};
 use crate::stats::outcome::Timings;
 use crate::units::Nanos;
 
@@ -32,14 +34,14 @@ pub(super) struct Refused {
 /// What came of a request.
 pub(super) enum Response {
     /// It was sent.
-    Sent(Box<Sent>),
+    Sent(Sent),
     /// It was not.
     Refused(Refused),
 }
 
 /// What came of a request that was sent.
 pub(super) struct Sent {
-    answer: Answer,
+    answer: Box<Answer>,
     /// The body with its codings undone; or what is wrong with it.
     plain: RefCell<Option<std::result::Result<(), Undecoded>>>,
     body: RefCell<Option<Vec<u8>>>,
@@ -51,27 +53,7 @@ impl<'js> Trace<'js> for Response {
 
 crate::script::foreign::holds_nothing_of_a_runtime!(Response);
 
-/// Members that become properties of the object when they are first read.
-const LAZY: &str = r#"(proto, make, names) => {
-    for (const name of names) {
-        Object.defineProperty(proto, name, {
-            configurable: true,
-            enumerable: true,
-            get() {
-                const value = make(this, name);
-                Object.defineProperty(this, name, { value, writable: true, enumerable: true, configurable: true });
-                return value;
-            },
-            set(value) { Object.defineProperty(this, name, { value, writable: true, enumerable: true, configurable: true }); },
-        });
-    }
-    Object.defineProperty(proto, 'toJSON', {
-        configurable: true,
-        writable: true,
-        value() { const all = {}; for (const name of ['status', ...names]) all[name] = this[name]; return all; },
-    });
-}"#;
-
+/// Members that become properties of the object when they are first read, by their numbers.
 const MEMBERS: [&str; 16] = [
     "remote_ip",
     "remote_port",
@@ -91,29 +73,38 @@ const MEMBERS: [&str; 16] = [
     "response_type",
 ];
 
+static PROTOTYPE: [Entry; 22] = [
+    Entry::accessor(c"status", 0, status, |call, _| call.nothing()),
+    Entry::accessor(c"remote_ip", 0, member, replace),
+    Entry::accessor(c"remote_port", 1, member, replace),
+    Entry::accessor(c"url", 2, member, replace),
+    Entry::accessor(c"status_text", 3, member, replace),
+    Entry::accessor(c"proto", 4, member, replace),
+    Entry::accessor(c"headers", 5, member, replace),
+    Entry::accessor(c"cookies", 6, member, replace),
+    Entry::accessor(c"body", 7, member, replace),
+    Entry::accessor(c"timings", 8, member, replace),
+    Entry::accessor(c"tls_version", 9, member, replace),
+    Entry::accessor(c"tls_cipher_suite", 10, member, replace),
+    Entry::accessor(c"ocsp", 11, member, replace),
+    Entry::accessor(c"error", 12, member, replace),
+    Entry::accessor(c"error_code", 13, member, replace),
+    Entry::accessor(c"request", 14, member, replace),
+    Entry::accessor(c"response_type", 15, member, replace),
+    Entry::function(c"json", 1, read_json).hidden(),
+    Entry::function(c"toJSON", 0, all).hidden(),
+    Entry::function(c"html", 0, |call| refuse(call, "html")).hidden(),
+    Entry::function(c"submitForm", 0, |call| refuse(call, "submitForm")).hidden(),
+    Entry::function(c"clickLink", 0, |call| refuse(call, "clickLink")).hidden(),
+];
+
 impl<'js> JsClass<'js> for Response {
     const NAME: &'static str = "Response";
     type Mutable = Readable;
 
     fn prototype(ctx: &Ctx<'js>) -> Result<Option<Object<'js>>> {
         let prototype = Object::new(ctx.clone())?;
-        let status =
-            Accessor::new(|this: This<Class<'js, Response>>| this.0.borrow().status(), |_: Value<'js>| ());
-        prototype.prop("status", status.enumerable().configurable())?;
-        let json = Function::new(ctx.clone(), read_json)?.with_name("json")?;
-        prototype.prop("json", rquickjs::object::Property::from(json).writable().configurable())?;
-        for name in ["html", "submitForm", "clickLink"] {
-            let refuse = move |ctx: Ctx<'js>| -> Result<()> {
-                Err(Exception::throw_message(
-                    &ctx,
-                    &format!("response.{name}() is not supported yet: pages are not parsed"),
-                ))
-            };
-            let refuse = Function::new(ctx.clone(), refuse)?.with_name(name)?;
-            prototype.prop(name, rquickjs::object::Property::from(refuse).writable().configurable())?;
-        }
-        let make = Function::new(ctx.clone(), member)?;
-        let _: Value = glue(ctx, LAZY)?.call((prototype.clone(), make, MEMBERS.to_vec()))?;
+        natives::define(&prototype, &PROTOTYPE)?;
         Ok(Some(prototype))
     }
 
@@ -124,8 +115,18 @@ impl<'js> JsClass<'js> for Response {
 
 impl Response {
     /// Of what came.
-    pub(super) fn of(answer: Answer) -> Response {
-        Response::Sent(Box::new(Sent { answer, plain: RefCell::new(None), body: RefCell::default() }))
+    pub(super) fn of(answer: Box<Answer>) -> Response {
+        Response::Sent(Sent { answer, plain: RefCell::new(None), body: RefCell::default() })
+    }
+
+    /// As scripts have it.
+    pub(super) fn into_script<'js>(self, ctx: &Ctx<'js>) -> Result<Value<'js>> {
+        let make = || {
+            let prototype = Class::<Response>::prototype(ctx)?;
+            Ok(prototype.map_or_else(|| Value::new_null(ctx.clone()), Object::into_value))
+        };
+        let prototype: Object = Core::of(ctx).kept(ctx, "Response", make)?.get()?;
+        Ok(Class::instance_proto(self, prototype)?.into_value())
     }
 
     /// Of a request that was not sent.
@@ -145,7 +146,7 @@ impl Response {
     pub(super) fn failure(&self) -> Option<String> {
         let Response::Sent(sent) = self else { return None };
         if let Err(kind) = sent.answer.result {
-            let Ask { method, to, .. } = &sent.answer.ask;
+            let Ask { method, to, .. } = &*sent.answer.ask;
             return Some(of_request(method, &to.text, errors::text(kind)));
         }
         sent.fault().map(|(text, _)| text)
@@ -174,7 +175,7 @@ impl Sent {
         if let Some(done) = &*self.plain.borrow() {
             return done.clone();
         }
-        let Answer { head, body, result, ask, .. } = &self.answer;
+        let Answer { head, body, result, ask, .. } = &*self.answer;
         // For k6 a HEAD has a body, which is empty, and so is not in any coding.
         let is_read = ask.keeps_body || &*ask.method == "HEAD";
         let codings =
@@ -202,7 +203,7 @@ impl Sent {
 
     /// Whether the script has a body: part of one, where its end was in no coding.
     fn has_body(&self) -> bool {
-        let Answer { result, ask, refusal, .. } = &self.answer;
+        let Answer { result, ask, refusal, .. } = &*self.answer;
         let is_kept = ask.keeps_body && refusal.is_none() && result.is_ok_and(may_have_body);
         is_kept && (self.plain().is_ok() || self.body.borrow().is_some())
     }
@@ -221,12 +222,47 @@ fn may_have_body(status: u16) -> bool {
     status >= 200 && status != 204 && status != 304
 }
 
-fn member<'js>(ctx: Ctx<'js>, this: Class<'js, Response>, name: String) -> Result<Value<'js>> {
-    let response = this.borrow();
-    match &*response {
-        Response::Sent(sent) => of_sent(&ctx, sent, &name),
-        Response::Refused(refused) => of_refused(&ctx, refused, &name),
+fn of_call<'js>(call: &Call<'_, 'js>) -> Result<Class<'js, Response>> {
+    Class::from_js(call.ctx(), call.this())
+}
+
+fn status<'js>(call: &Call<'_, 'js>, _: usize) -> Result<Value<'js>> {
+    Ok(Value::new_int(call.ctx().clone(), of_call(call)?.borrow().status().into()))
+}
+
+/// Makes a member, which is a property from then on.
+fn member<'js>(call: &Call<'_, 'js>, number: usize) -> Result<Value<'js>> {
+    let (ctx, name) = (call.ctx(), MEMBERS[number]);
+    let object = of_call(call)?;
+    let made = match &*object.borrow() {
+        Response::Sent(sent) => of_sent(ctx, sent, name),
+        Response::Refused(refused) => of_refused(ctx, refused, name),
+    }?;
+    object.prop(name, Property::from(made.clone()).writable().enumerable().configurable())?;
+    Ok(made)
+}
+
+/// A script sets a member.
+fn replace<'js>(call: &Call<'_, 'js>, number: usize) -> Result<Value<'js>> {
+    let object = Object::from_js(call.ctx(), call.this())?;
+    let value = Property::from(call.arg(0)).writable().enumerable().configurable();
+    object.prop(MEMBERS[number], value)?;
+    call.nothing()
+}
+
+/// All members, for JSON.
+fn all<'js>(call: &Call<'_, 'js>) -> Result<Value<'js>> {
+    let response = Object::from_js(call.ctx(), call.this())?;
+    let all = Object::new(call.ctx().clone())?;
+    for name in ["status"].into_iter().chain(MEMBERS) {
+        all.set(name, response.get::<_, Value>(name)?)?;
     }
+    Ok(all.into_value())
+}
+
+fn refuse<'js>(call: &Call<'_, 'js>, name: &str) -> Result<Value<'js>> {
+    let message = format!("response.{name}() is not supported yet: pages are not parsed");
+    Err(Exception::throw_message(call.ctx(), &message))
 }
 
 fn of_refused<'js>(ctx: &Ctx<'js>, refused: &Refused, name: &str) -> Result<Value<'js>> {
@@ -364,7 +400,7 @@ fn request<'js>(ctx: &Ctx<'js>, answer: &Answer) -> Result<Value<'js>> {
     // The one that redirects led on from.
     let (ask, sent_cookies) = match &answer.ask.first {
         Some(first) => (&first.ask, &first.sent_cookies),
-        None => (&answer.ask, &answer.sent_cookies),
+        None => (&*answer.ask, &answer.sent_cookies),
     };
     let object = Object::new(ctx.clone())?;
     object.set("method", &*ask.method)?;
@@ -395,31 +431,30 @@ fn request<'js>(ctx: &Ctx<'js>, answer: &Answer) -> Result<Value<'js>> {
 /// The property in which `json()` keeps what it has parsed.
 const PARSED: &str = "\u{1}json";
 
-fn read_json<'js>(
-    ctx: Ctx<'js>,
-    this: This<Class<'js, Response>>,
-    selector: rquickjs::function::Opt<Value<'js>>,
-) -> Result<Value<'js>> {
-    let response = this.0.borrow();
+fn read_json<'js>(call: &Call<'_, 'js>) -> Result<Value<'js>> {
+    let ctx = call.ctx();
+    let this = of_call(call)?;
+    let response = this.borrow();
     let sent = match &*response {
         Response::Sent(sent) if sent.has_body() => sent,
-        _ => return Err(Exception::throw_message(&ctx, NO_BODY)),
+        _ => return Err(Exception::throw_message(ctx, NO_BODY)),
     };
-    let Some(selector) = selector.0 else {
-        let object = this.0.as_inner();
+    let selector = call.arg(0);
+    if selector.is_undefined() {
+        let object = this.as_inner();
         let known: Value = object.get(PARSED)?;
         if !known.is_undefined() {
             return Ok(known);
         }
-        let parsed = sent.with_body(|bytes| parse(&ctx, &String::from_utf8_lossy(bytes)))?;
+        let parsed = sent.with_body(|bytes| parse(ctx, &String::from_utf8_lossy(bytes)))?;
         object.prop(PARSED, parsed.clone())?;
         return Ok(parsed);
-    };
-    let selector = if is_nothing(&selector) { String::new() } else { text(&ctx, &selector)? };
+    }
+    let selector = if is_nothing(&selector) { String::new() } else { text(ctx, &selector)? };
     let found = sent.with_body(|bytes| json::select(&String::from_utf8_lossy(bytes), &selector));
     match found {
         Some(found) => ctx.json_parse(found),
-        None => Ok(Value::new_undefined(ctx)),
+        None => call.nothing(),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use rquickjs::{Class, Ctx, Exception, Result, Value};
+use rquickjs::{Ctx, Exception, Result, Value};
 
 use super::params::{self, BodyType, Params};
 use super::response::{Refused, Response};
@@ -24,31 +24,31 @@ pub(super) fn send<'js>(
     params: &Value<'js>,
 ) -> Result<Value<'js>> {
     let core = Core::of(ctx);
-    match make(ctx, &core, method, url, body, params)? {
+    match make(ctx, core, method, url, body, params)? {
         Ok(ask) => {
             let ticket = ask.ticket;
             core.ask(ask);
-            if !core.wait(Wanted::Answers(vec![ticket])) {
+            if !core.wait(Wanted::Answer(ticket)) {
                 return cut_off(ctx);
             }
             match core.take_answer(ticket) {
-                Some(answer) => received(ctx, &core, answer),
+                Some(answer) => received(ctx, core, answer),
                 None => cut_off(ctx),
             }
         }
-        Err(refusal) => refused(ctx, &core, refusal),
+        Err(refusal) => refused(ctx, core, refusal),
     }
 }
 
 /// Makes a request of a script's arguments; or says why there is none, as a response.
 pub(super) fn make<'js>(
     ctx: &Ctx<'js>,
-    core: &Rc<Core>,
+    core: &Core,
     method: &str,
     url: &Value<'js>,
     body: &Value<'js>,
     params: &Value<'js>,
-) -> Result<std::result::Result<Ask, Refused>> {
+) -> Result<std::result::Result<Box<Ask>, Refused>> {
     not_at_init(ctx, core, "making http requests")?;
     if core.is_stopping() {
         return cut_off(ctx);
@@ -105,7 +105,7 @@ fn ask(
     params: Params,
     body: Option<Rc<[u8]>>,
     content_type: Option<String>,
-) -> Ask {
+) -> Box<Ask> {
     let Params {
         mut headers,
         host,
@@ -137,9 +137,9 @@ fn ask(
         headers.into()
     };
     let body_type = if method == "HEAD" { BodyType::None } else { body_type };
-    Ask {
+    Box::new(Ask {
         ticket: core.ticket(),
-        method: core.text(method),
+        method: core.method(method),
         to,
         first: None,
         headers,
@@ -156,7 +156,7 @@ fn ask(
         tags: core.tags(),
         name,
         own: tags,
-    }
+    })
 }
 
 /// What a URL is; it is parsed once for each user.
@@ -195,7 +195,7 @@ fn read_body<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> Result<(Option<Rc<[u8]>
 ///
 /// # Errors
 /// Where it failed and `throw` is set.
-pub(super) fn received<'js>(ctx: &Ctx<'js>, core: &Core, answer: Answer) -> Result<Value<'js>> {
+pub(super) fn received<'js>(ctx: &Ctx<'js>, core: &Core, answer: Box<Answer>) -> Result<Value<'js>> {
     if answer.truncated {
         let text = format!(
             "{}: only the first {} bytes of the body are kept (--max-body)",
@@ -212,7 +212,7 @@ pub(super) fn received<'js>(ctx: &Ctx<'js>, core: &Core, answer: Answer) -> Resu
         }
         core.program.console.about(Level::Warn, &format!("Request Failed error={error:?}"));
     }
-    Ok(Class::instance(ctx.clone(), response)?.into_value())
+    response.into_script(ctx)
 }
 
 /// The response of a request that was not sent.
@@ -224,5 +224,5 @@ pub(super) fn refused<'js>(ctx: &Ctx<'js>, core: &Core, refused: Refused) -> Res
         return Err(Exception::throw_message(ctx, &refused.told()));
     }
     core.program.console.about(Level::Warn, &format!("Request Failed error={:?}", refused.told()));
-    Ok(Class::instance(ctx.clone(), Response::refused(refused))?.into_value())
+    Response::refused(refused).into_script(ctx)
 }

@@ -1,10 +1,13 @@
 //! Where the engine's own memory is met: all of this room's unsafe code.
 
+pub(super) mod natives;
+
 use std::cell::Cell;
 use std::ptr::NonNull;
+use std::rc::Rc;
 
 use corosensei::Yielder;
-use rquickjs::module::Declared;
+use rquickjs::module::{Declared, WriteOptions};
 use rquickjs::{ArrayBuffer, Ctx, Error, Exception, Module, Result, TypedArray, Value, qjs};
 
 /// Says of types without anything of a runtime in them that they may be handed to one.
@@ -17,6 +20,37 @@ macro_rules! holds_nothing_of_a_runtime {
     };
 }
 pub(super) use holds_nothing_of_a_runtime;
+
+/// What contexts are given: natives find it without a search.
+///
+/// # Safety
+/// There is one such type.
+pub(super) unsafe trait Given {}
+
+/// Says of the one type that contexts are given it.
+macro_rules! contexts_are_given {
+    ($own:ident) => {
+        // SAFETY: `foreign` is told so of no other type.
+        unsafe impl $crate::script::foreign::Given for $own {}
+    };
+}
+pub(super) use contexts_are_given;
+
+/// Gives it to a context. Whoever does so keeps it until the context is gone.
+pub(super) fn give<T: Given>(ctx: &Ctx<'_>, own: &Rc<T>) {
+    // SAFETY: nothing else uses this place of a context.
+    unsafe { qjs::JS_SetContextOpaque(ctx.as_raw().as_ptr(), Rc::as_ptr(own).cast_mut().cast()) };
+}
+
+/// What a context was given.
+pub(super) fn given<'a, T: Given>(ctx: &'a Ctx<'_>) -> &'a T {
+    // SAFETY: the pointer is null or that of `give`, whose type is the only one that is `Given`; it is kept for longer than the context.
+    let own = unsafe { qjs::JS_GetContextOpaque(ctx.as_raw().as_ptr()).cast::<T>().as_ref() };
+    match own {
+        Some(own) => own,
+        None => unreachable!("each context is given it before its first script"),
+    }
+}
 
 /// How what runs in a coroutine suspends it.
 pub(super) struct Suspender<P>(Cell<Option<NonNull<Yielder<(), P>>>>);
@@ -61,6 +95,11 @@ pub(super) fn throw_uncatchable(ctx: &Ctx<'_>, message: &str) -> Error {
 pub(super) fn identity(promise: &Value<'_>) -> usize {
     // SAFETY: an object's value is the address of the object; nothing is read there.
     unsafe { qjs::JS_VALUE_GET_PTR(promise.as_raw()) as usize }
+}
+
+/// The bytecode of a module, without its source.
+pub(super) fn bytecode(module: &Module<'_, Declared>) -> Result<Vec<u8>> {
+    module.write(WriteOptions { strip_source: true, ..WriteOptions::default() })
 }
 
 /// A copy of the bytes of an ArrayBuffer, or of a view of one.

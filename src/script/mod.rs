@@ -18,6 +18,7 @@ pub mod json;
 pub mod live;
 mod modules;
 pub mod options;
+pub mod pace;
 mod paths;
 pub mod program;
 pub mod tags;

@@ -12,6 +12,7 @@ use thiserror::Error;
 use super::console::Console;
 use super::live::Live;
 use super::options::{Consolidated, ScriptScenario, Settings};
+use super::pace::Pace;
 use crate::stats::registry::Kind;
 
 /// Why a script could not be loaded, or what became of it.
@@ -58,6 +59,8 @@ pub struct Program {
     exports: OnceLock<Vec<String>>,
     options: OnceLock<Option<String>>,
     settled: OnceLock<Consolidated>,
+    /// When requests go, where there is a limit to their rate.
+    pace: OnceLock<Pace>,
     /// JSON of what `setup` returned; `None` for undefined.
     setup: OnceLock<Option<String>>,
     aborted: OnceLock<String>,
@@ -98,6 +101,7 @@ impl Program {
             exports: OnceLock::new(),
             options: OnceLock::new(),
             settled: OnceLock::new(),
+            pace: OnceLock::new(),
             setup: OnceLock::new(),
             aborted: OnceLock::new(),
             failed: AtomicBool::new(false),
@@ -240,6 +244,9 @@ impl Program {
 
     /// Fixes what the options say.
     pub fn settle(&self, options: Consolidated) {
+        if let Some(most) = options.settings.rps {
+            let _ = self.pace.set(Pace::per_second(most));
+        }
         let _ = self.settled.set(options);
     }
 
@@ -251,6 +258,11 @@ impl Program {
     /// What is in force; `None` until the options are read.
     pub fn settings(&self) -> Option<&Settings> {
         Some(&self.settled.get()?.settings)
+    }
+
+    /// When requests go; `None`: at once.
+    pub fn pace(&self) -> Option<&Pace> {
+        self.pace.get()
     }
 
     /// A scenario, by its place in the workload.

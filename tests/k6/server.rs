@@ -27,7 +27,7 @@ pub(crate) fn start() -> String {
     let addr = serve(|mut stream| {
         while let Some(request) = read(&mut stream) {
             let peer = stream.peer_addr().map_or(0, |addr| addr.port());
-            if stream.write_all(&respond(&request, peer)).is_err() {
+            if stream.write_all(&respond(&request, peer)).is_err() || request.path == "/cut" {
                 return;
             }
         }
@@ -101,6 +101,10 @@ fn respond(request: &Request, peer: u16) -> Vec<u8> {
             fields += "Content-Encoding: zstd\r\n";
             zeros(rest.parse().unwrap_or(0))
         }
+        "cut" => {
+            fields += "Connection: close\r\n";
+            b"half".into()
+        }
         "broken" => {
             fields += &format!("Content-Encoding: {rest}\r\n");
             b"this is not in its coding".into()
@@ -117,7 +121,9 @@ fn respond(request: &Request, peer: u16) -> Vec<u8> {
         },
     };
     let bodiless = status.starts_with("204") || status.starts_with("304");
-    let length = if bodiless { String::new() } else { format!("Content-Length: {}\r\n", body.len()) };
+    // Of what is cut off there is as much again.
+    let whole = if place == "cut" { 2 * body.len() } else { body.len() };
+    let length = if bodiless { String::new() } else { format!("Content-Length: {whole}\r\n") };
     let mut bytes = format!("HTTP/1.1 {status}\r\n{fields}{length}\r\n").into_bytes();
     if request.method != "HEAD" && !bodiless {
         bytes.extend(body);

@@ -19,14 +19,15 @@ use crate::tool::{self, Ran, Tool, has_k6};
 use crate::{BASE, differences};
 
 /// The rows that are held here, some of them by scripts, too.
-pub(crate) const ROWS: [&str; 9] = [
+pub(crate) const ROWS: [&str; 10] = [
     "HTTP/2",
     "http_req_duration",
     "--out",
     "workers",
     "exit codes",
     "outputs",
-    "flags that mean nothing",
+    "squall inspect",
+    "squall inspect --execution-requirements",
     "console",
     "memory",
 ];
@@ -236,13 +237,27 @@ fn lines_and_memory_have_bounds() {
 }
 
 #[test]
-fn flags_that_mean_nothing_have_squalls_code() {
+fn flags_that_mean_nothing_have_k6s_code() {
     let _together = together();
     let (_dir, script) = script("export default function () { console.log('runs'); }");
     for flags in [&["--nothing"][..], &["--out", "nothing=1"], &["--summary-mode", "nothing"], &["--vus"]] {
         let (ours, theirs) = both(&script, flags);
-        assert_eq!((ours.code, ours.console.len()), (Some(2), 0), "{flags:?}: {}", ours.stderr);
+        assert_eq!((ours.code, ours.console.len()), (Some(255), 0), "{flags:?}: {}", ours.stderr);
         assert!(theirs.is_none_or(|theirs| theirs.code == Some(255)), "{flags:?}");
+    }
+}
+
+#[test]
+fn what_a_run_without_users_needs_is_told() {
+    let _together = together();
+    let (_dir, script) = script("export const options = { duration: '1s' }; export default function () {}");
+    let flags = ["inspect", "--execution-requirements", &script.path.display().to_string()];
+    let ours = start_command(&mut squall(&flags)).finish();
+    let told: Value = serde_json::from_str(&ours.stdout).unwrap_or_else(|e| panic!("{e}: {}", ours.stderr));
+    assert_eq!((ours.code, &told["maxVUs"]), (Some(0), &Value::from(1)), "{told}");
+    if or_skip(has_k6()).is_some() {
+        let theirs = Command::new(tool::k6_program()).args(flags).stderr(Stdio::null()).output().unwrap();
+        assert_eq!(theirs.status.code(), Some(104));
     }
 }
 

@@ -69,7 +69,7 @@ fn fact<'js>(call: &Call<'_, 'js>) -> Result<Value<'js>> {
     let facts = core.facts.borrow().clone();
     let elapsed = clock::now().0.saturating_sub(facts.load_start.0);
     let (of, _) = name.split_once('.').unwrap_or((&name, ""));
-    not_in_init(ctx, &core, of)?;
+    not_in_init(ctx, core, of)?;
     if of == "test" {
         let options = core.program.consolidated().map_or("{}", |all| all.shown.as_str());
         return options.into_js(ctx);
@@ -130,7 +130,7 @@ fn not_in_init(ctx: &Ctx<'_>, core: &Core, of: &str) -> Result<()> {
 fn tag<'js>(call: &Call<'_, 'js>) -> Result<Value<'js>> {
     let ctx = call.ctx();
     let core = Core::of(ctx);
-    not_in_init(ctx, &core, "vu")?;
+    not_in_init(ctx, core, "vu")?;
     let what = text(ctx, &call.arg(0))?;
     let now = core.tags();
     if what == "names" {

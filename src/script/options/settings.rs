@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::num::NonZeroU32;
 
 use ipnet::{Ipv4Subnets, Ipv6Subnets};
 use serde_json::Value;
@@ -36,6 +37,8 @@ pub struct Settings {
     pub batch: Option<u32>,
     /// Of these to one host.
     pub batch_per_host: Option<u32>,
+    /// Requests a second of all users together, at most.
+    pub rps: Option<NonZeroU32>,
     /// Redirects to follow at most.
     pub max_redirects: u32,
     /// Sent as `User-Agent` where a request gives none; `None`: not at all.
@@ -102,6 +105,9 @@ impl Settings {
                 .unwrap_or(Nanos::ZERO),
             batch: bound(options.batch, 20),
             batch_per_host: bound(options.batch_per_host, 6),
+            rps: options
+                .rps
+                .and_then(|Whole(most)| NonZeroU32::new(u32::try_from(most.max(0)).unwrap_or(u32::MAX))),
             max_redirects: bound(options.max_redirects, 10).unwrap_or(0),
             user_agent: Some(agent).filter(|agent| !agent.is_empty()),
             throw: is(options.throw),
@@ -170,10 +176,6 @@ pub(super) fn not_there(options: &Options) -> Vec<String> {
     refuse(
         options.paused == Some(true),
         "`paused`: there is no REST API that a run could be resumed by: leave it out",
-    );
-    refuse(
-        options.rps.is_some_and(|rps| rps.0 > 0),
-        "`rps`: limit the rate with a constant-arrival-rate scenario, which says so in its figures",
     );
     refuse(
         options.blacklist_ips.as_ref().is_some_and(|ranges| !ranges.is_empty()),

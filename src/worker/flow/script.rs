@@ -2,6 +2,7 @@
 
 mod places;
 
+use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -27,8 +28,10 @@ use crate::stats::outcome::{ErrorKind, Timings};
 use crate::units::Nanos;
 use places::{Known, Places};
 
-/// The only timer of a script: what it waits for by the clock.
+/// What a script waits for by the clock.
 const CLOCK: TimerId = TimerId(0);
+/// When the next request may go that `rps` holds back.
+const HELD: TimerId = TimerId(1);
 
 /// What users of a script are there for.
 #[derive(Clone, Debug)]
@@ -76,6 +79,8 @@ pub struct ScriptUser {
     /// `None` where its module code threw.
     vu: Option<Box<Vu>>,
     open: Vec<Open>,
+    /// Requests that `rps` holds back, in the order in which they go.
+    held: VecDeque<Held>,
     exec: Rc<str>,
     /// The group that its iterations begin in.
     group: &'static str,
@@ -83,6 +88,14 @@ pub struct ScriptUser {
     begun: Nanos,
     /// Its script has something to do, or waits.
     at_work: bool,
+}
+
+/// A request that may go at its time.
+struct Held {
+    at: Nanos,
+    ask: Box<Ask>,
+    hops: u32,
+    until: Option<Nanos>,
 }
 
 /// A request that is under way.
@@ -214,6 +227,7 @@ impl ScriptFlow {
         let program = &self.task.program;
         user.at_work = false;
         user.open.clear();
+        user.held.clear();
         program.live().end();
         let end = user.vu.as_ref().and_then(|vu| vu.core().take_end());
         if matches!(self.task.task, Task::Load) {
@@ -239,8 +253,38 @@ impl ScriptFlow {
         Then::End(Ending::Whole, Nanos::ZERO)
     }
 
-    /// Begins a request, which may be what a redirect leads to. False where it may go nowhere: it is answered then.
+    /// Begins a request, which may be what a redirect leads to, now or as soon as `rps` lets it go. False where it may go nowhere:
+    /// it is answered then.
     fn ask(
+        &mut self,
+        user: &mut ScriptUser,
+        ask: Box<Ask>,
+        hops: u32,
+        until: Option<Nanos>,
+        moves: &mut Moves<'_>,
+    ) -> bool {
+        let now = moves.now();
+        match self.task.program.pace().map(|pace| pace.take(now)) {
+            Some(at) if at > now => {
+                moves.timer(HELD, at);
+                user.held.push_back(Held { at, ask, hops, until });
+                true
+            }
+            _ => self.send(user, ask, hops, until, moves),
+        }
+    }
+
+    /// Lets go what is held back no longer, and looks whether the script goes on.
+    fn let_go(&mut self, user: &mut ScriptUser, moves: &mut Moves<'_>) -> Then {
+        let mut answered = false;
+        while let Some(held) = user.held.pop_front_if(|held| held.at <= moves.now()) {
+            answered |= !self.send(user, held.ask, held.hops, held.until, moves);
+        }
+        self.look(user, answered, moves)
+    }
+
+    /// Sends a request. False where it may go nowhere: it is answered then.
+    fn send(
         &mut self,
         user: &mut ScriptUser,
         ask: Box<Ask>,
@@ -413,6 +457,7 @@ impl Flow for ScriptFlow {
             key,
             vu,
             open: Vec::new(),
+            held: VecDeque::new(),
             exec,
             group: self.group(),
             known: Known::default(),
@@ -433,6 +478,7 @@ impl Flow for ScriptFlow {
         match what {
             What::Begin(iteration) => self.begin(user, iteration, moves),
             What::Answered(id, outcome) => self.answered(user, id, outcome, moves),
+            What::Timer(HELD, ..) => self.let_go(user, moves),
             What::Timer(..) => self.look(user, false, moves),
             What::GoOn => {
                 let Some(vu) = &mut user.vu else { return Then::End(Ending::Broken, Nanos::ZERO) };
@@ -441,6 +487,7 @@ impl Flow for ScriptFlow {
             }
             What::Interrupt => {
                 user.open.clear();
+                user.held.clear();
                 if std::mem::take(&mut user.at_work) {
                     self.task.program.live().end();
                     self.task.program.live().interrupt();

@@ -1,4 +1,4 @@
-// row: options blacklistIPs, blockHostnames
+// row: option blacklistIPs
 // exit: 104
 // says: are not blocked
 export const options = { blacklistIPs: ['10.0.0.0/8'] };

@@ -1,6 +1,6 @@
 // row: options executionSegment, executionSegmentSequence
 // exit: 104
-// says: option `executionSegment` is not supported
+// says: `executionSegment` is a part of the test
 export const options = { executionSegment: '0:1/2', executionSegmentSequence: '0,1/2,1' };
 
 export default function () {}

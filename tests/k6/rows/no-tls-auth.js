@@ -1,6 +1,6 @@
 // row: option tlsAuth
 // exit: 104
-// says: client certificates come from --cert and --key
-export const options = { tlsAuth: [{ cert: 'c', key: 'k' }] };
+// says: `tlsAuth`: give the certificate with --cert and --key
+export const options = { tlsAuth: [{ cert: '-----BEGIN CERTIFICATE-----' }] };
 
 export default function () {}

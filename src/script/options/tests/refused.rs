@@ -192,7 +192,6 @@ fn what_squall_has_not_is_refused_where_it_would_change_what_is_sent() {
     let pem = "-----BEGIN CERTIFICATE-----";
     for (options, part) in [
         (json!({ "paused": true }), "no REST API"),
-        (json!({ "rps": 5 }), "`rps`: limit the rate with a constant-arrival-rate scenario"),
         (json!({ "executionSegment": "0:1/3" }), "`executionSegment` is a part"),
         (json!({ "executionSegmentSequence": "0,1/2,1" }), "`executionSegmentSequence`"),
         (json!({ "tlsVersion": "tls1.2" }), "`tlsVersion` ends below TLS 1.3"),

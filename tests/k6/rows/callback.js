@@ -1,8 +1,4 @@
-// row: responseCallback null
-// squall: 1
-// squall: true
-// k6: 0
-// k6: false
+// row: k6/http
 import http from 'k6/http';
 
 export const options = { vus: 1, iterations: 1, thresholds: { 'http_reqs{expected_response:true}': ['count>=0'] } };

@@ -362,7 +362,8 @@ mod tests {
         assert_eq!(all.percentile(0.0), -2.5);
         assert!((all.percentile(50.0) - 1.0).abs() < 0.001);
         assert!((all.percentile(80.0) - 250.0).abs() < 0.25);
-        assert_eq!(trend(&[]).percentile(99.0), 0.0);
+        assert_eq!((trend(&[]).mean(), trend(&[]).percentile(99.0)), (0.0, 0.0));
+        assert_eq!(trend(&[-2.0, 0.0, 5.0]).mean(), 1.0);
         assert_eq!(trend(&[]).interpolated(99.0), 0.0);
         // k6 1.1 has these of 0, 3, 7, 7: p(50.5) is 5.06, p(99.99) is 7; of 1 and 4 p(99.99) is 3.9997.
         let (four, two) = (trend(&[7.0, 0.0, 3.0, 7.0]), trend(&[4.0, 1.0]));

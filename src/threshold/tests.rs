@@ -3,6 +3,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::stats::layout::{Condition, Tags, series_at};
 use crate::stats::outcome::ErrorKind;
+use crate::stats::registry::{KeyRef, Role};
 
 fn tags(pairs: &[(&str, &str)]) -> Tags {
     pairs.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect()
@@ -27,6 +28,7 @@ fn tally(layout: &Layout) -> Tally {
         series.completed = 10;
         (0..10).for_each(|_| series.alike.record(Nanos::from_millis(ms)));
         series.blocked.record(Nanos::from_millis(3));
+        series.sending.record(Nanos::from_millis(2));
     }
     let series = tally.requests_mut(series_at(layout.places[1].first_series, 1, false)).unwrap();
     series.completed = 1;
@@ -37,6 +39,7 @@ fn tally(layout: &Layout) -> Tally {
     let checks = tally.rate_mut(layout.checks[0].first_series).unwrap();
     (checks.passes, checks.fails) = (19, 1);
     tally.scenarios[1].completed = 12;
+    tally.scenarios[1].dropped = 3;
     tally.scenarios[1].iteration_duration.record(Nanos::from_millis(30));
     tally.scenarios[0].vus = 7;
     tally
@@ -102,13 +105,14 @@ fn metrics_come_out_as_defined() {
         ("service_time{name:login}:max<101", 100.0, true),
         ("response_time{name:login}:max>149", 150.0, true),
         ("http_req_blocked:max<4", 3.0, true),
+        ("http_req_sending:max<3", 2.0, true),
         ("http_req_blocked:med==0", 0.0, true),
         ("http_req_tls_handshaking:max===0", 0.0, true),
         ("checks:rate>=0.95", 0.95, true),
         ("checks{check:status==200}:rate!=1", 0.95, true),
         ("iterations:count>11", 12.0, true),
         ("iteration_duration:avg<31", 30.0, true),
-        ("dropped_iterations:count<1", 0.0, true),
+        ("dropped_iterations:count<4", 3.0, true),
         ("vus:value<8", 7.0, true),
     ] {
         let outcome = evaluate(text);
@@ -147,6 +151,56 @@ fn nothing_is_judged_in_mid_run_before_there_is_a_sample() {
             "{text}"
         );
         assert_eq!(so_far(&tally(&layout)).map(|outcome| outcome.ok), Some(false), "{text}");
+    }
+}
+
+/// A run in parts: setup's and teardown's requests count, but not what only load has.
+#[test]
+fn parts_of_a_run_are_judged_together() {
+    let layout = layout();
+    let (load, mut setup) = (tally(&layout), tally(&layout));
+    let slow = setup.requests_mut(series_at(layout.places[1].first_series, 1, false)).unwrap();
+    slow.failed_time.record(Nanos::from_millis(500));
+    for (text, observed) in [
+        ("http_reqs:count==44", 44.0),
+        ("http_req_duration:max<501", 500.0),
+        ("http_req_failed:rate<1", 4.0 / 44.0),
+        ("checks:rate>=0.95", 0.95),
+        ("iterations:count==12", 12.0),
+        ("iteration_duration:max<31", 30.0),
+        ("dropped_iterations:count==3", 3.0),
+    ] {
+        let mut layout = layout.clone();
+        let threshold = Threshold::parse_flag(text).unwrap_or_else(|e| panic!("{e}"));
+        threshold.prepare(&mut layout).unwrap();
+        let outcome = threshold.evaluate_parts(&[(&layout, &load), (&layout, &setup)], Nanos::from_secs(2));
+        let outcome = outcome.expect("there is a load");
+        assert!(outcome.ok && (outcome.observed - observed).abs() <= observed * 0.001, "{text}: {outcome:?}");
+        assert_eq!(threshold.evaluate_parts(&[], Nanos::from_secs(2)), None);
+    }
+}
+
+#[test]
+fn a_flows_own_metrics_are_found_by_their_tags() {
+    let mut layout = layout();
+    layout.expect_any_tags();
+    let own = [("mine".to_owned(), Kind::Counter)];
+    let parse = |tags: &[(String, String)], expression: &str| {
+        Threshold::of_script("mine", ("mine", tags), &own, expression).unwrap()
+    };
+    let of = ("of".to_owned(), "a".to_owned());
+    let (all, of_a) = (parse(&[], "count==7"), parse(&[of], "count==5"));
+    for threshold in [&all, &of_a] {
+        threshold.prepare(&mut layout).unwrap();
+    }
+    let mut tally = Tally::new(&layout);
+    for (of, value) in [("a", 5.0), ("b", 2.0)] {
+        let key = KeyRef { metric: "mine", kind: Kind::Counter, tags: &[("of", of)], role: Role::Plain };
+        let series = tally.series_of(key).unwrap();
+        tally.add(series, value, Nanos::ZERO);
+    }
+    for threshold in [&all, &of_a] {
+        assert!(threshold.evaluate(&layout, &tally, Nanos::from_secs(1)).ok, "{threshold}");
     }
 }
 

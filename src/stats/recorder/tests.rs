@@ -52,6 +52,17 @@ fn open_model_measures_from_the_schedule() {
 }
 
 #[test]
+fn what_was_begun_before_is_in_the_throughput_up_to_the_windows_end() {
+    let mut recorder = Recorder::new(false);
+    recorder.close_window_at(Nanos(10));
+    [9, 10, 11].into_iter().for_each(|done| recorder.carried_over(Nanos(done)));
+    recorder.secured(Nanos(MS));
+    let snapshot = recorder.rotate(Snapshot::new(0));
+    assert_eq!((snapshot.counts.completed_in_window, snapshot.counts.completed), (1, 0));
+    assert_eq!(snapshot.latencies.finish(false, 0).tls_handshake, of_ms(&[1]));
+}
+
+#[test]
 fn closed_model_has_one_latency_and_no_lag() {
     let snapshot = filled(false);
     assert_eq!(snapshot.counts.scheduled, 4);

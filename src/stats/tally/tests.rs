@@ -243,6 +243,14 @@ fn an_empty_one_takes_the_shape_of_what_is_merged_into_it() {
 }
 
 #[test]
+fn only_a_plain_run_has_none() {
+    assert!(Tally::new(&Layout::default()).is_empty() && !Tally::new(&layout()).is_empty());
+    let mut of_scenarios = Layout::default();
+    of_scenarios.add_scenario("main", "constant-vus", Default::default(), Vec::new());
+    assert!(!Tally::new(&of_scenarios).is_empty(), "a scenario without steps is none");
+}
+
+#[test]
 fn totals_leave_watches_out() {
     let layout = layout();
     let mut tally = Tally::new(&layout);

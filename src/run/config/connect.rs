@@ -218,14 +218,16 @@ impl Dialing {
         }
     }
 
-    /// Refuses a source that can reach none of the `targets`.
+    /// Refuses a source that can reach none of the `targets`; of scripts none is known before the run.
     fn match_sources(&self, targets: &[SocketAddr]) -> Result<(), ConfigError> {
         let lost = |source: &&IpAddr| targets.iter().all(|target| target.is_ipv4() != source.is_ipv4());
-        let Some(source) = self.sources.iter().find(lost) else { return Ok(()) };
+        let (Some(source), Some(target)) = (self.sources.iter().find(lost), targets.first()) else {
+            return Ok(());
+        };
         let (own, other) = if source.is_ipv4() { ("IPv4", "IPv6") } else { ("IPv6", "IPv4") };
         Err(refused_source(format!(
             "`{source}` is {own}, but the target has only {other} addresses ({}): leave it out, or give an {other} one",
-            targets[0].ip()
+            target.ip()
         )))
     }
 

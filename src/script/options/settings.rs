@@ -183,7 +183,7 @@ pub(super) fn not_there(options: &Options) -> Vec<String> {
     );
     refuse(
         options.tls_auth.as_ref().is_some_and(|all| !all.is_empty()),
-        "`tlsAuth`: give the certificate with --cert and --key, for all hosts",
+        "`tlsAuth` is carried out by flags: --cert and --key give the certificate, for all hosts",
     );
     refuse(
         options.tls_cipher_suites.as_ref().is_some_and(|all| !all.is_empty()),

@@ -1,6 +1,6 @@
 // row: externally-controlled
 // exit: 104
-// says: externally-controlled is not supported: use ramping-vus
+// says: `executor` is externally-controlled, which squall has not
 export const options = { scenarios: { a: { executor: 'externally-controlled', vus: 1, duration: '1s' } } };
 
 export default function () {}

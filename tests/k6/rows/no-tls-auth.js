@@ -1,6 +1,6 @@
 // row: option tlsAuth
 // exit: 104
-// says: `tlsAuth`: give the certificate with --cert and --key
+// says: --cert and --key give the certificate
 export const options = { tlsAuth: [{ cert: '-----BEGIN CERTIFICATE-----' }] };
 
 export default function () {}

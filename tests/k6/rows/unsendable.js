@@ -1,4 +1,4 @@
-// row: requests that cannot be sent (a URL without a scheme or host, a field's name with a blank, a redirect to ftp:)
+// row: requests that cannot be sent (a URL without a scheme or host, a field's name with a blank, a redirect to ftp:, a host of blockHostnames)
 // both: 0 1000
 // both: 0 1000
 // both: 0 1000

@@ -29,6 +29,8 @@ struct KnownPlace {
     tags: Tags,
     method: Rc<str>,
     to: Rc<Address>,
+    /// Somebody judges its status.
+    is_judged: bool,
     place: u32,
 }
 
@@ -49,6 +51,7 @@ impl Known {
             Rc::ptr_eq(&known.to, &ask.to)
                 && Rc::ptr_eq(&known.tags, &ask.tags)
                 && Rc::ptr_eq(&known.method, &ask.method)
+                && known.is_judged == ask.expected.is_some()
         };
         self.places.iter().find(is_it).map(|known| known.place)
     }
@@ -58,7 +61,7 @@ impl Known {
             return;
         }
         let (tags, method, to) = (Rc::clone(&ask.tags), Rc::clone(&ask.method), Rc::clone(&ask.to));
-        keep(&mut self.places, KnownPlace { tags, method, to, place });
+        keep(&mut self.places, KnownPlace { tags, method, to, is_judged: ask.expected.is_some(), place });
     }
 
     fn series(&self, given: &Given) -> Option<SeriesId> {

@@ -176,7 +176,9 @@ impl<D: AddRoute, O: LoadOwner> Worker<'_, D, O> {
         if self.links.window.close > now {
             // It was as long as it took.
             self.links.window.close = if self.owner.is_over(&self.links) {
-                self.owner.was_over_at(&self.links, self.before.began).max(self.links.window.open)
+                // What a schedule calls for can be over before its time: the window has its own end, too.
+                let over = self.owner.was_over_at(&self.links, self.before.began);
+                over.clamp(self.links.window.open, self.links.window.close)
             } else {
                 now
             };

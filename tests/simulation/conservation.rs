@@ -168,6 +168,21 @@ fn check(world: &World) -> Result<(), TestCaseError> {
     Ok(())
 }
 
+/// Also where `-n` arrivals come sooner than their rate says, and their schedule would last beyond it.
+#[test]
+fn a_window_is_no_longer_than_asked() {
+    for rate in (900..1_100).step_by(10) {
+        let mut world = World::open(rate).lasting(ms(100));
+        (world.requests, world.arrivals) = (Some(100), Arrivals::Poisson);
+        let told = world.run();
+        assert!(
+            told.finished.measured_until <= told.open + ms(100),
+            "{rate}/s: {}",
+            told.finished.measured_until
+        );
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
 

@@ -146,7 +146,7 @@ fn exit_codes_are_k6s() {
         ("nothing", "const a = 1; export { a };", &[], 255, "no exported functions"),
         ("flag", "export default () => {};", &["--vus", "many"], 255, "--vus"),
         ("statistic", "export const options = { summaryTrendStats: ['p95'] }; export default () => {};", &[], 255, "`summaryTrendStats`"),
-        ("rps", "export const options = { rps: 5, vus: 1, iterations: 1 }; export default () => {};", &[], 104, "`rps`"),
+        ("paused", "export const options = { paused: true, vus: 1, iterations: 1 }; export default () => {};", &[], 104, "`paused`"),
         ("config", "export default () => {};", &["--config", "/nowhere.json"], 104, "/nowhere.json"),
         ("threads", "export default () => {};", &["--threads", "0"], 104, "-t"),
         (

@@ -1,5 +1,5 @@
 // row: a body that came in part
-// both: 200 true
+// both: 0 true
 // squall: null
 // k6: half
 import http from 'k6/http';

@@ -6,6 +6,10 @@ use crate::units::{Nanos, human};
 /// Above this share of the window others on the core are in the figures. Below it are the wake-ups of a worker that has its core for itself: up to
 /// 3 % of the time beyond [`WAKE_UP`](super::WAKE_UP) on a virtual machine that nobody disturbed (docs/journal.md).
 const KEPT_MAX: f64 = 0.05;
+/// A worker that mostly sleeps waits for less: of the time in which it wants to run, above this share others are in the figures...
+const KEPT_OF_WANTED_MAX: f64 = 0.2;
+/// ...unless it is less than this of the window.
+const KEPT_LEAST: f64 = 0.01;
 /// Above this share a quota is.
 const THROTTLED_MAX: f64 = 0.02;
 /// Above this share of the window waiting for memory is.
@@ -36,16 +40,35 @@ fn kept_from_cores(readings: &Readings, findings: &mut Findings) {
             human::count(readings.throttling.throttled),
             human::count(readings.throttling.periods),
         ));
-    } else if kept > KEPT_MAX {
-        let sound = percent(KEPT_MAX);
-        let others = readings.workers.iter().filter(|worker| worker.kept_share() > KEPT_MAX).count();
+    } else if worst.is_some_and(is_kept) {
+        let others = readings.workers.iter().filter(|worker| is_kept(worker)).count();
         let of = format!("{others} of {} workers", readings.workers.len());
         findings.suspect(format!(
-            "others ran on the workers' cores: {of} had to wait for theirs, the one on core {core} for {} of the time (at most {sound} \
-             is sound); end what else runs there, or choose others (--cores)",
+            "others ran on the workers' cores: {of} had to wait for theirs, the one on core {core} for {} of the time{}; end what else \
+             runs there, or choose others (--cores)",
             percent(kept),
+            match worst.filter(|_| kept <= KEPT_MAX) {
+                None => format!(" (at most {} is sound)", percent(KEPT_MAX)),
+                Some(worker) => format!(
+                    ", {} of that in which it wanted to run (at most {} is sound)",
+                    percent(of_wanted(worker)),
+                    percent(KEPT_OF_WANTED_MAX)
+                ),
+            }
         ));
     }
+}
+
+/// Others had the worker's core for so long that it shows.
+fn is_kept(worker: &WorkerReadings) -> bool {
+    let kept = worker.kept_share();
+    kept > KEPT_MAX || (kept > KEPT_LEAST && of_wanted(worker) > KEPT_OF_WANTED_MAX)
+}
+
+/// How long it waited for its core, as a share of the time in which it waited or ran.
+fn of_wanted(worker: &WorkerReadings) -> f64 {
+    let (kept, ran) = (worker.kept_share(), worker.cpu_share());
+    if kept + ran > 0.0 { kept / (kept + ran) } else { 0.0 }
 }
 
 fn wrong_cores(readings: &Readings, findings: &mut Findings) {

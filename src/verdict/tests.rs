@@ -93,6 +93,15 @@ fn a_worker_that_is_kept_from_its_core_is_suspect_in_every_model() {
         readings.workers[0].run_delay = Nanos::from_millis(503);
         let kept = ["others ran", "1 of 1 workers", "core 3", "25.0 %", "5.0 %", "--cores"];
         assert_only(&evaluate(&readings, &summary), Status::Suspect, &kept);
+        // One that mostly sleeps waits for less, and is as late.
+        let worker = &mut readings.workers[0];
+        (worker.user_cpu, worker.system_cpu) = (Nanos::from_millis(20), Nanos::from_millis(40));
+        worker.run_delay = Nanos::from_millis(18);
+        assert_valid(&readings, &summary);
+        readings.workers[0].run_delay = Nanos::from_millis(63);
+        let kept =
+            ["others ran", "core 3 for 3.0 % of the time", "50.0 % of that in which", "at most 20.0 %"];
+        assert_only(&evaluate(&readings, &summary), Status::Suspect, &kept);
         // More delay than time is not more than all of it.
         readings.workers[0].run_delay = Nanos::from_secs(9);
         assert_only(&evaluate(&readings, &summary), Status::Suspect, &["100.0 %"]);

@@ -7,6 +7,7 @@ use crate::plan::workload::{ArrivalPlan, Executor, Think};
 use crate::units::{Nanos, Rate};
 
 mod places;
+mod whole;
 
 fn around() -> Surroundings<'static> {
     let variables = BTreeMap::new();

@@ -79,22 +79,21 @@ pub struct ScriptUser {
     /// `None` where its module code threw.
     vu: Option<Box<Vu>>,
     open: Vec<Open>,
-    /// Requests that `rps` holds back, in the order in which they go.
-    held: VecDeque<Held>,
+    /// Requests that `rps` holds back, and when they go, in that order.
+    held: VecDeque<(Nanos, ToSend)>,
     exec: Rc<str>,
-    /// The group that its iterations begin in.
-    group: &'static str,
     known: Known,
     begun: Nanos,
     /// Its script has something to do, or waits.
     at_work: bool,
 }
 
-/// A request that may go at its time.
-struct Held {
-    at: Nanos,
+/// A request that is to be sent.
+struct ToSend {
     ask: Box<Ask>,
+    /// Redirects followed.
     hops: u32,
+    /// When the script's time limit is over, which is one for all requests that redirects lead to; `None`: it begins with the send.
     until: Option<Nanos>,
 }
 
@@ -102,9 +101,9 @@ struct Held {
 struct Open {
     id: ExchangeId,
     ask: Box<Ask>,
-    /// Redirects followed.
+    /// As of [`ToSend`].
     hops: u32,
-    /// When the script's time limit is over, which is one for all requests that redirects lead to.
+    /// As of [`ToSend`].
     until: Nanos,
     /// The `Cookie` field that was sent.
     cookies: String,
@@ -172,7 +171,7 @@ impl ScriptFlow {
             facts.in_scenario = iteration.in_scenario;
             facts.load_start = moves.window_open;
         }
-        vu.core().begin_in(user.group);
+        vu.core().begin_in(self.group());
         self.task.program.live().begin();
         user.begun = moves.now();
         user.at_work = true;
@@ -193,7 +192,7 @@ impl ScriptFlow {
             let mut asks = std::mem::take(&mut self.asks);
             vu.core().take_asks(&mut asks);
             for ask in asks.drain(..) {
-                answered |= !self.ask(user, ask, 0, None, moves);
+                answered |= !self.begin_request(user, ToSend { ask, hops: 0, until: None }, moves);
             }
             self.asks = asks;
             match pause {
@@ -255,43 +254,30 @@ impl ScriptFlow {
 
     /// Begins a request, which may be what a redirect leads to, now or as soon as `rps` lets it go. False where it may go nowhere:
     /// it is answered then.
-    fn ask(
-        &mut self,
-        user: &mut ScriptUser,
-        ask: Box<Ask>,
-        hops: u32,
-        until: Option<Nanos>,
-        moves: &mut Moves<'_>,
-    ) -> bool {
+    fn begin_request(&mut self, user: &mut ScriptUser, request: ToSend, moves: &mut Moves<'_>) -> bool {
         let now = moves.now();
         match self.task.program.pace().map(|pace| pace.take(now)) {
             Some(at) if at > now => {
                 moves.timer(HELD, at);
-                user.held.push_back(Held { at, ask, hops, until });
+                user.held.push_back((at, request));
                 true
             }
-            _ => self.send(user, ask, hops, until, moves),
+            _ => self.send(user, request, moves),
         }
     }
 
     /// Lets go what is held back no longer, and looks whether the script goes on.
     fn let_go(&mut self, user: &mut ScriptUser, moves: &mut Moves<'_>) -> Then {
         let mut answered = false;
-        while let Some(held) = user.held.pop_front_if(|held| held.at <= moves.now()) {
-            answered |= !self.send(user, held.ask, held.hops, held.until, moves);
+        while let Some((_, request)) = user.held.pop_front_if(|(at, _)| *at <= moves.now()) {
+            answered |= !self.send(user, request, moves);
         }
         self.look(user, answered, moves)
     }
 
     /// Sends a request. False where it may go nowhere: it is answered then.
-    fn send(
-        &mut self,
-        user: &mut ScriptUser,
-        ask: Box<Ask>,
-        hops: u32,
-        until: Option<Nanos>,
-        moves: &mut Moves<'_>,
-    ) -> bool {
+    fn send(&mut self, user: &mut ScriptUser, request: ToSend, moves: &mut Moves<'_>) -> bool {
+        let ToSend { ask, hops, until } = request;
         let mapped = self.mapped(&ask.to.url);
         let origin = match moves.origin(mapped.as_ref().unwrap_or(&ask.to.url), None) {
             Ok(origin) => origin,
@@ -385,7 +371,8 @@ impl ScriptFlow {
                 Ok(Some(mut next)) => {
                     // One that has none left fails at once.
                     next.timeout = Nanos(open.until.0.saturating_sub(moves.now().0).max(1));
-                    self.ask(user, Box::new(next), open.hops + 1, Some(open.until), moves);
+                    let (ask, hops, until) = (Box::new(next), open.hops + 1, Some(open.until));
+                    self.begin_request(user, ToSend { ask, hops, until }, moves);
                     return self.look(user, true, moves);
                 }
                 Err(refused) => refusal = Some(refused),
@@ -459,7 +446,6 @@ impl Flow for ScriptFlow {
             open: Vec::new(),
             held: VecDeque::new(),
             exec,
-            group: self.group(),
             known: Known::default(),
             begun: Nanos::ZERO,
             at_work: false,

@@ -43,10 +43,8 @@ struct KnownSeries {
 }
 
 impl Known {
+    /// Of a request without a name or tags of its own.
     fn place(&self, ask: &Ask) -> Option<u32> {
-        if ask.name.is_some() || !ask.own.is_empty() {
-            return None;
-        }
         let is_it = |known: &&KnownPlace| {
             Rc::ptr_eq(&known.to, &ask.to)
                 && Rc::ptr_eq(&known.tags, &ask.tags)
@@ -57,9 +55,6 @@ impl Known {
     }
 
     fn keep_place(&mut self, ask: &Ask, place: u32) {
-        if ask.name.is_some() || !ask.own.is_empty() {
-            return;
-        }
         let (tags, method, to) = (Rc::clone(&ask.tags), Rc::clone(&ask.method), Rc::clone(&ask.to));
         keep(&mut self.places, KnownPlace { tags, method, to, is_judged: ask.expected.is_some(), place });
     }
@@ -115,6 +110,9 @@ fn join<'a>(text: &mut String, parts: impl IntoIterator<Item = &'a str>) {
 impl Places {
     /// The place of a request.
     pub(super) fn of(&mut self, known: &mut Known, ask: &Ask, moves: &mut Moves<'_>) -> u32 {
+        if ask.name.is_some() || !ask.own.is_empty() {
+            return self.find(ask, moves);
+        }
         if let Some(place) = known.place(ask) {
             return place;
         }

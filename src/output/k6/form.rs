@@ -9,6 +9,7 @@ use serde_json::{Map, Value as Json, json};
 
 use super::format::plain;
 use super::out::{Form, OutSpec, TimeFormat};
+use crate::script::options::form::SYSTEM_TAGS;
 use crate::units::Nanos;
 
 /// So much is gathered before it is written.
@@ -16,31 +17,13 @@ const CHUNK: usize = 256 * 1024;
 
 const SECOND: u64 = 1_000_000_000;
 
-/// Tags that samples may have by themselves, in the order of columns: k6's defaults.
-pub const SYSTEM_TAGS: [&str; 14] = [
-    "check",
-    "error",
-    "error_code",
-    "expected_response",
-    "group",
-    "method",
-    "name",
-    "proto",
-    "scenario",
-    "service",
-    "status",
-    "subproto",
-    "tls_version",
-    "url",
-];
-
 /// Name and value of each tag, sorted by name.
 pub(super) type TagList = Vec<(String, String)>;
 
 /// One file.
 pub(super) struct OutFile {
     form: Form,
-    /// Columns of CSV.
+    /// Columns of CSV: tags in the order of [`SYSTEM_TAGS`].
     columns: Vec<&'static str>,
     out: Out,
     text: Vec<u8>,

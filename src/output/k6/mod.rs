@@ -19,7 +19,6 @@ pub mod points;
 pub mod text;
 
 pub use books::{Book, UsersAt};
-pub use form::SYSTEM_TAGS;
 pub use make::{Declared, EndOfTestSource, Judged};
 pub use out::{Form, OutSpec, TimeFormat};
 

@@ -78,7 +78,7 @@ pub struct Options {
     pub local_ips: Option<String>,
 }
 
-/// The tags that samples have by themselves unless `systemTags` says otherwise.
+/// The tags that samples have by themselves unless `systemTags` says otherwise, in the order of columns.
 pub const SYSTEM_TAGS: [&str; 14] = [
     "check",
     "error",

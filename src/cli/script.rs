@@ -25,6 +25,7 @@ use crate::script::console::Level;
 use crate::script::options::Settings;
 use crate::script::program::Program;
 use crate::secrets::Redactor;
+use crate::threshold::Threshold;
 use crate::units::Nanos;
 use crate::worker::flow::script::{ScriptTask, Task};
 
@@ -65,14 +66,7 @@ fn carry_out(args: &ScriptArgs, loaded: Loaded) -> Result<Exit, Failure> {
     events.finish(PATIENCE);
     let ran = ran?;
     outs.finish()?;
-    let judged = Judged { thresholds: &thresholds, shown };
-    finish(args, &config, &program, judged, &ran)
-}
-
-/// What the end of a test is told by.
-struct Judged<'a> {
-    thresholds: &'a [crate::threshold::Threshold],
-    shown: files::Shown,
+    finish(args, &config, &program, &thresholds, shown, &ran)
 }
 
 /// How the load is carried: squall's own flags, and what of k6's options is about connections.
@@ -143,11 +137,12 @@ fn finish(
     args: &ScriptArgs,
     config: &RunConfig,
     program: &Program,
-    judged: Judged<'_>,
+    thresholds: &[Threshold],
+    shown: files::Shown,
     ran: &ScriptRun,
 ) -> Result<Exit, Failure> {
-    let (flags, mode) = (&args.flags, judged.shown.mode);
-    let end = files::end_of_test(program, judged, ran);
+    let (flags, mode) = (&args.flags, shown.mode);
+    let end = files::end_of_test(program, thresholds, shown, ran);
     let judged = end.metrics.iter().flat_map(|metric| &metric.thresholds).all(|threshold| threshold.ok);
     let summed_up = flags.runtime.no_summary != Some(true);
     if summed_up {

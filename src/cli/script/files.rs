@@ -11,7 +11,7 @@ use super::ScriptArgs;
 use crate::cli::exit::Failure;
 use crate::output::k6::model::{EndOfTest, SummaryOptions, TimeUnit, TrendStat};
 use crate::output::k6::text::{self, Mode};
-use crate::output::k6::{self, Book, Declared, EndOfTestSource, UsersAt, json};
+use crate::output::k6::{Book, Declared, EndOfTestSource, Judged, UsersAt, json};
 use crate::run::RunResult;
 use crate::run::config::RunConfig;
 use crate::run::script::{self, ScriptRun};
@@ -52,15 +52,19 @@ impl Shown {
 }
 
 /// All that was measured, as k6 tells it.
-pub(super) fn end_of_test(program: &Program, judged: super::Judged<'_>, ran: &ScriptRun) -> EndOfTest {
+pub(super) fn end_of_test(
+    program: &Program,
+    thresholds: &[Threshold],
+    shown: Shown,
+    ran: &ScriptRun,
+) -> EndOfTest {
     let parts = [(&ran.load, true), (&ran.setup, false), (&ran.teardown, false)];
     let parts: Vec<(&RunResult, bool)> =
         parts.into_iter().filter_map(|(part, is_load)| Some((part.as_ref()?, is_load))).collect();
     let figures: Vec<_> = parts.iter().map(|(part, _)| (&*part.layout, &part.summary.tally)).collect();
     let elapsed: Nanos =
         parts.iter().map(|(part, _)| part.summary.duration).fold(Nanos::ZERO, |sum, span| sum + span);
-    let outcomes: Vec<k6::Judged> =
-        judged.thresholds.iter().map(|one| judge(one, &figures, elapsed)).collect();
+    let judged: Vec<Judged> = thresholds.iter().map(|one| judge(one, &figures, elapsed)).collect();
     let declared = declared(program);
     let mut books: Vec<Book<'_>> = parts
         .iter()
@@ -77,9 +81,9 @@ pub(super) fn end_of_test(program: &Program, judged: super::Judged<'_>, ran: &Sc
         duration: elapsed,
         users: &users,
         declared: &declared,
-        judged: &outcomes,
+        judged: &judged,
         terminals: (io::stdout().is_terminal(), io::stderr().is_terminal()),
-        options: judged.shown.options,
+        options: shown.options,
         setup_data,
     })
 }
@@ -90,9 +94,9 @@ pub(super) fn declared(program: &Program) -> Vec<Declared> {
     own.map(|(name, def)| Declared { name, kind: def.kind, is_time: def.is_time }).collect()
 }
 
-fn judge(threshold: &Threshold, figures: &[(&Layout, &Tally)], elapsed: Nanos) -> k6::Judged {
+fn judge(threshold: &Threshold, figures: &[(&Layout, &Tally)], elapsed: Nanos) -> Judged {
     let outcome = threshold.evaluate_parts(figures, elapsed);
-    k6::Judged {
+    Judged {
         selector: threshold.selector.clone(),
         source: threshold.expression.clone(),
         ok: outcome.is_none_or(|outcome| outcome.ok),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::fs::{self, File};
+use std::fs::{self, OpenOptions};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -157,9 +157,9 @@ fn system_variables() -> Variables {
 
 /// Where the script's own lines go, and those about it.
 fn console(global: &Global, own: Option<&Path>, secrets: Redactor) -> Result<Console, Failure> {
-    let create = |flag: &str, path: &Path| {
+    let opened = |how: &mut OpenOptions, flag: &str, path: &Path| {
         let why = |e| Failure::run(anyhow!("{flag}: cannot write {}: {e}", path.display()));
-        File::create(path).map_err(why)
+        how.create(true).open(path).map_err(why)
     };
     let usage = |why: String| Failure::of_options(OptionsError::usage(why));
     let place = match global.log_output.as_deref() {
@@ -167,7 +167,10 @@ fn console(global: &Global, own: Option<&Path>, secrets: Redactor) -> Result<Con
         Some("stdout") => Place::Stdout,
         Some("none") => Place::Nowhere,
         Some(other) => match other.strip_prefix("file=") {
-            Some(path) => Place::File(create("--log-output", Path::new(path))?),
+            Some(path) => {
+                let how = &mut OpenOptions::new();
+                Place::File(opened(how.write(true).truncate(true), "--log-output", Path::new(path))?)
+            }
             None => {
                 return Err(usage(format!(
                     "--log-output: `{other}` is none: give stderr, stdout, none or file=NAME"
@@ -177,11 +180,8 @@ fn console(global: &Global, own: Option<&Path>, secrets: Redactor) -> Result<Con
     };
     let format = Format::parse(global.log_format.as_deref().unwrap_or_default());
     let format = format.map_err(|why| usage(format!("--log-format: {why}")))?;
-    let append = |path: &Path| {
-        let why = |e| Failure::run(anyhow!("--console-output: cannot write {}: {e}", path.display()));
-        File::options().create(true).append(true).open(path).map_err(why)
-    };
-    let own = own.map(append).transpose()?;
+    let own =
+        own.map(|path| opened(OpenOptions::new().append(true), "--console-output", path)).transpose()?;
     Ok(Console::new(place, format, own, global.verbose, secrets))
 }
 

@@ -335,7 +335,7 @@ impl<D: AddRoute, O: Owner> Links<D, O> {
 
     /// For another window, which knows nothing of the ones before: those that stand were tried, and no back-off is left, since
     /// one of a second would outlast the time that a window gives its first attempts.
-    pub(super) fn count_tried_anew(&mut self) {
+    pub(super) fn forget_attempts(&mut self) {
         for (slot, link) in (0..).zip(&mut self.links) {
             link.tried = link.is_open();
             link.failures = 0;

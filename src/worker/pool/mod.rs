@@ -370,7 +370,7 @@ impl LoadOwner for Pool {
                 links.give_up(slot);
             }
         }
-        links.count_tried_anew();
+        links.forget_attempts();
         for slot in 0..self.config.connections {
             links.want(slot, now);
         }

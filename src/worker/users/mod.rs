@@ -212,7 +212,7 @@ impl<F: Flow> LoadOwner for Users<F> {
         let flow = self.flow.anew(&load.flow_setup(config));
         let places = std::mem::replace(&mut self.places, ConnectionPlaces::new(0));
         *self = Users::new(config, load, flow, places, self.wall);
-        links.count_tried_anew();
+        links.forget_attempts();
     }
 
     fn opens_first(&self) -> Option<u32> {

@@ -297,8 +297,9 @@ pub fn ramping_vus(
     stages: &[(Nanos, u64)],
     graceful_ramp_down: Nanos,
 ) -> Result<Executor, StageError> {
-    let stage_ends = stage_ends(stages);
-    Ok(Executor::RampingVus { stages: VuStages::new(start, stages)?, stage_ends, graceful_ramp_down })
+    // It refuses what is too long, so that the ends can be summed up.
+    let users = VuStages::new(start, stages)?;
+    Ok(Executor::RampingVus { stages: users, stage_ends: stage_ends(stages), graceful_ramp_down })
 }
 
 /// Arrivals as `arrivals` has them, for as long as the stages that end at `stage_ends`.

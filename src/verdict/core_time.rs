@@ -27,8 +27,7 @@ pub(super) fn judge(readings: &Readings, findings: &mut Findings) {
 
 /// By a quota, which stops all threads alike, or by whoever else ran there.
 fn kept_from_cores(readings: &Readings, findings: &mut Findings) {
-    let worst = readings.workers.iter().max_by(|a, b| a.kept_share().total_cmp(&b.kept_share()));
-    let (core, kept) = worst.map_or((0, 0.0), |worker| (worker.core, worker.kept_share()));
+    let kept = readings.workers.iter().map(WorkerReadings::kept_share).fold(0.0, f64::max);
     let throttled = share(readings.throttling.time.0, readings.wall.0).min(1.0);
     if throttled > THROTTLED_MAX {
         let sound = percent(THROTTLED_MAX);
@@ -40,20 +39,25 @@ fn kept_from_cores(readings: &Readings, findings: &mut Findings) {
             human::count(readings.throttling.throttled),
             human::count(readings.throttling.periods),
         ));
-    } else if worst.is_some_and(is_kept) {
-        let others = readings.workers.iter().filter(|worker| is_kept(worker)).count();
-        let of = format!("{others} of {} workers", readings.workers.len());
+        return;
+    }
+    let others = readings.workers.iter().filter(|worker| is_kept(worker));
+    let of = format!("{} of {} workers", others.clone().count(), readings.workers.len());
+    if let Some(worst) = others.max_by(|a, b| a.kept_share().total_cmp(&b.kept_share())) {
+        let kept = worst.kept_share();
         findings.suspect(format!(
-            "others ran on the workers' cores: {of} had to wait for theirs, the one on core {core} for {} of the time{}; end what else \
+            "others ran on the workers' cores: {of} had to wait for theirs, the one on core {} for {} of the time{}; end what else \
              runs there, or choose others (--cores)",
+            worst.core,
             percent(kept),
-            match worst.filter(|_| kept <= KEPT_MAX) {
-                None => format!(" (at most {} is sound)", percent(KEPT_MAX)),
-                Some(worker) => format!(
+            if kept > KEPT_MAX {
+                format!(" (at most {} is sound)", percent(KEPT_MAX))
+            } else {
+                format!(
                     ", {} of that in which it wanted to run (at most {} is sound)",
-                    percent(of_wanted(worker)),
+                    percent(of_wanted(worst)),
                     percent(KEPT_OF_WANTED_MAX)
-                ),
+                )
             }
         ));
     }

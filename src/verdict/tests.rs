@@ -102,6 +102,17 @@ fn a_worker_that_is_kept_from_its_core_is_suspect_in_every_model() {
         let kept =
             ["others ran", "core 3 for 3.0 % of the time", "50.0 % of that in which", "at most 20.0 %"];
         assert_only(&evaluate(&readings, &summary), Status::Suspect, &kept);
+        // Also where another one waited for longer, of more.
+        let busy = WorkerReadings {
+            core: 4,
+            run_delay: Nanos::from_millis(83),
+            ..sound(open_model).0.workers.remove(0)
+        };
+        readings.workers.push(busy);
+        let kept =
+            ["others ran", "1 of 2 workers", "core 3 for 3.0 % of the time", "50.0 % of that in which"];
+        assert_only(&evaluate(&readings, &summary), Status::Suspect, &kept);
+        readings.workers.pop();
         // More delay than time is not more than all of it.
         readings.workers[0].run_delay = Nanos::from_secs(9);
         assert_only(&evaluate(&readings, &summary), Status::Suspect, &["100.0 %"]);

@@ -108,7 +108,7 @@ impl Line {
 }
 
 /// Starts nginx with the configuration in `dir`, and waits until it listens on `port`.
-pub(super) fn launch(program: &Path, dir: &Path, port: u16) -> Group {
+pub fn launch(program: &Path, dir: &Path, port: u16) -> Group {
     let mut command = Command::new(program);
     command.arg("-e").arg(dir.join("error.log")).arg("-p").arg(dir).arg("-c").arg(dir.join("nginx.conf"));
     let mut group = Group::spawn(command.stdout(Stdio::null()).stderr(Stdio::null()));

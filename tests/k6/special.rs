@@ -9,8 +9,9 @@ use squall::clock;
 use squall::units::Nanos;
 use tempfile::TempDir;
 
+use crate::common::nginx::launch;
 use crate::common::pki::Pki;
-use crate::common::process::{Group, find, free_port, listens, within};
+use crate::common::process::{Group, find, free_port};
 use crate::common::run::{alone, squall, start_command, together};
 use crate::common::skip::or_skip;
 use crate::common::yardstick::in_one_of_three;
@@ -69,13 +70,7 @@ fn nginx_with_http_2(dir: &Path) -> Result<(Group, String), String> {
         dir = dir.display(),
     );
     fs::write(dir.join("nginx.conf"), config).unwrap();
-    let mut command = Command::new(program);
-    command.arg("-e").arg(dir.join("error.log")).arg("-p").arg(dir).arg("-c").arg(dir.join("nginx.conf"));
-    let mut group = Group::spawn(command.stdout(Stdio::null()).stderr(Stdio::null()));
-    let up = within(Nanos::from_secs(5), || group.ended() || listens(port));
-    let errors = fs::read_to_string(dir.join("error.log")).unwrap_or_default();
-    assert!(up && !group.ended(), "nginx does not start: {errors}");
-    Ok((group, format!("https://127.0.0.1:{port}/")))
+    Ok((launch(&program, dir, port), format!("https://127.0.0.1:{port}/")))
 }
 
 #[test]
